@@ -1,0 +1,76 @@
+/** Every way tabserve refuses or fails. A code exists because a caller does something different about it. */
+export type ErrorCode =
+  | 'invalid_request' // a parameter is malformed; `param` names it
+  | 'unsupported_parameter' // a known OpenAI parameter that tabserve does not implement yet; `param` names it
+  | 'context_length_exceeded' // the prompt does not fit the context
+  | 'model_busy' // another tab has loaded a different model
+  | 'model_not_found' // nothing at that URL, path or hub name
+  | 'unsupported_model' // an architecture, tokenizer or file format not supported
+  | 'unsupported_tensor' // a tensor's type or shape not supported; the message names both
+  | 'corrupt_model' // bytes that contradict their own header or checksum
+  | 'download_failed' // the network gave up; what has arrived is kept and the next try resumes
+  | 'storage_failed' // the browser's storage refused
+  | 'webgpu_unavailable' // no usable WebGPU here; the message says what is missing
+  | 'device_lost' // the GPU device was lost
+  | 'out_of_memory' // the GPU refused an allocation
+  | 'queue_full' // too many requests wait; `details.retryAfterMs` says when to try again
+  | 'deadline_exceeded' // the request's own time limit passed before it was done
+  | 'aborted' // the caller, or the caller's tab going away, ended it
+  | 'closed' // the client has been closed
+  | 'internal'; // a bug in tabserve
+
+/** What a caller may act on beyond the code. */
+export interface ErrorDetails {
+  /** In how many milliseconds another try has a chance; estimated from how fast requests have been ending. */
+  readonly retryAfterMs?: number;
+}
+
+/** The plain-data form of an error: what crosses a worker. */
+export interface SerializedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly param?: string;
+  readonly details?: ErrorDetails;
+}
+
+/** The only error type tabserve throws. `code` survives the way from the worker to the tab. */
+export class TabserveError extends Error {
+  override readonly name = 'TabserveError';
+  readonly code: ErrorCode;
+  /** The request parameter at fault, where there is one. */
+  readonly param: string | undefined;
+  readonly details: ErrorDetails | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { param?: string | undefined; details?: ErrorDetails | undefined; cause?: unknown },
+  ) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.param = options?.param;
+    this.details = options?.details;
+  }
+}
+
+/** Any thrown value as plain data: a foreign error becomes `internal`, or `aborted` where it is an AbortError. */
+export function serializeError(error: unknown): SerializedError {
+  if (error instanceof TabserveError) {
+    const { code, message, param, details } = error;
+    return { code, message, ...(param === undefined ? {} : { param }), ...(details === undefined ? {} : { details }) };
+  }
+  if (error instanceof DOMException && error.name === 'AbortError') return { code: 'aborted', message: error.message };
+  return { code: 'internal', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+}
+
+export function deserializeError(error: SerializedError): TabserveError {
+  const { code, message, param, details } = error;
+  return new TabserveError(code, message, { param, details });
+}
+
+/** Any thrown value as a {@link TabserveError}, which it may be already; the original is its `cause`. */
+export function toTabserveError(error: unknown): TabserveError {
+  if (error instanceof TabserveError) return error;
+  const { code, message } = serializeError(error);
+  return new TabserveError(code, message, { cause: error });
+}

@@ -1,0 +1,47 @@
+import type { SerializedError } from './errors.ts';
+import type { FinishReason } from './request.ts';
+
+/** One generated token. Numbered, so that a tab's frames are a journal of its requests. */
+export interface TokenFrame {
+  readonly type: 'token';
+  readonly request: string;
+  readonly choice: number;
+  /** 0 for the choice's first generated token. */
+  readonly index: number;
+  readonly tokenId: number;
+  /** What the token adds to the text: often empty (half a code point, or text held back for a stop string). */
+  readonly text: string;
+}
+
+/** The last frame of a choice. */
+export interface FinishFrame {
+  readonly type: 'finish';
+  readonly request: string;
+  readonly choice: number;
+  readonly finishReason: FinishReason;
+  /** Text held back until now. */
+  readonly text: string;
+  readonly promptTokens: number;
+  /** Those of the prompt's tokens whose KV was in the prefix cache. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** Milliseconds from reaching the worker to the first scheduled step. */
+  readonly queueMs: number;
+}
+
+/** The last frame of a request that failed. */
+export interface ErrorFrame {
+  readonly type: 'error';
+  readonly request: string;
+  readonly error: SerializedError;
+}
+
+/** A line of the worker's log, for the tab's console or its developer panel. */
+export interface LogFrame {
+  readonly type: 'log';
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+}
+
+/** What travels from the engine's worker to a tab over its frames port: in order, several in one message. */
+export type Frame = TokenFrame | FinishFrame | ErrorFrame | LogFrame;

@@ -1,0 +1,57 @@
+/** What the GPU is and can do. */
+export interface AdapterSummary {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** Whether it is a CPU pretending (SwiftShader, lavapipe, WARP). */
+  readonly isSoftware: boolean;
+  /** The optional features in use, e.g. `subgroups`. */
+  readonly features: readonly string[];
+}
+
+/** What one engine step cost, counted by the runner. */
+export interface StepCounters {
+  readonly steps: number;
+  readonly dispatches: number;
+  readonly submits: number;
+  readonly bindGroupsCreated: number;
+  readonly bytesReadBack: number;
+}
+
+/** The engine's state, as a tab sees it. */
+export interface EngineMetrics {
+  readonly state: 'idle' | 'loading' | 'ready' | 'failed';
+  readonly model: string | undefined;
+  readonly adapter: AdapterSummary | undefined;
+  readonly requestsRunning: number;
+  readonly requestsWaiting: number;
+  readonly sessions: number;
+  readonly kvBlocksUsed: number;
+  readonly kvBlocksTotal: number;
+  readonly kvBlockSize: number;
+  readonly preemptions: number;
+  /** Since the model was loaded. */
+  readonly promptTokens: number;
+  readonly generationTokens: number;
+  /** Prompt tokens looked up in the prefix cache, and those found there (vLLM's `prefix_cache_queries` and `_hits`). */
+  readonly prefixCacheQueries: number;
+  readonly prefixCacheHits: number;
+  /** Over the last steps: tokens a second of pure prefill and of pure decode steps; 0 while unknown. */
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+  /** Sums since the model was loaded. */
+  readonly counters: StepCounters;
+}
+
+/** Where one request's time has gone so far, as its tab saw it. */
+export interface RequestTimings {
+  /** Milliseconds from reaching the worker to the first scheduled step; undefined until the request has ended. */
+  readonly queue_ms: number | undefined;
+  /** Milliseconds from the call to the first text seen by the tab; undefined until then. */
+  readonly ttft_ms: number | undefined;
+  /** Mean milliseconds between tokens after the first; undefined with fewer than two tokens. */
+  readonly itl_ms: number | undefined;
+  /** Tokens a second after the first; undefined with fewer than two tokens. */
+  readonly tokens_per_second: number | undefined;
+}

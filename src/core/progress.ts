@@ -1,0 +1,14 @@
+/** How far loading has come. Bytes are of the model file. */
+export interface LoadProgress {
+  /**
+   * `open`: reading the header; `download`: bytes coming over the network; `load`: bytes coming from the cache or a
+   * local file (both go to the GPU as they come); `compile`: shaders; `ready`.
+   */
+  readonly stage: 'open' | 'download' | 'load' | 'compile' | 'ready';
+  readonly bytesDone: number;
+  /** 0 while unknown. */
+  readonly bytesTotal: number;
+  readonly bytesPerSecond: number;
+  /** Infinity while unknown. */
+  readonly secondsLeft: number;
+}

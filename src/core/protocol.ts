@@ -1,0 +1,98 @@
+import type { EngineMetrics } from './metrics.ts';
+import type { LoadProgress } from './progress.ts';
+
+/** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
+export type ModelSource = string | File;
+
+/** What a tab asks the engine to load. */
+export interface LoadOptions {
+  readonly source: ModelSource;
+  /** Bytes of GPU memory for the KV cache. @default 256 MiB */
+  readonly kvCacheBytes?: number;
+  /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
+  readonly maxModelLen?: number;
+}
+
+/** What a tab learns of the loaded model. */
+export interface ModelInfo {
+  /** The name to give in a request's `model` field: the source URL, path or file name. */
+  readonly id: string;
+  /** The model's own name. */
+  readonly name: string;
+  readonly architecture: string;
+  readonly maxModelLen: number;
+  readonly vocabSize: number;
+  /** Bytes of the model file. */
+  readonly fileBytes: number;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+/** How a request wants to be served beside others. */
+export interface SchedulingOptions {
+  /** Lower is served earlier. @default 0 */
+  readonly priority?: number | undefined;
+  /** Milliseconds from reaching the worker until it ends with `deadline_exceeded`. @default none */
+  readonly timeoutMs?: number | undefined;
+  /** A newer request of the same session and the same key ends this one. */
+  readonly supersede?: string | undefined;
+  /** Only requests of the same salt share their prompts' KV. @default all that give none share */
+  readonly cacheSalt?: string | undefined;
+}
+
+/** A chat request as it crosses to the worker: validated, defaults filled in, plain data. */
+export interface GenerateRequest {
+  readonly requestId: string;
+  readonly messages: readonly ChatMessage[];
+  /** `undefined`: until the context is full. */
+  readonly maxTokens: number | undefined;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly stop: readonly string[];
+  readonly scheduling?: SchedulingOptions | undefined;
+}
+
+/** What a session (a tab) says on connecting. */
+export interface SessionHello {
+  readonly sessionId: string;
+  /** The Web Lock that the tab holds for as long as it lives. */
+  readonly lockName: string;
+  /** The worker writes to this port: each message is an array of frames (see frames.ts), in order. */
+  readonly frames: MessagePort;
+}
+
+/** What the worker answers. */
+export interface HostHello {
+  /** The Web Lock that the worker holds for as long as it lives. */
+  readonly lockName: string;
+}
+
+/** What the worker exposes to each tab, over Comlink. Every method rejects with a TabserveError that keeps its code. */
+export interface EngineHost {
+  connect(hello: SessionHello): Promise<HostHello>;
+  /**
+   * Loads the model, or joins the load that is under way; `model_busy` where other sessions use a different one. The
+   * options of the session that came first hold. A load whose sessions have all gone is given up.
+   */
+  load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo>;
+  /** Resolves when the request is queued; its tokens follow as frames. */
+  generate(request: GenerateRequest): Promise<void>;
+  /** Ends a request; a request that has ended already is left alone. */
+  abort(requestId: string): Promise<void>;
+  metrics(): Promise<EngineMetrics>;
+  /** Ends the session: its requests are aborted. */
+  disconnect(): Promise<void>;
+}
+
+/** The Web Lock that a worker holds while it lives. */
+export function hostLockName(hostId: string): string {
+  return `tabserve:host:${hostId}`;
+}
+
+/** The Web Lock that a session holds while its tab lives. */
+export function sessionLockName(sessionId: string): string {
+  return `tabserve:session:${sessionId}`;
+}

@@ -1,0 +1,52 @@
+import type { SerializedError } from './errors.ts';
+
+/** How a choice is sampled. Sampling is a pure function of the logits and (seed, choice, position). */
+export interface SamplingParams {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 32 bits, unsigned. */
+  readonly seed: number;
+  /** At most this many tokens are generated; at least 1. */
+  readonly maxTokens: number;
+  /** Generation ends when one of these is sampled; that token is emitted as the last one. */
+  readonly stopTokenIds: readonly number[];
+}
+
+/** A request as the engine sees it: token ids in, token ids out. Plain data. */
+export interface EngineRequest {
+  /** Unique within the engine. */
+  readonly requestId: string;
+  /** The session (a tab) it belongs to. */
+  readonly sessionId: string;
+  /** Which choice of its client request this is; part of the sampling seed. */
+  readonly choice: number;
+  readonly promptTokenIds: readonly number[];
+  readonly sampling: SamplingParams;
+  /** When it reached the engine, in the engine clock's milliseconds. */
+  readonly arrivalTime: number;
+  /** Lower is served earlier. @default 0 */
+  readonly priority?: number | undefined;
+  /** When it ends, done or not, in the engine clock's milliseconds. @default never */
+  readonly deadline?: number | undefined;
+  /** A newer request of the same session and the same key ends this one. @default nothing does */
+  readonly supersede?: string | undefined;
+  /** Only requests of the same salt share KV blocks. @default '', shared by all that give none */
+  readonly cacheSalt?: string | undefined;
+}
+
+/** Why a request ended. `length`: its maxTokens or the context was reached. */
+export type FinishReason = 'stop' | 'length' | 'abort';
+
+/** What one engine step produced for one request. */
+export interface RequestOutput {
+  readonly requestId: string;
+  /** In order; may be empty only together with a finish. */
+  readonly newTokenIds: readonly number[];
+  readonly finishReason: FinishReason | undefined;
+  /** Engine-clock milliseconds; `firstScheduledTime` is when the request left the queue. */
+  readonly firstScheduledTime: number;
+  /** How many of the prompt's tokens were not computed, because their KV was in the prefix cache. */
+  readonly numCachedTokens: number;
+  /** Why it was aborted, where not its caller, nor the caller's session, did it. */
+  readonly error?: SerializedError | undefined;
+}

@@ -1,0 +1,65 @@
+import type { SamplingParams } from './request.ts';
+
+/** One request's share of a step. */
+export interface ScheduledRequest {
+  readonly requestId: string;
+  /** Which of the engine's `maxNumSeqs` seats the request holds; stable while it runs, unique within a step. */
+  readonly slot: number;
+  /** The tokens fed in the plan's first step, at positions `startPosition`, `startPosition + 1`, ... At least one. */
+  readonly tokenIds: readonly number[];
+  /** The position of `tokenIds[0]`: how many of the request's tokens have their KV computed. */
+  readonly startPosition: number;
+  /** Block ids in sequence order; they cover every position the plan touches, reserved later steps included. */
+  readonly blockTable: readonly number[];
+  /** Whether the last fed token's logits are sampled: false while more of the prompt is to come. */
+  readonly samples: boolean;
+  /** `choice` and the sampled token's position are part of the seed. */
+  readonly sampling: Pick<SamplingParams, 'temperature' | 'seed'> & { readonly choice: number };
+}
+
+/**
+ * What the scheduler asks of the model runner: plain data.
+ *
+ * A plan covers `numSteps` decode steps. More than one is only planned when every request samples and feeds one token;
+ * the token a step samples is then fed to the next on the GPU, one position further.
+ */
+export interface SchedulerOutput {
+  readonly numSteps: number;
+  readonly requests: readonly ScheduledRequest[];
+  /** Sum of `tokenIds.length`. */
+  readonly totalNumScheduledTokens: number;
+}
+
+/** What the model runner gives back. */
+export interface ModelRunnerOutput {
+  /** For each sampling request of the plan, its sampled ids, one a step. */
+  readonly sampledTokenIds: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Turns plans into token ids. The scheduler's tests use a fake. */
+export interface ModelRunner {
+  execute(plan: SchedulerOutput): Promise<ModelRunnerOutput>;
+}
+
+/** The KV cache that a runner offers its scheduler. */
+export interface CacheConfig {
+  /** Tokens a block. */
+  readonly blockSize: number;
+  readonly numBlocks: number;
+}
+
+/** The limits that a scheduler keeps. */
+export interface SchedulerConfig extends CacheConfig {
+  /** Tokens a step, over all requests. */
+  readonly maxNumBatchedTokens: number;
+  /** Requests running at once. */
+  readonly maxNumSeqs: number;
+  /** Tokens a sequence, prompt and output. */
+  readonly maxModelLen: number;
+  /** Decode steps a plan may cover while the batch is stable; 1 on a software adapter. */
+  readonly maxStepsPerPlan: number;
+  /** Requests waiting at once, over all sessions. @default 256 */
+  readonly maxNumWaiting?: number;
+  /** Requests of one session waiting at once: less than all, so that none fills the queue. @default 128 */
+  readonly maxNumWaitingPerSession?: number;
+}

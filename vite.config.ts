@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type Plugin } from 'vitest/config';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { CHROMIUM_ARGS, findChromium } from './test/support/chromium.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string };
+const executablePath = findChromium();
+
+/**
+ * `vite build` makes dist/index.js, the client; `vite build --mode worker` adds dist/shared-worker.js, everything else
+ * with the packages it needs. Each is one file. `vitest` runs the test projects.
+ */
+export default defineConfig(({ mode }) => ({
+  define: { __TABSERVE_BUILD_ID__: JSON.stringify(version) },
+  plugins: [workerBesideClient()],
+  build: {
+    target: 'es2022',
+    emptyOutDir: mode !== 'worker',
+    sourcemap: true,
+    license: mode === 'worker' ? { fileName: 'shared-worker.licenses.md' } : false,
+    lib: {
+      formats: ['es'],
+      entry: mode === 'worker' ? { 'shared-worker': 'src/worker/shared-worker.ts' } : { index: 'src/index.ts' },
+    },
+    // An app's own build shrinks the client; the worker it may only copy.
+    minify: false,
+    rolldownOptions: {
+      external: mode === 'worker' ? [] : ['comlink'],
+      output: { codeSplitting: false, minify: mode === 'worker' },
+    },
+  },
+  test: { projects: testProjects(process.env) },
+}));
+
+/** What `npm test` runs, or the one project that it was asked for. */
+function testProjects(env: NodeJS.ProcessEnv): TestProjectInlineConfiguration[] {
+  if (env['TABSERVE_DAWN'] !== undefined) return [gpuDawn];
+  return env['TABSERVE_SMOLLM2'] === undefined ? [unit, gpu, e2e] : [smollm2];
+}
+
+/**
+ * In the published client the worker is the file beside it, under the one expression that bundlers recognise:
+ * `new SharedWorker(new URL('./shared-worker.js', import.meta.url), ...)`. Vite would bundle the worker's source
+ * a second time and leave an expression that other bundlers do not see.
+ */
+function workerBesideClient(): Plugin {
+  return {
+    name: 'tabserve:worker-beside-client',
+    apply: 'build',
+    enforce: 'pre',
+    transform: {
+      filter: { id: /\/src\/client\//, code: /shared-worker\.ts/ },
+      // `map: null`: nothing but columns of one line moves.
+      handler: (code) => ({
+        code: code.replace(/'[^']*\/worker\/shared-worker\.ts'/, `/* @vite-ignore */ './shared-worker.js'`),
+        map: null,
+      }),
+    },
+    // The comment kept Vite from bundling the worker; an app's build must not see it.
+    renderChunk: (code) => ({ code: code.replace(/\/\* @vite-ignore \*\//g, ''), map: null }),
+  };
+}
+
+const unit: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: 'unit', environment: 'node', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
+};
+
+const gpu: TestProjectInlineConfiguration = {
+  extends: true,
+  // Found only while a test runs, they would make the page reload in the middle of it.
+  optimizeDeps: { include: ['@huggingface/jinja', '@huggingface/tokenizers', 'comlink', 'idb-keyval', 'wgsl_reflect'] },
+  test: {
+    name: 'gpu',
+    include: ['test/gpu/**/*.test.ts'],
+    testTimeout: 120_000,
+    fileParallelism: false,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: { args: CHROMIUM_ARGS, ...(executablePath === undefined ? {} : { executablePath }) },
+      }),
+      instances: [{ browser: 'chromium' }],
+    },
+  },
+};
+
+/** Every golden chat with SmolLM2 itself, which takes minutes: `npm run test:smollm2`. */
+const smollm2: TestProjectInlineConfiguration = {
+  ...gpu,
+  test: {
+    ...gpu.test,
+    name: 'smollm2',
+    include: ['test/smollm2/*.test.ts'],
+    globalSetup: ['test/support/serve-default-model.ts'],
+  },
+};
+
+/** The kernel tests in Node, on Dawn; `*.browser.test.ts` need a real browser. See test/run.mjs. */
+const gpuDawn: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'gpu-dawn',
+    environment: 'node',
+    include: ['test/gpu/**/*.test.ts'],
+    exclude: ['test/gpu/**/*.browser.test.ts'],
+    setupFiles: ['test/support/dawn.ts'],
+    testTimeout: 120_000,
+    fileParallelism: false,
+  },
+};
+
+const e2e: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'e2e',
+    environment: 'node',
+    include: ['test/e2e/**/*.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    fileParallelism: false,
+  },
+};
