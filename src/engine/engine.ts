@@ -1,0 +1,129 @@
+import { TabserveError, toTabserveError } from '../core/errors.ts';
+import type { EngineMetrics } from '../core/metrics.ts';
+import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import type { ModelRunner } from '../core/scheduler-output.ts';
+import type { Scheduler, SchedulerStats } from '../scheduler/scheduler.ts';
+import { Doorbell } from './doorbell.ts';
+import { StepMeter } from './step-meter.ts';
+
+/** How far back the speeds in the statistics reach. */
+const SPEED_WINDOW_MS = 5000;
+
+export type EngineStats = SchedulerStats & Pick<EngineMetrics, 'prefillTokensPerSecond' | 'decodeTokensPerSecond'>;
+
+export interface EngineOptions {
+  readonly scheduler: Scheduler;
+  readonly runner: ModelRunner;
+  /** Milliseconds that never go back: `() => performance.now()`. */
+  readonly clock: () => number;
+}
+
+/**
+ * The loop: schedule, execute, update. Requests come in through `add`; what becomes of them comes out of `run`, where
+ * each ends with exactly one output that has a finish reason. Unless the engine fails: then `run` throws, and that is
+ * the end of every request that has not ended before.
+ */
+export class Engine {
+  readonly #scheduler: Scheduler;
+  readonly #runner: ModelRunner;
+  readonly #clock: () => number;
+  readonly #meter = new StepMeter(SPEED_WINDOW_MS);
+  /** Rung when there may be something to do. */
+  readonly #doorbell = new Doorbell();
+  /** Final outputs of aborted requests, for `run` to yield. */
+  readonly #aborted: RequestOutput[] = [];
+  /** When the last step ended, unless the engine has been idle since. */
+  #lastStepEnd: number | undefined;
+  #failure: TabserveError | undefined;
+  #isRunning = false;
+
+  constructor({ scheduler, runner, clock }: EngineOptions) {
+    this.#scheduler = scheduler;
+    this.#runner = runner;
+    this.#clock = clock;
+  }
+
+  /**
+   * Queues a request, and ends the one that it supersedes.
+   * @throws TabserveError what the scheduler refuses it with, or what the engine has failed with.
+   */
+  add(request: EngineRequest): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#endAborted(this.#scheduler.add(request));
+  }
+
+  /** Ends a request: `run` yields its final output next. One that has ended already is left alone. */
+  abort(requestId: string): void {
+    this.#endAborted(this.#scheduler.abort(requestId, this.#clock()));
+  }
+
+  /** Ends all requests of a session, as `abort` does. */
+  abortSession(sessionId: string): void {
+    this.#endAborted(this.#scheduler.abortSession(sessionId, this.#clock()));
+  }
+
+  stats(): EngineStats {
+    const { prefillTokensPerSecond, decodeTokensPerSecond } = this.#meter;
+    return { ...this.#scheduler.stats(), prefillTokensPerSecond, decodeTokensPerSecond };
+  }
+
+  /**
+   * Works until `signal` aborts, then ends after the step under way; a later `run` would go on from there. Yields what
+   * each step produced, never an empty list. Without work it waits, and does not poll.
+   * @throws TabserveError what the runner failed with (`device_lost`, ...), or `internal`. The engine has failed then:
+   *   from now on `add` and `run` throw the same error.
+   */
+  async *run(signal: AbortSignal): AsyncGenerator<readonly RequestOutput[], void, undefined> {
+    if (this.#isRunning) throw new TabserveError('internal', 'The engine is running already.');
+    const ring = (): void => this.#doorbell.ring();
+    signal.addEventListener('abort', ring);
+    this.#isRunning = true;
+    try {
+      while (!signal.aborted) {
+        const stepped = await this.#stepOrFail();
+        const outputs = [...(stepped ?? []), ...this.#aborted.splice(0)];
+        if (outputs.length > 0) yield outputs;
+        else if (stepped === undefined) await this.#doorbell.wait();
+      }
+    } finally {
+      this.#isRunning = false;
+      signal.removeEventListener('abort', ring);
+    }
+  }
+
+  /** What the step produced; `undefined` when there was nothing to do. */
+  async #step(): Promise<readonly RequestOutput[] | undefined> {
+    const startTime = this.#clock();
+    this.#aborted.push(...this.#scheduler.expire(startTime));
+    const plan = this.#scheduler.schedule(startTime);
+    if (plan === undefined) return this.#goIdle();
+    const sampled = await this.#runner.execute(plan);
+    const endTime = this.#clock();
+    const outputs = this.#scheduler.update(plan, sampled, endTime);
+    // From the end of the last step on: what is done with its outputs takes time from the tokens to come, too.
+    this.#meter.record(plan, outputs, this.#lastStepEnd ?? startTime, endTime);
+    this.#lastStepEnd = endTime;
+    return outputs;
+  }
+
+  async #stepOrFail(): Promise<readonly RequestOutput[] | undefined> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return await this.#step();
+    } catch (error) {
+      this.#failure = toTabserveError(error);
+      throw this.#failure;
+    }
+  }
+
+  /** Nothing runs, so nothing may be held: the moment to look for leaks. */
+  #goIdle(): undefined {
+    this.#lastStepEnd = undefined;
+    this.#scheduler.checkIntegrity();
+  }
+
+  #endAborted(outputs: readonly RequestOutput[]): void {
+    this.#aborted.push(...outputs);
+    this.#doorbell.ring();
+  }
+}

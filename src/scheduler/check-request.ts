@@ -1,0 +1,51 @@
+import { TabserveError } from '../core/errors.ts';
+import type { EngineRequest } from '../core/request.ts';
+import type { SchedulerConfig } from '../core/scheduler-output.ts';
+
+/** Tokens a sequence may really have: the configured limit, within what the whole block pool holds. */
+export function effectiveMaxModelLen(config: SchedulerConfig): number {
+  return Math.min(config.maxModelLen, config.numBlocks * config.blockSize);
+}
+
+/**
+ * Refuses a request that could never run.
+ * @throws TabserveError `invalid_request`, or `context_length_exceeded` when no token could follow the prompt.
+ */
+export function checkRequest(request: EngineRequest, config: SchedulerConfig): void {
+  const { requestId, promptTokenIds, sampling } = request;
+  const numPromptTokens = promptTokenIds.length;
+  if (numPromptTokens === 0) {
+    const message = `The prompt of request ${requestId} is empty.`;
+    throw new TabserveError('invalid_request', message, { param: 'promptTokenIds' });
+  }
+  if (!(sampling.maxTokens >= 1)) {
+    const message = `Request ${requestId} asks for ${sampling.maxTokens} tokens; at least 1 is needed.`;
+    throw new TabserveError('invalid_request', message, { param: 'maxTokens' });
+  }
+  if (!Number.isFinite(request.priority ?? 0)) {
+    throw new TabserveError('invalid_request', `Priority ${request.priority} is not a number.`, { param: 'priority' });
+  }
+  if (numPromptTokens >= config.maxModelLen) {
+    throw new TabserveError(
+      'context_length_exceeded',
+      `The prompt has ${numPromptTokens} tokens, but the context holds ${config.maxModelLen}, the answer included. ` +
+        'Shorten the prompt, or load the model with a larger maxModelLen if it allows that.',
+    );
+  }
+  const capacity = effectiveMaxModelLen(config);
+  if (numPromptTokens >= capacity) {
+    throw new TabserveError(
+      'context_length_exceeded',
+      `The prompt has ${numPromptTokens} tokens, but the KV cache holds ${capacity}, the answer included. ` +
+        'Shorten the prompt, or load the model with a larger kvCacheBytes.',
+    );
+  }
+}
+
+/** @throws TabserveError `internal` where a limit is not a positive integer. */
+export function checkConfig(config: SchedulerConfig): void {
+  for (const [name, value] of Object.entries(config)) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    throw new TabserveError('internal', `SchedulerConfig.${name} is ${value}; a positive integer is needed.`);
+  }
+}

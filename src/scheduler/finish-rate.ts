@@ -1,0 +1,25 @@
+/** How many of the last ends count. */
+const WINDOW = 16;
+/** What is hinted while nothing has ended yet. */
+const UNKNOWN_MS = 1000;
+const MIN_MS = 50;
+const MAX_MS = 60_000;
+
+/** How often requests end, for telling a refused caller when to try again. Times are the engine clock's milliseconds. */
+export class FinishRate {
+  readonly #times: number[] = [];
+
+  /** Requests have ended. */
+  record(count: number, now: number): void {
+    for (let i = 0; i < count; i++) this.#times.push(now);
+    this.#times.splice(0, this.#times.length - WINDOW - 1);
+  }
+
+  /** In how many milliseconds `numPlaces` more requests have probably ended: between 50 ms and a minute. */
+  estimate(numPlaces: number): number {
+    const [first, last] = [this.#times[0], this.#times.at(-1)];
+    if (first === undefined || last === undefined || this.#times.length < 2) return UNKNOWN_MS;
+    const interval = (last - first) / (this.#times.length - 1);
+    return Math.round(Math.min(MAX_MS, Math.max(MIN_MS, numPlaces * interval)));
+  }
+}

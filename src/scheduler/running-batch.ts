@@ -1,0 +1,174 @@
+import { TabserveError } from '../core/errors.ts';
+import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import type { HashBlock } from './block-hash.ts';
+import { BlockPool } from './block-pool.ts';
+import { numBlocksFor, numMissingBlocks } from './num-steps.ts';
+import { type CachedBlock, PrefixCache } from './prefix-cache.ts';
+import type { RequestState, RunningRequest } from './request-state.ts';
+
+/** The requests that run, and what running takes: a slot each, and blocks for their tokens. */
+export class RunningBatch {
+  readonly pool: BlockPool;
+  readonly #cache: PrefixCache;
+  readonly #config: SchedulerConfig;
+  /** The next one is at the end. */
+  readonly #freeSlots: number[];
+  #requests: RunningRequest[] = [];
+  #abortedInFlight: RunningRequest[] = [];
+
+  constructor(config: SchedulerConfig, hash?: HashBlock) {
+    this.#config = config;
+    this.pool = new BlockPool(config.numBlocks);
+    this.#cache = new PrefixCache(config.blockSize, hash);
+    this.#freeSlots = Array.from({ length: config.maxNumSeqs }, (_, i) => config.maxNumSeqs - 1 - i);
+  }
+
+  /** First of all by priority, then by age: the last one is the first to be preempted. */
+  get requests(): readonly RunningRequest[] {
+    return this.#requests;
+  }
+
+  /** Every request that holds a slot and blocks: those that run, and those aborted but still in flight. */
+  get holders(): readonly RunningRequest[] {
+    return [...this.#requests, ...this.#abortedInFlight];
+  }
+
+  /** Whether `admit` would take a request in, if `without` did not run. */
+  canAdmit(state: RequestState, without?: RunningRequest): boolean {
+    if (this.#freeSlots.length === 0 && without === undefined) return false;
+    const given = new Set(without?.blockTable.filter((block) => this.pool.refCount(block) === 1));
+    const taken = this.#findCached(state).filter(({ block }) => this.pool.refCount(block) > 0 && !given.has(block));
+    const numNeeded = numBlocksFor(state.tokenIds.length, this.#config.blockSize) - taken.length;
+    const numOthers = this.#requests.length - (without === undefined ? 0 : 1);
+    return numNeeded + numOthers <= this.pool.numFree + given.size;
+  }
+
+  /**
+   * Takes a request in as the newest of its priority, or returns `undefined` for want of a slot or blocks. What the
+   * prefix cache holds of its tokens counts as computed, but for the last one, whose logits are needed. It gets blocks
+   * for all of its tokens, not only for its first chunk, and one block has to stay free for each request that runs
+   * already: else its prefill would often be thrown away again before it has given a token.
+   */
+  admit(state: RequestState, now: number): RunningRequest | undefined {
+    if (!this.canAdmit(state)) return undefined;
+    const { blockSize } = this.#config;
+    const cached = [...this.#findCached(state)];
+    const shared = cached.map(({ block }) => block);
+    for (const block of shared) this.pool.retain(block);
+    const own = this.#allocate(numBlocksFor(state.tokenIds.length, blockSize) - shared.length);
+    const slot = this.#freeSlots.pop();
+    if (slot === undefined || own === undefined) throw new TabserveError('internal', 'A promised slot is not there.');
+    const numComputedTokens = cached.length * blockSize;
+    if (state.firstScheduledTime === undefined) state.numCachedTokens = numComputedTokens;
+    state.firstScheduledTime ??= now;
+    const { firstScheduledTime } = state;
+    const running = { state, slot, blockTable: [...shared, ...own], cached, numComputedTokens, firstScheduledTime };
+    const after = this.#requests.findLastIndex((other) => other.state.priority <= state.priority);
+    this.#requests.splice(after + 1, 0, running);
+    return running;
+  }
+
+  /**
+   * Whether a running request is about to compute the next block that a waiting one would need: waiting for it saves
+   * computing it twice. A block that can be awaited is computed within its request's next steps.
+   */
+  isBeingComputed(state: RequestState): boolean {
+    const { blockSize } = this.#config;
+    const found = this.#findCached(state);
+    const end = (found.length + 1) * blockSize;
+    if (end >= state.tokenIds.length) return false;
+    const hash = this.#cache.hashOf(state, found.length);
+    return this.#requests.some(
+      ({ state: other, cached, numComputedTokens }) =>
+        cached.length === found.length &&
+        cached.at(-1) === found.at(-1) &&
+        numComputedTokens < end &&
+        end <= other.tokenIds.length &&
+        this.#cache.hashOf(other, found.length) === hash,
+    );
+  }
+
+  /** Gets a request the blocks it lacks for `numTokens` more tokens; false, and none taken, if too few are free. */
+  grow(running: RunningRequest, numTokens: number): boolean {
+    const blocks = this.#allocate(numMissingBlocks(running, numTokens, this.#config.blockSize));
+    if (blocks === undefined) return false;
+    running.blockTable.push(...blocks);
+    return true;
+  }
+
+  /**
+   * Makes the blocks findable that a request has filled. Where another request was faster with the same tokens, its
+   * block takes the place of this one: the two hold the same bits, since a row's numbers do not depend on its step.
+   * Only while no plan is in flight that writes to the request's blocks.
+   */
+  cacheFullBlocks({ state, cached, blockTable, numComputedTokens }: RunningRequest): void {
+    const numTokens = Math.min(numComputedTokens, state.tokenIds.length);
+    const numFull = Math.floor(numTokens / this.#config.blockSize);
+    while (cached.length < numFull) {
+      const index = cached.length;
+      const own = blockTable[index];
+      const entry = own === undefined ? undefined : this.#cache.insert(state, cached, own);
+      if (own === undefined || entry === undefined) return; // nothing after it can be found either
+      if (entry.block !== own) {
+        this.pool.retain(entry.block);
+        this.pool.free([own]);
+        blockTable[index] = entry.block;
+      }
+      cached.push(entry);
+    }
+  }
+
+  /** Takes a request out and frees what it holds. */
+  remove(running: RunningRequest): void {
+    this.#takeOut(running);
+    this.#release(running);
+  }
+
+  /** Takes a request out whose blocks the GPU still writes to: it holds them until `releaseAborted`. */
+  removeInFlight(running: RunningRequest): void {
+    this.#takeOut(running);
+    this.#abortedInFlight.push(running);
+  }
+
+  /** Frees what requests removed in flight held: no plan is in flight any more. */
+  releaseAborted(): void {
+    for (const running of this.#abortedInFlight.splice(0)) this.#release(running);
+  }
+
+  /** @throws TabserveError `internal` where blocks or slots are leaked or used twice, or the cache is wrong. */
+  checkIntegrity(): void {
+    const { holders } = this;
+    this.pool.checkIntegrity(holders.map(({ blockTable }) => blockTable));
+    this.#cache.checkIntegrity();
+    for (const { state, cached, blockTable } of holders) {
+      const found = this.#cache.find(state, cached.length);
+      if (cached.every((entry, i) => entry === found[i] && entry.block === blockTable[i])) continue;
+      throw new TabserveError('internal', `Request ${state.request.requestId} holds cached blocks that are not.`);
+    }
+    const { maxNumSeqs } = this.#config;
+    const slots = [...this.#freeSlots, ...holders.map(({ slot }) => slot)];
+    const numDifferent = new Set(slots).size;
+    if (slots.length !== maxNumSeqs || numDifferent !== maxNumSeqs) {
+      throw new TabserveError('internal', `${slots.length} slots, ${numDifferent} different, of ${maxNumSeqs}.`);
+    }
+  }
+
+  #findCached(state: RequestState): readonly CachedBlock[] {
+    return this.#cache.find(state, Math.floor((state.tokenIds.length - 1) / this.#config.blockSize));
+  }
+
+  #allocate(count: number): readonly number[] | undefined {
+    const blocks = this.pool.allocate(count);
+    for (const block of blocks ?? []) this.#cache.evict(block);
+    return blocks;
+  }
+
+  #takeOut(running: RunningRequest): void {
+    this.#requests.splice(this.#requests.indexOf(running), 1);
+  }
+
+  #release(running: RunningRequest): void {
+    this.pool.free(running.blockTable);
+    this.#freeSlots.push(running.slot);
+  }
+}

@@ -1,0 +1,287 @@
+import { TabserveError } from '../core/errors.ts';
+import type { SerializedError } from '../core/errors.ts';
+import type { EngineMetrics } from '../core/metrics.ts';
+import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import type { ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
+import type { HashBlock } from './block-hash.ts';
+import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
+import { findFairVictim } from './fair-preemption.ts';
+import { FinishRate } from './finish-rate.ts';
+import { chooseNumSteps } from './num-steps.ts';
+import { RequestQueue } from './request-queue.ts';
+import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
+import type { RequestState, RunningRequest } from './request-state.ts';
+import { RunningBatch } from './running-batch.ts';
+import { type Share, StepShares, toScheduledRequest } from './step-shares.ts';
+import { checkWaitingLimits } from './waiting-limits.ts';
+
+export type SchedulerStats = Pick<
+  EngineMetrics,
+  | 'requestsRunning'
+  | 'requestsWaiting'
+  | 'kvBlocksUsed'
+  | 'kvBlocksTotal'
+  | 'kvBlockSize'
+  | 'preemptions'
+  | 'promptTokens'
+  | 'generationTokens'
+  | 'prefixCacheQueries'
+  | 'prefixCacheHits'
+>;
+
+/**
+ * Decides which tokens of which requests the next step computes. After vLLM's V1 scheduler: there is no prefill phase
+ * and no decode phase; every step gives tokens to requests, running ones first and then waiting ones, until each has
+ * caught up (`numComputedTokens` = `numTokens`) or the step's token budget is spent. So a prompt longer than the budget
+ * comes in chunks, mixed with other requests' decoding. Those who decode come first, with a token each, so that no
+ * prompt holds them up. When blocks run out, the running request of the lowest priority, and of those the newest, is
+ * preempted: it gives up its blocks and goes back to the queue, and what the prefix cache has not kept of its tokens,
+ * prompt and output, is computed anew later.
+ *
+ * Why every request gets on: the first one by priority and age can take all others' blocks, and the whole pool holds
+ * one of the greatest length. Who comes next is told by {@link RequestQueue}, and who gives way by
+ * {@link findFairVictim}.
+ *
+ * One plan at a time: `schedule`, execute it, `update` with what came of it. `add` and `abort` are welcome any time.
+ */
+export class Scheduler {
+  readonly #config: SchedulerConfig;
+  readonly #waiting = new RequestQueue();
+  readonly #batch: RunningBatch;
+  readonly #finishRate = new FinishRate();
+  #inFlight: SchedulerOutput | undefined;
+  #numAdded = 0;
+  #preemptions = 0;
+  #promptTokens = 0;
+  #generationTokens = 0;
+  #prefixCacheQueries = 0;
+  #prefixCacheHits = 0;
+
+  /**
+   * @param hash how blocks are hashed; tests give a bad one.
+   * @throws TabserveError `internal` where a limit is not a positive integer.
+   */
+  constructor(config: SchedulerConfig, hash?: HashBlock) {
+    checkConfig(config);
+    this.#config = config;
+    this.#batch = new RunningBatch(config, hash);
+  }
+
+  /** The limits it keeps. */
+  get config(): SchedulerConfig {
+    return this.#config;
+  }
+
+  /**
+   * Queues a request. Returns the final output of the one that it supersedes, if it does.
+   * @throws TabserveError `invalid_request` for an empty prompt, a maxTokens below 1 or an id in use;
+   *   `context_length_exceeded` for a prompt that leaves no room for a token in the context or in the KV cache;
+   *   `queue_full` where too many wait. Nothing has been superseded then.
+   */
+  add(request: EngineRequest): RequestOutput[] {
+    checkRequest(request, this.#config);
+    const { requestId, sessionId, supersede, arrivalTime } = request;
+    const states = [...this.#batch.holders.map(({ state }) => state), ...this.#waiting];
+    if (states.some((state) => state.request.requestId === requestId)) {
+      const message = `There is a request ${requestId} already.`;
+      throw new TabserveError('invalid_request', message, { param: 'requestId' });
+    }
+    const isStale = (other: EngineRequest): boolean =>
+      supersede !== undefined && other.supersede === supersede && other.sessionId === sessionId;
+    const kept = [...this.#waiting].filter((state) => !isStale(state.request));
+    const numOfSession = kept.filter((state) => state.request.sessionId === sessionId).length;
+    checkWaitingLimits(this.#config, kept.length, numOfSession, (n) => this.#finishRate.estimate(n));
+    const message = `A newer request of this tab with the key "${supersede}" took its place.`;
+    const superseded = this.#abort(isStale, arrivalTime, { code: 'aborted', message });
+    const state = createRequestState(request, effectiveMaxModelLen(this.#config), this.#numAdded++);
+    this.#waiting.push(state, this.#batch.requests);
+    return superseded;
+  }
+
+  /**
+   * Ends a request at once, also while a plan with it executes. Returns its final output, or nothing where it has ended
+   * already; no later output names it.
+   */
+  abort(requestId: string, now: number): RequestOutput[] {
+    return this.#abort((request) => request.requestId === requestId, now);
+  }
+
+  /** Ends all requests of a session, as `abort` does. */
+  abortSession(sessionId: string, now: number): RequestOutput[] {
+    return this.#abort((request) => request.sessionId === sessionId, now);
+  }
+
+  /** Ends the requests whose deadline has come, waiting or running. For between two plans. */
+  expire(now: number): RequestOutput[] {
+    const isLate = ({ deadline }: EngineRequest): boolean => deadline !== undefined && deadline <= now;
+    const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
+    return this.#abort(isLate, now, { code: 'deadline_exceeded', message });
+  }
+
+  /**
+   * The next plan, or `undefined` when there is nothing to do.
+   * @param now the engine clock's milliseconds.
+   * @param tokenBudget tokens the step may have, for steps shorter than `maxNumBatchedTokens`.
+   * @throws TabserveError `internal` while the last plan has not been updated.
+   */
+  schedule(now: number, tokenBudget: number = this.#config.maxNumBatchedTokens): SchedulerOutput | undefined {
+    if (this.#inFlight !== undefined) throw new TabserveError('internal', 'schedule() before update().');
+    const shares = new StepShares(Math.min(tokenBudget, this.#config.maxNumBatchedTokens));
+    const preemptionsBefore = this.#preemptions;
+    const { requests } = this.#batch;
+    const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
+    // Making room for a request can take others off the list's end, itself included; for...of stops there.
+    for (const running of requests) {
+      if (isDecoding(running) && shares.budget > 0 && this.#makeRoom(running)) shares.give(running, true);
+    }
+    // Prompts have had their blocks since they were admitted: nobody is preempted from here on.
+    const prefilling = requests.filter((running) => !isDecoding(running));
+    for (const running of prefilling) {
+      shares.give(running, running !== prefilling.at(-1) || this.#waiting.length > 0);
+    }
+    // Whoever has just been preempted cannot come back yet: part of its blocks has gone to another.
+    if (this.#preemptions === preemptionsBefore) this.#admit(shares, now);
+    shares.spendTheRest();
+    if (shares.all.length === 0) {
+      if (this.#waiting.length > 0) throw new TabserveError('internal', 'Requests wait, but none can be scheduled.');
+      return undefined;
+    }
+    this.#inFlight = this.#plan(shares.all);
+    return this.#inFlight;
+  }
+
+  /**
+   * Takes in what came of a plan. Returns an output for each request that got a token or ended; requests aborted while
+   * it executed are not among them.
+   * @param now the engine clock's milliseconds.
+   * @throws TabserveError `internal` where the plan is not the one in flight, or the output does not match it.
+   */
+  update(plan: SchedulerOutput, output: ModelRunnerOutput, now: number): RequestOutput[] {
+    if (plan !== this.#inFlight) throw new TabserveError('internal', 'update() with a plan that is not in flight.');
+    this.#inFlight = undefined;
+    this.#batch.releaseAborted();
+    const running = new Map(this.#batch.requests.map((each) => [each.state.request.requestId, each]));
+    const outputs: RequestOutput[] = [];
+    for (const scheduled of plan.requests) {
+      const request = running.get(scheduled.requestId);
+      if (request === undefined) continue;
+      request.numComputedTokens += scheduled.tokenIds.length + plan.numSteps - 1;
+      if (!scheduled.samples) {
+        this.#batch.cacheFullBlocks(request);
+        continue;
+      }
+      const sampled = output.sampledTokenIds.get(scheduled.requestId);
+      if (sampled?.length !== plan.numSteps) {
+        const message = `Request ${scheduled.requestId} got ${sampled?.length ?? 0} ids in ${plan.numSteps} steps.`;
+        throw new TabserveError('internal', message);
+      }
+      outputs.push(this.#accept(request, sampled));
+    }
+    this.#finishRate.record(outputs.filter(({ finishReason }) => finishReason !== undefined).length, now);
+    return outputs;
+  }
+
+  stats(): SchedulerStats {
+    const { pool, requests } = this.#batch;
+    return {
+      requestsRunning: requests.length,
+      requestsWaiting: this.#waiting.length,
+      kvBlocksUsed: pool.numBlocks - pool.numFree,
+      kvBlocksTotal: pool.numBlocks,
+      kvBlockSize: this.#config.blockSize,
+      preemptions: this.#preemptions,
+      promptTokens: this.#promptTokens,
+      generationTokens: this.#generationTokens,
+      prefixCacheQueries: this.#prefixCacheQueries,
+      prefixCacheHits: this.#prefixCacheHits,
+    };
+  }
+
+  /** @throws TabserveError `internal` where blocks or slots are leaked or used twice, or the prefix cache is wrong. */
+  checkIntegrity(): void {
+    this.#batch.checkIntegrity();
+  }
+
+  /** Takes in waiting requests while there is something left for them. */
+  #admit(shares: StepShares, now: number): void {
+    while (shares.budget > 0) {
+      const { requests } = this.#batch;
+      const next = this.#waiting.next(requests);
+      // Whoever comes after one that waits for a prefix waits with it, so that nobody overtakes.
+      if (next === undefined || this.#batch.isBeingComputed(next)) return;
+      const victim = this.#batch.canAdmit(next) ? undefined : findFairVictim(next, requests);
+      if (victim !== undefined && this.#batch.canAdmit(next, victim)) {
+        shares.takeBack(victim);
+        this.#preempt(victim);
+      }
+      const isFirstTime = next.firstScheduledTime === undefined;
+      const running = this.#batch.admit(next, now);
+      if (running === undefined) return;
+      this.#waiting.admitted(next, numUncomputedTokens(running), isFirstTime);
+      if (isFirstTime) this.#countLookup(next);
+      shares.give(running, this.#waiting.length > 0);
+    }
+  }
+
+  #countLookup({ tokenIds, numCachedTokens }: RequestState): void {
+    this.#prefixCacheQueries += tokenIds.length;
+    this.#prefixCacheHits += numCachedTokens;
+  }
+
+  /** Gets a block for one more token; preempts from the list's end while there is none, false if that was itself. */
+  #makeRoom(running: RunningRequest): boolean {
+    while (!this.#batch.grow(running, 1)) {
+      const last = this.#batch.requests.at(-1);
+      if (last === undefined) throw new TabserveError('internal', 'No free blocks, and no request to preempt.');
+      this.#preempt(last);
+      if (last === running) return false;
+    }
+    return true;
+  }
+
+  #preempt(running: RunningRequest): void {
+    this.#batch.remove(running);
+    this.#waiting.pushPreempted(running.state);
+    this.#preemptions++;
+  }
+
+  #plan(shares: readonly Share[]): SchedulerOutput {
+    const { maxStepsPerPlan, blockSize } = this.#config;
+    const batch = shares.map(({ running }) => running);
+    const decodesOnly = batch.every((running) => numUncomputedTokens(running) === 1);
+    let numSteps = 1;
+    if (decodesOnly && this.#waiting.length === 0) {
+      numSteps = chooseNumSteps(batch, maxStepsPerPlan, this.#batch.pool.numFree, blockSize);
+      for (const running of batch) this.#batch.grow(running, numSteps);
+    }
+    return {
+      numSteps,
+      requests: shares.map(toScheduledRequest),
+      totalNumScheduledTokens: shares.reduce((sum, { numScheduledTokens }) => sum + numScheduledTokens, 0),
+    };
+  }
+
+  #accept(running: RunningRequest, sampledTokenIds: readonly number[]): RequestOutput {
+    const { state, firstScheduledTime } = running;
+    const { requestId, promptTokenIds } = state.request;
+    if (state.tokenIds.length === promptTokenIds.length) this.#promptTokens += promptTokenIds.length;
+    const { newTokenIds, finishReason } = acceptTokens(state, sampledTokenIds);
+    this.#generationTokens += newTokenIds.length;
+    this.#waiting.share.generated(state.request.sessionId, newTokenIds.length);
+    this.#batch.cacheFullBlocks(running);
+    if (finishReason !== undefined) this.#batch.remove(running);
+    return { requestId, newTokenIds, finishReason, firstScheduledTime, numCachedTokens: state.numCachedTokens };
+  }
+
+  #abort(matches: (request: EngineRequest) => boolean, now: number, error?: SerializedError): RequestOutput[] {
+    const inFlight = new Set(this.#inFlight?.requests.map(({ requestId }) => requestId));
+    const aborted = this.#batch.requests.filter(({ state }) => matches(state.request));
+    for (const running of aborted) {
+      if (inFlight.has(running.state.request.requestId)) this.#batch.removeInFlight(running);
+      else this.#batch.remove(running);
+    }
+    const states = [...aborted.map(({ state }) => state), ...this.#waiting.remove(matches)];
+    this.#finishRate.record(states.length, now);
+    return states.map((state) => abortedOutput(state, now, error));
+  }
+}

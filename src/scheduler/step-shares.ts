@@ -1,0 +1,73 @@
+import type { ScheduledRequest } from '../core/scheduler-output.ts';
+import { numUncomputedTokens } from './request-state.ts';
+import type { RunningRequest } from './request-state.ts';
+
+/** A running request and how many tokens the plan feeds it. */
+export interface Share {
+  readonly running: RunningRequest;
+  readonly numScheduledTokens: number;
+}
+
+/** Who gets how much of a step's token budget, while the step is being planned. */
+export class StepShares {
+  readonly #tokens = new Map<RunningRequest, number>();
+  #budget: number;
+
+  /** @param budget tokens a step. */
+  constructor(budget: number) {
+    this.#budget = budget;
+  }
+
+  /** What is left. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** In the order in which they were given. */
+  get all(): readonly Share[] {
+    return Array.from(this.#tokens, ([running, numScheduledTokens]) => ({ running, numScheduledTokens }));
+  }
+
+  /**
+   * Gives a request what it lacks. One that lacks more than is left gets half of what is left while others come after
+   * it: so a short prompt does not wait for the last chunk of a long one, which takes at most twice as long for it.
+   */
+  give(running: RunningRequest, othersFollow: boolean): void {
+    const wanted = numUncomputedTokens(running);
+    const limit = wanted > this.#budget && othersFollow ? Math.ceil(this.#budget / 2) : this.#budget;
+    this.#add(running, Math.min(wanted, limit));
+  }
+
+  /** Takes a share back: its request has been preempted. */
+  takeBack(running: RunningRequest): void {
+    this.#budget += this.#tokens.get(running) ?? 0;
+    this.#tokens.delete(running);
+  }
+
+  /** Gives what nobody else wanted to those who got only a part, first come, first served. */
+  spendTheRest(): void {
+    for (const [running, numTokens] of this.#tokens) {
+      this.#add(running, Math.min(numUncomputedTokens(running) - numTokens, this.#budget));
+    }
+  }
+
+  #add(running: RunningRequest, numTokens: number): void {
+    if (numTokens > 0) this.#tokens.set(running, (this.#tokens.get(running) ?? 0) + numTokens);
+    this.#budget -= numTokens;
+  }
+}
+
+/** A share as the runner gets it: plain data, a picture of this moment. */
+export function toScheduledRequest({ running, numScheduledTokens }: Share): ScheduledRequest {
+  const { state, slot, blockTable, numComputedTokens } = running;
+  const end = numComputedTokens + numScheduledTokens;
+  return {
+    requestId: state.request.requestId,
+    slot,
+    tokenIds: state.tokenIds.slice(numComputedTokens, end),
+    startPosition: numComputedTokens,
+    blockTable: [...blockTable],
+    samples: end === state.tokenIds.length,
+    sampling: state.sampling,
+  };
+}

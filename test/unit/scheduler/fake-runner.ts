@@ -1,0 +1,111 @@
+import type { EngineRequest, FinishReason } from '../../../src/core/request.ts';
+import type {
+  CacheConfig,
+  ModelRunner,
+  ModelRunnerOutput,
+  SchedulerOutput,
+} from '../../../src/core/scheduler-output.ts';
+
+/** Small, so that stop tokens come up by chance. */
+export const VOCAB_SIZE = 23;
+
+function mix(hash: number, value: number): number {
+  const mixed = Math.imul(hash ^ value, 0x01000193);
+  return mixed ^ (mixed >>> 15);
+}
+
+/**
+ * A token's KV: a hash of the token and, through the KV before it, of every token before it, each in its place. So a
+ * block of the right tokens with other tokens before it holds the wrong KV, as in a transformer.
+ */
+function kvOf(before: number | undefined, token: number): number {
+  return mix(mix(0x811c9dc5, before ?? 1), token);
+}
+
+/**
+ * The fake model: the next token is a hash of the KV of every token before it, and of the seed, the choice and the
+ * sampled position. One wrong, missing, stale or misplaced KV gives another answer.
+ */
+function nextToken(context: readonly number[], sampling: { readonly seed: number; readonly choice: number }): number {
+  const hash = [...context, sampling.seed, sampling.choice, context.length].reduce(mix, 0x811c9dc5);
+  return (hash >>> 0) % VOCAB_SIZE;
+}
+
+/** What a request gives with no scheduler, no blocks and no other request: the reference. */
+export function runAlone(
+  request: EngineRequest,
+  maxModelLen: number,
+): { readonly outputTokenIds: readonly number[]; readonly finishReason: FinishReason } {
+  const { seed, maxTokens, stopTokenIds } = request.sampling;
+  const tokens: number[] = [];
+  const kv: number[] = [];
+  const feed = (token: number): void => {
+    tokens.push(token);
+    kv.push(kvOf(kv.at(-1), token));
+  };
+  for (const token of request.promptTokenIds) feed(token);
+  for (;;) {
+    const token = nextToken(kv, { seed, choice: request.choice });
+    feed(token);
+    const outputTokenIds = tokens.slice(request.promptTokenIds.length);
+    if (stopTokenIds.includes(token)) return { outputTokenIds, finishReason: 'stop' };
+    if (outputTokenIds.length === maxTokens || tokens.length === maxModelLen) {
+      return { outputTokenIds, finishReason: 'length' };
+    }
+  }
+}
+
+/**
+ * A model runner whose KV cache holds a number a token. It reads what it needs through the block tables only, so it
+ * answers as {@link runAlone} does if, and only if, the plans are right.
+ */
+export class FakeRunner implements ModelRunner {
+  /** KV by [block][offset]; -1: never written. */
+  readonly #kv: number[][];
+  readonly #blockSize: number;
+  readonly plans: SchedulerOutput[] = [];
+
+  constructor({ numBlocks, blockSize }: CacheConfig) {
+    this.#blockSize = blockSize;
+    this.#kv = Array.from({ length: numBlocks }, () => Array<number>(blockSize).fill(-1));
+  }
+
+  execute(plan: SchedulerOutput): Promise<ModelRunnerOutput> {
+    return Promise.resolve(this.executeNow(plan));
+  }
+
+  executeNow(plan: SchedulerOutput): ModelRunnerOutput {
+    this.plans.push(plan);
+    const sampledTokenIds = new Map<string, number[]>();
+    for (let step = 0; step < plan.numSteps; step++) {
+      // All writes come before all reads, as on the GPU: a block shared by mistake is overwritten before it is read.
+      for (const { requestId, tokenIds, startPosition, blockTable } of plan.requests) {
+        const lastSampled = sampledTokenIds.get(requestId)?.at(-1);
+        const fed = step === 0 ? tokenIds : [lastSampled ?? -1];
+        fed.forEach((token, i) => {
+          const position = startPosition + step + i;
+          const before = position === 0 ? undefined : this.#kvAt(blockTable, position - 1);
+          this.#block(blockTable, position)[position % this.#blockSize] = kvOf(before, token);
+        });
+      }
+      for (const { requestId, tokenIds, startPosition, blockTable, samples, sampling } of plan.requests) {
+        if (!samples) continue;
+        const length = startPosition + tokenIds.length + step;
+        const context = Array.from({ length }, (_, position) => this.#kvAt(blockTable, position));
+        const ids = sampledTokenIds.get(requestId) ?? [];
+        sampledTokenIds.set(requestId, [...ids, nextToken(context, sampling)]);
+      }
+    }
+    return { sampledTokenIds };
+  }
+
+  #kvAt(blockTable: readonly number[], position: number): number {
+    return this.#block(blockTable, position)[position % this.#blockSize] ?? -1;
+  }
+
+  #block(blockTable: readonly number[], position: number): number[] {
+    const block = this.#kv[blockTable[Math.floor(position / this.#blockSize)] ?? -1];
+    if (block === undefined) throw new Error(`Block table ${blockTable.join()} does not cover position ${position}.`);
+    return block;
+  }
+}

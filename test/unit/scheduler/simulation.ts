@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { expect } from 'vitest';
+import type { EngineRequest, FinishReason, RequestOutput } from '../../../src/core/request.ts';
+import type { HashBlock } from '../../../src/scheduler/block-hash.ts';
+import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
+import { Scheduler } from '../../../src/scheduler/scheduler.ts';
+import { FakeRunner, runAlone } from './fake-runner.ts';
+
+/** What a caller has seen of one request. */
+export interface Journal {
+  readonly request: EngineRequest;
+  readonly outputTokenIds: number[];
+  finishReason: FinishReason | undefined;
+  /** With which code, where it was not its caller who ended it. */
+  error: string | undefined;
+  numCachedTokens: number;
+}
+
+/** A scheduler with the fake runner under it and every promise it makes checked at each step. */
+export class Simulation {
+  readonly scheduler: Scheduler;
+  readonly runner: FakeRunner;
+  readonly journals = new Map<string, Journal>();
+  readonly config: SchedulerConfig;
+  /** The longest sequence that context and block pool allow. */
+  readonly maxModelLen: number;
+  now = 0;
+  /** How many of each request's tokens the plans so far have computed. */
+  readonly #computed = new Map<string, number>();
+  readonly #answers = new Map<EngineRequest, ReturnType<typeof runAlone>>();
+  /** What each block holds, by the plans so far: the salt, and the tokens up to and including its own. */
+  readonly #contents: { readonly salt: string; tokens: readonly number[] }[] = [];
+
+  constructor(config: SchedulerConfig, hash?: HashBlock) {
+    this.config = config;
+    this.maxModelLen = Math.min(config.maxModelLen, config.numBlocks * config.blockSize);
+    this.scheduler = new Scheduler(config, hash);
+    this.runner = new FakeRunner(config);
+  }
+
+  add(request: EngineRequest): void {
+    this.#record(this.scheduler.add(request));
+    this.journals.set(request.requestId, {
+      request, outputTokenIds: [], finishReason: undefined, error: undefined, numCachedTokens: 0,
+    });
+  }
+
+  abort(requestId: string): RequestOutput[] {
+    return this.#record(this.scheduler.abort(requestId, this.now));
+  }
+
+  abortSession(sessionId: string): RequestOutput[] {
+    return this.#record(this.scheduler.abortSession(sessionId, this.now));
+  }
+
+  /** One step; `meanwhile` happens while the plan executes. `undefined` when there is nothing to do. */
+  step(meanwhile: () => void = () => {}): { plan: SchedulerOutput; outputs: RequestOutput[] } | undefined {
+    this.now++;
+    this.#record(this.scheduler.expire(this.now));
+    const plan = this.scheduler.schedule(this.now);
+    if (plan === undefined) return undefined;
+    this.#checkPlan(plan);
+    const usedBefore = this.scheduler.stats().kvBlocksUsed;
+    meanwhile();
+    // The GPU still writes to the blocks of a request aborted meanwhile.
+    assert.equal(this.scheduler.stats().kvBlocksUsed, usedBefore);
+    this.scheduler.checkIntegrity();
+    const sampled = this.runner.executeNow(plan);
+    const outputs = this.#record(this.scheduler.update(plan, sampled, this.now));
+    this.scheduler.checkIntegrity();
+    return { plan, outputs };
+  }
+
+  /** Steps until nothing is left to do. */
+  drain(maxSteps = 100_000): void {
+    for (let i = 0; this.step() !== undefined; i++) {
+      if (i > maxSteps) throw new Error('The scheduler does not come to an end.');
+    }
+    this.checkIdle();
+  }
+
+  checkIdle(): void {
+    this.scheduler.checkIntegrity();
+    expect(this.scheduler.stats()).toMatchObject({ requestsRunning: 0, requestsWaiting: 0, kvBlocksUsed: 0 });
+  }
+
+  /** Every request has ended; those not aborted gave what they give alone, the others the beginning of it. */
+  checkAnswers(): void {
+    for (const { request, outputTokenIds, finishReason } of this.journals.values()) {
+      const alone = this.#alone(request);
+      if (finishReason === 'abort') {
+        expect(outputTokenIds).toEqual(alone.outputTokenIds.slice(0, outputTokenIds.length));
+      } else {
+        expect({ outputTokenIds, finishReason }, request.requestId).toEqual(alone);
+      }
+    }
+  }
+
+  #alone(request: EngineRequest): ReturnType<typeof runAlone> {
+    const known = this.#answers.get(request) ?? runAlone(request, this.maxModelLen);
+    this.#answers.set(request, known);
+    return known;
+  }
+
+  #record(outputs: RequestOutput[]): RequestOutput[] {
+    for (const { requestId, newTokenIds, finishReason, firstScheduledTime, numCachedTokens, error } of outputs) {
+      const journal = this.#journal(requestId);
+      assert(journal.finishReason === undefined, `${requestId} has ended, but there is more of it`);
+      assert(newTokenIds.length > 0 || finishReason !== undefined, 'an output that says nothing');
+      assert(firstScheduledTime >= journal.request.arrivalTime && firstScheduledTime <= this.now);
+      journal.outputTokenIds.push(...newTokenIds);
+      journal.finishReason = finishReason;
+      journal.error = error?.code;
+      assert(numCachedTokens < journal.request.promptTokenIds.length && numCachedTokens % this.config.blockSize === 0);
+      journal.numCachedTokens = numCachedTokens;
+    }
+    return outputs;
+  }
+
+  #checkPlan({ numSteps, requests, totalNumScheduledTokens }: SchedulerOutput): void {
+    const { config } = this;
+    const numTokens = requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+    assert.equal(totalNumScheduledTokens, numTokens);
+    assert(numTokens > 0 && numTokens <= config.maxNumBatchedTokens, 'the token budget is kept');
+    assert(requests.length <= config.maxNumSeqs);
+    assert(numSteps >= 1 && numSteps <= config.maxStepsPerPlan);
+    if (numSteps > 1) {
+      assert(requests.every(({ samples, tokenIds }) => samples && tokenIds.length === 1));
+      assert.equal(this.scheduler.stats().requestsWaiting, 0);
+    }
+    checkDistinct(requests.map(({ slot }) => slot), config.maxNumSeqs, 'slots');
+    const written = requests.flatMap((scheduled) => this.#writtenBlocks(scheduled, numSteps));
+    checkDistinct(written, config.numBlocks, 'written blocks');
+    for (const { blockTable } of requests) checkDistinct(blockTable, config.numBlocks, 'blocks of a table');
+    for (const scheduled of requests) this.#checkScheduled(scheduled, numSteps);
+    // After all have been checked: what this plan computes is for nobody else to read yet.
+    for (const scheduled of requests) this.#noteContents(scheduled, numSteps);
+  }
+
+  #checkScheduled(scheduled: ScheduledRequest, numSteps: number): void {
+    const { requestId, tokenIds, startPosition, blockTable, samples } = scheduled;
+    const { request, outputTokenIds, finishReason } = this.#journal(requestId);
+    assert(finishReason === undefined, `${requestId} has ended but is scheduled`);
+    const all = [...request.promptTokenIds, ...outputTokenIds];
+    assert(tokenIds.length > 0);
+    assert.deepEqual(tokenIds, all.slice(startPosition, startPosition + tokenIds.length));
+    assert.equal(samples, startPosition + tokenIds.length === all.length);
+    this.#checkSalts(scheduled, request);
+    if (startPosition !== this.#computed.get(requestId)) this.#checkFound(scheduled, all);
+    const end = startPosition + tokenIds.length + numSteps - 1;
+    assert(blockTable.length * this.config.blockSize >= end, 'the block table covers what the plan touches');
+    assert(end < this.maxModelLen, 'the last token a context holds is never fed');
+    this.#computed.set(requestId, end);
+  }
+
+  #checkSalts({ startPosition, blockTable }: ScheduledRequest, { cacheSalt = '' }: EngineRequest): void {
+    for (const block of blockTable.slice(0, Math.ceil(startPosition / this.config.blockSize))) {
+      assert.equal(this.#contents[block]?.salt, cacheSalt, 'another salt\'s block');
+    }
+  }
+
+  /** What a request that begins finds computed is whole blocks of its own tokens, from the first one on. */
+  #checkFound({ startPosition, blockTable }: ScheduledRequest, all: readonly number[]): void {
+    const { blockSize } = this.config;
+    assert.equal(startPosition % blockSize, 0, 'no position is left out');
+    for (let end = blockSize; end <= startPosition; end += blockSize) {
+      const tokens = this.#contents[blockTable[end / blockSize - 1] ?? -1]?.tokens;
+      assert.deepEqual(tokens, all.slice(0, end));
+    }
+  }
+
+  #noteContents({ requestId, startPosition, tokenIds, blockTable }: ScheduledRequest, numSteps: number): void {
+    const { blockSize } = this.config;
+    const { request, outputTokenIds } = this.#journal(requestId);
+    const all = [...request.promptTokenIds, ...outputTokenIds];
+    const end = startPosition + tokenIds.length + numSteps - 1;
+    // Tokens that the plan itself samples are not known yet; they are noted as what they will be.
+    const tokens = end > all.length ? [...request.promptTokenIds, ...this.#alone(request).outputTokenIds] : all;
+    for (let block = Math.floor(startPosition / blockSize); block * blockSize < end; block++) {
+      const id = blockTable[block] ?? -1;
+      this.#contents[id] = { salt: request.cacheSalt ?? '', tokens: tokens.slice(0, Math.min(end, (block + 1) * blockSize)) };
+    }
+  }
+
+  #writtenBlocks({ startPosition, tokenIds, blockTable }: ScheduledRequest, numSteps: number): readonly number[] {
+    const { blockSize } = this.config;
+    const end = startPosition + tokenIds.length + numSteps - 1;
+    return blockTable.slice(Math.floor(startPosition / blockSize), Math.ceil(end / blockSize));
+  }
+
+  #journal(requestId: string): Journal {
+    const journal = this.journals.get(requestId);
+    assert(journal !== undefined, `there is no request ${requestId}`);
+    return journal;
+  }
+}
+
+function checkDistinct(values: readonly number[], limit: number, what: string): void {
+  assert.equal(new Set(values).size, values.length, `${what} used twice: ${values.join()}`);
+  assert(values.every((value) => value >= 0 && value < limit), `${what} out of range: ${values.join()}`);
+}
