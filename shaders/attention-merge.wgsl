@@ -1,0 +1,46 @@
+// Paged attention, second half: combines the splits of a row's context, in order, and normalises.
+//
+// rows     [row]: y is the position
+// partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
+// y        [row][head][HEAD_SIZE / 4] of 4 elements
+
+override NUM_HEADS: u32;
+override HEAD_SIZE: u32;
+override MAX_SPLITS: u32;
+
+const SPLIT = 128u; // attention.wgsl's
+
+struct Counts {
+  rows: u32,
+}
+
+@group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> rows: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> counts: Counts;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.y;
+  let head = id.x / (HEAD_SIZE / 4u);
+  if (row >= counts.rows || head >= NUM_HEADS) {
+    return;
+  }
+  let element = id.x % (HEAD_SIZE / 4u);
+  let size = HEAD_SIZE / 4u + 1u;
+  let first = (row * NUM_HEADS + head) * MAX_SPLITS;
+  let splits = rows[row].y / SPLIT + 1u;
+  var highest = -3.4e38;
+  for (var split = 0u; split < splits; split++) {
+    highest = max(highest, partials[(first + split + 1u) * size - 1u].x);
+  }
+  var sum = 0.0;
+  var value = vec4<f32>();
+  for (var split = 0u; split < splits; split++) {
+    let max_and_sum = partials[(first + split + 1u) * size - 1u];
+    let weight = exp(max_and_sum.x - highest);
+    sum += weight * max_and_sum.y;
+    value += weight * partials[(first + split) * size + element];
+  }
+  y[(row * NUM_HEADS + head) * (HEAD_SIZE / 4u) + element] = value / sum;
+}

@@ -1,0 +1,60 @@
+import { TabserveError } from '../core/errors.ts';
+
+/**
+ * Creates buffers and owns them. An allocation that the GPU refuses is a typed error, never a silent loss: each runs in
+ * its own out-of-memory error scope, and {@link ready} awaits them all.
+ */
+export class BufferPool {
+  readonly device: GPUDevice;
+  bytes = 0;
+  readonly #buffers: GPUBuffer[] = [];
+  readonly #checks: Promise<void>[] = [];
+
+  constructor(device: GPUDevice) {
+    this.device = device;
+  }
+
+  /**
+   * A buffer of at least `size` bytes (rounded up to 16), zeroed. Usage: `COPY_DST | COPY_SRC | STORAGE` unless given.
+   *
+   * @throws TabserveError `out_of_memory` where it is larger than the device allows.
+   */
+  create(label: string, size: number, usage?: GPUBufferUsageFlags): GPUBuffer {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (size > limit) {
+      throw new TabserveError(
+        'out_of_memory',
+        `${label} needs a buffer of ${size} bytes; this GPU binds at most ${limit}. Use a smaller model or context.`,
+      );
+    }
+    this.device.pushErrorScope('out-of-memory');
+    const buffer = this.device.createBuffer({
+      label,
+      size: Math.max(16, Math.ceil(size / 16) * 16),
+      usage: usage ?? GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    });
+    const check = this.device.popErrorScope().then((error) => {
+      if (error === null) return;
+      throw new TabserveError('out_of_memory', `The GPU has no ${size} bytes left for ${label}: ${error.message}`);
+    });
+    check.catch(() => {}); // reported by ready()
+    this.#checks.push(check);
+    this.#buffers.push(buffer);
+    this.bytes += buffer.size;
+    return buffer;
+  }
+
+  /** Waits until every allocation so far is known to have worked. @throws TabserveError `out_of_memory`. */
+  async ready(): Promise<void> {
+    const results = await Promise.allSettled(this.#checks.splice(0));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Frees everything it has created. */
+  destroy(): void {
+    for (const buffer of this.#buffers.splice(0)) buffer.destroy();
+    this.bytes = 0;
+  }
+}

@@ -1,0 +1,65 @@
+import { TabserveError } from '../core/errors.ts';
+import type { AdapterSummary } from '../core/metrics.ts';
+import { formsQuads } from './quad-probe.ts';
+
+/** A GPU device and what may be done with it. */
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterSummary;
+  /** Whether subgroup kernels may be used: the feature is there and forms quads as they expect. */
+  readonly hasSubgroups: boolean;
+  /** Settles when the device is gone: `device_lost`, or `closed` where it was destroyed on purpose. */
+  readonly lost: Promise<TabserveError>;
+}
+
+const BROWSERS = 'WebGPU is in Chrome and Edge 113+ (Android: Chrome 121+), Safari 26+ and Firefox 141+ on Windows.';
+
+/**
+ * Opens the GPU. Sizes of buffers are raised to what the adapter has; every other limit stays at WebGPU's default, so
+ * that what works on one machine works on all.
+ *
+ * @throws TabserveError `webgpu_unavailable` where there is no WebGPU or no adapter.
+ */
+export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<Gpu> {
+  if (gpu === undefined) {
+    throw new TabserveError('webgpu_unavailable', `There is no WebGPU here (navigator.gpu is missing). ${BROWSERS}`);
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (adapter === null) {
+    throw new TabserveError(
+      'webgpu_unavailable',
+      'WebGPU is here, but the browser offers no GPU: its driver may be blocked, or GPU access was revoked after a ' +
+        `crash (restart the browser). ${BROWSERS}`,
+    );
+  }
+  const hasSubgroups = adapter.features.has('subgroups');
+  const device = await adapter.requestDevice({
+    requiredFeatures: hasSubgroups ? ['subgroups'] : [],
+    requiredLimits: {
+      maxBufferSize: adapter.limits.maxBufferSize,
+      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+    },
+  });
+  const lost = lossOf(device);
+  const usesSubgroups = hasSubgroups && (await formsQuads(device));
+  return { device, adapter: summarize(adapter, usesSubgroups), hasSubgroups: usesSubgroups, lost };
+}
+
+function summarize(adapter: GPUAdapter, hasSubgroups: boolean): AdapterSummary {
+  const { vendor, architecture, device, description } = adapter.info;
+  const name = `${vendor} ${architecture} ${device} ${description}`.toLowerCase();
+  return {
+    vendor,
+    architecture,
+    device,
+    description,
+    isSoftware: adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/.test(name),
+    features: hasSubgroups ? ['subgroups'] : [],
+  };
+}
+
+async function lossOf(device: GPUDevice): Promise<TabserveError> {
+  const { reason, message } = await device.lost;
+  if (reason === 'destroyed') return new TabserveError('closed', 'The model has been unloaded from the GPU.');
+  return new TabserveError('device_lost', `The GPU device was lost: ${message || 'no reason given'}`);
+}

@@ -1,0 +1,82 @@
+import { TabserveError } from '../core/errors.ts';
+import { link, type ShaderModule } from './link.ts';
+
+/** How a kernel uses a buffer. */
+export type Access = 'read' | 'read_write' | 'uniform';
+
+/**
+ * What a kernel's WGSL declares, as one literal: its bindings in `@binding` order and its `override` constants. A test
+ * reflects every variant's WGSL and compares.
+ */
+export interface KernelSpec<B extends Readonly<Record<string, Access>>, O extends readonly string[]> {
+  readonly name: string;
+  readonly bindings: B;
+  readonly overrides: O;
+}
+
+/** A whole buffer, or a range of one (`offset` a multiple of 256). */
+export type BufferRange = GPUBuffer | { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
+
+/** The buffers a kernel wants, by name. */
+export type Buffers<S> =
+  S extends KernelSpec<infer B, readonly string[]> ? { readonly [name in keyof B]: BufferRange } : never;
+
+/** The values of a kernel's override constants. */
+export type Overrides<S> =
+  S extends KernelSpec<Readonly<Record<string, Access>>, infer O>
+    ? { readonly [name in O[number]]: number | boolean }
+    : never;
+
+/** Keeps the literal types of a kernel's declaration. */
+export function defineKernel<const B extends Readonly<Record<string, Access>>, const O extends readonly string[]>(
+  spec: KernelSpec<B, O>,
+): KernelSpec<B, O> {
+  return spec;
+}
+
+const BUFFER_TYPE = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const;
+
+/** The bind group layout that all variants of a kernel share. */
+export function bindGroupLayout(
+  device: GPUDevice,
+  spec: KernelSpec<Readonly<Record<string, Access>>, readonly string[]>,
+): GPUBindGroupLayout {
+  return device.createBindGroupLayout({
+    label: spec.name,
+    entries: Object.values(spec.bindings).map((access, binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: BUFFER_TYPE[access] },
+    })),
+  });
+}
+
+/**
+ * Compiles one variant.
+ *
+ * @throws TabserveError `internal` with the compiler's messages at the file and line they belong to.
+ */
+export async function compile(
+  device: GPUDevice,
+  name: string,
+  layout: GPUBindGroupLayout,
+  modules: readonly ShaderModule[],
+  overrides: Readonly<Record<string, number | boolean>>,
+): Promise<GPUComputePipeline> {
+  const linked = link(modules);
+  const module = device.createShaderModule({ label: name, code: linked.code });
+  const constants = Object.fromEntries(Object.entries(overrides).map(([key, value]) => [key, Number(value)]));
+  try {
+    return await device.createComputePipelineAsync({
+      label: name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: 'main', constants },
+    });
+  } catch (cause) {
+    const { messages } = await module.getCompilationInfo();
+    const errors = messages.filter((message) => message.type === 'error');
+    const where = errors.map((message) => `${linked.locate(message.lineNum)}: ${message.message}`);
+    const detail = where.length > 0 ? where.join('\n') : String(cause);
+    throw new TabserveError('internal', `The kernel ${name} does not compile:\n${detail}`, { cause });
+  }
+}

@@ -1,0 +1,92 @@
+import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
+import type { ShaderModule } from './link.ts';
+
+/** What the grids of a step's dispatches depend on. */
+export interface StepShape {
+  /** Tokens fed, over all requests. */
+  readonly tokens: number;
+  /** Tokens whose logits are sampled. */
+  readonly samples: number;
+  /** The longest context that one of the tokens attends to, itself included. */
+  readonly maxContext: number;
+}
+
+export type Grid = readonly [x: number, y: number, z: number];
+
+/** A kernel bound to its buffers: one dispatch of every step. Nothing of it is created while stepping. */
+export interface Op {
+  readonly name: string;
+  readonly bindGroup: GPUBindGroup;
+  pipeline(step: StepShape): GPUComputePipeline;
+  /** Zero workgroups: nothing to do this step. */
+  grid(step: StepShape): Grid;
+}
+
+/** One compiled form of a kernel, and when it is the one to use. */
+export interface Variant {
+  readonly modules: readonly ShaderModule[];
+  readonly overrides: Readonly<Record<string, number | boolean>>;
+}
+
+type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
+
+/** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
+export class OpBuilder {
+  readonly device: GPUDevice;
+  bindGroupsCreated = 0;
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  readonly #compiled = new Map<string, GPUComputePipeline>();
+
+  constructor(device: GPUDevice) {
+    this.device = device;
+  }
+
+  /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
+  variant<S extends AnySpec>(spec: S, modules: readonly ShaderModule[], overrides: Overrides<S>): string {
+    const values: Readonly<Record<string, number | boolean>> = overrides;
+    const key = `${spec.name} ${modules.map((module) => module.path).join(' ')} ${JSON.stringify(values)}`;
+    if (!this.#pipelines.has(key)) {
+      const pipeline = compile(this.device, key, this.#layout(spec), modules, values);
+      pipeline.catch(() => {}); // reported by ready()
+      this.#pipelines.set(key, pipeline);
+    }
+    return key;
+  }
+
+  /** The buffers of one op. */
+  bind<S extends AnySpec>(spec: S, buffers: Buffers<S>): GPUBindGroup {
+    this.bindGroupsCreated++;
+    const ranges: Readonly<Record<string, GPUBindingResource | GPUBuffer>> = buffers;
+    return this.device.createBindGroup({
+      label: spec.name,
+      layout: this.#layout(spec),
+      entries: Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(ranges[name], name) })),
+    });
+  }
+
+  /** A compiled variant. Only after {@link ready}. */
+  pipeline(key: string): GPUComputePipeline {
+    const pipeline = this.#compiled.get(key);
+    if (pipeline === undefined) throw new Error(`${key} is not compiled: await ready() first`);
+    return pipeline;
+  }
+
+  /** Waits for every variant registered so far. @throws TabserveError where one does not compile. */
+  async ready(): Promise<void> {
+    for (const [key, pipeline] of this.#pipelines) this.#compiled.set(key, await pipeline);
+  }
+
+  #layout(spec: AnySpec): GPUBindGroupLayout {
+    const known = this.#layouts.get(spec.name);
+    if (known !== undefined) return known;
+    const layout = bindGroupLayout(this.device, spec);
+    this.#layouts.set(spec.name, layout);
+    return layout;
+  }
+}
+
+function resourceOf(range: GPUBindingResource | GPUBuffer | undefined, name: string): GPUBindingResource {
+  if (range === undefined) throw new Error(`no buffer for ${name}`);
+  return range instanceof GPUBuffer ? { buffer: range } : range;
+}

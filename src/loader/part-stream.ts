@@ -1,0 +1,81 @@
+import { TabserveError } from '../core/errors.ts';
+import { partLength } from './cache-manifest.ts';
+import type { RemoteFile } from './http-source.ts';
+import type { PartCache } from './part-cache.ts';
+
+interface Waiter {
+  readonly resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Parts of a file whose server serves no ranges: the whole is streamed once, each part is stored as it completes, and
+ * whoever waits for it gets it. One part is in memory at a time.
+ */
+export class PartStream {
+  readonly #remote: RemoteFile;
+  readonly #cache: PartCache;
+  readonly #waiters = new Map<number, Waiter[]>();
+  #isRunning = false;
+
+  constructor(remote: RemoteFile, cache: PartCache) {
+    this.#remote = remote;
+    this.#cache = cache;
+  }
+
+  /** A part that the cache does not have. */
+  part(index: number): Promise<Uint8Array<ArrayBuffer>> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(index, [...(this.#waiters.get(index) ?? []), { resolve, reject }]);
+      if (!this.#isRunning) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      // Who asks for a part that has gone by, and is not stored, waits for another run.
+      while (this.#waiters.size > 0) await this.#streamOnce();
+    } catch (error) {
+      const waiters = [...this.#waiters.values()].flat();
+      this.#waiters.clear();
+      for (const waiter of waiters) waiter.reject(error);
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #streamOnce(): Promise<void> {
+    let index = 0;
+    let part = new Uint8Array(partLength(this.#cache.manifest, 0));
+    let filled = 0;
+    for await (const chunk of this.#remote.stream()) {
+      for (let taken = 0; taken < chunk.length; ) {
+        const piece = chunk.subarray(taken, taken + part.length - filled);
+        part.set(piece, filled);
+        filled += piece.length;
+        taken += piece.length;
+        if (filled < part.length) continue;
+        await this.#finish(index, part);
+        index++;
+        part = new Uint8Array(Math.max(0, partLength(this.#cache.manifest, index)));
+        filled = 0;
+      }
+    }
+  }
+
+  async #finish(index: number, part: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (!this.#cache.has(index)) await this.#cache.put(index, part);
+    if (!this.#cache.isWritable) throw needsStorage(this.#remote.id);
+    const waiters = this.#waiters.get(index) ?? [];
+    this.#waiters.delete(index);
+    for (const waiter of waiters) waiter.resolve(part);
+  }
+}
+
+/** A file that can neither be read in pieces nor be kept while it streams by. */
+export function needsStorage(id: string): TabserveError {
+  const remedy = 'Free some space, leave private browsing, load it from another server, or open it as a file';
+  const why = "its server serves no ranges (HTTP 206), and this browser's storage cannot take the whole file";
+  return new TabserveError('storage_failed', `${id} cannot be loaded: ${why}. ${remedy}.`);
+}

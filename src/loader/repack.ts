@@ -1,0 +1,203 @@
+import { TabserveError } from '../core/errors.ts';
+
+/**
+ * Lanes of a packed tile. A lane holds 4 neighbouring rows, so a tile is 64 rows; the kernels are told, nothing else
+ * assumes it.
+ */
+export const TILE_LANES = 16;
+/** Rows of a packed tile. */
+export const TILE_ROWS = 4 * TILE_LANES;
+/** Neighbouring k that share a scale. */
+export const GROUP_SIZE = 32;
+
+/** What the packed weights hold: q * scale + min with q in 0..15, or q * scale with q in -128..127. */
+export type PackedFormat = 'int4' | 'int8';
+
+/** How the bits of a packed word lie. */
+const PACKING = {
+  // The top nibble, and the three lower bytes, are biased so that the kernels need no shifts: see shaders/quant/.
+  int4: { bits: 4, bias: 0x80000000 },
+  int8: { bits: 8, bias: 0x00808080 },
+} as const;
+
+/** How one GGUF type reads. A block is 32 neighbouring weights of a row. */
+interface SourceFormat {
+  readonly packed: PackedFormat;
+  readonly blockBytes: number;
+  /** Gives the words of the block at `at`, k ascending from the lowest bits, and returns its scale. */
+  readonly read: (bytes: DataView, at: number, put: (word: number, value: number) => void) => number;
+}
+
+const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
+  // f16 d; 32 nibbles: (q - 8) * d
+  Q4_0: {
+    packed: 'int4',
+    blockBytes: 18,
+    read(bytes, at, put) {
+      readNibbles(bytes, at + 2, put);
+      const scale = bytes.getUint16(at, true);
+      return scale | (timesMinusEight(scale) << 16);
+    },
+  },
+  // f16 d, f16 m; 32 nibbles: q * d + m
+  Q4_1: {
+    packed: 'int4',
+    blockBytes: 20,
+    read(bytes, at, put) {
+      readNibbles(bytes, at + 4, put);
+      return bytes.getUint32(at, true);
+    },
+  },
+  // f16 d; 32 signed bytes: q * d
+  Q8_0: {
+    packed: 'int8',
+    blockBytes: 34,
+    read(bytes, at, put) {
+      for (let word = 0; word < 8; word++) put(word, bytes.getUint32(at + 2 + 4 * word, true));
+      return float32Bits(float16(bytes.getUint16(at, true)));
+    },
+  },
+};
+
+/** 16 bytes hold k in their low nibbles and k + 16 in their high ones. */
+function readNibbles(bytes: DataView, at: number, put: (word: number, value: number) => void): void {
+  for (let half = 0; half < 2; half++) {
+    const a = bytes.getUint32(at + 8 * half, true);
+    const b = bytes.getUint32(at + 8 * half + 4, true);
+    put(half, lowNibbles(a) | (lowNibbles(b) << 16));
+    put(half + 2, lowNibbles(a >>> 4) | (lowNibbles(b >>> 4) << 16));
+  }
+}
+
+/** The low nibbles of 4 bytes, together in 16 bits. */
+function lowNibbles(word: number): number {
+  const pairs = (word & 0x000f000f) | ((word >>> 4) & 0x00f000f0);
+  return (pairs & 0xff) | ((pairs >>> 8) & 0xff00);
+}
+
+/** Moves the value at place i of each run of 4 places to place i ^ order; a place has 4 or 8 bits. */
+function reorder(word: number, bits: 4 | 8, order: number): number {
+  let result = word;
+  if (order & 1) result = swapRuns(result, bits);
+  if (order & 2) result = swapRuns(result, (2 * bits) as 8 | 16);
+  return result;
+}
+
+const RUN_MASKS = { 4: 0x0f0f0f0f, 8: 0x00ff00ff, 16: 0x0000ffff } as const;
+
+function swapRuns(word: number, bits: 4 | 8 | 16): number {
+  return ((word & RUN_MASKS[bits]) << bits) | ((word >>> bits) & RUN_MASKS[bits]);
+}
+
+/** The packed format of a GGUF type, or undefined where it is not supported. */
+export function packedFormatOf(ggufType: string): PackedFormat | undefined {
+  return SOURCE_FORMATS[ggufType]?.packed;
+}
+
+/** Bytes of one row of `columns` weights of a supported GGUF type. */
+export function sourceRowBytes(ggufType: string, columns: number): number {
+  return (columns / GROUP_SIZE) * sourceFormat(ggufType).blockBytes;
+}
+
+/** Words (u32) that packed weights of a whole number of tiles take. */
+export function packedWords(format: PackedFormat, rows: number, columns: number): number {
+  return (Math.ceil(rows / TILE_ROWS) * TILE_ROWS * columns * PACKING[format].bits) / 32;
+}
+
+/** Words (u32) that their scales take. */
+export function scaleWords(rows: number, columns: number): number {
+  return (Math.ceil(rows / TILE_ROWS) * TILE_ROWS * columns) / GROUP_SIZE;
+}
+
+/**
+ * INT4's scales and mins as f32 instead of f16, the same numbers: for each lane of each group its 4 scales, then its 4
+ * mins, as shaders/scales/f32.wgsl reads them.
+ */
+export function widenScales(scales: Uint32Array): Float32Array<ArrayBuffer> {
+  const wide = new Float32Array(scales.length * 2);
+  for (const [i, word] of scales.entries()) {
+    const at = Math.floor(i / 4) * 8 + (i % 4);
+    wide[at] = float16(word & 0xffff);
+    wide[at + 4] = float16(word >>> 16);
+  }
+  return wide;
+}
+
+/** Packed weights and scales of some tiles, ready for the GPU. */
+export interface PackedTiles {
+  readonly weights: Uint32Array<ArrayBuffer>;
+  readonly scales: Uint32Array<ArrayBuffer>;
+}
+
+/**
+ * Repacks whole rows of a quantised matrix, without loss, into the layout that shaders/matmul.wgsl reads. Rows missing
+ * from the last tile are zero.
+ *
+ * weights `[tile][k / word][lane][row of the lane]`, scales `[tile][k / 32][lane][row of the lane]`.
+ *
+ * @param bytes the rows in the GGUF type's own blocks, row-major
+ */
+export function repackRows(ggufType: string, bytes: Uint8Array, rows: number, columns: number): PackedTiles {
+  const format = sourceFormat(ggufType);
+  const groups = columns / GROUP_SIZE;
+  const { bits, bias } = PACKING[format.packed];
+  const groupWords = (GROUP_SIZE * bits) / 32;
+  const weights = new Uint32Array(packedWords(format.packed, rows, columns));
+  const scales = new Uint32Array(scaleWords(rows, columns));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let row = 0; row < rows; row++) {
+    const tile = Math.floor(row / TILE_ROWS);
+    const place = row % TILE_ROWS;
+    const order = (place >> 2) & 3; // the lane's: see shaders/matmul.wgsl
+    for (let group = 0; group < groups; group++) {
+      const first = (tile * groups + group) * groupWords * TILE_ROWS + place;
+      const put = (word: number, value: number): void => {
+        weights[first + word * TILE_ROWS] = reorder(value, bits, order) ^ bias;
+      };
+      const at = (row * groups + group) * format.blockBytes;
+      scales[(tile * groups + group) * TILE_ROWS + place] = format.read(view, at, put);
+    }
+  }
+  return { weights, scales };
+}
+
+function sourceFormat(ggufType: string): SourceFormat {
+  const format = SOURCE_FORMATS[ggufType];
+  if (format !== undefined) return format;
+  const known = Object.keys(SOURCE_FORMATS).join(', ');
+  throw new TabserveError('unsupported_tensor', `Weights of type ${ggufType} are not supported yet; ${known} are.`);
+}
+
+/** -8 * a half float, as a half float; exact, or an error where it would overflow. */
+function timesMinusEight(half: number): number {
+  const sign = (half & 0x8000) ^ 0x8000;
+  const exponent = (half >> 10) & 31;
+  const mantissa = half & 0x3ff;
+  if (exponent === 0) {
+    // Subnormal: shift into the normal range as far as the top bit reaches.
+    const value = mantissa * 8;
+    if (value < 0x400) return sign | value;
+    const shift = Math.floor(Math.log2(value)) - 10;
+    return sign | ((shift + 1) << 10) | ((value >> shift) & 0x3ff);
+  }
+  if (exponent + 3 >= 31) {
+    throw new TabserveError('unsupported_tensor', 'A Q4_0 block has a scale beyond 8188, which INT4 cannot hold.');
+  }
+  return sign | ((exponent + 3) << 10) | mantissa;
+}
+
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const mantissa = bits & 0x3ff;
+  if (exponent === 0) return sign * mantissa * 2 ** -24;
+  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
+  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+}
+
+const bitsView = new DataView(new ArrayBuffer(4));
+
+function float32Bits(value: number): number {
+  bitsView.setFloat32(0, value);
+  return bitsView.getUint32(0);
+}

@@ -1,0 +1,108 @@
+import { TabserveError } from '../core/errors.ts';
+import type { StepCounters } from '../core/metrics.ts';
+import type { ModelRunner, ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
+import type { BufferPool } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Op, OpBuilder } from '../gpu/op.ts';
+import { Recorder } from '../gpu/recorder.ts';
+import type { DecoderState } from '../models/decoder.ts';
+import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
+
+/** How long the news of a lost device may take after its first failure. */
+const LOSS_NOTICE_MS = 1000;
+
+/** What a runner is made of; it owns none of it. */
+export interface GpuModelRunnerParts {
+  readonly gpu: Gpu;
+  readonly builder: OpBuilder;
+  readonly buffers: BufferPool;
+  readonly ops: readonly Op[];
+  readonly state: DecoderState;
+  readonly inputs: GPUBuffer;
+  readonly layout: StepInputsLayout;
+  readonly scheduler: SchedulerConfig;
+  readonly vocabSize: number;
+}
+
+/** Runs plans on the GPU: plan -> inputs -> dispatches -> sampled token ids. Creates nothing while it runs. */
+export class GpuModelRunner implements ModelRunner {
+  readonly state: DecoderState;
+  readonly #parts: GpuModelRunnerParts;
+  readonly #packer: StepPacker;
+  readonly #recorder: Recorder;
+  readonly #staging: GPUBuffer;
+  #fault: TabserveError | undefined;
+
+  constructor(parts: GpuModelRunnerParts) {
+    this.#parts = parts;
+    this.state = parts.state;
+    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize);
+    this.#recorder = new Recorder(parts.builder);
+    const { MAP_READ, COPY_DST } = GPUBufferUsage;
+    const size = parts.state.lastTokens.size * parts.scheduler.maxStepsPerPlan;
+    this.#staging = parts.buffers.create('sampled ids', size, MAP_READ | COPY_DST);
+    parts.gpu.device.addEventListener('uncapturederror', ({ error }) => {
+      const code = error instanceof GPUOutOfMemoryError ? 'out_of_memory' : 'internal';
+      this.#fault ??= new TabserveError(code, `The GPU reported an error: ${error.message}`);
+    });
+  }
+
+  /**
+   * Runs a plan's steps, one submit each, and reads all their sampled ids back at once. One plan at a time.
+   *
+   * @throws TabserveError `device_lost`, `out_of_memory`, `closed` where the model is unloaded, or `internal` where the GPU computes nonsense.
+   */
+  async execute(plan: SchedulerOutput): Promise<ModelRunnerOutput> {
+    this.#check(plan);
+    const { gpu, ops, inputs } = this.#parts;
+    const { lastTokens } = this.state;
+    for (let step = 0; step < plan.numSteps; step++) {
+      const { words, shape } = this.#packer.pack(plan, step);
+      gpu.device.queue.writeBuffer(inputs, 0, words);
+      this.#recorder.submit(ops, shape, lastTokens, this.#staging, step * lastTokens.size);
+    }
+    await this.#staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
+      throw await this.#whyMappingFailed(cause);
+    });
+    const ids = new Uint32Array(this.#staging.getMappedRange().slice(0));
+    this.#staging.unmap();
+    if (this.#fault !== undefined) throw this.#fault;
+    return { sampledTokenIds: this.#sampled(plan, ids) };
+  }
+
+  /** What all steps so far cost. */
+  counters(): StepCounters {
+    return this.#recorder.counters();
+  }
+
+  /** A lost device fails the mapping first and says so a moment later. */
+  #whyMappingFailed(cause: unknown): Promise<TabserveError> {
+    const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });
+    const patience = new Promise<TabserveError>((resolve) => setTimeout(resolve, LOSS_NOTICE_MS, unexplained));
+    return Promise.race([this.#parts.gpu.lost, patience]);
+  }
+
+  #sampled(plan: SchedulerOutput, ids: Uint32Array): Map<string, readonly number[]> {
+    const slots = this.state.lastTokens.size / 4;
+    const sampled = new Map<string, readonly number[]>();
+    for (const { requestId, slot, samples } of plan.requests) {
+      if (!samples) continue;
+      const tokenIds = Array.from({ length: plan.numSteps }, (_, step) => ids[step * slots + slot] ?? Infinity);
+      if (tokenIds.some((id) => id >= this.#parts.vocabSize)) {
+        throw new TabserveError('internal', 'The GPU sampled no token: its logits are not numbers.');
+      }
+      sampled.set(requestId, tokenIds);
+    }
+    return sampled;
+  }
+
+  #check(plan: SchedulerOutput): void {
+    if (this.#fault !== undefined) throw this.#fault;
+    const { maxNumBatchedTokens, maxNumSeqs, maxStepsPerPlan } = this.#parts.scheduler;
+    const fits =
+      plan.totalNumScheduledTokens <= maxNumBatchedTokens &&
+      plan.requests.length <= maxNumSeqs &&
+      plan.numSteps <= maxStepsPerPlan;
+    if (!fits) throw new Error('the plan is larger than the runner was built for');
+  }
+}

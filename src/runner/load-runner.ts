@@ -1,0 +1,106 @@
+import type { TabserveError } from '../core/errors.ts';
+import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
+import type { ModelConfig } from '../core/model-config.ts';
+import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import { BufferPool } from '../gpu/buffers.ts';
+import { type Gpu, openGpu } from '../gpu/device.ts';
+import { OpBuilder } from '../gpu/op.ts';
+import type { ModelFile } from '../loader/gguf.ts';
+import { readModelConfig } from '../models/architectures.ts';
+import { buildDecoder } from '../models/decoder.ts';
+import { uploadWeights } from '../models/upload.ts';
+import { planWeights } from '../models/weights.ts';
+import { createState, sizeCache } from './decoder-state.ts';
+import { GpuModelRunner } from './gpu-model-runner.ts';
+
+export const DEFAULT_KV_CACHE_BYTES = 256 * 1024 * 1024;
+
+export interface LoadRunnerOptions {
+  readonly file: ModelFile;
+  /** @default 256 MiB */
+  readonly kvCacheBytes?: number | undefined;
+  /** Tokens a sequence may have. @default what the model and the cache allow */
+  readonly maxModelLen?: number | undefined;
+  /** Called as loading goes on; the weights' own progress is seen by the file's source. */
+  readonly onStage?: (stage: 'load' | 'compile') => void;
+  /** Overrides of the limits chosen for the adapter. */
+  readonly limits?: Partial<Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan'>>;
+  /** The device to use. @default the browser's, opened here */
+  readonly gpu?: Gpu;
+  /** Whether subgroup kernels are used where there are any. @default true */
+  readonly subgroups?: boolean;
+}
+
+/** A model on the GPU, ready to run plans. */
+export interface LoadedRunner {
+  readonly runner: GpuModelRunner;
+  readonly device: GPUDevice;
+  readonly config: ModelConfig;
+  readonly scheduler: SchedulerConfig;
+  readonly adapter: AdapterSummary;
+  counters(): StepCounters;
+  /** Settles when the device is gone; see {@link Gpu}. */
+  readonly lost: Promise<TabserveError>;
+  /** Frees the GPU. */
+  destroy(): void;
+}
+
+/**
+ * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
+ *
+ * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
+ *   `out_of_memory`, `invalid_request` for a KV budget that is too small, and what the file's source throws.
+ */
+export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
+  const config = readModelConfig(options.file);
+  const cache = sizeCache(config, {
+    kvCacheBytes: options.kvCacheBytes ?? DEFAULT_KV_CACHE_BYTES,
+    maxModelLen: options.maxModelLen,
+  });
+  const gpu = options.gpu ?? (await openGpu());
+  const buffers = new BufferPool(gpu.device);
+  const destroy = (): void => {
+    buffers.destroy();
+    gpu.device.destroy();
+  };
+  try {
+    const scheduler: SchedulerConfig = { ...cache, ...defaultLimits(gpu.adapter), ...options.limits };
+    const { weights, destinations } = planWeights(options.file, config, buffers, {
+      wideScales: gpu.adapter.isSoftware,
+    });
+    const { state, inputs, layout } = createState(buffers, config, scheduler);
+    await buffers.ready();
+    const builder = new OpBuilder(gpu.device);
+    const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
+    const shape = { blockSize: scheduler.blockSize, maxBlocks: layout.maxBlocks, subgroups };
+    const limits = { ...shape, ...kernelSizes(gpu.adapter) };
+    const ops = buildDecoder({ builder, config, state, limits }, weights);
+    options.onStage?.('load');
+    await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+    options.onStage?.('compile');
+    await builder.ready();
+    const vocabSize = config.vocabSize;
+    const parts = { gpu, builder, buffers, ops, state, inputs, layout, scheduler, vocabSize };
+    const runner = new GpuModelRunner(parts);
+    await buffers.ready();
+    const { device, adapter, lost } = gpu;
+    return { runner, device, config, scheduler, adapter, counters: () => runner.counters(), lost, destroy };
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+}
+
+/** A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. */
+function defaultLimits(adapter: AdapterSummary) {
+  return adapter.isSoftware
+    ? { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1 }
+    : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4 };
+}
+
+/** A software adapter pays for every lane that a barrier waits for, and has few registers. */
+function kernelSizes({ isSoftware }: AdapterSummary) {
+  return isSoftware
+    ? ({ attentionLanes: 16, normLanes: 16, largestInt4Tile: 4 } as const)
+    : ({ attentionLanes: 64, normLanes: 64, largestInt4Tile: 8 } as const);
+}

@@ -1,0 +1,90 @@
+import type { SchedulerOutput } from '../core/scheduler-output.ts';
+import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES } from '../kernels/step-inputs.ts';
+import type { StepShape } from '../gpu/op.ts';
+
+/** WebGPU's alignment of bound ranges. */
+const ALIGNMENT = 256;
+
+/** Where a step's inputs lie in their one buffer, in bytes. */
+export interface StepInputsLayout {
+  readonly rowCount: number;
+  readonly sampleCount: number;
+  readonly rows: number;
+  readonly samples: number;
+  readonly blockTables: number;
+  readonly size: number;
+  readonly maxRows: number;
+  readonly maxSamples: number;
+  /** Blocks a sequence may have. */
+  readonly maxBlocks: number;
+}
+
+/** Lays the inputs out so that each may be bound on its own and all be written at once. */
+export function stepInputsLayout(maxRows: number, maxSamples: number, maxBlocks: number): StepInputsLayout {
+  const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+  const rows = 2 * ALIGNMENT;
+  const samples = align(rows + maxRows * ROW_BYTES);
+  const blockTables = align(samples + maxSamples * SAMPLE_BYTES);
+  const size = align(blockTables + maxSamples * maxBlocks * 4);
+  return { rowCount: 0, sampleCount: ALIGNMENT, rows, samples, blockTables, size, maxRows, maxSamples, maxBlocks };
+}
+
+/** A step's inputs, and what its grids depend on. `words` is a view that the next call overwrites. */
+export interface PackedStep {
+  readonly words: Uint32Array<ArrayBuffer>;
+  readonly shape: StepShape;
+}
+
+/** Turns plans into what the kernels read. */
+export class StepPacker {
+  readonly #layout: StepInputsLayout;
+  readonly #blockSize: number;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #floats: Float32Array<ArrayBuffer>;
+
+  constructor(layout: StepInputsLayout, blockSize: number) {
+    this.#layout = layout;
+    this.#blockSize = blockSize;
+    const bytes = new ArrayBuffer(layout.size);
+    this.#words = new Uint32Array(bytes);
+    this.#floats = new Float32Array(bytes);
+  }
+
+  /** The inputs of one of the plan's steps (from 0). Steps after the first feed the tokens that the step before drew. */
+  pack(plan: SchedulerOutput, step: number): PackedStep {
+    const { rowCount, sampleCount, rows, samples, blockTables, maxBlocks } = this.#layout;
+    let row = 0;
+    let sample = 0;
+    let maxContext = 0;
+    for (const [table, request] of plan.requests.entries()) {
+      const start = request.startPosition + step;
+      this.#words.set(request.blockTable, blockTables / 4 + table * maxBlocks);
+      for (const [i, tokenId] of request.tokenIds.entries()) {
+        const token = step === 0 ? tokenId : FROM_SLOT + request.slot;
+        this.#words.set([token, start + i, this.#cacheSlot(request.blockTable, start + i), table], rows / 4 + row * 4);
+        row++;
+      }
+      const end = start + request.tokenIds.length;
+      maxContext = Math.max(maxContext, end);
+      if (request.samples) {
+        const at = samples / 4 + sample * 8;
+        const { seed, choice, temperature } = request.sampling;
+        this.#words.set([row - 1, request.slot, seed, choice, end], at);
+        this.#floats[at + 5] = temperature;
+        sample++;
+      }
+    }
+    this.#words[rowCount / 4] = row;
+    this.#words[sampleCount / 4] = sample;
+    return {
+      words: this.#words.subarray(0, blockTables / 4 + plan.requests.length * maxBlocks),
+      shape: { tokens: row, samples: sample, maxContext },
+    };
+  }
+
+  #cacheSlot(blockTable: readonly number[], position: number): number {
+    const block = blockTable[Math.floor(position / this.#blockSize)];
+    if (block === undefined) throw new Error(`the block table ends before position ${position}`);
+    return block * this.#blockSize + (position % this.#blockSize);
+  }
+}

@@ -1,0 +1,43 @@
+import { TabserveError } from '../core/errors.ts';
+
+/** A GGUF file's metadata as a plain record, e.g. `tokenizer.ggml.tokens`. 64-bit numbers may be bigints. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
+export function readString(metadata: Metadata, key: string): string | undefined {
+  const value = metadata[key];
+  if (value === undefined || typeof value === 'string') return value;
+  throw malformed(key, 'a string');
+}
+
+export function readBoolean(metadata: Metadata, key: string): boolean | undefined {
+  const value = metadata[key];
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw malformed(key, 'a boolean');
+}
+
+/** A non-negative integer. */
+export function readInteger(metadata: Metadata, key: string): number | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  const number = typeof value === 'bigint' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
+  throw malformed(key, 'a non-negative integer');
+}
+
+export function readStrings(metadata: Metadata, key: string): readonly string[] | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  if (Array.isArray(value) && value.every((item): item is string => typeof item === 'string')) return value;
+  throw malformed(key, 'an array of strings');
+}
+
+export function readIntegers(metadata: Metadata, key: string): readonly number[] | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  if (Array.isArray(value) && value.every((item): item is number => Number.isInteger(item))) return value;
+  throw malformed(key, 'an array of integers');
+}
+
+function malformed(key: string, expected: string): TabserveError {
+  return new TabserveError('corrupt_model', `The model file's metadata ${key} is not ${expected}.`);
+}

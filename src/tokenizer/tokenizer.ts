@@ -1,0 +1,97 @@
+import { TabserveError } from '../core/errors.ts';
+import type { ChatMessage } from '../core/protocol.ts';
+import { createBpeEncoder } from './bpe.ts';
+import { createChatTemplate } from './chat-template.ts';
+import { createControlTokens, findMarker } from './control-tokens.ts';
+import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
+import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
+import { findPreTokenizer } from './pre-tokenizers.ts';
+import { readVocabulary, type Vocabulary } from './vocabulary.ts';
+
+/** Text to token ids and back, and chats to prompts. */
+export interface Tokenizer {
+  readonly vocabSize: number;
+  /** Tokens that end an answer. */
+  readonly stopTokenIds: readonly number[];
+  /** Text is text: nothing in it is taken for a control token, and no BOS is added. */
+  encode(text: string): number[];
+  /**
+   * The prompt for the assistant's next message, by the model's own template. Control tokens are those that the
+   * template writes; written inside a message they are text.
+   *
+   * @throws TabserveError `invalid_request` where the template refuses the messages or the model has none,
+   * `context_length_exceeded` where the messages are longer than any prompt that fits the model's context
+   */
+  encodeChat(messages: readonly ChatMessage[]): number[];
+  createDetokenizer(): Detokenizer;
+}
+
+/**
+ * A tokenizer from a GGUF file's metadata alone.
+ *
+ * @throws TabserveError `unsupported_model` naming the tokenizer kind, pre-tokenizer or template not supported,
+ * `corrupt_model` where the metadata contradicts itself
+ */
+export function createTokenizer(metadata: Metadata): Tokenizer {
+  const vocabulary = readVocabulary(metadata);
+  const pre = findPreTokenizer(readString(metadata, 'tokenizer.ggml.pre'));
+  const encode = createBpeEncoder(vocabulary, pre);
+  const bytesOf = createTokenByteTable(vocabulary);
+  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token') ?? pre.addBos;
+  return {
+    vocabSize: vocabulary.tokens.length,
+    stopTokenIds: vocabulary.stopTokenIds,
+    encode,
+    encodeChat: createChatEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined),
+    createDetokenizer: () => createDetokenizer(bytesOf),
+  };
+}
+
+function createChatEncoder(
+  metadata: Metadata,
+  vocabulary: Vocabulary,
+  encode: (text: string) => number[],
+  bosTokenId: number | undefined,
+): (messages: readonly ChatMessage[]) => number[] {
+  const source = readString(metadata, 'tokenizer.chat_template');
+  if (source === undefined) {
+    return () => {
+      throw new TabserveError(
+        'invalid_request',
+        'This model has no chat template: it is a base model, which cannot chat.',
+      );
+    };
+  }
+  const { tokens, kinds, bosTokenId: bos, eosTokenId: eos } = vocabulary;
+  const textOf = (id: number | undefined): string => (id === undefined ? '' : (tokens[id] ?? ''));
+  const render = createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) });
+  const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
+  const control = createControlTokens(new Map(ids));
+  const maxChars = longestFittingText(metadata, vocabulary);
+  return (messages) => {
+    const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
+    if (chars > maxChars) {
+      throw new TabserveError(
+        'context_length_exceeded',
+        `Messages of ${chars} characters cannot fit the model's context.`,
+        {
+          param: 'messages',
+        },
+      );
+    }
+    const marker = findMarker([source, ...messages.map(({ content }) => content)]);
+    const rendered = render(messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) })));
+    const prompt = control
+      .split(rendered, marker)
+      .flatMap((piece) => ('text' in piece ? encode(piece.text) : [piece.controlTokenId]));
+    return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
+  };
+}
+
+/** Characters that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. */
+function longestFittingText(metadata: Metadata, vocabulary: Vocabulary): number {
+  const architecture = readString(metadata, 'general.architecture');
+  const contextLength = readInteger(metadata, `${architecture}.context_length`);
+  if (contextLength === undefined) return Infinity;
+  return contextLength * vocabulary.tokens.reduce((longest, token) => Math.max(longest, token.length), 1);
+}

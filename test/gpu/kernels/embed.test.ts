@@ -1,0 +1,48 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { embed } from '../../../src/kernels/embed.ts';
+import { FROM_SLOT } from '../../../src/kernels/step-inputs.ts';
+import { firstWritten, KernelLab } from '../../support/kernel-lab.ts';
+import { type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
+import { createRandom } from '../../support/random.ts';
+
+let lab: KernelLab;
+beforeAll(async () => void (lab = await KernelLab.open()));
+afterEach(() => lab.clear());
+afterAll(() => lab.close());
+
+/** The last is SmolLM2-135M's. */
+const TABLES: readonly (readonly [MatrixType, number, number, boolean])[] = [
+  ['Q4_0', 4, 32, false],
+  ['Q4_1', 148, 96, false],
+  ['Q4_1', 148, 96, true],
+  ['Q8_0', 260, 160, false],
+  ['Q8_0', 49152, 576, false],
+];
+
+test.each(TABLES)('%s table of %i x %i, wide scales %s, to the bit', async (type, rows, columns, wideScales) => {
+  const random = createRandom(rows);
+  const table = randomMatrix(type, rows, columns, random);
+  const ids = [0, rows - 1, ...Array.from({ length: 13 }, () => random.below(rows)), rows - 1];
+  const lastTokens = [rows - 2, 1, rows - 4, 2];
+  // What a slot drew last is fed back without being read: rows 3 and 9 take it from slots 2 and 1.
+  const fields = ids.map((id, row) => (row === 3 ? FROM_SLOT + 2 : row === 9 ? FROM_SLOT + 1 : id));
+  const tokens = ids.map((id, row) => (row === 3 ? rows - 4 : row === 9 ? 1 : id));
+  const y = lab.output(ids.length * columns);
+  const op = embed(lab.builder, {
+    table: packMatrix(lab, table, { wideScales }),
+    rows: lab.input(new Uint32Array(fields.flatMap((field) => [field, 9999, 9999, 9999]))),
+    lastTokens: lab.input(new Uint32Array(lastTokens)),
+    y: y.buffer,
+    counts: lab.rowCount,
+  });
+  for (const count of [1, ids.length]) {
+    const [result] = await lab.run([op], { tokens: count }, [y]);
+    for (const [row, token] of tokens.slice(0, count).entries()) {
+      // A quant times a scale is exact in f32, so adding the min rounds once, as does this.
+      const expected = Float32Array.from(weightsOfRow(table, token).values);
+      const actual = result!.floats.subarray(row * columns, (row + 1) * columns);
+      expect(actual.every((value, k) => value === expected[k]), `row ${row}, token ${token}`).toBe(true);
+    }
+    expect(firstWritten(result!, count * columns)).toBeUndefined();
+  }
+});

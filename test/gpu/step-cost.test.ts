@@ -1,0 +1,109 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { LoadedRunner } from '../../src/runner/load-runner.ts';
+import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
+import { tinyModel } from '../support/tiny-model.ts';
+
+// What a step asks of WebGPU, counted at WebGPU itself: a hidden allocation in the loop would show here first.
+
+const SLOTS = 8;
+let loaded: LoadedRunner;
+beforeAll(async () => {
+  const limits = { maxNumSeqs: SLOTS, maxStepsPerPlan: 4 };
+  loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed' }), { limits });
+}, 120_000);
+afterAll(() => loaded?.destroy());
+afterEach(() => void vi.restoreAllMocks());
+
+/** Counts calls of everything that creates, submits, writes or reads, until the end of the test. */
+function watchWebGpu() {
+  const creators = Object.getOwnPropertyNames(GPUDevice.prototype).filter((name) => name.startsWith('create'));
+  const created = creators.map((name) => {
+    const { mock } = vi.spyOn(GPUDevice.prototype, name as 'createBuffer');
+    return [name, () => mock.calls.length] as const;
+  });
+  const submits = vi.spyOn(GPUQueue.prototype, 'submit');
+  const writes = vi.spyOn(GPUQueue.prototype, 'writeBuffer');
+  const passes = vi.spyOn(GPUCommandEncoder.prototype, 'beginComputePass');
+  const dispatches = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
+  const maps = vi.spyOn(GPUBuffer.prototype, 'mapAsync');
+  const copies = vi.spyOn(GPUCommandEncoder.prototype, 'copyBufferToBuffer');
+  return {
+    creators,
+    counts: () => ({
+      created: Object.fromEntries(created.flatMap(([name, count]) => (count() > 0 ? [[name, count()]] : []))),
+      submits: submits.mock.calls.length,
+      writes: writes.mock.calls.length,
+      passes: passes.mock.calls.length,
+      dispatches: dispatches.mock.calls.length,
+      maps: maps.mock.calls.length,
+      bytesCopied: copies.mock.calls.reduce((sum, args) => sum + Number(args.at(-1)), 0),
+    }),
+  };
+}
+
+function sequences(count: number): TestSequence[] {
+  return Array.from({ length: count }, (_, slot) => {
+    const tokenIds = Array.from({ length: 9 + slot }, (__, i) => 5 + i);
+    return new TestSequence({ slot, tokenIds, blockTable: blocksFor(loaded.scheduler, slot, 60) });
+  });
+}
+
+// Embedding; of the one layer two norms, QKV, RoPE, attention and its merge, three matrices more, SiLU; norm, head, sampling.
+const DISPATCHES = 1 + 10 + 4;
+
+test.each([1, 3, 8])(
+  'a decode step of %i requests: one submit, one pass, nothing created, ids read back',
+  async (count) => {
+    const batch = sequences(count);
+    for (const sequence of batch) await step(loaded, [[sequence, 32]]);
+    const before = loaded.counters();
+    const webGpu = watchWebGpu();
+    expect(webGpu.creators).toEqual(
+      expect.arrayContaining(['createBindGroup', 'createBuffer', 'createComputePipeline']),
+    );
+    for (let i = 0; i < 5; i++)
+      await step(
+        loaded,
+        batch.map((sequence) => [sequence, 1] as const),
+      );
+    expect(webGpu.counts()).toEqual({
+      created: { createCommandEncoder: 5 },
+      submits: 5,
+      writes: 5,
+      passes: 5,
+      dispatches: 5 * DISPATCHES,
+      maps: 5,
+      bytesCopied: 5 * SLOTS * 4,
+    });
+    const after = loaded.counters();
+    expect(after.steps - before.steps).toBe(5);
+    expect(after.submits - before.submits).toBe(5);
+    expect(after.dispatches - before.dispatches).toBe(5 * DISPATCHES);
+    expect(after.bindGroupsCreated).toBe(before.bindGroupsCreated);
+    expect(after.bytesReadBack - before.bytesReadBack).toBe(5 * SLOTS * 4);
+  },
+);
+
+test('a plan of four steps is read back once', async () => {
+  const [sequence] = sequences(1);
+  if (sequence === undefined) throw new Error('no sequence');
+  await step(loaded, [[sequence, 32]]);
+  const webGpu = watchWebGpu();
+  await step(loaded, [[sequence, 1]], 4);
+  expect(webGpu.counts()).toMatchObject({ created: { createCommandEncoder: 4 }, submits: 4, passes: 4, maps: 1 });
+  expect(sequence.tokenIds).toHaveLength(9 + 1 + 4);
+});
+
+test('so is a step that mixes a prompt’s chunk with decoding', async () => {
+  const [decoding, prefilling] = sequences(2);
+  if (decoding === undefined || prefilling === undefined) throw new Error('no sequences');
+  await step(loaded, [[decoding, 32]]);
+  const webGpu = watchWebGpu();
+  const { requests } = await step(loaded, [
+    [decoding, 1],
+    [prefilling, 4],
+  ]);
+  expect(requests.map(({ samples }) => samples)).toEqual([true, false]);
+  const expected = { created: { createCommandEncoder: 1 }, submits: 1, passes: 1, maps: 1, dispatches: DISPATCHES };
+  expect(webGpu.counts()).toMatchObject(expected);
+});

@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { LoadedRunner } from '../../src/runner/load-runner.ts';
+import { blocksFor, generate, loadBytes, logitsOfEveryPosition, TestSequence } from '../support/gpu-runner.ts';
+import { createRandom } from '../support/random.ts';
+import { createReferenceModel } from '../support/reference-model.ts';
+import { readTinyGoldens } from '../support/tiny-goldens.ts';
+import { tinyModel, tinyModelContents } from '../support/tiny-model.ts';
+
+let loaded: LoadedRunner | undefined;
+afterEach(() => loaded?.destroy());
+
+const GOLDENS = readTinyGoldens();
+
+test('every preset and every format has a golden', () => {
+  const models = GOLDENS.map(({ model }) => model);
+  expect(new Set(models.map(({ preset }) => preset))).toEqual(new Set(['gqa3', 'gqa9', 'wide', 'narrow', 'smollm2']));
+  expect(new Set(models.map(({ type }) => type))).toEqual(new Set(['Q4_0', 'Q4_1', 'Q8_0', 'mixed']));
+});
+
+// The quantised file here, the same weights as F32 in llama.cpp: what differs is rounding only.
+describe.each([
+  { kernels: 'subgroup', subgroups: true },
+  { kernels: 'baseline', subgroups: false },
+])('with $kernels kernels', ({ subgroups }) => {
+  for (const { model, tokens, logits, greedyIds } of GOLDENS) {
+    test(`${model.preset} ${model.type}: logits and greedy ids are llama.cpp’s`, async ({ skip }) => {
+      loaded = await loadBytes(tinyModel(model), { subgroups, limits: { maxNumSeqs: 16 } });
+      const has = loaded.adapter.features.includes('subgroups');
+      if (subgroups && !has) skip('this adapter has no subgroups');
+      expect(worstDifference(await logitsOfEveryPosition(loaded, tokens), logits)).toBeLessThanOrEqual(1e-3);
+      const blockTable = blocksFor(loaded.scheduler, 3, tokens.length + greedyIds.length);
+      const sequence = new TestSequence({ slot: 3, tokenIds: tokens, blockTable });
+      expect(await generate(loaded, sequence, greedyIds.length)).toEqual(greedyIds);
+    });
+  }
+});
+
+// The goldens end before attention's second split of 128 tokens.
+test('a context of several splits: the logits are the float64 reference’s', async () => {
+  const options = { preset: 'smollm2', type: 'mixed', seed: 3 } as const;
+  loaded = await loadBytes(tinyModel(options));
+  const random = createRandom(2);
+  const tokens = Array.from({ length: 290 }, () => 3 + random.below(500));
+  const expected = createReferenceModel(tinyModelContents(options)).logits(tokens);
+  expect(worstDifference(await logitsOfEveryPosition(loaded, tokens), expected)).toBeLessThanOrEqual(1e-3);
+});
+
+/** The greatest difference of two logits; NaN where one is, or where there are not as many. */
+function worstDifference(actual: readonly Float32Array[], expected: readonly (Float32Array | Float64Array)[]): number {
+  if (actual.length !== expected.length) return NaN;
+  let worst = 0;
+  for (const [position, logits] of expected.entries()) {
+    const others = actual[position];
+    if (others?.length !== logits.length) return NaN;
+    // Math.max passes a NaN on.
+    for (const [id, logit] of logits.entries()) worst = Math.max(worst, Math.abs(logit - (others[id] ?? NaN)));
+  }
+  return worst;
+}

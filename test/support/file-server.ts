@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+
+/** What a server does wrong, for as long as it stands in {@link ServedFile.faults}. */
+export interface FileFaults {
+  /** This status instead of the file, for the next `statusCount` requests (default: all). */
+  status?: number;
+  statusCount?: number;
+  /** Sent as Retry-After with `status`. */
+  retryAfter?: string;
+  /** The connection is cut after this many bytes of a body, for the next `cutCount` requests (default: all). */
+  cutAfter?: number;
+  cutCount?: number;
+  /** Nothing is sent after this many bytes of a body; the connection stays open. */
+  stallAfter?: number;
+  /** Range headers are ignored: everything is answered with 200 and the whole. */
+  ignoreRange?: boolean;
+  /** Content-Range names bytes other than those asked for. */
+  wrongRange?: boolean;
+  /** No ETag and no Last-Modified. */
+  noValidators?: boolean;
+  /** No Access-Control-Expose-Headers: a page of another origin sees neither Content-Range nor ETag. */
+  hideHeaders?: boolean;
+  /** No CORS headers at all. */
+  noCors?: boolean;
+  /** HEAD is refused. */
+  noHead?: boolean;
+}
+
+/** A request as the server saw it. */
+export interface LoggedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly range: string | undefined;
+  readonly status: number;
+  /** Bytes of body handed to the connection. */
+  readonly bytesSent: number;
+}
+
+export interface ServedFile {
+  /** Bytes, or the path of a file. May be replaced, which changes the ETag. */
+  content: Uint8Array | string;
+  faults: FileFaults;
+}
+
+/** A server of files on 127.0.0.1 that keeps a log: what a browser downloaded is read off it. */
+export interface FileServer {
+  readonly origin: string;
+  /** The files by path (`/model.gguf`). */
+  readonly files: Map<string, ServedFile>;
+  /** Finished requests, CORS preflights included, in the order in which they came. */
+  readonly log: LoggedRequest[];
+  /** Bytes of body sent since the log was last emptied. */
+  bytesSent(): number;
+  close(): Promise<void>;
+}
+
+export async function startFileServer(files: Readonly<Record<string, Uint8Array | string>> = {}): Promise<FileServer> {
+  const served = new Map(Object.entries(files).map(([path, content]) => [path, { content, faults: {} } as ServedFile]));
+  const log: LoggedRequest[] = [];
+  const server = createServer((request, response) => {
+    answer(request, response, served, log).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    files: served,
+    log,
+    bytesSent: () => log.reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  files: ReadonlyMap<string, ServedFile>,
+  log: LoggedRequest[],
+): Promise<void> {
+  const method = request.method ?? '';
+  const path = decodeURIComponent(new URL(request.url ?? '', 'http://x').pathname);
+  const entry = { method, path, range: request.headers.range, status: 0, bytesSent: 0 };
+  log.push(entry);
+  const file = files.get(path);
+  const faults = file?.faults ?? {};
+  if (faults.noCors !== true) allowOrigins(response, faults);
+  const status = plannedStatus(method, file);
+  if (file === undefined || status !== undefined) {
+    entry.status = status ?? 404;
+    response.writeHead(entry.status, faults.retryAfter === undefined ? {} : { 'Retry-After': faults.retryAfter }).end();
+    return;
+  }
+  const size = typeof file.content === 'string' ? statSync(file.content).size : file.content.length;
+  const range = faults.ignoreRange === true ? undefined : parseRange(request.headers.range, size);
+  const { start, end } = range ?? { start: 0, end: size };
+  entry.status = range === undefined ? 200 : start < end ? 206 : 416;
+  const shift = faults.wrongRange === true ? 1 : 0;
+  response.writeHead(entry.status, {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': end - start,
+    ...(faults.ignoreRange === true ? {} : { 'Accept-Ranges': 'bytes' }),
+    ...(entry.status === 206 ? { 'Content-Range': `bytes ${start + shift}-${end - 1 + shift}/${size}` } : {}),
+    ...(entry.status === 416 ? { 'Content-Range': `bytes */${size}` } : {}),
+    ...(faults.noValidators === true ? {} : { ETag: etag(file.content) }),
+  });
+  if (method === 'HEAD' || start === end) return void response.end();
+  await sendBody(response, file, start, end, entry);
+}
+
+async function sendBody(
+  response: ServerResponse,
+  file: ServedFile,
+  start: number,
+  end: number,
+  entry: { bytesSent: number },
+): Promise<void> {
+  const { faults, content } = file;
+  const cuts = faults.cutAfter !== undefined && start + faults.cutAfter < end && (faults.cutCount ?? 1) > 0;
+  if (cuts && faults.cutCount !== undefined) faults.cutCount--;
+  const stopAfter = cuts ? faults.cutAfter : faults.stallAfter;
+  const until = stopAfter === undefined ? end : Math.min(end, start + stopAfter);
+  const body =
+    typeof content === 'string'
+      ? createReadStream(content, { start, end: until - 1 })
+      : Readable.from(slices(content.subarray(start, until)));
+  const isCutShort = until < end;
+  if (until > start) {
+    body.on('data', (chunk: Uint8Array) => (entry.bytesSent += chunk.length));
+    await pipeline(body, response, { end: !isCutShort });
+  }
+  if (isCutShort && !cuts) response.flushHeaders(); // a stall: the client has to give up
+  // Half-closing first lets what was sent arrive.
+  else if (isCutShort) response.socket?.end();
+}
+
+function* slices(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}
+
+/** The status that a fault, the method or a missing file asks for; undefined: send the file. */
+function plannedStatus(method: string, file: ServedFile | undefined): number | undefined {
+  if (method === 'OPTIONS') return 204;
+  if (file === undefined) return 404;
+  const { faults } = file;
+  if (method === 'HEAD' && faults.noHead === true) return 405;
+  if (faults.status === undefined || faults.statusCount === 0) return undefined;
+  if (faults.statusCount !== undefined) faults.statusCount--;
+  return faults.status;
+}
+
+function allowOrigins(response: ServerResponse, faults: FileFaults): void {
+  response.setHeader('Access-Control-Allow-Origin', '*');
+  response.setHeader('Access-Control-Allow-Methods', 'GET, HEAD');
+  // Range needs no leave; any other header would show as a failed request, as it would on a strict server.
+  if (faults.hideHeaders !== true) response.setHeader('Access-Control-Expose-Headers', 'Content-Range, ETag');
+}
+
+function parseRange(header: string | undefined, size: number): { start: number; end: number } | undefined {
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(header ?? '') ?? [];
+  if (from === undefined) return undefined;
+  const start = Math.min(Number(from), size);
+  return { start, end: to === undefined || to === '' ? size : Math.min(Number(to) + 1, size) };
+}
+
+const etags = new WeakMap<Uint8Array, string>();
+
+/** A strong ETag: of bytes their hash, of a file its size and date. */
+function etag(content: Uint8Array | string): string {
+  if (typeof content === 'string') {
+    const { size, mtimeMs } = statSync(content);
+    return `"${size.toString(16)}-${Math.floor(mtimeMs).toString(16)}"`;
+  }
+  const known = etags.get(content);
+  if (known !== undefined) return known;
+  const made = `"${createHash('sha256').update(content).digest('hex').slice(0, 16)}"`;
+  etags.set(content, made);
+  return made;
+}

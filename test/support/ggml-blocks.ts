@@ -1,0 +1,107 @@
+/** The tensor types that the test models use, with ggml's numbers for them. */
+export const GGML_TYPE = { F32: 0, Q4_0: 2, Q4_1: 3, Q8_0: 8 } as const;
+export type GgmlType = keyof typeof GGML_TYPE;
+
+/** Elements a quantised block holds. */
+export const BLOCK = 32;
+
+/** Bytes of a block: f16 scale [and f16 min], then 4-bit or 8-bit quants. For F32: of as many elements. */
+export const BLOCK_BYTES: Readonly<Record<GgmlType, number>> = { F32: 128, Q4_0: 18, Q4_1: 20, Q8_0: 34 };
+
+/** Bytes that `length` elements take. */
+export function byteLength(type: GgmlType, length: number): number {
+  if (type === 'F32') return length * 4;
+  if (length % BLOCK !== 0) throw new Error(`${type}: ${length} elements are no multiple of ${BLOCK}`);
+  return (length / BLOCK) * BLOCK_BYTES[type];
+}
+
+const floatBits = new DataView(new ArrayBuffer(4));
+
+/** IEEE 754 binary16 bits of a number, rounded to nearest, ties to even. */
+export function toHalf(value: number): number {
+  floatBits.setFloat32(0, value);
+  const bits = floatBits.getUint32(0);
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = Math.abs(Math.fround(value));
+  if (Number.isNaN(magnitude)) return sign | 0x7e00;
+  if (magnitude >= 65520) return sign | 0x7c00;
+  if (magnitude < 2 ** -14) return sign | roundToEven(magnitude * 2 ** 24);
+  const exponent = ((bits >>> 23) & 0xff) - 127;
+  // The mantissa may round up to 2048: the carry into the exponent is then exactly what is meant.
+  return sign | (((exponent + 14) << 10) + roundToEven(magnitude * 2 ** (10 - exponent)));
+}
+
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+export function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const mantissa = bits & 1023;
+  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN;
+  return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 1024) * 2 ** (exponent - 15));
+}
+
+/** Writes values as ggml blocks of a type. `values.length` must be a multiple of 32 unless the type is F32. */
+export function quantise(type: GgmlType, values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(byteLength(type, values.length));
+  const view = new DataView(bytes.buffer);
+  if (type === 'F32') {
+    values.forEach((value, i) => view.setFloat32(i * 4, value, true));
+    return bytes;
+  }
+  for (let block = 0; block < values.length / BLOCK; block++) {
+    const x = values.subarray(block * BLOCK, (block + 1) * BLOCK);
+    const at = block * BLOCK_BYTES[type];
+    if (type === 'Q8_0') quantiseQ8(view, at, x);
+    else quantiseQ4(view, at, x, type);
+  }
+  return bytes;
+}
+
+/** Scale, then 32 signed bytes. */
+function quantiseQ8(view: DataView, at: number, x: Float32Array): void {
+  const scale = x.reduce((max, v) => Math.max(max, Math.abs(v)), 0) / 127;
+  view.setUint16(at, toHalf(scale), true);
+  x.forEach((v, i) => view.setInt8(at + 2 + i, scale === 0 ? 0 : Math.round(v / scale)));
+}
+
+/**
+ * Scale [and min], then 16 bytes: elements 0-15 in the low halves, 16-31 in the high halves. Q4_0 stands for
+ * `scale * (q - 8)` and gives its extreme value exactly -8 or 8 steps; Q4_1 for `scale * q + min`.
+ */
+function quantiseQ4(view: DataView, at: number, x: Float32Array, type: 'Q4_0' | 'Q4_1'): void {
+  const extreme = x.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0);
+  const min = type === 'Q4_0' ? 0 : x.reduce((best, v) => Math.min(best, v), Infinity);
+  const max = x.reduce((best, v) => Math.max(best, v), -Infinity);
+  const scale = type === 'Q4_0' ? extreme / -8 : (max - min) / 15;
+  const offset = type === 'Q4_0' ? 8 : 0;
+  view.setUint16(at, toHalf(scale), true);
+  if (type === 'Q4_1') view.setUint16(at + 2, toHalf(min), true);
+  const first = at + (type === 'Q4_0' ? 2 : 4);
+  const q = (v: number): number =>
+    scale === 0 ? offset : Math.min(15, Math.max(0, Math.floor((v - min) / scale + offset + 0.5)));
+  for (let i = 0; i < 16; i++) view.setUint8(first + i, q(x[i] ?? 0) | (q(x[i + 16] ?? 0) << 4));
+}
+
+/** The numbers that ggml blocks stand for. */
+export function dequantise(type: GgmlType, bytes: Uint8Array, length: number): Float32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float32Array(length);
+  if (type === 'F32') return values.map((_, i) => view.getFloat32(i * 4, true));
+  const header = type === 'Q4_1' ? 4 : 2;
+  for (let block = 0; block < length / BLOCK; block++) {
+    const at = block * BLOCK_BYTES[type];
+    const scale = fromHalf(view.getUint16(at, true));
+    const min = type === 'Q4_1' ? fromHalf(view.getUint16(at + 2, true)) : type === 'Q4_0' ? -8 * scale : 0;
+    for (let i = 0; i < BLOCK; i++) {
+      const packed = type === 'Q8_0' ? 0 : view.getUint8(at + header + (i % 16));
+      const q = type === 'Q8_0' ? view.getInt8(at + header + i) : i < 16 ? packed & 15 : packed >> 4;
+      values[block * BLOCK + i] = q * scale + min;
+    }
+  }
+  return values;
+}

@@ -1,0 +1,150 @@
+import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../src/core/scheduler-output.ts';
+import { readModelFile } from '../../src/loader/gguf.ts';
+import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
+import type { ByteSource } from '../../src/loader/byte-source.ts';
+
+/** A file in memory. */
+export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'): ByteSource {
+  return { id, size: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) };
+}
+
+/** A model file's bytes on the GPU, with a small KV cache. */
+export async function loadBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  options: Omit<LoadRunnerOptions, 'file'> = {},
+): Promise<LoadedRunner> {
+  return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, file: await readModelFile(memorySource(bytes)) });
+}
+
+/** A block table of its own for each slot: every `stride`-th block, so that blocks of a sequence are not neighbours. */
+export function blocksFor(config: SchedulerConfig, slot: number, tokens: number): number[] {
+  const count = Math.ceil(tokens / config.blockSize);
+  const stride = config.maxNumSeqs;
+  const blocks = Array.from({ length: count }, (_, i) => (count - 1 - i) * stride + slot);
+  if (Math.max(...blocks) >= config.numBlocks) throw new Error('the test needs more KV blocks');
+  return blocks;
+}
+
+export interface SequenceOptions {
+  readonly slot?: number;
+  readonly tokenIds: readonly number[];
+  /** They must have room for the prompt and all that is generated. */
+  readonly blockTable: readonly number[];
+  readonly sampling?: Partial<ScheduledRequest['sampling']>;
+}
+
+/** A request that a test schedules by hand: which of its tokens are fed when, and beside whom. */
+export class TestSequence {
+  readonly slot: number;
+  /** The prompt, and what was sampled after it. */
+  readonly tokenIds: number[];
+  readonly #blockTable: readonly number[];
+  readonly #sampling: ScheduledRequest['sampling'];
+  #numComputed = 0;
+
+  constructor({ slot = 0, tokenIds, blockTable, sampling }: SequenceOptions) {
+    this.slot = slot;
+    this.tokenIds = [...tokenIds];
+    this.#blockTable = blockTable;
+    this.#sampling = { temperature: 0, seed: 0, choice: 0, ...sampling };
+  }
+
+  /** Tokens still to be fed. */
+  get numPending(): number {
+    return this.tokenIds.length - this.#numComputed;
+  }
+
+  /** Its part of a plan: the next `count` tokens, or as many as there are. */
+  share(count: number): ScheduledRequest {
+    const end = Math.min(this.#numComputed + count, this.tokenIds.length);
+    return {
+      requestId: `request ${this.slot}`,
+      slot: this.slot,
+      tokenIds: this.tokenIds.slice(this.#numComputed, end),
+      startPosition: this.#numComputed,
+      blockTable: this.#blockTable,
+      samples: end === this.tokenIds.length,
+      sampling: this.#sampling,
+    };
+  }
+
+  accept(numFed: number, sampledIds: readonly number[]): void {
+    this.#numComputed += numFed;
+    this.tokenIds.push(...sampledIds);
+  }
+}
+
+/** Which sequences take part in a step, and with how many tokens at most. */
+export type StepShares = readonly (readonly [sequence: TestSequence, count: number])[];
+
+/** Runs one plan. Sequences that have sampled go on with the sampled tokens. */
+export async function step(loaded: LoadedRunner, shares: StepShares, numSteps = 1): Promise<SchedulerOutput> {
+  const requests = shares.map(([sequence, count]) => sequence.share(count));
+  const totalNumScheduledTokens = requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+  const plan: SchedulerOutput = { numSteps, requests, totalNumScheduledTokens };
+  const { sampledTokenIds } = await loaded.runner.execute(plan);
+  for (const [i, [sequence]] of shares.entries()) {
+    const sampled = sampledTokenIds.get(`request ${sequence.slot}`) ?? [];
+    sequence.accept((requests[i]?.tokenIds.length ?? 0) + numSteps - 1, sampled);
+  }
+  return plan;
+}
+
+/** Feeds a sequence's tokens, `chunk` a step at most, until one is sampled; then `count - 1` more of them. */
+export async function generate(
+  loaded: LoadedRunner,
+  sequence: TestSequence,
+  count: number,
+  chunk = loaded.scheduler.maxNumBatchedTokens,
+): Promise<readonly number[]> {
+  const numPrompt = sequence.tokenIds.length;
+  while (sequence.tokenIds.length < numPrompt + count) await step(loaded, [[sequence, chunk]]);
+  return sequence.tokenIds.slice(numPrompt);
+}
+
+/** The logits of the last step's samples, in the order of the plan's requests that sample. */
+export async function readLogits(loaded: LoadedRunner, samples: number): Promise<Float32Array[]> {
+  const { logits } = loaded.runner.state;
+  const vocab = loaded.config.vocabSize;
+  const all = await readBuffer(loaded.device, logits, samples * vocab * 4);
+  return Array.from({ length: samples }, (_, i) => all.slice(i * vocab, (i + 1) * vocab));
+}
+
+/** The first `size` bytes of a buffer, as floats. */
+async function readBuffer(device: GPUDevice, buffer: GPUBuffer, size: number): Promise<Float32Array> {
+  const staging = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, size);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const values = new Float32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return values;
+}
+
+/**
+ * The logits of every position of a sequence, in steps of as many positions as there are slots: each position is a
+ * request of its own that feeds one token and samples, and all share one block table.
+ */
+export async function logitsOfEveryPosition(
+  loaded: LoadedRunner,
+  tokenIds: readonly number[],
+): Promise<readonly Float32Array[]> {
+  const { maxNumSeqs } = loaded.scheduler;
+  const blockTable = blocksFor(loaded.scheduler, 0, tokenIds.length);
+  const logits: Float32Array[] = [];
+  for (let start = 0; start < tokenIds.length; start += maxNumSeqs) {
+    const requests = tokenIds.slice(start, start + maxNumSeqs).map((tokenId, slot): ScheduledRequest => ({
+      requestId: `position ${start + slot}`,
+      slot,
+      tokenIds: [tokenId],
+      startPosition: start + slot,
+      blockTable,
+      samples: true,
+      sampling: { temperature: 0, seed: 0, choice: 0 },
+    }));
+    await loaded.runner.execute({ numSteps: 1, requests, totalNumScheduledTokens: requests.length });
+    logits.push(...(await readLogits(loaded, requests.length)));
+  }
+  return logits;
+}

@@ -1,0 +1,131 @@
+/**
+ * What each kernel should compute, in f64 and in the plainest form, with a bound on what f32 rounding may add: U is half
+ * a unit in the last place, and a sum of n terms in any order is within n * U of its terms' magnitudes. WGSL's own
+ * functions are allowed more: exp(x) 3 + 2|x| ulp, division 2.5, sqrt and inverseSqrt 2 to 3.
+ */
+import type { Expected } from './kernel-lab.ts';
+import type { RowWeights } from './kernel-matrix.ts';
+
+/** Relative rounding error of one f32 operation. */
+const U = 2 ** -24;
+
+/** sum over k of w[k] * x[k], plus what was there before. */
+export function matmulReference(weights: RowWeights, x: Float32Array, before = 0): Expected {
+  let value = before;
+  let magnitude = Math.abs(before);
+  for (let k = 0; k < x.length; k++) {
+    const at = x[k] ?? NaN;
+    value += (weights.values[k] ?? NaN) * at;
+    magnitude += (weights.magnitudes[k] ?? NaN) * Math.abs(at);
+  }
+  // A product, 32 additions in a group, scale and min, 8 groups in a slice, the slices, and what was there before.
+  const operations = 1 + 32 + 3 + 8 + Math.ceil(x.length / 256) + 1;
+  return { value, error: operations * U * magnitude };
+}
+
+/** x / sqrt(mean of x^2 + epsilon) * weight */
+export function rmsNormReference(x: Float32Array, weight: Float32Array, epsilon: number): Expected[] {
+  const meanSquare = x.reduce((sum, v) => sum + v * v, 0) / x.length;
+  const rms = Math.sqrt(meanSquare + epsilon);
+  // The sum of squares (all positive; a root halves its error), and a dozen for the root, divisions and products.
+  const operations = (x.length / 64 + 8) / 2 + 12;
+  return [...x].map((v, i) => {
+    const value = (v / rms) * (weight[i] ?? NaN);
+    return { value, error: operations * U * Math.abs(value) };
+  });
+}
+
+/** gate / (1 + exp(-gate)) * up */
+export function siluMulReference(gate: Float32Array, up: Float32Array): Expected[] {
+  return [...gate].map((g, i) => {
+    const value = (g / (1 + Math.exp(-g))) * (up[i] ?? NaN);
+    const shareOfExp = 1 / (1 + Math.exp(g)); // of the denominator
+    const operations = 2 * (3 + 2 * Math.abs(g)) * shareOfExp + 8;
+    // Below -87, exp overflows f32 and the quotient may be flushed to 0: it is less than 2^-118 there.
+    const tiny = g < -87 ? 2 ** -118 * Math.abs(up[i] ?? NaN) : 0;
+    return { value, error: operations * U * Math.abs(value) + tiny };
+  });
+}
+
+export interface RopeOptions {
+  readonly dimensions: number;
+  readonly theta: number;
+  readonly interleaved: boolean;
+}
+
+/** Rotates each pair of a head's first `dimensions` elements by position * theta^(-2i / dimensions). */
+export function ropeReference(head: Float32Array, position: number, options: RopeOptions): Expected[] {
+  const { dimensions, theta, interleaved } = options;
+  const rotated: Expected[] = [...head].map((value) => ({ value, error: 0 }));
+  for (let i = 0; i < dimensions / 2; i++) {
+    const a = interleaved ? 2 * i : i;
+    const b = interleaved ? 2 * i + 1 : i + dimensions / 2;
+    const [x, y] = [head[a] ?? NaN, head[b] ?? NaN];
+    const angle = position * theta ** ((-2 * i) / dimensions);
+    const error = 4 * U * (Math.abs(x) + Math.abs(y));
+    rotated[a] = { value: x * Math.cos(angle) - y * Math.sin(angle), error };
+    rotated[b] = { value: x * Math.sin(angle) + y * Math.cos(angle), error };
+  }
+  return rotated;
+}
+
+/** One head's attention over a context: softmax(query · keys / sqrt(size)) · values. */
+export function attentionReference(
+  query: Float32Array,
+  keys: readonly Float32Array[],
+  values: readonly Float32Array[],
+): Expected[] {
+  const size = query.length;
+  const scores = keys.map((key) => key.reduce((sum, k, i) => sum + k * (query[i] ?? NaN), 0) / Math.sqrt(size));
+  const highest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - highest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  // A score's error is that of a dot product; exp turns it into a relative error of the weight, twice: here and in the
+  // largest, and once more where splits are merged. Then the context's sums, above and below.
+  const magnitudes = keys.map((key) => key.reduce((sum, k, i) => sum + Math.abs(k * (query[i] ?? NaN)), 0));
+  const scoreError = ((size + 2) * Math.max(...magnitudes)) / Math.sqrt(size);
+  const expError = 2 * (3 + 2 * (highest - Math.min(...scores)));
+  const operations = 2 * scoreError + 2 * expError + 2 * keys.length + 8;
+  return Array.from({ length: size }, (_, i) => {
+    let value = 0;
+    let magnitude = 0;
+    for (const [t, weight] of weights.entries()) {
+      value += (weight / total) * (values[t]?.[i] ?? NaN);
+      magnitude += (weight / total) * Math.abs(values[t]?.[i] ?? NaN);
+    }
+    return { value, error: operations * U * magnitude };
+  });
+}
+
+/** PCG-RXS-M-XS (Jarzynski and Olano, 2020). */
+function hash(value: number): number {
+  const state = (Math.imul(value, 747796405) + 2891336453) >>> 0;
+  const word = Math.imul((state >>> ((state >>> 28) + 4)) ^ state, 277803737) >>> 0;
+  return ((word >>> 22) ^ word) >>> 0;
+}
+
+/** What a draw depends on. */
+export interface Draw {
+  readonly temperature: number;
+  readonly seed: number;
+  readonly choice: number;
+  readonly position: number;
+}
+
+/** The scores whose argmax is the draw (Gumbel-max): logit / temperature + Gumbel noise, or the logit itself. */
+export function samplingScores(logits: Float32Array, { temperature, seed, choice, position }: Draw): Float64Array {
+  const scores = Float64Array.from(logits);
+  if (temperature === 0) return scores;
+  const key = hash(seed ^ hash(choice ^ hash(position)));
+  return scores.map((logit, token) => {
+    const uniform = ((hash(key ^ hash(token)) >>> 9) + 0.5) / 2 ** 23;
+    return logit / temperature - Math.log(-Math.log1p(-uniform));
+  });
+}
+
+/** The lowest index of the largest number. */
+export function argmax(numbers: Float64Array | Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < numbers.length; i++) if ((numbers[i] ?? NaN) > (numbers[best] ?? NaN)) best = i;
+  return best;
+}

@@ -1,0 +1,44 @@
+import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
+import type { ShaderModule } from '../../src/gpu/link.ts';
+import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
+import { ATTENTION, ATTENTION_MERGE } from '../../src/kernels/attention.ts';
+import { EMBED } from '../../src/kernels/embed.ts';
+import { MATMUL, matmulModules, scaleModules, TOKEN_TILES } from '../../src/kernels/matmul.ts';
+import { RMS_NORM } from '../../src/kernels/rms-norm.ts';
+import { ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
+import { SAMPLE_FINAL, SAMPLE_PARTIAL } from '../../src/kernels/sample.ts';
+import { shader } from '../../src/kernels/shaders.ts';
+import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
+
+export type AnyKernelSpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
+
+/** One way to link a kernel. */
+export interface KernelVariant {
+  readonly spec: AnyKernelSpec;
+  readonly modules: readonly ShaderModule[];
+}
+
+/** INT8 has no wide scales. */
+const FORMATS = [
+  { format: 'int4', wideScales: false },
+  { format: 'int4', wideScales: true },
+  { format: 'int8', wideScales: false },
+] as const;
+const buffer = { size: 4096 } as GPUBuffer;
+
+/** Every kernel, linked in every way there is. */
+export function kernelVariants(): KernelVariant[] {
+  const plain = [ATTENTION, ATTENTION_MERGE, QUAD_PROBE, RMS_NORM, ROPE_KV_WRITE, SAMPLE_FINAL, SAMPLE_PARTIAL, SILU_MUL];
+  const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
+  const matmuls = FORMATS.flatMap((scales) => {
+    const matrix = { ...scales, rows: 64, columns: 64, lanes: 16, weights: buffer, scales: buffer };
+    return [false, true].flatMap((subgroups) =>
+      TOKEN_TILES.map((tile) => matmulModules({ matrix, x: buffer, y: buffer, subgroups }, tile)),
+    );
+  });
+  return [
+    ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
+    ...embeds.map((modules) => ({ spec: EMBED, modules })),
+    ...matmuls.map((modules) => ({ spec: MATMUL, modules })),
+  ];
+}

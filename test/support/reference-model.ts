@@ -1,0 +1,179 @@
+/**
+ * A `llama` model's forward pass in float64, written to be read beside the paper (Touvron et al. 2023) and to debug
+ * kernels with. Not for speed.
+ */
+import { dequantise } from './ggml-blocks.ts';
+import type { GgufContents } from './gguf-writer.ts';
+
+export interface ReferenceModel {
+  /** Logits [position][vocabulary] of a sequence from its beginning. */
+  logits(tokenIds: readonly number[]): Float64Array[];
+  /**
+   * The same, showing each intermediate value: `show('blk.0.attn_q', position, values)`. Names are those of the tensors
+   * that make the values, and `embedding`, `blk.N.rope_q`, `blk.N.rope_k`, `blk.N.attention`, `blk.N.ffn_act`,
+   * `blk.N.attn_residual`, `blk.N.ffn_residual`, `logits`.
+   */
+  trace(
+    tokenIds: readonly number[],
+    show: (name: string, position: number, values: Float64Array) => void,
+  ): Float64Array[];
+  /** Greedy ids continuing a prompt. */
+  greedy(prompt: readonly number[], count: number): number[];
+}
+
+interface Matrix {
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+/** From what `tinyModelContents` gives, or any `llama` GGUF in those tensor types. */
+export function createReferenceModel(contents: GgufContents): ReferenceModel {
+  const run = createForward(contents);
+  const ignore = (): void => {};
+  return {
+    logits: (tokenIds) => sequence(run(ignore), tokenIds),
+    trace: (tokenIds, show) => sequence(run(show), tokenIds),
+    greedy(prompt, count) {
+      const next = run(ignore);
+      const ids: number[] = [];
+      let logits = sequence(next, prompt).at(-1);
+      while (logits !== undefined && ids.length < count) {
+        const id = argmax(logits);
+        ids.push(id);
+        logits = next(id);
+      }
+      return ids;
+    },
+  };
+}
+
+function sequence(next: (id: number) => Float64Array, tokenIds: readonly number[]): Float64Array[] {
+  return tokenIds.map((id) => next(id));
+}
+
+type Show = (name: string, position: number, values: Float64Array) => void;
+
+/** Starts a sequence; each call of what it returns feeds one token and gives its logits. */
+function createForward(contents: GgufContents): (show: Show) => (id: number) => Float64Array {
+  const number = (key: string): number => {
+    const value = contents.metadata[`llama.${key}`]?.value;
+    if (typeof value !== 'number') throw new Error(`no llama.${key}`);
+    return value;
+  };
+  const tensors = new Map(
+    contents.tensors.map(({ name, shape, type, data }): [string, Matrix] => {
+      const length = shape.reduce((a, b) => a * b, 1);
+      return [name, { columns: shape[0] ?? 0, values: dequantise(type, data, length) }];
+    }),
+  );
+  const weight = (name: string): Matrix => {
+    const found = tensors.get(`${name}.weight`);
+    if (found === undefined) throw new Error(`no ${name}.weight`);
+    return found;
+  };
+  const heads = number('attention.head_count');
+  const kvHeads = number('attention.head_count_kv');
+  const headSize = number('attention.key_length');
+  const ropeSize = number('rope.dimension_count');
+  const theta = number('rope.freq_base');
+  const eps = Math.fround(number('attention.layer_norm_rms_epsilon'));
+  const layers = Array.from({ length: number('block_count') }, (_, i) => `blk.${i}`);
+  const embedding = weight('token_embd');
+  const head = tensors.get('output.weight') ?? embedding;
+
+  return (show) => {
+    const cache = layers.map(() => ({ keys: [] as Float64Array[], values: [] as Float64Array[] }));
+    let position = -1;
+    const shown = (name: string, values: Float64Array): Float64Array => {
+      show(name, position, values);
+      return values;
+    };
+    const project = (name: string, x: Float64Array): Float64Array => shown(name, matVec(weight(name), x));
+    const normed = (name: string, x: Float64Array): Float64Array => shown(name, rmsNorm(x, weight(name), eps));
+    return (id) => {
+      position++;
+      let x = shown('embedding', Float64Array.from(row(embedding, id)));
+      layers.forEach((layer, i) => {
+        const { keys, values } = cache[i] ?? { keys: [], values: [] };
+        const h = normed(`${layer}.attn_norm`, x);
+        const q = rope(project(`${layer}.attn_q`, h), headSize, ropeSize, position, theta);
+        keys.push(rope(project(`${layer}.attn_k`, h), headSize, ropeSize, position, theta));
+        values.push(project(`${layer}.attn_v`, h));
+        shown(`${layer}.rope_q`, q);
+        shown(`${layer}.rope_k`, keys.at(-1) ?? q);
+        const attended = shown(`${layer}.attention`, attention(q, keys, values, headSize, heads / kvHeads));
+        x = shown(`${layer}.attn_residual`, add(x, project(`${layer}.attn_output`, attended)));
+        const f = normed(`${layer}.ffn_norm`, x);
+        const up = project(`${layer}.ffn_up`, f);
+        const gated = project(`${layer}.ffn_gate`, f).map((g, j) => (g / (1 + Math.exp(-g))) * (up[j] ?? 0));
+        x = shown(`${layer}.ffn_residual`, add(x, project(`${layer}.ffn_down`, shown(`${layer}.ffn_act`, gated))));
+      });
+      return shown('logits', matVec(head, normed('output_norm', x)));
+    };
+  };
+}
+
+function row({ columns, values }: Matrix, index: number): Float32Array {
+  return values.subarray(index * columns, (index + 1) * columns);
+}
+
+function matVec(matrix: Matrix, x: Float64Array): Float64Array {
+  return new Float64Array(matrix.values.length / matrix.columns).map((_, i) => dot(row(matrix, i), x));
+}
+
+function dot(a: Float32Array | Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
+  return sum;
+}
+
+function add(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((value, i) => value + (b[i] ?? 0));
+}
+
+function rmsNorm(x: Float64Array, { values }: Matrix, eps: number): Float64Array {
+  const scale = 1 / Math.sqrt(dot(x, x) / x.length + eps);
+  return x.map((value, i) => value * scale * (values[i] ?? 0));
+}
+
+/** Rotates each head's pairs (2i, 2i+1) by position / theta^(2i / ropeSize): llama's order in GGUF files. */
+function rope(x: Float64Array, headSize: number, ropeSize: number, position: number, theta: number): Float64Array {
+  return x.map((value, at) => {
+    const i = at % headSize;
+    if (i >= ropeSize) return value;
+    const angle = position * theta ** (-(i - (i % 2)) / ropeSize);
+    const partner = (i % 2 === 0 ? -1 : 1) * (x[at - (i % 2) + 1 - (i % 2)] ?? 0);
+    return value * Math.cos(angle) + partner * Math.sin(angle);
+  });
+}
+
+/** softmax(q k / sqrt(headSize)) v, with `group` query heads sharing each KV head. */
+function attention(
+  q: Float64Array,
+  keys: Float64Array[],
+  values: Float64Array[],
+  headSize: number,
+  group: number,
+): Float64Array {
+  const out = new Float64Array(q.length);
+  for (let head = 0; head * headSize < q.length; head++) {
+    const slice = (vector: Float64Array, index: number): Float64Array =>
+      vector.subarray(index * headSize, (index + 1) * headSize);
+    const kvHead = Math.floor(head / group);
+    const scores = keys.map((key) => dot(slice(q, head), slice(key, kvHead)) / Math.sqrt(headSize));
+    const max = Math.max(...scores);
+    const weights = scores.map((score) => Math.exp(score - max));
+    const total = weights.reduce((a, b) => a + b, 0);
+    for (let i = 0; i < headSize; i++) {
+      out[head * headSize + i] = values.reduce(
+        (sum, v, t) => sum + ((weights[t] ?? 0) / total) * (slice(v, kvHead)[i] ?? 0),
+        0,
+      );
+    }
+  }
+  return out;
+}
+
+function argmax(values: Float64Array): number {
+  return values.reduce((best, value, i) => (value > (values[best] ?? -Infinity) ? i : best), 0);
+}

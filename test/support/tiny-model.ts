@@ -1,0 +1,187 @@
+/**
+ * Seeded random-weight `llama` models small enough to make in a moment, with a real tokenizer, in the formats that
+ * tabserve loads. Same seed, same bytes, in Node and in every browser.
+ */
+import { dequantise, quantise, type GgmlType } from './ggml-blocks.ts';
+import { writeGguf, type GgufContents, type GgufTensor, type GgufValue } from './gguf-writer.ts';
+import { createRandom, deriveSeed } from './random.ts';
+import { wordTokens, tinyTokenizer } from './tiny-tokenizer.ts';
+
+/** A model's shape, in elements. `hiddenSize`, `intermediateSize` and `numHeads * headSize` are multiples of 32. */
+export interface TinyShape {
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headSize: number;
+  /** At least 259. */
+  readonly vocabSize: number;
+  readonly contextLength: number;
+  readonly ropeTheta: number;
+  readonly tied: boolean;
+}
+
+const COMMON = { numLayers: 2, contextLength: 512, ropeTheta: 10_000, tied: true } as const;
+
+/**
+ * `gqa3`: 3 heads of 32 over 1, rows that are no multiple of 64. `gqa9`: 9 heads of 32 over 3, separate output head.
+ * `wide`: 3 heads of 64 over 1, more attention rows (192) than hidden elements (160). `narrow`: 4 heads of 16 over 2.
+ * `smollm2`: one layer at SmolLM2-135M's own sizes, with a vocabulary of 512. `babble`: the demo's stand-in where no
+ * model can be had; it says words only.
+ */
+export const TINY_SHAPES = {
+  gqa3: { ...COMMON, hiddenSize: 96, intermediateSize: 160, numHeads: 3, numKvHeads: 1, headSize: 32, vocabSize: 300 },
+  gqa9: {
+    ...COMMON,
+    hiddenSize: 288,
+    intermediateSize: 416,
+    numHeads: 9,
+    numKvHeads: 3,
+    headSize: 32,
+    vocabSize: 324,
+    tied: false,
+  },
+  wide: {
+    ...COMMON,
+    hiddenSize: 160,
+    intermediateSize: 224,
+    numHeads: 3,
+    numKvHeads: 1,
+    headSize: 64,
+    vocabSize: 260,
+    ropeTheta: 100_000,
+  },
+  narrow: {
+    ...COMMON,
+    hiddenSize: 64,
+    intermediateSize: 96,
+    numLayers: 3,
+    numHeads: 4,
+    numKvHeads: 2,
+    headSize: 16,
+    vocabSize: 292,
+  },
+  smollm2: {
+    ...COMMON,
+    hiddenSize: 576,
+    intermediateSize: 1536,
+    numLayers: 1,
+    numHeads: 9,
+    numKvHeads: 3,
+    headSize: 64,
+    vocabSize: 512,
+    ropeTheta: 100_000,
+  },
+  babble: {
+    ...COMMON,
+    hiddenSize: 192,
+    intermediateSize: 512,
+    numHeads: 3,
+    numKvHeads: 1,
+    headSize: 64,
+    vocabSize: 512,
+    contextLength: 2048,
+    tied: false,
+  },
+} as const satisfies Record<string, TinyShape>;
+export type TinyPreset = keyof typeof TINY_SHAPES;
+
+export interface TinyModelOptions extends Partial<TinyShape> {
+  /** The shape that the other fields change. @default 'gqa3' */
+  readonly preset?: TinyPreset;
+  /** The matrices' type; `mixed` is SmolLM2's mixture: Q4_1 matrices, Q8_0 embedding (and output head). */
+  readonly type: GgmlType | 'mixed';
+  /** @default 1 */
+  readonly seed?: number;
+  /** Stores the very numbers that the quantised weights stand for, as F32: what an exact oracle needs. */
+  readonly dequantised?: boolean;
+}
+
+/** The bytes of a GGUF file. */
+export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
+  return writeGguf(tinyModelContents(options));
+}
+
+/** What {@link tinyModel} writes, for references that need no file. */
+export function tinyModelContents(options: TinyModelOptions): GgufContents {
+  const { preset = 'gqa3', type, seed = 1, dequantised = false, ...changes } = options;
+  const shape: TinyShape = { ...TINY_SHAPES[preset], ...changes };
+  const tensors = tensorSpecs(shape, preset).map((spec) => makeTensor(spec, type, seed, dequantised));
+  return { metadata: metadata(shape, `tiny-${preset}-${type}-seed${seed}`), tensors };
+}
+
+function metadata(shape: TinyShape, name: string): Readonly<Record<string, GgufValue>> {
+  const u32 = (value: number): GgufValue => ({ type: 'u32', value });
+  return {
+    'general.architecture': { type: 'string', value: 'llama' },
+    'general.name': { type: 'string', value: name },
+    'llama.context_length': u32(shape.contextLength),
+    'llama.embedding_length': u32(shape.hiddenSize),
+    'llama.block_count': u32(shape.numLayers),
+    'llama.feed_forward_length': u32(shape.intermediateSize),
+    'llama.attention.head_count': u32(shape.numHeads),
+    'llama.attention.head_count_kv': u32(shape.numKvHeads),
+    'llama.attention.key_length': u32(shape.headSize),
+    'llama.attention.value_length': u32(shape.headSize),
+    'llama.attention.layer_norm_rms_epsilon': { type: 'f32', value: 1e-5 },
+    'llama.rope.freq_base': { type: 'f32', value: shape.ropeTheta },
+    'llama.rope.dimension_count': u32(shape.headSize),
+    'llama.vocab_size': u32(shape.vocabSize),
+    ...tinyTokenizer(shape.vocabSize),
+  };
+}
+
+interface TensorSpec {
+  readonly name: string;
+  /** GGUF order: [columns, rows] of a matrix, [elements] of a vector. */
+  readonly shape: readonly number[];
+  /** Standard deviation. */
+  readonly spread: number;
+  /** Which rows stay; the others become zero. */
+  readonly rows?: readonly boolean[];
+}
+
+/** Spreads are chosen so that attention is neither flat nor a point, and logits have a spread of a few units. */
+function tensorSpecs(shape: TinyShape, preset: TinyPreset): readonly TensorSpec[] {
+  const { hiddenSize: hidden, intermediateSize: ffn, headSize, numLayers, vocabSize } = shape;
+  const q = shape.numHeads * headSize;
+  const kv = shape.numKvHeads * headSize;
+  const matrix = (name: string, columns: number, rows: number, gain: number): TensorSpec => ({
+    name: `${name}.weight`,
+    shape: [columns, rows],
+    spread: gain / Math.sqrt(columns),
+  });
+  const norm = (name: string): TensorSpec => ({ name: `${name}.weight`, shape: [hidden], spread: 0.25 });
+  const heads = ['token_embd', ...(shape.tied ? [] : ['output'])].map((name) => ({
+    ...matrix(name, hidden, vocabSize, 3),
+    ...(preset === 'babble' && name === 'output' ? { rows: wordTokens(vocabSize) } : {}),
+  }));
+  const layers = Array.from({ length: numLayers }, (_, layer) => [
+    norm(`blk.${layer}.attn_norm`),
+    matrix(`blk.${layer}.attn_q`, hidden, q, 1.6),
+    matrix(`blk.${layer}.attn_k`, hidden, kv, 1.6),
+    matrix(`blk.${layer}.attn_v`, hidden, kv, 1),
+    matrix(`blk.${layer}.attn_output`, q, hidden, 1),
+    norm(`blk.${layer}.ffn_norm`),
+    matrix(`blk.${layer}.ffn_gate`, hidden, ffn, 1.5),
+    matrix(`blk.${layer}.ffn_up`, hidden, ffn, 1),
+    matrix(`blk.${layer}.ffn_down`, ffn, hidden, 1),
+  ]);
+  return [...heads, norm('output_norm'), ...layers.flat()];
+}
+
+function makeTensor(spec: TensorSpec, modelType: GgmlType | 'mixed', seed: number, dequantised: boolean): GgufTensor {
+  const { name, shape, spread, rows } = spec;
+  const random = createRandom(deriveSeed(seed, name));
+  const isVector = shape.length === 1;
+  const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).map(
+    () => (isVector ? 1 : 0) + random.normal() * spread,
+  );
+  rows?.forEach((stays, row) => stays || values.fill(0, row * (shape[0] ?? 0), (row + 1) * (shape[0] ?? 0)));
+  const isHead = name === 'token_embd.weight' || name === 'output.weight';
+  const type: GgmlType = isVector ? 'F32' : modelType !== 'mixed' ? modelType : isHead ? 'Q8_0' : 'Q4_1';
+  const data = quantise(type, values);
+  if (!dequantised) return { name, shape, type, data };
+  return { name, shape, type: 'F32', data: quantise('F32', dequantise(type, data, values.length)) };
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { link } from '../../../src/gpu/link.ts';
+
+const A = { path: 'a.wgsl', text: '// a\nenable f16;\nfn a() {}\n' };
+const B = { path: 'b.wgsl', text: 'enable f16;\nenable subgroups, chromium_x;\n\nfn b() {}' };
+
+test('files are joined in order, enable directives first and once', () => {
+  const { code } = link([A, B]);
+  expect(code.split('\n').filter((line) => line !== '')).toEqual([
+    'enable f16;',
+    'enable subgroups, chromium_x;',
+    '// a',
+    'fn a() {}',
+    'fn b() {}',
+  ]);
+});
+
+test('every line is found again at its file and line', () => {
+  for (const modules of [[A, B], [B, A], [A], [{ path: 'c.wgsl', text: 'x\ny' }]]) {
+    const linked = link(modules);
+    const lines = linked.code.split('\n');
+    for (const { path, text } of modules) {
+      for (const [index, line] of text.split('\n').entries()) {
+        if (line === '' || line.startsWith('enable')) continue;
+        expect(linked.locate(lines.indexOf(line) + 1)).toBe(`${path}:${index + 1}`);
+      }
+    }
+  }
+  expect(link([A]).locate(1)).toBe('enable directives');
+  expect(link([A]).locate(99)).toBe('enable directives');
+});
+
+test('no module, no code', () => {
+  expect(link([]).code).toBe('');
+});
+
+test('only a whole line is a directive', () => {
+  const { code } = link([{ path: 'd.wgsl', text: '// enable f16;\nconst x = 1; // enable f16;' }]);
+  expect(code).toBe('// enable f16;\nconst x = 1; // enable f16;');
+});

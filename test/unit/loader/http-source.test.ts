@@ -1,0 +1,251 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { httpContext } from '../../../src/loader/http-request.ts';
+import type { HttpContext } from '../../../src/loader/http-request.ts';
+import { headVersion, openHttp } from '../../../src/loader/http-source.ts';
+import { startFileServer } from '../../support/file-server.ts';
+import type { FileServer, ServedFile } from '../../support/file-server.ts';
+import { firstDifference, seededBytes } from './seeded-bytes.ts';
+
+const SIZE = 1_000_003;
+const content = seededBytes(SIZE);
+let server: FileServer;
+let file: ServedFile;
+let url: string;
+let lines: string[];
+let delays: number[];
+
+beforeEach(async () => {
+  server = await startFileServer({ '/m.gguf': content });
+  file = server.files.get('/m.gguf') as ServedFile;
+  url = `${server.origin}/m.gguf`;
+  lines = [];
+  delays = [];
+});
+afterEach(() => server.close());
+
+function context(options: Partial<HttpContext> = {}): HttpContext {
+  const sleep = async (ms: number): Promise<void> => void delays.push(ms);
+  const retries = { attempts: 4, firstDelayMs: 500, maxDelayMs: 10_000, sleep };
+  return httpContext({ retries, log: (line) => lines.push(line), ...options });
+}
+const fails = (code: string, message: RegExp): unknown =>
+  expect.objectContaining({ name: 'TabserveError', code, message: expect.stringMatching(message) });
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
+describe('opening', () => {
+  test('learns size, ranges and version from one byte', async () => {
+    const remote = await openHttp(url, context());
+    expect(remote).toMatchObject({ id: url, size: SIZE, isRanged: true, version: { etag: expect.any(String) } });
+    expect(server.log).toMatchObject([{ method: 'GET', range: 'bytes=0-0', status: 206, bytesSent: 1 }]);
+  });
+
+  test('a server without ranges is found out without reading its file', async () => {
+    file.faults = { ignoreRange: true };
+    file.content = seededBytes(64 * 1024 * 1024);
+    expect(await openHttp(url, context())).toMatchObject({ size: file.content.length, isRanged: false });
+    expect(server.bytesSent()).toBeLessThan(16 * 1024 * 1024);
+  });
+
+  test('a size hidden from the page is asked for by HEAD', async () => {
+    const hiding: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      const headers = new Headers(response.headers);
+      headers.delete('content-range');
+      headers.delete('etag');
+      return new Response(response.body, { status: response.status, headers });
+    };
+    const remote = await openHttp(url, context({ fetch: hiding }));
+    expect(remote).toMatchObject({ size: SIZE, isRanged: true, version: { etag: undefined } });
+    expect(await remote.read(7, 100)).toEqual(content.slice(7, 107));
+  });
+
+  test.each<[number, string, RegExp]>([
+    [404, 'model_not_found', /nothing at .*m\.gguf.*404/],
+    [410, 'model_not_found', /410/],
+    [401, 'download_failed', /refused .*401.*permission/],
+    [403, 'download_failed', /refused .*403.*permission/],
+    [418, 'download_failed', /418/],
+  ])('HTTP %i is final', async (status, code, message) => {
+    file.faults = { status };
+    await expect(openHttp(url, context())).rejects.toEqual(fails(code, message));
+    expect(server.log).toHaveLength(1);
+  });
+
+  test('a busy server is asked again, as late as it says, and given up in the end', async () => {
+    file.faults = { status: 503, statusCount: 2, retryAfter: '3' };
+    expect((await openHttp(url, context())).size).toBe(SIZE);
+    expect(delays).toEqual([3000, 3000]);
+    file.faults = { status: 500 };
+    await expect(openHttp(url, context())).rejects.toEqual(fails('download_failed', /HTTP 500.*3 tries/));
+    expect(delays.slice(2)).toEqual([500, 1000]);
+  });
+
+  test('an unreachable server, or one without CORS, is explained', async () => {
+    await server.close();
+    await expect(openHttp(url, context())).rejects.toEqual(fails('download_failed', /network failed.*CORS/));
+    server = await startFileServer();
+  });
+
+  test('a file without a size is refused', async () => {
+    const sizeless: typeof fetch = async () => new Response('GGUF');
+    await expect(openHttp(url, context({ fetch: sizeless }))).rejects.toEqual(fails('download_failed', /size/));
+  });
+});
+
+describe('reading a range', () => {
+  test('gives exactly the bytes asked for, and counts them as they come', async () => {
+    const counted: [number, number][] = [];
+    const remote = await openHttp(url, context({ onBytes: (offset, length) => counted.push([offset, length]) }));
+    for (const [offset, length] of [[0, 1], [999_983, 20], [12_345, 777_777], [5, 0]] as const) {
+      counted.length = 0;
+      expect(firstDifference(await remote.read(offset, length), content.slice(offset, offset + length))).toBe(-1);
+      let at = offset;
+      for (const [start, count] of counted) {
+        expect(start).toBe(at);
+        at += count;
+      }
+      expect(at).toBe(offset + length);
+    }
+    await expect(remote.read(SIZE - 1, 2)).rejects.toEqual(fails('internal', /outside/));
+    await expect(remote.read(-1, 2)).rejects.toEqual(fails('internal', /outside/));
+  });
+
+  test('a cut connection is taken up where it broke, as long as it gets on', async () => {
+    const remote = await openHttp(url, context());
+    file.faults = { cutAfter: 100_000 };
+    server.log.length = 0;
+    expect(firstDifference(await remote.read(0, SIZE), content)).toBe(-1);
+    expect(server.log.map((entry) => entry.range)).toEqual(
+      Array.from({ length: 11 }, (_, index) => `bytes=${index * 100_000}-${SIZE - 1}`),
+    );
+  });
+
+  test('a connection that brings nothing more is given up', async () => {
+    const remote = await openHttp(url, context());
+    file.faults = { cutAfter: 0 };
+    await expect(remote.read(0, 1000)).rejects.toEqual(fails('download_failed', /4 tries/));
+  });
+
+  test('a body that ends too soon without an error is taken up, too', async () => {
+    let isShort = true;
+    const shortening: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      const body = new Uint8Array(await response.arrayBuffer());
+      return new Response(isShort ? body.slice(0, 70_000) : body, response);
+    };
+    const remote = await openHttp(url, context({ fetch: shortening }));
+    expect(firstDifference(await remote.read(0, SIZE), content)).toBe(-1);
+    isShort = false;
+    file.faults = { ignoreRange: true };
+    const whole = await openHttp(url, context({ fetch: shortening }));
+    isShort = true;
+    await expect(collect(whole.stream())).rejects.toEqual(fails('download_failed', /ended after 70000 of/));
+  });
+
+  test('a silent server is given up and asked again', async () => {
+    const remote = await openHttp(url, context({ idleTimeoutMs: 50 }));
+    file.faults = { stallAfter: 600_000 };
+    expect(firstDifference(await remote.read(0, SIZE), content)).toBe(-1);
+    expect(lines).toEqual([expect.stringMatching(/nothing for 50 ms/)]);
+  });
+
+  test('a file that changes midway is noticed, even at the same size', async () => {
+    const remote = await openHttp(url, context());
+    file.content = seededBytes(SIZE, 2);
+    await expect(remote.read(0, 10)).rejects.toEqual(fails('download_failed', /changed on its server/));
+    file.content = content;
+    expect(await remote.read(0, 10)).toEqual(content.slice(0, 10));
+    file.content = content.slice(0, 5);
+    await expect(remote.read(100, 10)).rejects.toEqual(fails('download_failed', /changed on its server/));
+  });
+
+  test('a changed size is noticed where there is no ETag', async () => {
+    file.faults = { noValidators: true };
+    const remote = await openHttp(url, context());
+    file.content = seededBytes(SIZE + 1);
+    await expect(remote.read(0, 10)).rejects.toEqual(fails('download_failed', /changed on its server/));
+  });
+
+  test('an answer about other bytes is refused', async () => {
+    const remote = await openHttp(url, context());
+    file.faults = { wrongRange: true };
+    await expect(remote.read(0, 10)).rejects.toEqual(fails('download_failed', /bytes 0-9 with 'bytes 1-10/));
+  });
+
+  test('a server that stops serving ranges is asked again', async () => {
+    const remote = await openHttp(url, context());
+    file.faults = { ignoreRange: true };
+    await expect(remote.read(0, 10)).rejects.toEqual(fails('download_failed', /came whole/));
+  });
+
+  test('the caller can end it, while it waits and while bytes come', async () => {
+    const controller = new AbortController();
+    const remote = await openHttp(url, context({ signal: controller.signal }));
+    file.faults = { stallAfter: 1000 };
+    const reading = remote.read(0, SIZE);
+    setTimeout(() => controller.abort(), 30);
+    await expect(reading).rejects.toEqual(fails('aborted', /./));
+    await expect(remote.read(0, 1)).rejects.toEqual(fails('aborted', /./));
+    expect(lines).toEqual([]);
+  });
+});
+
+describe('streaming the whole', () => {
+  test('takes up a lost connection without repeating a byte', async () => {
+    file.faults = { ignoreRange: true };
+    const remote = await openHttp(url, context());
+    file.faults = { ignoreRange: true, cutAfter: 300_000, cutCount: 2 };
+    expect(firstDifference(await collect(remote.stream()), content)).toBe(-1);
+    expect(delays).toEqual([500, 1000]);
+  });
+
+  test('gives up when it never gets further', async () => {
+    file.faults = { ignoreRange: true };
+    const remote = await openHttp(url, context());
+    file.faults = { ignoreRange: true, cutAfter: 300_000 };
+    await expect(collect(remote.stream())).rejects.toEqual(fails('download_failed', /4 tries/));
+  });
+
+  test('notices another version', async () => {
+    file.faults = { ignoreRange: true };
+    const remote = await openHttp(url, context());
+    file.content = seededBytes(SIZE, 2);
+    await expect(collect(remote.stream())).rejects.toEqual(fails('download_failed', /changed on its server/));
+  });
+
+  test('a slow reader is not taken for a silent server', async () => {
+    file.faults = { ignoreRange: true };
+    file.content = content.slice(0, 200_000);
+    const remote = await openHttp(url, context({ idleTimeoutMs: 40 }));
+    let received = 0;
+    for await (const piece of remote.stream()) {
+      received += piece.length;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(received).toBe(200_000);
+    expect(lines).toEqual([]);
+  });
+
+  test('a reader that stops ends the request', async () => {
+    file.faults = { ignoreRange: true };
+    file.content = seededBytes(64 * 1024 * 1024);
+    const remote = await openHttp(url, context());
+    for await (const piece of remote.stream()) if (piece.length > 0) break;
+    expect(server.bytesSent()).toBeLessThan(32 * 1024 * 1024);
+  });
+});
+
+test('a version is told without a byte, and its absence is no error', async () => {
+  const { version } = await openHttp(url, context());
+  server.log.length = 0;
+  expect(await headVersion(url, context())).toEqual(version);
+  expect(server.log).toMatchObject([{ method: 'HEAD', bytesSent: 0 }]);
+  file.faults = { noHead: true };
+  expect(await headVersion(url, context())).toBeUndefined();
+  expect(lines.at(-1)).toMatch(/405/);
+});

@@ -1,0 +1,47 @@
+import type { CacheManifest } from '../../../src/loader/cache-manifest.ts';
+import type { ModelStorage } from '../../../src/loader/model-storage.ts';
+
+/** A browser's storage in memory, with the faults that real ones have. */
+export interface MemoryStorage extends ModelStorage {
+  readonly manifests: Map<string, CacheManifest>;
+  /** By `url#index`. */
+  readonly parts: Map<string, Uint8Array<ArrayBuffer>>;
+  /** Which operations the browser refuses; `writePart` after this many parts. */
+  refuses: { read?: boolean; write?: boolean; writeAfter?: number };
+  /** How many parts have been read. */
+  partsRead: number;
+}
+
+export function memoryStorage(): MemoryStorage {
+  const manifests = new Map<string, CacheManifest>();
+  const parts = new Map<string, Uint8Array<ArrayBuffer>>();
+  const refuse = (): never => {
+    throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
+  };
+  const storage: MemoryStorage = {
+    manifests,
+    parts,
+    refuses: {},
+    partsRead: 0,
+    readManifest: async (url) => (storage.refuses.read === true ? refuse() : manifests.get(url)),
+    updateManifest: async (url, change) => {
+      if (storage.refuses.write === true) refuse();
+      manifests.set(url, change(manifests.get(url)));
+    },
+    listManifests: async () => [...manifests.values()],
+    readPart: async (url, index) => {
+      if (storage.refuses.read === true) refuse();
+      storage.partsRead++;
+      return parts.get(`${url}#${index}`)?.slice();
+    },
+    writePart: async (url, index, bytes) => {
+      if (storage.refuses.write === true || parts.size >= (storage.refuses.writeAfter ?? Infinity)) refuse();
+      parts.set(`${url}#${index}`, bytes.slice());
+    },
+    remove: async (url) => {
+      manifests.delete(url);
+      for (const key of parts.keys()) if (key.startsWith(`${url}#`)) parts.delete(key);
+    },
+  };
+  return storage;
+}

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { resolveModelUrl } from '../../../src/loader/model-url.ts';
+
+const BASE = 'https://site.example/app/index.html?x=1';
+const COMMIT = 'ab810cf68114990406fdf996510dd3d3c6adbdf5';
+
+test.each([
+  ['https://host.example/m.gguf', 'https://host.example/m.gguf', false],
+  [' https://host.example/a%20b.gguf?token=1#top ', 'https://host.example/a%20b.gguf?token=1', false],
+  ['/models/m.gguf', 'https://site.example/models/m.gguf', false],
+  ['m.gguf', 'https://site.example/app/m.gguf', false],
+  ['../m.gguf', 'https://site.example/m.gguf', false],
+  ['hf:owner/repo/file.gguf', 'https://huggingface.co/owner/repo/resolve/main/file.gguf', false],
+  ['hf:o/r/sub dir/f.gguf@refs/pr/1', 'https://huggingface.co/o/r/resolve/refs%2Fpr%2F1/sub%20dir/f.gguf', false],
+  [`hf:o/r/f.gguf@${COMMIT}`, `https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, true],
+  ['https://huggingface.co/o/r/blob/main/f.gguf', 'https://huggingface.co/o/r/resolve/main/f.gguf', false],
+  [`https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, `https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, true],
+  [`https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, `https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, false],
+])('%s', (source, url, isPinned) => {
+  expect(resolveModelUrl(source, BASE)).toEqual({ url, isPinned });
+});
+
+test.each([
+  ['', /empty/],
+  ['   ', /empty/],
+  ['hf:owner/file.gguf', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/../file.gguf', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/../../../x.gguf', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/f.gguf@..', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/f.gguf@', /hf:owner\/repo\/file.gguf/],
+  ['https://', /not a URL/],
+  ['ftp://host.example/m.gguf', /'ftp:'/],
+  ['file:///m.gguf', /'file:'/],
+  ['data:,GGUF', /'data:'/],
+  ['https://me:secret@host.example/m.gguf', /user name or password/],
+])('refuses %j', (source, message) => {
+  expect(() => resolveModelUrl(source, BASE)).toThrow(
+    expect.objectContaining({ code: 'invalid_request', param: 'model', message: expect.stringMatching(message) }),
+  );
+});

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest';
+import { packedFormatOf, packedWords, repackRows, scaleWords, sourceRowBytes, widenScales } from '../../../src/loader/repack.ts';
+import { BLOCK_BYTES, fromHalf, toHalf } from '../../support/ggml-blocks.ts';
+import { type MatrixType, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
+import { createRandom } from '../../support/random.ts';
+
+const LANES = 16;
+const float = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0] ?? NaN;
+
+/** One weight out of the packed layout, by its description in shaders/README.md. */
+function weightAt(type: MatrixType, packed: ReturnType<typeof repackRows>, columns: number, row: number, k: number): number {
+  const wordK = type === 'Q8_0' ? 4 : 8;
+  const [tile, lane, component] = [Math.floor(row / 64), Math.floor((row % 64) / 4), row % 4];
+  const word = packed.weights[((tile * (columns / wordK) + Math.floor(k / wordK)) * LANES + lane) * 4 + component] ?? NaN;
+  const scale = packed.scales[((tile * (columns / 32) + Math.floor(k / 32)) * LANES + lane) * 4 + component] ?? NaN;
+  const place = (k % wordK) ^ (lane % 4); // each lane's own order within 4 neighbours
+  if (type === 'Q8_0') {
+    const signed = word ^ 0x00808080;
+    return ((signed << (24 - 8 * place)) >> 24) * float(scale);
+  }
+  const q = ((word ^ 0x80000000) >>> (4 * place)) & 15;
+  return q * fromHalf(scale & 0xffff) + fromHalf(scale >>> 16);
+}
+
+/** The last is SmolLM2-135M's q, k and v. */
+const SHAPES: readonly (readonly [number, number])[] = [[1, 32], [4, 64], [63, 32], [64, 96], [67, 160], [129, 32], [960, 576]];
+
+describe.each(['Q4_0', 'Q4_1', 'Q8_0'] as const)('%s', (type) => {
+  test.each(SHAPES)('%i x %i: every weight is found again, exactly; rows that are not there are 0', (rows, columns) => {
+    const matrix = randomMatrix(type, rows, columns, createRandom(rows + columns));
+    const packed = repackRows(type, matrix.bytes, rows, columns);
+    expect(packed.weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
+    expect(packed.scales.length).toBe(scaleWords(rows, columns));
+    let wrong = 0;
+    for (let row = 0; row < rows; row++) {
+      const { values } = weightsOfRow(matrix, row);
+      for (const [k, value] of values.entries()) if (weightAt(type, packed, columns, row, k) !== value) wrong++;
+    }
+    for (let row = rows; row < Math.ceil(rows / 64) * 64; row++) {
+      for (let k = 0; k < columns; k++) if (weightAt(type, packed, columns, row, k) !== 0) wrong++;
+    }
+    expect(wrong).toBe(0);
+  });
+
+  test('tiles repack on their own: bytes anywhere in a larger buffer, odd offsets included', () => {
+    const matrix = randomMatrix(type, 128, 64, createRandom(4));
+    const whole = repackRows(type, matrix.bytes, 128, 64);
+    const shifted = new Uint8Array(matrix.bytes.length + 3);
+    shifted.set(matrix.bytes, 3);
+    const second = repackRows(type, shifted.subarray(3 + 64 * sourceRowBytes(type, 64)), 64, 64);
+    expect([...second.weights]).toEqual([...whole.weights.subarray(whole.weights.length / 2)]);
+    expect([...second.scales]).toEqual([...whole.scales.subarray(whole.scales.length / 2)]);
+  });
+});
+
+/** A row of one block with this scale. */
+function scaleOf(type: MatrixType, half: number): number {
+  const bytes = new Uint8Array(BLOCK_BYTES[type]);
+  new DataView(bytes.buffer).setUint16(0, half, true);
+  return repackRows(type, bytes, 1, 32).scales[0] ?? NaN;
+}
+
+const HALVES = Array.from({ length: 65536 }, (_, half) => half);
+
+test('Q4_0: the min is exactly -8 times the scale, for every f16, or an error', () => {
+  const wrong = HALVES.filter((half) => {
+    const value = fromHalf(half);
+    if (Math.abs(value) >= 8192 || Number.isNaN(value)) return false;
+    const packed = scaleOf('Q4_0', half);
+    return (packed & 0xffff) !== half || !Object.is(fromHalf(packed >>> 16), -8 * value);
+  });
+  expect(wrong).toEqual([]);
+  for (const value of [8192, -8192, 65504, Infinity, NaN]) {
+    expect(() => scaleOf('Q4_0', toHalf(value))).toThrow(expect.objectContaining({ code: 'unsupported_tensor' }));
+  }
+});
+
+test('Q8_0: the scale is the same number as f32, for every f16', () => {
+  expect(HALVES.filter((half) => !Object.is(float(scaleOf('Q8_0', half)), fromHalf(half)))).toEqual([]);
+});
+
+test('wide scales are the same numbers, a lane’s 4 scales before its 4 mins', () => {
+  const random = createRandom(9);
+  const halves = Uint32Array.from({ length: 64 }, () => random.uint32() & 0xbfffbfff); // no infinities
+  const wide = widenScales(halves);
+  expect(wide.length).toBe(128);
+  for (const [i, word] of halves.entries()) {
+    const at = Math.floor(i / 4) * 8 + (i % 4);
+    expect([wide[at], wide[at + 4]]).toEqual([fromHalf(word & 0xffff), fromHalf(word >>> 16)]);
+  }
+});
+
+test('a type that no kernel reads is refused by name', () => {
+  expect(packedFormatOf('Q6_K')).toBeUndefined();
+  expect(() => repackRows('Q6_K', new Uint8Array(210), 1, 256)).toThrow(/Q6_K.*Q4_0, Q4_1, Q8_0/);
+  expect(() => sourceRowBytes('BF16', 32)).toThrow(expect.objectContaining({ code: 'unsupported_tensor' }));
+});

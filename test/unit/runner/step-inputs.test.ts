@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import type { ScheduledRequest, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
+import { FROM_SLOT } from '../../../src/kernels/step-inputs.ts';
+import { type PackedStep, stepInputsLayout, StepPacker } from '../../../src/runner/step-inputs.ts';
+
+const BLOCK_SIZE = 16;
+const LAYOUT = stepInputsLayout(32, 4, 5);
+
+const request = (slot: number, parts: Partial<ScheduledRequest>): ScheduledRequest => ({
+  requestId: `${slot}`,
+  slot,
+  tokenIds: [1],
+  startPosition: 0,
+  blockTable: [slot],
+  samples: true,
+  sampling: { temperature: 0, seed: 0, choice: 0 },
+  ...parts,
+});
+const planOf = (requests: readonly ScheduledRequest[], numSteps = 1): SchedulerOutput => ({
+  numSteps,
+  requests,
+  totalNumScheduledTokens: requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+});
+
+/** The words as the kernels see them. */
+function read({ words, shape }: PackedStep) {
+  const at = (byte: number, count: number): number[] => [...words.subarray(byte / 4, byte / 4 + count)];
+  const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+  return {
+    shape,
+    counts: [words[LAYOUT.rowCount / 4], words[LAYOUT.sampleCount / 4]],
+    rows: Array.from({ length: shape.tokens }, (_, i) => at(LAYOUT.rows + i * 16, 4)),
+    samples: Array.from({ length: shape.samples }, (_, i) => at(LAYOUT.samples + i * 32, 5)),
+    temperatures: Array.from({ length: shape.samples }, (_, i) => floats[LAYOUT.samples / 4 + i * 8 + 5]),
+    table: (i: number, length: number) => at(LAYOUT.blockTables + i * LAYOUT.maxBlocks * 4, length),
+  };
+}
+
+const PREFILL = request(2, { tokenIds: [10, 11, 12], startPosition: 15, blockTable: [7, 3], samples: false });
+const LAST_CHUNK = request(0, {
+  tokenIds: [20, 21],
+  startPosition: 31,
+  blockTable: [9, 4, 6],
+  sampling: { temperature: 0.7, seed: 2 ** 32 - 1, choice: 3 },
+});
+const DECODE = request(3, { tokenIds: [30], startPosition: 64, blockTable: [1, 2, 8, 5, 0] });
+
+test('a ragged batch: each row its token, position, place in the cache and block table', () => {
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE).pack(planOf([PREFILL, LAST_CHUNK, DECODE]), 0));
+  expect(step.rows).toEqual([
+    [10, 15, 7 * 16 + 15, 0],
+    [11, 16, 3 * 16, 0],
+    [12, 17, 3 * 16 + 1, 0],
+    [20, 31, 4 * 16 + 15, 1],
+    [21, 32, 6 * 16, 1],
+    [30, 64, 0, 2],
+  ]);
+  expect([step.table(0, 2), step.table(1, 3), step.table(2, 5)]).toEqual([[7, 3], [9, 4, 6], [1, 2, 8, 5, 0]]);
+  // Only what samples: its last row, and the position of the token to be drawn.
+  expect(step.samples).toEqual([
+    [4, 0, 2 ** 32 - 1, 3, 33],
+    [5, 3, 0, 0, 65],
+  ]);
+  expect(step.temperatures).toEqual([Math.fround(0.7), 0]);
+  expect(step.counts).toEqual([6, 2]);
+  expect(step.shape).toEqual({ tokens: 6, samples: 2, maxContext: 65 });
+});
+
+test('steps after the first feed what their slot drew, one position further', () => {
+  const packer = new StepPacker(LAYOUT, BLOCK_SIZE);
+  const crossing = request(1, { tokenIds: [40], startPosition: 14, blockTable: [5, 2] });
+  const plan = planOf([DECODE, crossing], 3);
+  packer.pack(plan, 0);
+  const step = read(packer.pack(plan, 2));
+  expect(step.rows).toEqual([
+    [FROM_SLOT + 3, 66, 2, 0],
+    [FROM_SLOT + 1, 16, 2 * 16, 1],
+  ]);
+  expect(step.samples).toEqual([
+    [0, 3, 0, 0, 67],
+    [1, 1, 0, 0, 17],
+  ]);
+  expect(step.shape).toEqual({ tokens: 2, samples: 2, maxContext: 67 });
+});
+
+test('a smaller step leaves nothing of a larger one in what it counts', () => {
+  const packer = new StepPacker(LAYOUT, BLOCK_SIZE);
+  packer.pack(planOf([LAST_CHUNK, DECODE, PREFILL]), 0);
+  const step = read(packer.pack(planOf([request(1, { tokenIds: [50], blockTable: [6] })]), 0));
+  expect(step.counts).toEqual([1, 1]);
+  expect(step.rows).toEqual([[50, 0, 6 * 16, 0]]);
+  expect(step.samples).toEqual([[0, 1, 0, 0, 1]]);
+  expect(step.temperatures).toEqual([0]);
+  expect(step.table(0, 1)).toEqual([6]);
+  expect(step.shape.maxContext).toBe(1);
+});
+
+test('nothing is sampled: no samples', () => {
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE).pack(planOf([PREFILL]), 0));
+  expect(step.counts).toEqual([3, 0]);
+});
+
+test('a block table that ends too early is a bug, and said so', () => {
+  const short = request(0, { tokenIds: [1, 2], startPosition: 15, blockTable: [4] });
+  expect(() => new StepPacker(LAYOUT, BLOCK_SIZE).pack(planOf([short]), 0)).toThrow(/position 16/);
+});
+
+test.each([[1, 1, 1], [8, 4, 3], [32, 8, 128], [256, 16, 512], [13, 7, 129]])(
+  'parts of %i rows, %i samples, %i blocks can each be bound and do not overlap',
+  (maxRows, maxSamples, maxBlocks) => {
+    const layout = stepInputsLayout(maxRows, maxSamples, maxBlocks);
+    const parts = [
+      [layout.rowCount, 16],
+      [layout.sampleCount, 16],
+      [layout.rows, maxRows * 16],
+      [layout.samples, maxSamples * 32],
+      [layout.blockTables, maxSamples * maxBlocks * 4],
+    ] as const;
+    for (const [i, [offset, size]] of parts.entries()) {
+      expect(offset % 256).toBe(0);
+      expect(offset + size).toBeLessThanOrEqual(parts[i + 1]?.[0] ?? layout.size);
+    }
+  },
+);
