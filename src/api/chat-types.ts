@@ -1,0 +1,113 @@
+import type { RequestTimings } from '../core/metrics.ts';
+
+/** A part of a message's content. Only text is supported. */
+export interface ChatContentPart {
+  readonly type: 'text';
+  readonly text: string;
+}
+
+/** A message as OpenAI's chat API takes it. `developer` is read as `system`; text parts are joined as they stand. */
+export interface ChatMessageParam {
+  readonly role: 'system' | 'developer' | 'user' | 'assistant';
+  readonly content: string | readonly ChatContentPart[];
+}
+
+/** How a request wants to be served beside others: what OpenAI's API has no word for. */
+export interface TabserveExtension {
+  /** A whole number, lower is served earlier: before any request of a higher one, of whichever tab. @default 0 */
+  readonly priority?: number | null;
+  /** After so many milliseconds the request ends with a `deadline_exceeded` error, done or not. @default never */
+  readonly timeout_ms?: number | null;
+  /** A newer request of this client with the same key ends this one with an `aborted` error. For autocompletion. */
+  readonly supersede?: string | null;
+  /** Only requests of the same salt share the KV of a common beginning. @default all without one share */
+  readonly cache_salt?: string | null;
+}
+
+/** The parameters of `chat.completions.create`: OpenAI's names, meanings and defaults. */
+export interface ChatCompletionCreateParamsBase {
+  readonly messages: readonly ChatMessageParam[];
+  /** The loaded model's id, or nothing. */
+  readonly model?: string | null;
+  /** Tokens to generate at most, at least 1. @default until the context is full */
+  readonly max_completion_tokens?: number | null;
+  /** The older name of `max_completion_tokens`. */
+  readonly max_tokens?: number | null;
+  /** 0 (greedy) to 2. @default 1 */
+  readonly temperature?: number | null;
+  /** Taken modulo 2^32. The same seed, model and adapter give the same text. @default random */
+  readonly seed?: number | null;
+  /** Up to four texts at which generation ends; they are not part of the answer. */
+  readonly stop?: string | readonly string[] | null;
+  /** Only 1 for now. @default 1 */
+  readonly n?: number | null;
+  /** Only 1 for now. @default 1 */
+  readonly top_p?: number | null;
+  /** An extension of tabserve's. */
+  readonly tabserve?: TabserveExtension | null;
+  /** Ignored. */
+  readonly user?: string;
+  /** Ignored. */
+  readonly metadata?: Readonly<Record<string, string>> | null;
+  /** Ignored: nothing leaves the browser. */
+  readonly store?: boolean | null;
+}
+
+export interface ChatCompletionCreateParamsStreaming extends ChatCompletionCreateParamsBase {
+  readonly stream: true;
+  readonly stream_options?: { readonly include_usage?: boolean } | null;
+}
+
+export interface ChatCompletionCreateParamsNonStreaming extends ChatCompletionCreateParamsBase {
+  readonly stream?: false | null;
+}
+
+export type ChatCompletionCreateParams = ChatCompletionCreateParamsStreaming | ChatCompletionCreateParamsNonStreaming;
+
+/** `stop`: the model ended its answer or met a stop string. `length`: `max_tokens` or the context was reached. */
+export type ChatFinishReason = 'stop' | 'length';
+
+/** Token counts as OpenAI reports them, and what the request's time went into. */
+export interface CompletionUsage {
+  readonly prompt_tokens: number;
+  readonly prompt_tokens_details: {
+    /** Those not computed, because an earlier request, of any tab, began with the same ones. */
+    readonly cached_tokens: number;
+  };
+  /** Includes the end-of-turn token, as vLLM counts. */
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  /** An extension of tabserve's. */
+  readonly tabserve: RequestTimings;
+}
+
+export interface ChatCompletionChunk {
+  readonly id: string;
+  readonly object: 'chat.completion.chunk';
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+  readonly choices: readonly {
+    readonly index: number;
+    readonly delta: { readonly role?: 'assistant'; readonly content?: string };
+    readonly logprobs: null;
+    readonly finish_reason: ChatFinishReason | null;
+  }[];
+  /** With `stream_options.include_usage`: null, but in the last chunk, whose `choices` is empty. */
+  readonly usage?: CompletionUsage | null;
+}
+
+export interface ChatCompletion {
+  readonly id: string;
+  readonly object: 'chat.completion';
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+  readonly choices: readonly {
+    readonly index: number;
+    readonly message: { readonly role: 'assistant'; readonly content: string; readonly refusal: null };
+    readonly logprobs: null;
+    readonly finish_reason: ChatFinishReason;
+  }[];
+  readonly usage: CompletionUsage;
+}

@@ -1,0 +1,45 @@
+import { TabserveError } from '../core/errors.ts';
+import type { LogFrame } from '../core/frames.ts';
+import type { EngineMetrics } from '../core/metrics.ts';
+import type { ModelInfo } from '../core/protocol.ts';
+import { Completions } from './completions.ts';
+import type { Connection } from './connection.ts';
+
+/** A line of the engine's log. */
+export type LogLine = Pick<LogFrame, 'level' | 'message'>;
+
+/** A connection to the origin's engine, with its model loaded. Made by `createClient`. */
+export class Client {
+  /** What is loaded. */
+  readonly model: ModelInfo;
+  /** OpenAI's shape. */
+  readonly chat: { readonly completions: Completions };
+  readonly #connection: Connection;
+
+  /** @internal */
+  constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[]) {
+    this.#connection = connection;
+    this.model = model;
+    this.chat = {
+      completions: new Completions({ connection, modelId: model.id, modelNames }),
+    };
+  }
+
+  /** The state of the engine, which all tabs share. @throws TabserveError `closed`, `device_lost` */
+  metrics(): Promise<EngineMetrics> {
+    return this.#connection.metrics();
+  }
+
+  /** Reads the engine's log from here on, in place of the listener before. */
+  onLog(listener: (line: LogLine) => void): void {
+    this.#connection.onLog = listener;
+  }
+
+  /**
+   * Ends this client's requests with `closed` and frees what they hold. Other clients, and the model for as long as
+   * they use it, stay. Later calls are refused with `closed`.
+   */
+  close(): Promise<void> {
+    return this.#connection.close(new TabserveError('closed', 'The client has been closed; create a new one.'));
+  }
+}

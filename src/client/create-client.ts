@@ -1,0 +1,85 @@
+import { toTabserveError } from '../core/errors.ts';
+import type { LoadProgress } from '../core/progress.ts';
+import type { LoadOptions, ModelSource } from '../core/protocol.ts';
+import { abortable, abortedError, onAbort } from './abort.ts';
+import { Client } from './client.ts';
+import type { LogLine } from './client.ts';
+import { Connection } from './connection.ts';
+import { startEngineWorker, WORKER_START_MS, watchStart } from './engine-worker.ts';
+import { checkSupport } from './support.ts';
+
+export interface ClientOptions {
+  /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
+  readonly model: ModelSource;
+  /** Called as loading goes on; first with where it stands, when another tab has begun it. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called for each line of the engine's log. @default warnings and errors go to the console */
+  readonly onLog?: ((line: LogLine) => void) | undefined;
+  /** Bytes of GPU memory for the KV cache. The first tab's choice holds. @default 256 MiB */
+  readonly kvCacheBytes?: number | undefined;
+  /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
+  readonly maxModelLen?: number | undefined;
+  /** Aborting it gives up the load, unless another tab waits for it too. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
+ *
+ * @throws TabserveError `webgpu_unavailable`, `model_busy` (other tabs use a different model), `model_not_found`,
+ *   `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`, `out_of_memory`,
+ *   `device_lost`, `aborted` (by the signal)
+ */
+export function createClient(options: ClientOptions): Promise<Client> {
+  return createClientOn(startEngineWorker, options);
+}
+
+/** {@link createClient} on a worker of the caller's: for tests. */
+export async function createClientOn(startWorker: () => SharedWorker, options: ClientOptions): Promise<Client> {
+  const { signal } = options;
+  checkSupport();
+  const connection = await connectTo(startWorker(), signal);
+  connection.onLog = options.onLog ?? logToConsole;
+  const source = resolveSource(options.model, document.baseURI);
+  try {
+    const loading = connection.load(loadOptions(source, options), options.onProgress ?? (() => {}));
+    const info = await abortable(loading, signal, () => {});
+    const names = typeof options.model === 'string' ? [info.id, options.model] : [info.id];
+    return new Client(connection, info, [...new Set(names)]);
+  } catch (error) {
+    const failure = toTabserveError(error);
+    await connection.close(failure);
+    throw failure;
+  }
+}
+
+async function connectTo(worker: SharedWorker, signal: AbortSignal | undefined): Promise<Connection> {
+  const answered = new AbortController();
+  const giveUp = new AbortController();
+  watchStart(worker, WORKER_START_MS, answered.signal, (error) => giveUp.abort(error));
+  onAbort(signal, answered.signal, () => giveUp.abort(abortedError()));
+  try {
+    return await Connection.open(worker.port, navigator.locks, giveUp.signal);
+  } finally {
+    answered.abort();
+  }
+}
+
+/** A path means the same in every tab and in the worker once it is a whole URL. */
+export function resolveSource(model: ModelSource, baseUrl: string): ModelSource {
+  if (typeof model !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(model)) return model;
+  return new URL(model, baseUrl).href;
+}
+
+function loadOptions(source: ModelSource, { kvCacheBytes, maxModelLen }: ClientOptions): LoadOptions {
+  return {
+    source,
+    ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
+    ...(maxModelLen === undefined ? {} : { maxModelLen }),
+  };
+}
+
+function logToConsole({ level, message }: LogLine): void {
+  // oxlint-disable-next-line no-console -- nobody listens, and the worker's own console is out of sight
+  if (level !== 'info') console[level](`tabserve: ${message}`);
+}

@@ -1,0 +1,85 @@
+import { deserializeError } from '../core/errors.ts';
+import type { TabserveError } from '../core/errors.ts';
+import type { ErrorFrame, FinishFrame, TokenFrame } from '../core/frames.ts';
+import { RequestTimer } from './timings.ts';
+
+type RequestFrame = TokenFrame | FinishFrame | ErrorFrame;
+type AnswerFrame = TokenFrame | FinishFrame;
+
+/** How a request ended: undefined while it has not. */
+type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly error: TabserveError };
+
+/**
+ * One request's frames, from the port to whoever reads them, if anybody does and however late. They are timed as they
+ * arrive, not as they are read. What waits unread is bounded by the request's token limit.
+ */
+export class RequestFrames {
+  readonly requestId: string;
+  readonly #timer: RequestTimer;
+  readonly #unread: AnswerFrame[] = [];
+  #finish: FinishFrame | undefined;
+  #end: End | undefined;
+  #wake: (() => void) | undefined;
+
+  /** @param called when the caller asked, on the clock that `push` is given */
+  constructor(requestId: string, called: number) {
+    this.requestId = requestId;
+    this.#timer = new RequestTimer(called);
+  }
+
+  get timer(): RequestTimer {
+    return this.#timer;
+  }
+
+  /** The last frame, once it has arrived. */
+  get finish(): FinishFrame | undefined {
+    return this.#finish;
+  }
+
+  /** Whether no more frames will come. */
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** A frame has arrived. */
+  push(frame: RequestFrame, now: number): void {
+    if (this.#end !== undefined) return;
+    if (frame.type === 'error') {
+      this.fail(deserializeError(frame.error));
+      return;
+    }
+    this.#unread.push(frame);
+    if (frame.type === 'token') {
+      this.#timer.token(now, frame.text);
+    } else {
+      this.#timer.finish(now, frame.text, frame.queueMs);
+      this.#finish = frame;
+      this.#end = { kind: 'finished' };
+    }
+    this.#wake?.();
+  }
+
+  /** The request has failed; what has arrived can still be read. Nothing happens when it has ended already. */
+  fail(error: TabserveError): void {
+    if (this.#end !== undefined) return;
+    this.#end = { kind: 'failed', error };
+    this.#wake?.();
+  }
+
+  /** The frames in order, as they come. One reader only. @throws TabserveError what the request failed with */
+  async *read(): AsyncGenerator<AnswerFrame, void> {
+    for (;;) {
+      const frame = this.#unread.shift();
+      if (frame !== undefined) yield frame;
+      else if (this.#end?.kind === 'failed') throw this.#end.error;
+      else if (this.#end?.kind === 'finished') return;
+      else await this.#arrival();
+    }
+  }
+
+  #arrival(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { RequestTimings } from '../core/metrics.ts';
+
+/** Times one request in its tab. Times are in milliseconds of one clock. */
+export class RequestTimer {
+  readonly #called: number;
+  #firstText: number | undefined;
+  #firstToken = 0;
+  #lastToken = 0;
+  #tokens = 0;
+  #queueMs: number | undefined;
+
+  /** @param called when the caller asked for an answer */
+  constructor(called: number) {
+    this.#called = called;
+  }
+
+  /** A token has reached the tab. */
+  token(now: number, text: string): void {
+    if (this.#tokens === 0) this.#firstToken = now;
+    this.#lastToken = now;
+    this.#tokens++;
+    this.#text(now, text);
+  }
+
+  /** The answer has ended, perhaps with text that was held back. */
+  finish(now: number, text: string, queueMs: number): void {
+    this.#queueMs = queueMs;
+    this.#text(now, text);
+  }
+
+  timings(): RequestTimings {
+    const gaps = this.#tokens - 1;
+    const decodeMs = this.#lastToken - this.#firstToken;
+    return {
+      queue_ms: this.#queueMs,
+      // TTFT stops at the first text: a token that shows nothing is not what a reader waits for.
+      ttft_ms: this.#firstText === undefined ? undefined : this.#firstText - this.#called,
+      itl_ms: gaps < 1 ? undefined : decodeMs / gaps,
+      tokens_per_second: gaps < 1 || decodeMs === 0 ? undefined : (gaps * 1000) / decodeMs,
+    };
+  }
+
+  #text(now: number, text: string): void {
+    if (text !== '') this.#firstText ??= now;
+  }
+}

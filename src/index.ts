@@ -1,0 +1,23 @@
+export { createClient } from './client/create-client.ts';
+export type { ClientOptions } from './client/create-client.ts';
+export type { Client, LogLine } from './client/client.ts';
+export type { ChatCompletionStream } from './client/chat-completion-stream.ts';
+export type { Completions, RequestOptions } from './client/completions.ts';
+export type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionCreateParams,
+  ChatCompletionCreateParamsBase,
+  ChatCompletionCreateParamsNonStreaming,
+  ChatCompletionCreateParamsStreaming,
+  ChatContentPart,
+  ChatFinishReason,
+  ChatMessageParam,
+  CompletionUsage,
+  TabserveExtension,
+} from './api/chat-types.ts';
+export { TabserveError } from './core/errors.ts';
+export type { ErrorCode, ErrorDetails } from './core/errors.ts';
+export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
+export type { LoadProgress } from './core/progress.ts';
+export type { ModelInfo, ModelSource } from './core/protocol.ts';

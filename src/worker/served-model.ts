@@ -1,0 +1,61 @@
+import type { LogFrame } from '../core/frames.ts';
+import type { AdapterSummary, EngineMetrics, StepCounters } from '../core/metrics.ts';
+import type { TabserveError } from '../core/errors.ts';
+import type { LoadProgress } from '../core/progress.ts';
+import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
+import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/** What the host needs of a tokenizer. */
+export type ServedTokenizer = Pick<Tokenizer, 'encodeChat' | 'createDetokenizer' | 'stopTokenIds'>;
+
+/** The numbers that an engine contributes to {@link EngineMetrics}. */
+export type EngineStats = Pick<
+  EngineMetrics,
+  | 'requestsRunning'
+  | 'requestsWaiting'
+  | 'kvBlocksUsed'
+  | 'kvBlocksTotal'
+  | 'kvBlockSize'
+  | 'preemptions'
+  | 'promptTokens'
+  | 'generationTokens'
+  | 'prefixCacheQueries'
+  | 'prefixCacheHits'
+  | 'prefillTokensPerSecond'
+  | 'decodeTokensPerSecond'
+>;
+
+/** What the host needs of an engine. Tests use a fake. */
+export interface ServedEngine {
+  add(request: EngineRequest): void;
+  abort(requestId: string): void;
+  abortSession(sessionId: string): void;
+  stats(): EngineStats;
+  /** The steps' outputs, one array a step; throws when the runner does. */
+  run(): AsyncIterable<readonly RequestOutput[]>;
+}
+
+/** A model that is loaded and answers. */
+export interface ServedModel {
+  readonly info: ModelInfo;
+  readonly adapter: AdapterSummary;
+  readonly tokenizer: ServedTokenizer;
+  readonly engine: ServedEngine;
+  /** Resolves when the GPU device is lost. */
+  readonly lost: Promise<TabserveError>;
+  counters(): StepCounters;
+  /** Gives back the GPU's memory. */
+  destroy(): void;
+}
+
+export interface LoadContext {
+  readonly onProgress: (progress: LoadProgress) => void;
+  /** Aborted when no session waits for the model any more. */
+  readonly signal: AbortSignal;
+  readonly log: (level: LogFrame['level'], message: string) => void;
+  /** The engine's clock, in milliseconds. */
+  readonly clock: () => number;
+}
+
+export type LoadModel = (options: LoadOptions, context: LoadContext) => Promise<ServedModel>;

@@ -1,0 +1,95 @@
+import type { FinishFrame, TokenFrame } from '../core/frames.ts';
+import type { FinishReason, RequestOutput } from '../core/request.ts';
+import type { Detokenizer } from '../tokenizer/detokenizer.ts';
+import { createStopMatcher } from '../tokenizer/stop-matcher.ts';
+import type { StopMatcher } from '../tokenizer/stop-matcher.ts';
+
+export interface TextStreamOptions {
+  readonly requestId: string;
+  readonly choice: number;
+  readonly promptTokens: number;
+  /** Engine-clock milliseconds at which the request reached the worker. */
+  readonly arrivalTime: number;
+  /** Tokens that end an answer; they are numbered and counted, and add no text. */
+  readonly stopTokenIds: readonly number[];
+  readonly detokenizer: Detokenizer;
+  readonly stops: readonly string[];
+}
+
+/**
+ * Turns one choice's token ids into its frames. The texts of its frames, joined, are the answer: without the stop
+ * string, and with nothing held back once the finish frame is out.
+ */
+export class TextStream {
+  readonly #options: TextStreamOptions;
+  readonly #stopMatcher: StopMatcher;
+  #completionTokens = 0;
+  #firstScheduledTime: number | undefined;
+  #cachedTokens = 0;
+  #ended = false;
+
+  constructor(options: TextStreamOptions) {
+    this.#options = options;
+    this.#stopMatcher = createStopMatcher(options.stops);
+  }
+
+  /** Whether the finish frame is out. Ids that come later are dropped. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The frames of one output. A stop string ends the stream, whatever the engine still has to say. */
+  push(output: RequestOutput): readonly (TokenFrame | FinishFrame)[] {
+    if (this.#ended) return [];
+    this.#firstScheduledTime ??= output.firstScheduledTime;
+    this.#cachedTokens = output.numCachedTokens;
+    const frames: (TokenFrame | FinishFrame)[] = [];
+    for (const tokenId of output.newTokenIds) {
+      const { text, stopped } = this.#textOf(tokenId);
+      frames.push(this.#tokenFrame(tokenId, text));
+      if (stopped) return [...frames, this.#finishFrame('stop', '')];
+    }
+    if (output.finishReason !== undefined) frames.push(this.#drain(output.finishReason));
+    return frames;
+  }
+
+  /** Ends the stream from outside, at engine-clock time `now`; text held back is given out. */
+  abort(now: number): readonly FinishFrame[] {
+    if (this.#ended) return [];
+    this.#firstScheduledTime ??= now;
+    return [this.#drain('abort')];
+  }
+
+  #textOf(tokenId: number): { readonly text: string; readonly stopped: boolean } {
+    if (this.#options.stopTokenIds.includes(tokenId)) return { text: '', stopped: false };
+    return this.#stopMatcher.push(this.#options.detokenizer.push(tokenId));
+  }
+
+  /** The last bytes of a code point that never became whole may still complete a stop string. */
+  #drain(finishReason: FinishReason): FinishFrame {
+    const { text, stopped } = this.#stopMatcher.push(this.#options.detokenizer.flush());
+    if (stopped) return this.#finishFrame('stop', text);
+    return this.#finishFrame(finishReason, text + this.#stopMatcher.flush());
+  }
+
+  #tokenFrame(tokenId: number, text: string): TokenFrame {
+    const { requestId, choice } = this.#options;
+    return { type: 'token', request: requestId, choice, index: this.#completionTokens++, tokenId, text };
+  }
+
+  #finishFrame(finishReason: FinishReason, text: string): FinishFrame {
+    const { requestId, choice, promptTokens, arrivalTime } = this.#options;
+    this.#ended = true;
+    return {
+      type: 'finish',
+      request: requestId,
+      choice,
+      finishReason,
+      text,
+      promptTokens,
+      cachedTokens: this.#cachedTokens,
+      completionTokens: this.#completionTokens,
+      queueMs: (this.#firstScheduledTime ?? arrivalTime) - arrivalTime,
+    };
+  }
+}

@@ -1,0 +1,83 @@
+import { afterAll, expect, test } from 'vitest';
+import { createClient } from '../../src/index.ts';
+import type { LoadProgress } from '../../src/index.ts';
+import { tinyModel } from '../support/tiny-model.ts';
+
+// Everything real: client, SharedWorker, loader, tokenizer, scheduler, kernels; only the model is tiny.
+
+const file = new File([tinyModel({ type: 'mixed', preset: 'babble' })], 'babble.gguf', { lastModified: 1 });
+const progress: LoadProgress[] = [];
+const onProgress = (each: LoadProgress): void => void progress.push(each);
+const client = await createClient({ model: file, onProgress, kvCacheBytes: 8 * 2 ** 20 });
+afterAll(() => client.close());
+
+const ask = (content: string, more: { max_tokens: number; temperature?: number; seed?: number }) => {
+  return { messages: [{ role: 'user', content }] as const, temperature: 0, ...more };
+};
+
+async function text(content: string, more: { max_tokens: number; temperature?: number; seed?: number }) {
+  const { choices } = await client.chat.completions.create(ask(content, more));
+  return choices[0]?.message.content;
+}
+
+test('loading is told from the first byte to the last', () => {
+  expect(progress[0]?.stage).toBe('open');
+  expect(progress.at(-1)).toMatchObject({ stage: 'ready', bytesDone: file.size, bytesTotal: file.size });
+  expect(client.model).toMatchObject({ id: 'babble.gguf', architecture: 'llama', fileBytes: file.size });
+});
+
+test('the streamed answer is the whole answer, counted and timed', async () => {
+  const stream = await client.chat.completions.create({ ...ask('Tell me', { max_tokens: 24 }), stream: true });
+  let streamed = '';
+  for await (const { choices } of stream) streamed += choices[0]?.delta.content ?? '';
+  expect(streamed).not.toBe('');
+  expect(await text('Tell me', { max_tokens: 24 })).toBe(streamed);
+  const { usage } = stream;
+  expect(usage?.completion_tokens).toBeLessThanOrEqual(24);
+  expect(usage?.total_tokens).toBe((usage?.prompt_tokens ?? 0) + (usage?.completion_tokens ?? 0));
+  const { queue_ms = -1, ttft_ms = -1, itl_ms = -1, tokens_per_second = -1 } = stream.timings;
+  for (const value of [queue_ms, ttft_ms, itl_ms, tokens_per_second]) expect(value).toBeGreaterThanOrEqual(0);
+});
+
+test('answers given at once are the answers given alone, greedy and seeded', async () => {
+  const questions = [
+    ['One', { max_tokens: 20 }],
+    ['Another, longer than the first', { max_tokens: 16 }],
+    ['A third', { max_tokens: 12, temperature: 0.8, seed: 7 }],
+  ] as const;
+  const alone: unknown[] = [];
+  for (const [content, more] of questions) alone.push(await text(content, more));
+  expect(new Set(alone).size).toBe(3);
+  expect(await Promise.all(questions.map(([content, more]) => text(content, more)))).toEqual(alone);
+});
+
+test('a stop string ends the answer before it, and an abort leaves nothing running', async () => {
+  const whole = (await text('Go on', { max_tokens: 24 })) ?? '';
+  const stop = whole.slice(6, 9);
+  const { choices } = await client.chat.completions.create({ ...ask('Go on', { max_tokens: 24 }), stop });
+  const before = whole.slice(0, whole.indexOf(stop));
+  expect(choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: before } });
+
+  const stream = await client.chat.completions.create({ ...ask('Go on', { max_tokens: 400 }), stream: true });
+  for await (const { choices: [choice] } of stream) if (choice?.delta.content !== '') break;
+  // The step under way when the request was aborted holds its blocks until it ends.
+  while ((await client.metrics()).kvBlocksUsed > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await client.metrics()).toMatchObject({ requestsRunning: 0, requestsWaiting: 0 });
+});
+
+test('metrics tell the adapter, the cache and the work done', async () => {
+  const metrics = await client.metrics();
+  expect(metrics).toMatchObject({ state: 'ready', model: 'babble.gguf', sessions: 1, kvBlocksUsed: 0 });
+  expect(metrics.adapter?.vendor).not.toBe('');
+  const { kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, counters } = metrics;
+  const { steps, dispatches } = counters;
+  for (const value of [kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, steps, dispatches]) {
+    expect(value).toBeGreaterThan(0);
+  }
+});
+
+test('a prompt over the context is refused, typed; the next one is answered', async () => {
+  const long = client.chat.completions.create(ask('many words '.repeat(2000), { max_tokens: 4 }));
+  await expect(long).rejects.toMatchObject({ code: 'context_length_exceeded' });
+  expect(await text('Hi', { max_tokens: 4 })).not.toBe('');
+});

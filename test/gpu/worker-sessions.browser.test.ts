@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import type { Client, LogLine } from '../../src/client/client.ts';
+import { createClientOn } from '../../src/client/create-client.ts';
+import { fakeClient, tinyFile } from '../support/fake-worker-tab.ts';
+
+// Real SharedWorkers, Web Locks and message ports; no GPU.
+
+const ask = [{ role: 'user', content: 'Hi' }] as const;
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A second tab, as far as the worker can tell: a document of its own with its own lock. */
+async function openTab(name: string): Promise<HTMLIFrameElement> {
+  const iframe = document.createElement('iframe');
+  iframe.src = '/test/support/blank.html';
+  document.body.append(iframe);
+  await new Promise((resolve) => iframe.addEventListener('load', resolve, { once: true }));
+  const script = iframe.contentDocument?.createElement('script');
+  if (script === undefined) throw new Error('The iframe has no document.');
+  script.type = 'module';
+  script.textContent = `
+    import { streamForever } from '/test/support/fake-worker-tab.ts';
+    const show = (text) => { document.title = text };
+    streamForever(${JSON.stringify(name)}).then(() => show('streams'), (error) => show(error.stack));
+  `;
+  iframe.contentDocument?.body.append(script);
+  await until(async () => iframe.contentDocument?.title !== '');
+  expect(iframe.contentDocument?.title).toBe('streams');
+  return iframe;
+}
+
+async function blocksUsed(client: Client): Promise<number> {
+  return (await client.metrics()).kvBlocksUsed;
+}
+
+test('a tab that goes away mid-answer says nothing, and its request ends and its blocks are free', async () => {
+  const name = crypto.randomUUID();
+  const observer = await fakeClient(name);
+  const iframe = await openTab(name);
+  await until(async () => (await blocksUsed(observer)) > 0);
+  expect(await observer.metrics()).toMatchObject({ sessions: 2, requestsRunning: 1 });
+  iframe.remove();
+  await until(async () => (await observer.metrics()).sessions === 1);
+  expect(await observer.metrics()).toMatchObject({ requestsRunning: 0, requestsWaiting: 0 });
+  // A step under way may still write to the blocks; they are free when it has ended.
+  await until(async () => (await blocksUsed(observer)) === 0);
+  await observer.close();
+});
+
+test('two clients share one worker, one batch and its model; closing one leaves the other', async () => {
+  const name = crypto.randomUUID();
+  const [a, b] = await Promise.all([fakeClient(name), fakeClient(name)]);
+  const answers = [a, b].map((client) => client.chat.completions.create({ messages: ask, max_tokens: 200 }));
+  await until(async () => (await a.metrics()).requestsRunning === 2);
+  const [first, second] = answers;
+  const closed = expect(first).rejects.toMatchObject({ code: 'closed' });
+  await a.close();
+  await closed;
+  expect((await second)?.usage.completion_tokens).toBe(200);
+  expect(await b.metrics()).toMatchObject({ sessions: 1, requestsRunning: 0, kvBlocksUsed: 0 });
+  await b.close();
+});
+
+test('a different model is busy while another client uses one, and loads once that has closed', async () => {
+  const name = crypto.randomUUID();
+  const first = await fakeClient(name);
+  const other = tinyFile('other.gguf');
+  await expect(fakeClient(name, { model: other })).rejects.toMatchObject({ code: 'model_busy' });
+  await first.close();
+  const second = await fakeClient(name, { model: other });
+  expect(second.model.id).toBe('other.gguf');
+  await second.close();
+});
+
+test('what the worker fails to catch reaches the tab', async () => {
+  const lines: LogLine[] = [];
+  const onLog = (line: LogLine): void => void lines.push(line);
+  const client = await fakeClient(crypto.randomUUID(), { model: tinyFile('uncaught.gguf'), onLog });
+  await until(async () => lines.length > 0);
+  expect(lines[0]).toMatchObject({ level: 'error', message: expect.stringContaining('thrown in the worker') });
+  await client.close();
+});
+
+test('a worker whose script cannot be loaded rejects, typed', async () => {
+  const missing = (): SharedWorker => new SharedWorker('/nothing/here.js', { type: 'module' });
+  const failed = createClientOn(missing, { model: tinyFile() });
+  const message: unknown = expect.stringContaining('could not be started');
+  await expect(failed).rejects.toMatchObject({ code: 'internal', message });
+});
+
+test('a signal aborted while loading rejects with aborted, and nobody is left in the worker', async () => {
+  const name = crypto.randomUUID();
+  const observer = await fakeClient(name);
+  const cancel = new AbortController();
+  const joining = fakeClient(name, { signal: cancel.signal });
+  cancel.abort();
+  await expect(joining).rejects.toMatchObject({ code: 'aborted' });
+  await until(async () => (await observer.metrics()).sessions === 1);
+  await observer.close();
+});

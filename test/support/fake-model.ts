@@ -1,0 +1,146 @@
+import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
+import type { LoadOptions } from '../../src/core/protocol.ts';
+import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
+import type {
+  LoadContext, LoadModel, ServedEngine, ServedModel, ServedTokenizer,
+} from '../../src/worker/served-model.ts';
+
+/** Ends an answer of the byte tokenizer. */
+export const END = 256;
+
+/** Each byte is a token; a prompt is its messages' texts. */
+export const byteTokenizer: ServedTokenizer = {
+  stopTokenIds: [END],
+  encodeChat: (messages) => [...new TextEncoder().encode(messages.map(({ content }) => content).join('\n'))],
+  createDetokenizer: () => {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    return {
+      push: (id) => decoder.decode(id === END ? new Uint8Array(0) : Uint8Array.of(id), { stream: true }),
+      flush: () => decoder.decode(),
+    };
+  },
+};
+
+/** A text's tokens for the byte tokenizer. */
+export function bytes(text: string): number[] {
+  return [...new TextEncoder().encode(text)];
+}
+
+/** What a step gives one request. */
+export interface FakeOutput {
+  readonly id: string;
+  readonly tokens: readonly number[];
+  readonly finish?: FinishReason;
+  readonly scheduled?: number;
+  readonly cached?: number;
+  readonly error?: SerializedError;
+}
+
+/** An engine that generates what its test says, when it says so. */
+export class FakeEngine implements ServedEngine {
+  readonly live = new Map<string, EngineRequest>();
+  /** Requests taken so far. */
+  added = 0;
+  readonly #steps: (readonly RequestOutput[])[] = [];
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  add(request: EngineRequest): void {
+    if (request.promptTokenIds.length > 1000) throw new TabserveError('context_length_exceeded', 'too long');
+    this.live.set(request.requestId, request);
+    this.added++;
+  }
+
+  abort(requestId: string): void {
+    this.live.delete(requestId);
+  }
+
+  abortSession(sessionId: string): void {
+    for (const [id, request] of this.live) if (request.sessionId === sessionId) this.live.delete(id);
+  }
+
+  stats(): ReturnType<ServedEngine['stats']> {
+    return {
+      requestsRunning: this.live.size, requestsWaiting: 0, kvBlocksUsed: 2 * this.live.size, kvBlocksTotal: 64,
+      kvBlockSize: 16, preemptions: 0, promptTokens: 7, generationTokens: 9, prefixCacheQueries: 8,
+      prefixCacheHits: 4, prefillTokensPerSecond: 30, decodeTokensPerSecond: 10,
+    };
+  }
+
+  /** The only live request's id. */
+  get only(): string {
+    const [id, ...others] = this.live.keys();
+    if (id === undefined || others.length > 0) throw new Error(`${this.live.size} requests are live`);
+    return id;
+  }
+
+  /** One step, with tokens for each of the requests named. */
+  step(...outputs: readonly FakeOutput[]): void {
+    for (const { id, finish } of outputs) if (finish !== undefined) this.live.delete(id);
+    this.#steps.push(outputs.map(({ id, tokens, finish, scheduled, cached, error }) => ({
+      requestId: id, newTokenIds: tokens, finishReason: finish, firstScheduledTime: scheduled ?? 0,
+      numCachedTokens: cached ?? 0, error,
+    })));
+    this.#wake?.();
+  }
+
+  /** The next step throws. */
+  fail(error: Error): void {
+    this.#failure = error;
+    this.#wake?.();
+  }
+
+  async *run(): AsyncGenerator<readonly RequestOutput[], void> {
+    for (;;) {
+      const step = this.#steps.shift();
+      if (step !== undefined) yield step;
+      else if (this.#failure !== undefined) throw this.#failure;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
+
+/** A load that its test finishes. */
+export interface FakeLoad {
+  readonly options: LoadOptions;
+  readonly context: LoadContext;
+  readonly engine: FakeEngine;
+  /** Whether the model has been destroyed. */
+  readonly destroyed: () => boolean;
+  finish(): void;
+  fail(error: Error): void;
+  lose(error: TabserveError): void;
+}
+
+/** A loader whose loads wait to be finished, in the order in which they were asked for. */
+export class FakeLoader {
+  readonly loads: FakeLoad[] = [];
+
+  readonly loadModel: LoadModel = (options, context) => {
+    return new Promise((resolve, reject) => {
+      const engine = new FakeEngine();
+      let destroyed = false;
+      let lose: (error: TabserveError) => void = () => {};
+      const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
+      const id = typeof options.source === 'string' ? options.source : options.source.name;
+      const model: ServedModel = {
+        info: { id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, vocabSize: 257, fileBytes: 1000 },
+        adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
+        tokenizer: byteTokenizer,
+        engine,
+        lost,
+        counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
+        destroy: () => void (destroyed = true),
+      };
+      const finish = (): void => resolve(model);
+      this.loads.push({ options, context, engine, destroyed: () => destroyed, finish, fail: reject, lose });
+    });
+  };
+
+  /** The last load asked for. */
+  get last(): FakeLoad {
+    const last = this.loads.at(-1);
+    if (last === undefined) throw new Error('Nothing was loaded.');
+    return last;
+  }
+}

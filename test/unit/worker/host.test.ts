@@ -1,0 +1,304 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { TabserveError } from '../../../src/core/errors.ts';
+import type { Frame } from '../../../src/core/frames.ts';
+import type { GenerateRequest } from '../../../src/core/protocol.ts';
+import type { LoadProgress } from '../../../src/core/progress.ts';
+import { Host } from '../../../src/worker/host.ts';
+import { bytes, END, FakeLoader } from '../../support/fake-model.ts';
+
+class Tab {
+  readonly frames: Frame[] = [];
+  readonly progress: LoadProgress[] = [];
+  readonly sessionId: string;
+  constructor(sessionId: string) {
+    this.sessionId = sessionId;
+    host.attach(this);
+  }
+  send(frames: readonly Frame[]): void {
+    this.frames.push(...frames);
+  }
+  load(source: string) {
+    return host.load(this, { source }, (progress) => this.progress.push(progress));
+  }
+  generate(requestId: string, more: Partial<GenerateRequest> = {}): void {
+    const messages = [{ role: 'user', content: 'Hi' }] as const;
+    host.generate(this, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+  }
+  get text(): string {
+    return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
+  }
+}
+
+let loader: FakeLoader;
+let host: Host;
+let now: number;
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+const progressAt = (bytesDone: number): LoadProgress => {
+  return { stage: 'download', bytesDone, bytesTotal: 1000, bytesPerSecond: 1, secondsLeft: 1 };
+};
+
+beforeEach(() => {
+  loader = new FakeLoader();
+  now = 50;
+  host = new Host({ loadModel: loader.loadModel, clock: () => now });
+});
+
+async function ready(...names: string[]): Promise<Tab[]> {
+  const tabs = names.map((name) => new Tab(name));
+  const loads = tabs.map((tab) => tab.load('m'));
+  await settle();
+  loader.last.finish();
+  await Promise.all(loads);
+  return tabs;
+}
+
+describe('loading', () => {
+  test('a second tab joins the load, is told where it stands, and hears the rest', async () => {
+    const first = new Tab('a');
+    const one = first.load('m');
+    await settle();
+    loader.last.context.onProgress(progressAt(100));
+    const second = new Tab('b');
+    const two = second.load('m');
+    loader.last.context.onProgress(progressAt(200));
+    loader.last.finish();
+    expect(await one).toEqual(await two);
+    expect(loader.loads).toHaveLength(1);
+    expect(first.progress.map(({ bytesDone }) => bytesDone)).toEqual([100, 200, 1000]);
+    expect(second.progress.map(({ bytesDone }) => bytesDone)).toEqual([100, 200, 1000]);
+    expect(second.progress.at(-1)?.stage).toBe('ready');
+    expect(host.metrics()).toMatchObject({ state: 'ready', model: 'm', sessions: 2 });
+  });
+
+  test('a different model is refused while others use one, loading or loaded', async () => {
+    const first = new Tab('a');
+    const one = first.load('m');
+    const second = new Tab('b');
+    await expect(second.load('other')).rejects.toMatchObject({ code: 'model_busy' });
+    await settle();
+    loader.last.finish();
+    await one;
+    await expect(second.load('other')).rejects.toThrow(/"m".*"other"/s);
+    expect(loader.loads).toHaveLength(1);
+    expect(loader.last.destroyed()).toBe(false);
+  });
+
+  test('once the others have gone, a different model replaces it', async () => {
+    const [first] = await ready('a');
+    const before = loader.last;
+    host.detach(first as Tab);
+    expect(before.destroyed()).toBe(false);
+    const loading = new Tab('b').load('other');
+    expect(before.destroyed()).toBe(true);
+    await settle();
+    loader.last.finish();
+    expect((await loading).id).toBe('other');
+  });
+
+  test('a tab that changes its own model ends its own requests', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    tab.generate('r');
+    void tab.load('other').catch(() => {});
+    expect(tab.frames).toMatchObject([{ type: 'error', request: 'r', error: { code: 'aborted' } }]);
+  });
+
+  test('a load that fails tells all who wait, and leaves the host able to load again', async () => {
+    const tabs = [new Tab('a'), new Tab('b')];
+    const loads = tabs.map((tab) => tab.load('m'));
+    await settle();
+    loader.last.fail(new TabserveError('download_failed', 'no network'));
+    for (const load of loads) await expect(load).rejects.toMatchObject({ code: 'download_failed' });
+    expect(host.metrics().state).toBe('failed');
+    const [tab] = tabs as [Tab, Tab];
+    expect(() => tab.generate('r')).toThrow(expect.objectContaining({ code: 'download_failed' }));
+    const again = tab.load('m');
+    expect(host.metrics().state).toBe('loading');
+    await settle();
+    loader.last.finish();
+    await again;
+    expect(host.metrics().state).toBe('ready');
+  });
+
+  test('a load is given up when the last tab that waits for it goes, and not before', async () => {
+    const [first, second] = [new Tab('a'), new Tab('b')];
+    const loads = [first.load('m'), second.load('m')];
+    await settle();
+    const { signal } = loader.last.context;
+    host.detach(first);
+    expect(signal.aborted).toBe(false);
+    host.detach(second);
+    expect(signal.aborted).toBe(true);
+    expect(host.metrics().state).toBe('idle');
+    loader.last.finish(); // too late: it must not stay in memory
+    for (const load of loads) await expect(load).rejects.toMatchObject({ code: 'aborted' });
+    expect(loader.last.destroyed()).toBe(true);
+  });
+
+  test('the next load waits until the one given up has let go', async () => {
+    const first = new Tab('a');
+    void first.load('m').catch(() => {});
+    await settle();
+    host.detach(first);
+    const loading = new Tab('b').load('other');
+    await settle();
+    expect(loader.loads).toHaveLength(1);
+    loader.last.fail(new Error('cancelled'));
+    await settle();
+    expect(loader.loads).toHaveLength(2);
+    loader.last.finish();
+    expect((await loading).id).toBe('other');
+    expect(host.metrics().state).toBe('ready');
+  });
+});
+
+describe('generating', () => {
+  test('one step feeds two tabs, each its own', async () => {
+    const [a, b] = (await ready('a', 'b')) as [Tab, Tab];
+    a.generate('ra');
+    b.generate('rb');
+    loader.last.engine.step({ id: 'ra', tokens: bytes('one') }, { id: 'rb', tokens: bytes('two'), finish: 'length' });
+    await settle();
+    expect([a.text, b.text]).toEqual(['one', 'two']);
+    expect(b.frames.at(-1)).toMatchObject({ type: 'finish', finishReason: 'length', completionTokens: 3 });
+  });
+
+  test('what the engine is given', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    now = 60;
+    tab.generate('r', { maxTokens: 9, temperature: 0.5, seed: 4 });
+    tab.generate('s');
+    expect(loader.last.engine.live.get('r')).toEqual({
+      requestId: 'r', sessionId: 'a', choice: 0, promptTokenIds: bytes('Hi'), arrivalTime: 60,
+      sampling: { temperature: 0.5, seed: 4, maxTokens: 9, stopTokenIds: [END] },
+    });
+    expect(loader.last.engine.live.get('s')?.sampling.maxTokens).toBe(1024);
+  });
+
+  test('what a request asks of the scheduler, its time limit as a deadline', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    now = 60;
+    tab.generate('r', { scheduling: { priority: 2, timeoutMs: 500, supersede: 'k', cacheSalt: 's' } });
+    expect(loader.last.engine.live.get('r')).toMatchObject({
+      priority: 2, deadline: 560, supersede: 'k', cacheSalt: 's',
+    });
+  });
+
+  test('an abort of the engine\'s own reaches the tab as its error, after the tokens there were', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    tab.generate('r');
+    loader.last.engine.step({ id: 'r', tokens: bytes('He') });
+    const error = { code: 'deadline_exceeded', message: 'late' } as const;
+    loader.last.engine.step({ id: 'r', tokens: [], finish: 'abort', error });
+    await settle();
+    expect(tab.text).toBe('He');
+    expect(tab.frames.at(-1)).toEqual({ type: 'error', request: 'r', error });
+    tab.generate('r'); // the id is free again
+  });
+
+  test('a stop string ends the request in the engine too', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    tab.generate('r', { stop: ['.'] });
+    loader.last.engine.step({ id: 'r', tokens: bytes('Yes. No'), scheduled: 58 });
+    await settle();
+    expect(tab.text).toBe('Yes');
+    expect(tab.frames.at(-1)).toMatchObject({ finishReason: 'stop', queueMs: 8 });
+    expect(loader.last.engine.live.size).toBe(0);
+  });
+
+  test('an abort ends it at once; a step already under way adds nothing', async () => {
+    const [tab, other] = (await ready('a', 'b')) as [Tab, Tab];
+    tab.generate('r');
+    host.abort(other, 'r');
+    expect(loader.last.engine.live.has('r')).toBe(true);
+    host.abort(tab, 'r');
+    expect(loader.last.engine.live.has('r')).toBe(false);
+    loader.last.engine.step({ id: 'r', tokens: bytes('late') });
+    await settle();
+    expect(tab.frames).toMatchObject([{ type: 'finish', finishReason: 'abort', completionTokens: 0 }]);
+  });
+
+  test('a tab that goes ends its requests and no one else\'s', async () => {
+    const [a, b] = (await ready('a', 'b')) as [Tab, Tab];
+    a.generate('ra');
+    b.generate('rb');
+    host.detach(a);
+    expect([...loader.last.engine.live.keys()]).toEqual(['rb']);
+    loader.last.engine.step({ id: 'ra', tokens: bytes('x') }, { id: 'rb', tokens: bytes('y') });
+    await settle();
+    expect([a.text, b.text]).toEqual(['', 'y']);
+    expect(() => a.generate('again')).toThrow(expect.objectContaining({ code: 'closed' }));
+  });
+
+  test('a request that the engine refuses leaves nothing behind', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    const messages = [{ role: 'user', content: 'x'.repeat(1001) }] as const;
+    expect(() => tab.generate('r', { messages })).toThrow(expect.objectContaining({ code: 'context_length_exceeded' }));
+    tab.generate('r');
+    expect(() => tab.generate('r')).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
+});
+
+describe('failing', () => {
+  const failures: [string, () => void, string][] = [
+    ['a lost device', () => loader.last.lose(new TabserveError('device_lost', '')), 'device_lost'],
+    ['no memory', () => loader.last.engine.fail(new TabserveError('out_of_memory', '')), 'out_of_memory'],
+    ['a bug', () => loader.last.engine.fail(new TypeError('x is undefined')), 'internal'],
+  ];
+
+  test.each(failures)('%s ends every request with its code; the next load starts afresh', async (_name, fail, code) => {
+    const tabs = (await ready('a', 'b')) as [Tab, Tab];
+    tabs.forEach((tab) => tab.generate(`r${tab.sessionId}`));
+    fail();
+    await settle();
+    for (const tab of tabs) {
+      expect(tab.frames).toMatchObject([
+        { type: 'error', request: `r${tab.sessionId}`, error: { code } },
+        { type: 'log', level: 'error' },
+      ]);
+      expect(() => tab.generate('again')).toThrow(expect.objectContaining({ code }));
+    }
+    expect(host.metrics()).toMatchObject({ state: 'failed', model: undefined, requestsRunning: 0 });
+    expect(loader.last.destroyed()).toBe(true);
+    const again = tabs[0].load('m');
+    await settle();
+    loader.last.finish();
+    await again;
+    tabs[0].frames.length = 0;
+    tabs[0].generate('after');
+    loader.last.engine.step({ id: 'after', tokens: bytes('fine') });
+    await settle();
+    expect(tabs[0].text).toBe('fine');
+  });
+
+  test('a device that is lost after its model was replaced harms nobody', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    const before = loader.last;
+    const loading = tab.load('other');
+    await settle();
+    loader.last.finish();
+    await loading;
+    tab.generate('r');
+    before.lose(new TabserveError('device_lost', 'gone'));
+    await settle();
+    expect(tab.frames).toEqual([]);
+    expect(host.metrics()).toMatchObject({ state: 'ready', model: 'other' });
+  });
+
+  test('log lines from before the first tab reach it', () => {
+    host.log('error', 'early');
+    expect(new Tab('a').frames).toEqual([{ type: 'log', level: 'error', message: 'early' }]);
+    expect(new Tab('b').frames).toEqual([]);
+  });
+});
+
+test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
+  expect(host.metrics()).toMatchObject({ state: 'idle', model: undefined, sessions: 0, kvBlocksTotal: 0 });
+  const [tab] = (await ready('a')) as [Tab];
+  tab.generate('r');
+  expect(host.metrics()).toEqual({
+    state: 'ready', model: 'm', sessions: 1, adapter: expect.objectContaining({ vendor: 'fake', isSoftware: true }),
+    requestsRunning: 1, requestsWaiting: 0, kvBlocksUsed: 2, kvBlocksTotal: 64, kvBlockSize: 16, preemptions: 0,
+    promptTokens: 7, generationTokens: 9, prefixCacheQueries: 8, prefixCacheHits: 4, prefillTokensPerSecond: 30, decodeTokensPerSecond: 10,
+    counters: { steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 },
+  });
+});

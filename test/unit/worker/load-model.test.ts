@@ -1,0 +1,81 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { TabserveError } from '../../../src/core/errors.ts';
+import type { LoadProgress } from '../../../src/core/progress.ts';
+import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
+import { readModelConfig } from '../../../src/models/architectures.ts';
+import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
+import { createModelLoader } from '../../../src/worker/load-model.ts';
+import { tinyModel } from '../../support/tiny-model.ts';
+
+const bytes = tinyModel({ type: 'Q8_0' });
+const source = new File([bytes], 'tiny.gguf', { lastModified: 1 });
+const destroyed = vi.fn();
+afterEach(() => destroyed.mockClear());
+
+/** Says the same token at every step. */
+const runner: ModelRunner = {
+  execute: async ({ requests, numSteps }) => ({
+    sampledTokenIds: new Map(requests.map(({ requestId }) => [requestId, Array<number>(numSteps).fill(68)])),
+  }),
+};
+
+async function loadRunner({ file, onStage }: LoadRunnerOptions) {
+  onStage?.('load');
+  for (const { offset, byteLength } of file.tensors) await file.source.read(offset, byteLength);
+  onStage?.('compile');
+  return {
+    runner,
+    config: readModelConfig(file),
+    scheduler: {
+      blockSize: 16, numBlocks: 8, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
+    },
+    adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
+    counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
+    lost: new Promise<TabserveError>(() => {}),
+    destroy: destroyed,
+  };
+}
+
+function context(signal = new AbortController().signal) {
+  const progress: LoadProgress[] = [];
+  const onProgress = (each: LoadProgress): void => void progress.push(each);
+  return { progress, onProgress, signal, log: () => {}, clock: () => performance.now() };
+}
+
+test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
+  const { progress, ...rest } = context();
+  const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })({ source }, rest);
+  expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
+  expect(model.info.maxModelLen).toBe(8 * 16); // what the KV cache holds
+  expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));
+  expect(progress.at(-1)).toMatchObject({ stage: 'compile', bytesTotal: bytes.length });
+
+  const promptTokenIds = model.tokenizer.encodeChat([{ role: 'user', content: 'Hi' }]);
+  const sampling = { temperature: 0, seed: 1, maxTokens: 3, stopTokenIds: model.tokenizer.stopTokenIds };
+  model.engine.add({ requestId: 'r', sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
+  const ids: number[] = [];
+  for await (const [output] of model.engine.run()) {
+    ids.push(...(output?.newTokenIds ?? []));
+    if (output?.finishReason !== undefined) model.destroy();
+  }
+  expect(ids).toEqual([68, 68, 68]);
+  expect(destroyed).toHaveBeenCalledOnce();
+});
+
+test('a load that is given up ends at its next read', async () => {
+  const cancel = new AbortController();
+  const slow = async (options: LoadRunnerOptions) => {
+    cancel.abort(new TabserveError('aborted', 'given up'));
+    return loadRunner(options);
+  };
+  const loading = createModelLoader({ loadRunner: slow, baseUrl: '' })({ source }, context(cancel.signal));
+  await expect(loading).rejects.toMatchObject({ code: 'aborted', message: 'given up' });
+});
+
+test('what is no model is refused before the runner is asked', async () => {
+  const never = vi.fn(loadRunner);
+  const page = new File(['<html>'], 'page.gguf');
+  const loading = createModelLoader({ loadRunner: never, baseUrl: '' })({ source: page }, context());
+  await expect(loading).rejects.toMatchObject({ code: 'unsupported_model' });
+  expect(never).not.toHaveBeenCalled();
+});
