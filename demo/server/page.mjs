@@ -1,0 +1,57 @@
+// @ts-check
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sendFile } from './send-file.mjs';
+
+const DEMO = fileURLToPath(new URL('..', import.meta.url));
+const CONFIG = { configFile: resolve(DEMO, 'vite.config.ts'), root: DEMO };
+
+/** Where the page is built to. */
+export const DIST = resolve(DEMO, 'dist');
+
+/**
+ * The page, however it is served.
+ *
+ * @typedef {object} Page
+ * @property {(path: string, request: import('./send-file.mjs').Request, response: import('./send-file.mjs').Response) => void} handle
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * Builds the page.
+ *
+ * @param {string} [outDir]
+ */
+export async function buildDemo(outDir = DIST) {
+  const { build } = await import('vite');
+  await build({ ...CONFIG, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+}
+
+/** @param {string} distDir
+ * @returns {Page} */
+export function builtPage(distDir) {
+  return {
+    handle(path, request, response) {
+      // What Vite puts into assets/ has its content's hash in its name; the rest must be asked for anew.
+      const hashed = path.startsWith('/assets/');
+      response.setHeader('Cache-Control', hashed ? 'public, max-age=31536000, immutable' : 'no-cache');
+      sendFile(request, response, distDir, path);
+    },
+    close: async () => {},
+  };
+}
+
+/**
+ * The page from its sources, reloading as they change.
+ *
+ * @param {import('node:http').Server} server carries the reload messages
+ * @returns {Promise<Page>}
+ */
+export async function developmentPage(server) {
+  const { createServer } = await import('vite');
+  const vite = await createServer({ ...CONFIG, server: { middlewareMode: { server }, ws: { server } } });
+  return {
+    handle: (_path, request, response) => vite.middlewares(request, response),
+    close: () => vite.close(),
+  };
+}

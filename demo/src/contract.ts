@@ -1,0 +1,32 @@
+import type {
+  ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, LoadProgress, ModelInfo, ModelSource, RequestTimings,
+} from '../../src/index.ts';
+
+/** The part of tabserve's client that the page uses, so that tests can put another in its place. */
+export interface ChatClient {
+  readonly model: ModelInfo;
+  readonly chat: { readonly completions: { create(request: ChatRequest, options: { signal: AbortSignal }): Promise<ChatStream> } };
+  metrics(): Promise<EngineMetrics>;
+  close(): Promise<void>;
+}
+
+export interface ChatRequest {
+  readonly messages: ChatMessageParam[];
+  readonly stream: true;
+  readonly temperature: number;
+  readonly max_tokens: number;
+}
+
+export interface ChatStream extends AsyncIterable<Pick<ChatCompletionChunk, 'choices'>> {
+  readonly timings: RequestTimings;
+  /** Known at the end. */
+  readonly usage: CompletionUsage | undefined;
+}
+
+export interface ClientOptions {
+  readonly model: ModelSource;
+  readonly onProgress: (progress: LoadProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+export type CreateClient = (options: ClientOptions) => Promise<ChatClient>;

@@ -1,0 +1,87 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { unsafeHTML } from 'lit/directives/unsafe-html.js';
+import { isRunning, type AnswerTurn } from '../conversation.ts';
+import { formatDuration, formatRate } from '../format.ts';
+import { renderBlocks, type Block } from '../markdown.ts';
+import { icon } from './icons.ts';
+import { LightElement } from './light-element.ts';
+import { problemCard } from './problem-card.ts';
+
+const COPIED_MS = 1500;
+
+/** One answer: its Markdown as it streams in, how it ended, and what it cost. */
+@customElement('ts-answer')
+export class Answer extends LightElement {
+  @property({ attribute: false }) turn: AnswerTurn | undefined;
+  @property({ attribute: false }) latest = false;
+  @property({ attribute: false }) ready = false;
+  /** Whether the page tells elsewhere what went wrong. */
+  @property({ attribute: false }) problemShown = false;
+  #blocks: readonly Block[] = [];
+
+  protected override render(): TemplateResult {
+    const { turn } = this;
+    if (turn === undefined) return html``;
+    const running = isRunning(turn);
+    // Once the text is complete it is rendered afresh: a link's definition may have come after its use.
+    this.#blocks = renderBlocks(turn.content, running ? this.#blocks : []);
+    return html`<article class="answer" aria-label="Answer" data-state=${turn.state.kind} @click=${this.#copyCode}>
+      <div class="markdown" data-testid="answer" aria-busy=${running}>${this.#blocks.map((block) => unsafeHTML(block.html))}</div>
+      ${turn.content === '' && running
+        ? html`<p class="waiting"><span class="visually-hidden">Waiting for the first word</span></p>` : nothing}
+      ${turn.state.kind === 'failed' && !this.problemShown ? problemCard(turn.state.problem, this.ready || turn.state.problem.remedy !== 'retry') : nothing}
+      ${running ? nothing : this.#footer(turn)}
+    </article>`;
+  }
+
+  #footer(turn: AnswerTurn): TemplateResult {
+    return html`<footer class="answer-footer">
+      <div class="answer-actions">
+        <button type="button" class="small-button" data-testid="copy-answer" aria-label="Copy the answer" title="Copy"
+          ?disabled=${turn.content === ''} @click=${this.#copyAll}>${icon('copy')}</button>
+        ${this.latest && this.ready ? html`<button type="button" class="small-button" data-testid="regenerate"
+          aria-label="Answer again" title="Answer again" @click=${() => this.emit('regenerate')}>${icon('retry')}</button>` : nothing}
+      </div>
+      ${endNote(turn)}${figures(turn)}
+    </footer>`;
+  }
+
+  readonly #copyAll = (event: Event): void => {
+    void copy(event.currentTarget as HTMLButtonElement, this.turn?.content ?? '');
+  };
+
+  /** The buttons of code blocks come out of the Markdown, so they are listened to from here. */
+  readonly #copyCode = (event: Event): void => {
+    const button = (event.target as Element).closest<HTMLButtonElement>('button[data-copy]');
+    const code = button?.closest('figure')?.querySelector('code')?.textContent;
+    if (button && code) void copy(button, code);
+  };
+}
+
+async function copy(button: HTMLButtonElement, text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    return; // Not allowed here: the button says nothing that is not so.
+  }
+  button.dataset['copied'] = '';
+  setTimeout(() => delete button.dataset['copied'], COPIED_MS);
+}
+
+function endNote({ state, content }: AnswerTurn): TemplateResult | typeof nothing {
+  if (state.kind === 'stopped') return html`<span class="end-note">Stopped</span>`;
+  if (state.kind === 'length') return html`<span class="end-note">Cut at the token limit</span>`;
+  if (state.kind === 'failed') return html`<span class="end-note">${content === '' ? 'No answer' : 'Incomplete'}</span>`;
+  return nothing;
+}
+
+function figures({ stats }: AnswerTurn): TemplateResult | typeof nothing {
+  if (stats === undefined) return nothing;
+  const ttft = formatDuration(stats.ttft_ms);
+  return html`<span class="figures" data-testid="answer-stats">
+    <span>${ttft.value} ${ttft.unit} to first token</span>
+    <span>${formatRate(stats.tokens_per_second)} tok/s</span>
+    <span>${stats.tokens} ${stats.tokens === 1 ? 'token' : 'tokens'}</span>
+  </span>`;
+}

@@ -1,0 +1,82 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import type { ModelState } from '../chat-controller.ts';
+import { isRunning, type Turn } from '../conversation.ts';
+import type { DefaultModel } from '../default-model.ts';
+import { icon } from './icons.ts';
+import { LightElement } from './light-element.ts';
+import './answer.ts';
+import './model-stage.ts';
+import './welcome.ts';
+
+/** Nearer to the end than this, in pixels, the reader follows the text. */
+const FOLLOW_DISTANCE = 64;
+
+/** The scrolling part of the page: the turns, and below them how the model is doing while it is not ready. */
+@customElement('ts-conversation')
+export class Conversation extends LightElement {
+  @property({ attribute: false }) turns: readonly Turn[] = [];
+  @property({ attribute: false }) model: ModelState = { kind: 'starting' };
+  @property({ attribute: false }) defaultModel: DefaultModel | undefined;
+  @state() private following = true;
+  @query('.scroller') private readonly scroller!: HTMLElement | null;
+  @query('.turns') private readonly content!: HTMLElement | null;
+
+  #lastTop = 0;
+  readonly #resized = new ResizeObserver(() => this.#follow());
+
+  protected override render(): TemplateResult {
+    const last = this.turns.at(-1);
+    return html`
+      <div class="scroller" @scroll=${this.#scrolled} tabindex="-1">
+        <div class="turns">
+          <div role="log" aria-live="polite" aria-label="Conversation" aria-busy=${isRunning(last)}>
+            ${repeat(this.turns, (turn) => turn.id, (turn) => turn.role === 'user'
+              ? html`<article class="question" aria-label="You" data-testid="question"><p>${turn.content}</p></article>`
+              : html`<ts-answer .turn=${turn} .latest=${turn === last} .ready=${this.model.kind === 'ready'}
+                .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
+          </div>
+          ${this.turns.length === 0 && this.model.kind === 'ready'
+            ? html`<ts-welcome .babble=${this.model.choice.babble}></ts-welcome>` : nothing}
+          <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}></ts-model-stage>
+        </div>
+      </div>
+      ${this.following || this.turns.length === 0 ? nothing : html`<button type="button" class="to-end"
+        aria-label="Go to the end" title="Go to the end" @click=${this.#toEnd}>${icon('down')}</button>`}
+    `;
+  }
+
+  protected override firstUpdated(): void {
+    if (this.content !== null) this.#resized.observe(this.content);
+  }
+
+  protected override willUpdate(changed: Map<PropertyKey, unknown>): void {
+    const before = changed.get('turns') as readonly Turn[] | undefined;
+    if (before !== undefined && this.turns.length > before.length) this.following = true;
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resized.disconnect();
+  }
+
+  /** Scrolling up means reading: the text then grows without moving. */
+  readonly #scrolled = (): void => {
+    const { scroller } = this;
+    if (scroller === null) return;
+    const distance = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+    if (distance < FOLLOW_DISTANCE) this.following = true;
+    else if (scroller.scrollTop < this.#lastTop) this.following = false;
+    this.#lastTop = scroller.scrollTop;
+  };
+
+  readonly #toEnd = (): void => {
+    this.following = true;
+    this.#follow();
+  };
+
+  #follow(): void {
+    if (this.following && this.turns.length > 0) this.scroller?.scrollTo({ top: this.scroller.scrollHeight });
+  }
+}

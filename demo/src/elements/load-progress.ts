@@ -1,0 +1,43 @@
+import { html, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import type { LoadProgress } from '../../../src/index.ts';
+import { formatBytes, formatTimeLeft } from '../format.ts';
+import { LightElement } from './light-element.ts';
+
+const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
+  open: 'Reading the header',
+  download: 'Downloading',
+  load: 'Loading from this device',
+  compile: 'Compiling shaders',
+  ready: 'Almost there',
+};
+
+/** How far a model has come. */
+@customElement('ts-load-progress')
+export class LoadProgressView extends LightElement {
+  @property({ attribute: false }) label = '';
+  @property({ attribute: false }) progress: LoadProgress | undefined;
+
+  protected override render(): TemplateResult {
+    const { stage = 'open', bytesDone = 0, bytesTotal = 0, bytesPerSecond = 0, secondsLeft = Infinity } = this.progress ?? {};
+    const moving = bytesTotal > 0 && (stage === 'download' || stage === 'load');
+    const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0;
+    const figures = [
+      bytesTotal > 0 ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : '',
+      moving && bytesPerSecond > 0 ? `${formatBytes(bytesPerSecond)}/s` : '',
+      moving ? formatTimeLeft(secondsLeft) : '',
+    ];
+    return html`<div class="load" data-testid="progress">
+      <p class="load-label">${this.label}</p>
+      <p class="load-stage" data-testid="progress-stage">${STAGES[stage]}</p>
+      <div class="bar ${moving ? '' : 'is-waiting'}" role="progressbar" aria-label="Loading ${this.label}"
+        aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)}>
+        <span style="--share:${share}"></span>
+      </div>
+      <p class="load-figures" data-testid="progress-figures">
+        ${figures.filter((text) => text !== '').map((text) => html`<span>${text}</span>`)}
+        <button type="button" class="link-button" data-testid="cancel-load" @click=${() => this.emit('cancel-load')}>Cancel</button>
+      </p>
+    </div>`;
+  }
+}

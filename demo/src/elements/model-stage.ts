@@ -1,0 +1,70 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import type { ModelState } from '../chat-controller.ts';
+import type { DefaultModel } from '../default-model.ts';
+import { LightElement } from './light-element.ts';
+import './load-progress.ts';
+import './model-picker.ts';
+import { problemCard } from './problem-card.ts';
+
+/** How the model is doing while it is not ready. */
+@customElement('ts-model-stage')
+export class ModelStage extends LightElement {
+  @property({ attribute: false }) model: ModelState = { kind: 'starting' };
+  @property({ attribute: false }) defaultModel: DefaultModel | undefined;
+
+  /** Below a conversation; the picker then opens over the page instead of standing in it. */
+  @property({ attribute: false }) inChat = false;
+
+  protected override render(): TemplateResult | typeof nothing {
+    const { model } = this;
+    switch (model.kind) {
+      case 'starting':
+      case 'ready':
+        return nothing;
+      case 'unsupported':
+        return html`<section class="model-stage">${unsupported(model.problem.detail)}</section>`;
+      case 'loading':
+        return html`<section class="model-stage">
+          <ts-load-progress .label=${model.choice.label} .progress=${model.progress}></ts-load-progress></section>`;
+      case 'failed':
+        return html`<section class="model-stage">${problemCard(model.problem, this.inChat || model.problem.remedy === 'reload-model')}
+          ${this.#picker()}</section>`;
+      case 'none':
+        return html`<section class="model-stage">${this.#noDefault()}${this.#picker()}</section>`;
+    }
+  }
+
+  #noDefault(): TemplateResult | typeof nothing {
+    if (this.inChat) {
+      return html`<div class="load"><p class="help">No model is loaded.</p>
+        <button type="button" class="button" @click=${() => this.emit('problem-remedy', 'choose-model')}>Choose a model</button></div>`;
+    }
+    if (this.defaultModel?.available !== false) return nothing;
+    return html`<div class="lead" data-testid="no-default-model">
+      <h1>Bring a model</h1>
+      <p>The default model is not on this server, so there is nothing to talk to yet.</p>
+      <p class="reason">${this.defaultModel.reason}</p>
+    </div>`;
+  }
+
+  #picker(): TemplateResult | typeof nothing {
+    if (this.inChat) return nothing;
+    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>`;
+  }
+}
+
+function unsupported(detail: string): TemplateResult {
+  return html`<div class="lead unsupported" data-testid="unsupported" role="alert">
+    <h1>This browser cannot run models yet</h1>
+    <p>tabserve computes on your GPU through WebGPU, and WebGPU is not available here.</p>
+    <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
+    <h2>Where it works</h2>
+    <ul class="browsers">
+      <li><b>Chrome, Edge</b><span>113 and later; Android 121; on Linux a recent version</span></li>
+      <li><b>Safari</b><span>26 and later, on Mac, iPhone and iPad</span></li>
+      <li><b>Firefox</b><span>141 and later on Windows, 145 on Mac</span></li>
+    </ul>
+    <p>The page must be opened over <b>https</b> or from <b>localhost</b>, with hardware acceleration switched on.</p>
+  </div>`;
+}

@@ -1,0 +1,29 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { Problem, Remedy } from '../problems.ts';
+import { icon } from './icons.ts';
+
+const LABELS: Readonly<Record<Remedy, string>> = {
+  retry: 'Try again',
+  'new-chat': 'New chat',
+  'reload-model': 'Load the model again',
+  'choose-model': 'Choose a model',
+  none: '',
+};
+
+/** An error in human words, with its code, what it said, and the one thing to do. Bubbles `problem-remedy`. */
+export function problemCard(problem: Problem, withRemedy: boolean): TemplateResult {
+  const { code, title, advice, detail, remedy } = problem;
+  const act = (event: Event): void => {
+    event.currentTarget?.dispatchEvent(new CustomEvent('problem-remedy', { detail: remedy, bubbles: true }));
+  };
+  return html`<div class="problem" role="alert" data-testid="error" data-code=${code}>
+    ${icon('alert')}
+    <div>
+      <p class="problem-title">${title}</p>
+      <p>${advice}</p>
+      ${detail === '' ? nothing : html`<p class="problem-detail"><code>${code}</code> ${detail}</p>`}
+      ${withRemedy && remedy !== 'none'
+        ? html`<button type="button" class="button" data-testid="remedy" @click=${act}>${LABELS[remedy]}</button>` : nothing}
+    </div>
+  </div>`;
+}

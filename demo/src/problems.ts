@@ -1,0 +1,89 @@
+import type { ErrorCode } from '../../src/index.ts';
+
+/** What the page can offer to do about a problem. */
+export type Remedy = 'retry' | 'new-chat' | 'reload-model' | 'choose-model' | 'none';
+
+/** An error in human words. Plain data: it is stored with the conversation. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly title: string;
+  readonly advice: string;
+  /** What the error itself said. */
+  readonly detail: string;
+  readonly remedy: Remedy;
+}
+
+type Words = Pick<Problem, 'title' | 'advice' | 'remedy'>;
+
+const words = (title: string, advice: string, remedy: Remedy): Words => ({ title, advice, remedy });
+
+const WORDS: Readonly<Record<ErrorCode, Words>> = {
+  invalid_request: words('The request was refused', 'Check the settings, then try again.', 'retry'),
+  unsupported_parameter: words('A setting is not supported yet', 'Change it in the settings, then try again.', 'retry'),
+  context_length_exceeded: words(
+    'This conversation is too long for the model',
+    'Everything said so far has to fit into its context. Start a new chat, or ask something shorter.',
+    'new-chat',
+  ),
+  model_busy: words(
+    'Another tab is using a different model',
+    'All tabs share one engine, and it holds one model at a time. Close the other tab, or load its model here.',
+    'choose-model',
+  ),
+  model_not_found: words('No model was found there', 'Check the address, or choose another model.', 'choose-model'),
+  unsupported_model: words(
+    'This kind of model is not supported yet',
+    'tabserve reads GGUF files of the llama architecture. Choose another model.',
+    'choose-model',
+  ),
+  unsupported_tensor: words(
+    'This file uses a number format that is not supported yet',
+    'Choose a file in Q4_0, Q4_1 or Q8_0.',
+    'choose-model',
+  ),
+  corrupt_model: words('The model file is damaged', 'Load it again, or choose another file.', 'reload-model'),
+  download_failed: words(
+    'The download was interrupted',
+    'What has arrived is kept; trying again goes on from there.',
+    'reload-model',
+  ),
+  storage_failed: words(
+    'The browser refused to store the model',
+    'Free some disk space, or leave private browsing, and try again.',
+    'reload-model',
+  ),
+  webgpu_unavailable: words('WebGPU is not available here', 'tabserve runs models on your GPU through WebGPU.', 'none'),
+  queue_full: words(
+    'Too many questions wait already',
+    'All tabs share one engine, and its queue is full. Try again in a moment.',
+    'retry',
+  ),
+  deadline_exceeded: words('The answer took too long', 'Its time limit passed first. Try again.', 'retry'),
+  device_lost: words(
+    'The GPU went away',
+    'Its driver was reset, or the system took it back. Nothing you wrote is lost: load the model again and go on.',
+    'reload-model',
+  ),
+  out_of_memory: words(
+    'The GPU ran out of memory',
+    'Close other tabs that use the GPU, or choose a smaller model.',
+    'reload-model',
+  ),
+  aborted: words('The answer was stopped', 'Ask again when you like.', 'retry'),
+  closed: words('The engine has been closed', 'Load the model again to go on.', 'reload-model'),
+  internal: words('Something went wrong inside tabserve', 'Try again; if it stays, please report it.', 'retry'),
+};
+
+const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(WORDS, code);
+
+/** Any thrown value in human words. Told apart by `code` alone, which is what survives every way an error can come. */
+export function toProblem(error: unknown): Problem {
+  const detail = messageOf(error);
+  const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const known = isErrorCode(code) ? code : 'internal';
+  return { code: known, detail, ...WORDS[known] };
+}
+
+function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+}
