@@ -73,6 +73,7 @@ export class PartCache {
       });
       this.#hashes[index] = hash;
     } catch (error) {
+      if (!this.#isWritable) return; // another part on its way has said so
       this.#isWritable = false;
       const remedy = 'the model loads all the same, but the next visit downloads the rest again. Free some space';
       this.#log(`This browser's storage refused part ${index} of ${url} (${String(error)}): ${remedy}.`);
