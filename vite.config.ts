@@ -8,7 +8,7 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const executablePath = findChromium();
 
 /**
- * `vite build` makes dist/index.js, the client; `vite build --mode worker` adds dist/shared-worker.js, everything else
+ * `vite build` makes dist/index.js, the client; `vite build --mode worker` adds dist/engine-worker.js, everything else
  * with the packages it needs. Each is one file. `vitest` runs the test projects.
  */
 export default defineConfig(({ mode }) => ({
@@ -18,10 +18,10 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     emptyOutDir: mode !== 'worker',
     sourcemap: true,
-    license: mode === 'worker' ? { fileName: 'shared-worker.licenses.md' } : false,
+    license: mode === 'worker' ? { fileName: 'engine-worker.licenses.md' } : false,
     lib: {
       formats: ['es'],
-      entry: mode === 'worker' ? { 'shared-worker': 'src/worker/shared-worker.ts' } : { index: 'src/index.ts' },
+      entry: mode === 'worker' ? { 'engine-worker': 'src/worker/engine-worker.ts' } : { index: 'src/index.ts' },
     },
     // An app's own build shrinks the client; the worker it may only copy.
     minify: false,
@@ -41,7 +41,7 @@ function testProjects(env: NodeJS.ProcessEnv): TestProjectInlineConfiguration[] 
 
 /**
  * In the published client the worker is the file beside it, under the one expression that bundlers recognise:
- * `new SharedWorker(new URL('./shared-worker.js', import.meta.url), ...)`. Vite would bundle the worker's source
+ * `new SharedWorker(new URL('./engine-worker.js', import.meta.url), ...)`. Vite would bundle the worker's source
  * a second time and leave an expression that other bundlers do not see.
  */
 function workerBesideClient(): Plugin {
@@ -50,10 +50,10 @@ function workerBesideClient(): Plugin {
     apply: 'build',
     enforce: 'pre',
     transform: {
-      filter: { id: /\/src\/client\//, code: /shared-worker\.ts/ },
+      filter: { id: /\/src\/client\//, code: /engine-worker\.ts/ },
       // `map: null`: nothing but columns of one line moves.
       handler: (code) => ({
-        code: code.replace(/'[^']*\/worker\/shared-worker\.ts'/, `/* @vite-ignore */ './shared-worker.js'`),
+        code: code.replace(/'[^']*\/worker\/engine-worker\.ts'/g, `/* @vite-ignore */ './engine-worker.js'`),
         map: null,
       }),
     },

@@ -15,7 +15,7 @@ export default defineConfig(({ command }) => ({
   },
   resolve: { alias: { tabserve: fileURLToPath(new URL('../src/index.ts', import.meta.url)) } },
   // The worker's packages too, or the first load of the development server reloads when it comes upon them.
-  optimizeDeps: { entries: ['index.html', '../src/worker/shared-worker.ts'] },
+  optimizeDeps: { entries: ['index.html', '../src/worker/engine-worker.ts'] },
   server: { fs: { allow: [root] } },
   build: { target: 'es2022', sourcemap: true, chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },

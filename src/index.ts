@@ -20,4 +20,6 @@ export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export type { LoadProgress } from './core/progress.ts';
-export type { ModelInfo, ModelSource } from './core/protocol.ts';
+export type { Fault, LoadSettings, ModelInfo, ModelSource } from './core/protocol.ts';
+export type { EngineStatus } from './core/status.ts';
+export type { Ownership } from './client/ownership.ts';

@@ -1,7 +1,8 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
-import type { ModelInfo } from '../core/protocol.ts';
+import type { Fault, ModelInfo } from '../core/protocol.ts';
+import type { EngineStatus } from '../core/status.ts';
 import { Completions } from './completions.ts';
 import type { Connection } from './connection.ts';
 
@@ -33,6 +34,19 @@ export class Client {
   /** Reads the engine's log from here on, in place of the listener before. */
   onLog(listener: (line: LogLine) => void): void {
     this.#connection.onLog = listener;
+  }
+
+  /** Hears of losses and recoveries from here on, in place of the listener before. */
+  onStatus(listener: (status: EngineStatus) => void): void {
+    this.#connection.onStatus = listener;
+  }
+
+  /**
+   * Breaks the engine on purpose, for tests and demonstrations of failover: every answer under way, of every tab, goes
+   * on with the text that it would have had.
+   */
+  injectFault(fault: Fault): Promise<void> {
+    return this.#connection.injectFault(fault);
   }
 
   /**

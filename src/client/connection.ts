@@ -1,68 +1,93 @@
-import { proxy, releaseProxy, transfer, wrap } from 'comlink';
-import type { Endpoint, Remote } from 'comlink';
-import { TabserveError, toTabserveError } from '../core/errors.ts';
+import type { Remote } from 'comlink';
+import { serializeError, toTabserveError } from '../core/errors.ts';
+import type { TabserveError } from '../core/errors.ts';
 import type { Frame, LogFrame } from '../core/frames.ts';
-import { holdLock, watchLock } from '../core/locks.ts';
+import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { sessionLockName } from '../core/protocol.ts';
-import type { EngineHost, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
+import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
+import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
+import { sleep } from '../core/sleep.ts';
+import type { EngineStatus } from '../core/status.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
-import { RequestFrames } from './request-frames.ts';
+import { HostConnection } from './host-connection.ts';
+import { PendingRequest } from './pending-request.ts';
+import type { RequestFrame, RequestFrames } from './request-frames.ts';
+import type { Transport } from './transport.ts';
 
-const LOST_MESSAGE = 'The browser ended the worker that runs the engine; create a new client to start another.';
-
-/** A session with the engine's worker: this tab's requests, and the frames that come back. */
+/**
+ * A session with the origin's engine: this tab's requests, and the frames that come back. It outlives the worker that
+ * runs the engine: when that dies, the next one is asked to load the same model, and each request goes on from the
+ * tokens that this tab has.
+ */
 export class Connection {
   readonly sessionId: string;
   /** Called for each line of the worker's log. */
   onLog: (frame: LogFrame) => void = () => {};
-  readonly #host: Remote<EngineHost>;
-  readonly #frames: MessagePort;
+  /** Called when the engine is lost, at each try to have it back, and when it is back. */
+  onStatus: (status: EngineStatus) => void = () => {};
+  readonly #transport: Transport;
+  readonly #locks: Locks;
   readonly #releaseLock: () => void;
-  readonly #live = new Map<string, RequestFrames>();
-  /** Aborted, with the reason, when the connection is over. */
+  readonly #pending = new Map<string, PendingRequest>();
+  readonly #recovery = new RecoveryPolicy();
+  /** Aborted, with the reason, when the session is over. */
   readonly #over = new AbortController();
+  /** Whether there is WebGPU where the worker runs. */
+  hasWebGpu = true;
+  /** The worker's end; while one has died and the next is not there yet, a promise of that. */
+  #host: Promise<HostConnection> = new Promise(() => {});
+  /** What the next worker is to load. */
+  #loaded: LoadOptions | undefined;
+  #onProgress: (progress: LoadProgress) => void = () => {};
 
-  private constructor(sessionId: string, host: Remote<EngineHost>, frames: MessagePort, releaseLock: () => void) {
+  private constructor(sessionId: string, transport: Transport, locks: Locks, releaseLock: () => void) {
     this.sessionId = sessionId;
-    this.#host = host;
-    this.#frames = frames;
+    this.#transport = transport;
+    this.#locks = locks;
     this.#releaseLock = releaseLock;
-    frames.onmessage = (event: MessageEvent<readonly Frame[]>) => this.#receive(event.data);
   }
 
   /**
    * Opens a session. The tab's lock is held before the worker hears of it: a lock that can be had means a dead tab.
    *
-   * @param port the worker's
    * @param giveUp aborted, with the reason, when the worker is not worth waiting for any more
    */
-  static async open(port: Endpoint, locks: Locks, giveUp: AbortSignal): Promise<Connection> {
+  static async open(transport: Transport, locks: Locks, giveUp: AbortSignal): Promise<Connection> {
     registerErrorTransfer();
     const sessionId = crypto.randomUUID();
-    const lockName = sessionLockName(sessionId);
-    const releaseLock = await holdLock(locks, lockName);
-    const { port1, port2 } = new MessageChannel();
-    const connection = new Connection(sessionId, wrap<EngineHost>(port), port1, releaseLock);
-    const opened = new AbortController();
-    onAbort(giveUp, opened.signal, () => connection.#finish(toTabserveError(giveUp.reason)));
-    const hello = transfer({ sessionId, lockName, frames: port2 }, [port2]);
-    const answer = await connection.#call((host) => host.connect(hello));
-    opened.abort();
-    const lost = (): void => connection.#finish(new TabserveError('device_lost', LOST_MESSAGE));
-    watchLock(locks, answer.lockName, connection.#over.signal, lost);
-    return connection;
+    const releaseLock = await holdLock(locks, sessionLockName(sessionId));
+    const connection = new Connection(sessionId, transport, locks, releaseLock);
+    try {
+      connection.#use(await connection.#connect(giveUp));
+      return connection;
+    } catch (error) {
+      const failure = toTabserveError(error);
+      connection.#finish(failure);
+      throw failure;
+    }
   }
 
-  load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    return this.#call((host) => host.load(options, proxy(onProgress)));
+  async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+    this.#onProgress = onProgress;
+    const info = await this.#call((host) => host.load(options));
+    this.#loaded = { ...info.settings, source: options.source };
+    return info;
   }
 
   metrics(): Promise<EngineMetrics> {
     return this.#call((host) => host.metrics());
+  }
+
+  /** Breaks something on purpose. Resolves when it was asked for. */
+  async injectFault(fault: Fault): Promise<void> {
+    const host = await this.#current();
+    await host.call((remote) => remote.injectFault(fault)).catch((error: unknown) => {
+      if (!host.over.aborted) throw error; // it died, as it was told
+    });
   }
 
   /**
@@ -71,71 +96,174 @@ export class Connection {
    * @param called when the caller asked, by `performance.now()`
    */
   async generate(request: GenerateRequest, called: number): Promise<RequestFrames> {
-    const frames = new RequestFrames(request.requestId, called);
-    this.#live.set(request.requestId, frames);
-    try {
-      await this.#call((host) => host.generate(request));
-    } catch (error) {
-      this.#live.delete(request.requestId);
-      throw error;
-    }
-    return frames;
+    const { signal } = this.#over;
+    if (signal.aborted) throw toTabserveError(signal.reason);
+    const pending = new PendingRequest(request, called);
+    this.#pending.set(request.requestId, pending);
+    const expected = this.#host;
+    expected.then(
+      // Another worker than the one that was expected has been given all that pend.
+      (host) => this.#host === expected && this.#submit(host, pending),
+      () => {}, // all that pend have been told
+    );
+    await pending.queued;
+    return pending.frames;
   }
 
   /** Ends a request, here at once and in the worker soon after. */
-  abort(frames: RequestFrames, reason: TabserveError): void {
-    if (frames.ended) return;
-    frames.fail(reason);
-    this.#live.delete(frames.requestId);
-    this.#call((host) => host.abort(frames.requestId)).catch(() => {
-      // Either the connection is over, which its live requests are told, or the request had ended.
-    });
+  abort({ requestId }: RequestFrames, reason: TabserveError): void {
+    const pending = this.#pending.get(requestId);
+    if (pending === undefined) return;
+    this.#pending.delete(requestId);
+    pending.fail(reason);
+    const told = this.#host.then((host) => host.call((remote) => remote.abort(requestId)));
+    told.catch(() => {}); // the worker is gone, or the request had ended
   }
 
   /** Ends the session and its requests, which fail with `reason`. Resolves when the worker knows. */
   async close(reason: TabserveError): Promise<void> {
     if (this.#over.signal.aborted) return;
-    const told = this.#call((host) => host.disconnect());
-    await told.catch(() => {}); // the worker is gone, or learns it from the lock
-    this.#finish(reason);
+    this.#over.abort(reason);
+    this.#failPending(reason);
+    const host = await this.#host.catch(() => undefined);
+    await host?.call((remote) => remote.disconnect()).catch(() => {}); // it is gone, or learns it from the lock
+    host?.close(reason);
+    this.#letGo();
   }
 
-  /** Calls the worker; what it throws, and the end of the connection, come back as a TabserveError. */
-  #call<Result>(method: (host: Remote<EngineHost>) => Promise<Result>): Promise<Result> {
+  /** Calls the worker, or the one after it: for what may be asked twice. */
+  async #call<Result>(method: (host: Remote<EngineHost>) => Promise<Result>): Promise<Result> {
+    for (;;) {
+      const host = await this.#current();
+      try {
+        return await host.call(method);
+      } catch (error) {
+        if (this.#over.signal.aborted) throw toTabserveError(this.#over.signal.reason);
+        if (!host.over.aborted) throw error;
+      }
+    }
+  }
+
+  /** The worker's end, once there is one; rejects with why the session is over. */
+  #current(): Promise<HostConnection> {
     const { signal } = this.#over;
     return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(toTabserveError(signal.reason));
-        return;
-      }
-      const over = (): void => reject(toTabserveError(signal.reason));
-      signal.addEventListener('abort', over, { once: true });
-      method(this.#host)
-        .then(resolve, (error: unknown) => reject(toTabserveError(error)))
-        .finally(() => signal.removeEventListener('abort', over));
+      const settled = new AbortController();
+      onAbort(signal, settled.signal, () => reject(toTabserveError(signal.reason)));
+      this.#host.then(resolve, reject).finally(() => settled.abort());
     });
+  }
+
+  async #connect(giveUp: AbortSignal): Promise<HostConnection> {
+    const hello = { sessionId: this.sessionId, lockName: sessionLockName(this.sessionId) };
+    const hostLink = await this.#transport.open(giveUp);
+    const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
+    const opening = HostConnection.open({ hostLink, hello, locks: this.#locks, onFrames, giveUp });
+    const { connection, answer } = await opening;
+    this.hasWebGpu = answer.hasWebGpu;
+    return connection;
+  }
+
+  #use(host: HostConnection): void {
+    this.#host = Promise.resolve(host);
+    onAbort(host.over, this.#over.signal, () => this.#recover(toTabserveError(host.over.reason)));
+  }
+
+  /** The worker is dead; another one goes on, unless that has been of no use. */
+  #recover(cause: TabserveError): void {
+    if (!this.#recovery.isWorthwhile(cause)) return this.#finish(cause);
+    this.#host = retryUntilBack(() => this.#reconnect(), {
+      cause,
+      signal: this.#over.signal,
+      sleep,
+      onAttempt: (attempt) => {
+        const { number, retryInMs } = attempt;
+        this.onStatus({ state: 'recovering', cause: serializeError(attempt.cause), attempt: number, retryInMs });
+      },
+    });
+    this.#host.then(
+      (host) => {
+        this.#use(host);
+        for (const pending of this.#pending.values()) this.#submit(host, pending);
+        this.onStatus({ state: 'ready' });
+      },
+      (error: unknown) => this.#finish(toTabserveError(error)),
+    );
+  }
+
+  /** The next worker, with the model loaded that the last one had. */
+  async #reconnect(): Promise<HostConnection> {
+    const { signal } = this.#over;
+    const host = await this.#connect(signal);
+    const loaded = this.#loaded;
+    if (loaded === undefined) return host;
+    const settled = new AbortController();
+    onAbort(signal, settled.signal, () => host.close(toTabserveError(signal.reason)));
+    try {
+      await host.call((remote) => remote.load(loaded));
+      return host;
+    } catch (error) {
+      host.close(toTabserveError(error));
+      throw error;
+    } finally {
+      settled.abort();
+    }
+  }
+
+  #submit(host: HostConnection, pending: PendingRequest): void {
+    const request = pending.toGenerateRequest(performance.now());
+    host.call((remote) => remote.generate(request)).then(
+      (queued) => pending.accepted(queued),
+      (error: unknown) => {
+        if (host.over.aborted) return; // the next worker is asked
+        this.#pending.delete(request.requestId);
+        pending.fail(toTabserveError(error));
+      },
+    );
   }
 
   #receive(batch: readonly Frame[]): void {
     const now = performance.now();
     for (const frame of batch) {
-      if (frame.type === 'log') {
-        this.onLog(frame);
-        continue;
-      }
-      const frames = this.#live.get(frame.request);
-      frames?.push(frame, now);
-      if (frames?.ended === true) this.#live.delete(frame.request);
+      if (frame.type === 'log') this.onLog(frame);
+      else if (frame.type === 'progress') this.#tellProgress(frame.progress);
+      else if (frame.type === 'status') this.onStatus(frame.status);
+      else this.#deliver(frame, now);
     }
   }
 
+  /** A listener that throws is the page's mistake, and no reason to stop. */
+  #tellProgress(progress: LoadProgress): void {
+    try {
+      this.#onProgress(progress);
+    } catch (error) {
+      this.onLog({ type: 'log', level: 'warn', message: `A progress listener failed: ${String(error)}` });
+    }
+  }
+
+  #deliver(frame: RequestFrame, now: number): void {
+    if (frame.type === 'token') this.#recovery.progressed();
+    const pending = this.#pending.get(frame.request);
+    if (pending === undefined) return;
+    pending.frames.push(frame, now);
+    if (pending.frames.ended) this.#pending.delete(frame.request);
+  }
+
+  /** There is no worker, and there will be none. */
   #finish(reason: TabserveError): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort(reason);
-    for (const frames of this.#live.values()) frames.fail(reason);
-    this.#live.clear();
-    this.#frames.close();
-    this.#host[releaseProxy]();
+    this.#failPending(reason);
+    this.#letGo();
+  }
+
+  #failPending(reason: TabserveError): void {
+    for (const pending of this.#pending.values()) pending.fail(reason);
+    this.#pending.clear();
+  }
+
+  #letGo(): void {
+    this.#transport.close();
     this.#releaseLock();
   }
 }

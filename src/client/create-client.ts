@@ -1,12 +1,15 @@
 import { toTabserveError } from '../core/errors.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelSource } from '../core/protocol.ts';
+import type { EngineStatus } from '../core/status.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
-import { startEngineWorker, WORKER_START_MS, watchStart } from './engine-worker.ts';
+import { openWherePossible } from './ownership.ts';
+import type { Ownership } from './ownership.ts';
 import { checkSupport } from './support.ts';
+import type { Transport } from './transport.ts';
 
 export interface ClientOptions {
   /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
@@ -15,6 +18,10 @@ export interface ClientOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called for each line of the engine's log. @default warnings and errors go to the console */
   readonly onLog?: ((line: LogLine) => void) | undefined;
+  /** Called when the engine is lost, at each try to have it back, and when it is back. Requests live on meanwhile. */
+  readonly onStatus?: ((status: EngineStatus) => void) | undefined;
+  /** Where the engine runs. All tabs of an origin should say the same. @default the first that works here */
+  readonly ownership?: Ownership | undefined;
   /** Bytes of GPU memory for the KV cache. The first tab's choice holds. @default 256 MiB */
   readonly kvCacheBytes?: number | undefined;
   /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
@@ -30,20 +37,22 @@ export interface ClientOptions {
  *   `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`, `out_of_memory`,
  *   `device_lost`, `aborted` (by the signal)
  */
-export function createClient(options: ClientOptions): Promise<Client> {
-  return createClientOn(startEngineWorker, options);
+export async function createClient(options: ClientOptions): Promise<Client> {
+  checkSupport();
+  const { signal, ownership } = options;
+  const { locks } = navigator;
+  const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal);
+  return createClientOn(await openWherePossible(open, locks, ownership), options);
 }
 
-/** {@link createClient} on a worker of the caller's: for tests. */
-export async function createClientOn(startWorker: () => SharedWorker, options: ClientOptions): Promise<Client> {
-  const { signal } = options;
-  checkSupport();
-  const connection = await connectTo(startWorker(), signal);
+/** {@link createClient} on a session that is open. */
+export async function createClientOn(connection: Connection, options: ClientOptions): Promise<Client> {
   connection.onLog = options.onLog ?? logToConsole;
+  connection.onStatus = options.onStatus ?? (() => {});
   const source = resolveSource(options.model, document.baseURI);
   try {
     const loading = connection.load(loadOptions(source, options), options.onProgress ?? (() => {}));
-    const info = await abortable(loading, signal, () => {});
+    const info = await abortable(loading, options.signal, () => {});
     const names = typeof options.model === 'string' ? [info.id, options.model] : [info.id];
     return new Client(connection, info, [...new Set(names)]);
   } catch (error) {
@@ -53,15 +62,15 @@ export async function createClientOn(startWorker: () => SharedWorker, options: C
   }
 }
 
-async function connectTo(worker: SharedWorker, signal: AbortSignal | undefined): Promise<Connection> {
-  const answered = new AbortController();
+/** Opens a session, unless the caller has had enough. */
+export async function openUnlessAborted(transport: Transport, signal: AbortSignal | undefined): Promise<Connection> {
+  const opened = new AbortController();
   const giveUp = new AbortController();
-  watchStart(worker, WORKER_START_MS, answered.signal, (error) => giveUp.abort(error));
-  onAbort(signal, answered.signal, () => giveUp.abort(abortedError()));
+  onAbort(signal, opened.signal, () => giveUp.abort(abortedError()));
   try {
-    return await Connection.open(worker.port, navigator.locks, giveUp.signal);
+    return await Connection.open(transport, navigator.locks, giveUp.signal);
   } finally {
-    answered.abort();
+    opened.abort();
   }
 }
 

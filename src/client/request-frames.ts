@@ -1,22 +1,23 @@
-import { deserializeError } from '../core/errors.ts';
-import type { TabserveError } from '../core/errors.ts';
+import { deserializeError, TabserveError } from '../core/errors.ts';
 import type { ErrorFrame, FinishFrame, TokenFrame } from '../core/frames.ts';
 import { RequestTimer } from './timings.ts';
 
-type RequestFrame = TokenFrame | FinishFrame | ErrorFrame;
+export type RequestFrame = TokenFrame | FinishFrame | ErrorFrame;
 type AnswerFrame = TokenFrame | FinishFrame;
 
 /** How a request ended: undefined while it has not. */
 type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly error: TabserveError };
 
 /**
- * One request's frames, from the port to whoever reads them, if anybody does and however late. They are timed as they
- * arrive, not as they are read. What waits unread is bounded by the request's token limit.
+ * One request's frames, from the link to whoever reads them, if anybody does and however late. They are timed as they
+ * arrive, not as they are read. What waits unread is bounded by the request's token limit. They are also the journal by
+ * which another worker goes on, should the one that sends them die.
  */
 export class RequestFrames {
   readonly requestId: string;
   readonly #timer: RequestTimer;
   readonly #unread: AnswerFrame[] = [];
+  readonly #tokenIds: number[] = [];
   #finish: FinishFrame | undefined;
   #end: End | undefined;
   #wake: (() => void) | undefined;
@@ -36,6 +37,11 @@ export class RequestFrames {
     return this.#finish;
   }
 
+  /** The tokens that have arrived. */
+  get tokenIds(): readonly number[] {
+    return this.#tokenIds;
+  }
+
   /** Whether no more frames will come. */
   get ended(): boolean {
     return this.#end !== undefined;
@@ -48,8 +54,14 @@ export class RequestFrames {
       this.fail(deserializeError(frame.error));
       return;
     }
+    if (frame.type === 'token' && frame.index !== this.#tokenIds.length) {
+      const message = `Token ${frame.index} came where token ${this.#tokenIds.length} was due.`;
+      this.fail(new TabserveError('internal', message));
+      return;
+    }
     this.#unread.push(frame);
     if (frame.type === 'token') {
+      this.#tokenIds.push(frame.tokenId);
       this.#timer.token(now, frame.text);
     } else {
       this.#timer.finish(now, frame.text, frame.queueMs);

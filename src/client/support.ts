@@ -5,13 +5,11 @@ export interface PageScope {
   readonly isSecureContext: boolean;
   readonly origin: string;
   readonly navigator: { readonly gpu?: unknown; readonly locks?: unknown };
-  readonly SharedWorker?: unknown;
 }
 
 const WEBGPU_BROWSERS =
   'Chrome and Edge have it from 113 on (Android 121, Linux 144), Safari from 26, ' +
   'Firefox from 141 on Windows and 145 on macOS';
-const SHARED_WORKER_BROWSERS = 'Chrome, Edge, Firefox and Safari 16 or later have it, Chrome for Android from 148 on';
 const LOCKS_BROWSERS = 'Chrome and Edge have it from 69 on, Firefox from 96, Safari from 15.4';
 
 /** What is missing to serve a model in this page, in words, or `undefined`. */
@@ -24,9 +22,6 @@ export function missingSupport(scope: PageScope): string | undefined {
   }
   if (scope.navigator.gpu === undefined) {
     return `This browser has no WebGPU (navigator.gpu), or it is switched off. ${WEBGPU_BROWSERS}.`;
-  }
-  if (scope.SharedWorker === undefined) {
-    return `This browser has no SharedWorker, in which the engine runs. ${SHARED_WORKER_BROWSERS}.`;
   }
   if (scope.navigator.locks === undefined) {
     return `This browser has no Web Locks (navigator.locks), by which tabs are told apart. ${LOCKS_BROWSERS}.`;

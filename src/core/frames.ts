@@ -1,5 +1,7 @@
 import type { SerializedError } from './errors.ts';
+import type { LoadProgress } from './progress.ts';
 import type { FinishReason } from './request.ts';
+import type { EngineStatus } from './status.ts';
 
 /** One generated token. Numbered, so that a tab's frames are a journal of its requests. */
 export interface TokenFrame {
@@ -43,5 +45,17 @@ export interface LogFrame {
   readonly message: string;
 }
 
-/** What travels from the engine's worker to a tab over its frames port: in order, several in one message. */
-export type Frame = TokenFrame | FinishFrame | ErrorFrame | LogFrame;
+/** How far the session's load has come. */
+export interface ProgressFrame {
+  readonly type: 'progress';
+  readonly progress: LoadProgress;
+}
+
+/** The engine has lost its GPU, or has it back. Requests live on through both. */
+export interface StatusFrame {
+  readonly type: 'status';
+  readonly status: EngineStatus;
+}
+
+/** What travels from the engine's worker to a tab: in order, several in one message. */
+export type Frame = TokenFrame | FinishFrame | ErrorFrame | LogFrame | ProgressFrame | StatusFrame;

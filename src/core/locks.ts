@@ -1,13 +1,15 @@
 /** The part of `navigator.locks` that is used. */
-export type Locks = Pick<LockManager, 'request'>;
+export type Locks = Pick<LockManager, 'request' | 'query'>;
 
 /**
  * Takes a Web Lock, and keeps it until the returned function is called or this tab or worker ends, however it ends:
  * the only sign of life that a browser takes back by itself.
+ *
+ * @param signal aborted, with a reason to reject with, when it is not worth waiting for any more
  */
-export function holdLock(locks: Locks, name: string): Promise<() => void> {
+export function holdLock(locks: Locks, name: string, signal?: AbortSignal): Promise<() => void> {
   return new Promise((taken, refused) => {
-    const held = locks.request(name, () => {
+    const held = locks.request(name, signal === undefined ? {} : { signal }, () => {
       return new Promise<void>((release) => {
         taken(() => release());
       });

@@ -21,7 +21,11 @@ export interface StepCounters {
 
 /** The engine's state, as a tab sees it. */
 export interface EngineMetrics {
-  readonly state: 'idle' | 'loading' | 'ready' | 'failed';
+  /**
+   * `recovering`: the GPU was lost, and requests wait until it is back. `parked`: another engine of this origin wanted
+   * the GPU while this one had nothing to do; the next request takes it back.
+   */
+  readonly state: 'idle' | 'loading' | 'ready' | 'recovering' | 'parked' | 'failed';
   readonly model: string | undefined;
   readonly adapter: AdapterSummary | undefined;
   readonly requestsRunning: number;

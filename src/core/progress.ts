@@ -2,9 +2,10 @@
 export interface LoadProgress {
   /**
    * `open`: reading the header; `download`: bytes coming over the network; `load`: bytes coming from the cache or a
-   * local file (both go to the GPU as they come); `compile`: shaders; `ready`.
+   * local file (both go to the GPU as they come); `compile`: shaders; `ready`. `wait`, before all of them: another
+   * engine of this origin, such as a tab's that has an older version of the page, has the GPU and is to let go of it.
    */
-  readonly stage: 'open' | 'download' | 'load' | 'compile' | 'ready';
+  readonly stage: 'wait' | 'open' | 'download' | 'load' | 'compile' | 'ready';
   readonly bytesDone: number;
   /** 0 while unknown. */
   readonly bytesTotal: number;

@@ -1,16 +1,19 @@
 import type { EngineMetrics } from './metrics.ts';
-import type { LoadProgress } from './progress.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
 
-/** What a tab asks the engine to load. */
-export interface LoadOptions {
-  readonly source: ModelSource;
+/** How a model is to be loaded. */
+export interface LoadSettings {
   /** Bytes of GPU memory for the KV cache. @default 256 MiB */
   readonly kvCacheBytes?: number;
   /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
   readonly maxModelLen?: number;
+}
+
+/** What a tab asks the engine to load. */
+export interface LoadOptions extends LoadSettings {
+  readonly source: ModelSource;
 }
 
 /** What a tab learns of the loaded model. */
@@ -24,6 +27,8 @@ export interface ModelInfo {
   readonly vocabSize: number;
   /** Bytes of the model file. */
   readonly fileBytes: number;
+  /** What the first tab asked for, which holds for all; the same again gives the same answers. */
+  readonly settings: LoadSettings;
 }
 
 export interface ChatMessage {
@@ -53,36 +58,62 @@ export interface GenerateRequest {
   readonly seed: number;
   readonly stop: readonly string[];
   readonly scheduling?: SchedulingOptions | undefined;
+  /** Set where another worker, which has died, has begun to answer. */
+  readonly resume?: ResumePoint | undefined;
 }
+
+/** How far an answer had come: what a tab knows of it from its frames. */
+export interface ResumePoint {
+  readonly promptTokenIds: readonly number[];
+  /** The tokens whose frames the tab has, from index 0 on. The frames that follow begin after them. */
+  readonly tokenIds: readonly number[];
+}
+
+/** What a tab is told of a request that is queued. */
+export interface Queued {
+  /** For the tab's journal, should this worker die. */
+  readonly promptTokenIds: readonly number[];
+}
+
+/** What can be broken on purpose, to see that nothing is lost. */
+export type Fault =
+  | 'device_lost' // the GPU device is destroyed
+  | 'worker_died'; // the worker closes itself, and says nothing
 
 /** What a session (a tab) says on connecting. */
 export interface SessionHello {
   readonly sessionId: string;
   /** The Web Lock that the tab holds for as long as it lives. */
   readonly lockName: string;
-  /** The worker writes to this port: each message is an array of frames (see frames.ts), in order. */
-  readonly frames: MessagePort;
 }
 
 /** What the worker answers. */
 export interface HostHello {
+  /** Whether there is `navigator.gpu` where the worker runs. */
+  readonly hasWebGpu: boolean;
   /** The Web Lock that the worker holds for as long as it lives. */
   readonly lockName: string;
 }
 
-/** What the worker exposes to each tab, over Comlink. Every method rejects with a TabserveError that keeps its code. */
+/**
+ * What the worker exposes to each tab, over Comlink. Every method rejects with a TabserveError that keeps its code. On
+ * the same link come arrays of frames (see frames.ts).
+ */
 export interface EngineHost {
   connect(hello: SessionHello): Promise<HostHello>;
   /**
    * Loads the model, or joins the load that is under way; `model_busy` where other sessions use a different one. The
-   * options of the session that came first hold. A load whose sessions have all gone is given up.
+   * options of the session that came first hold. A load whose sessions have all gone is given up. Progress comes as
+   * frames.
    */
-  load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo>;
+  load(options: LoadOptions): Promise<ModelInfo>;
   /** Resolves when the request is queued; its tokens follow as frames. */
-  generate(request: GenerateRequest): Promise<void>;
+  generate(request: GenerateRequest): Promise<Queued>;
   /** Ends a request; a request that has ended already is left alone. */
   abort(requestId: string): Promise<void>;
   metrics(): Promise<EngineMetrics>;
+  /** For tests and demonstrations of failover. */
+  injectFault(fault: Fault): Promise<void>;
   /** Ends the session: its requests are aborted. */
   disconnect(): Promise<void>;
 }

@@ -32,6 +32,11 @@ export interface EngineRequest {
   readonly supersede?: string | undefined;
   /** Only requests of the same salt share KV blocks. @default '', shared by all that give none */
   readonly cacheSalt?: string | undefined;
+  /**
+   * What has been generated of it already, before its engine was lost: computed as a prompt is, never emitted again.
+   * It was in the queue before, so no limit of the queue refuses it. @default nothing
+   */
+  readonly outputTokenIds?: readonly number[] | undefined;
 }
 
 /** Why a request ended. `length`: its maxTokens or the context was reached. */

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { sleep } from '../core/sleep.ts';
 
 /** A fault that may pass by itself: a lost connection, a server that is busy. */
 export class TransientFault extends Error {
@@ -21,7 +22,7 @@ export interface RetryPolicy {
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
-export const DEFAULT_RETRIES: RetryPolicy = { attempts: 6, firstDelayMs: 500, maxDelayMs: 10_000, sleep };
+export const DEFAULT_RETRIES: RetryPolicy = { attempts: 6, firstDelayMs: 500, maxDelayMs: 10_000, sleep: pause };
 
 /**
  * Runs `attempt` until it succeeds. Faults other than {@link TransientFault} go straight through.
@@ -63,17 +64,8 @@ export function abortedError(): TabserveError {
   return new TabserveError('aborted', 'Loading was aborted.');
 }
 
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(abortedError());
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(abortedError());
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return sleep(ms, signal).catch(() => {
+    throw abortedError();
   });
 }

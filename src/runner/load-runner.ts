@@ -41,6 +41,8 @@ export interface LoadedRunner {
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
+  /** Destroys the device and nothing else, as a crash would. */
+  loseDevice(): void;
   /** Frees the GPU. */
   destroy(): void;
 }
@@ -84,7 +86,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const runner = new GpuModelRunner(parts);
     await buffers.ready();
     const { device, adapter, lost } = gpu;
-    return { runner, device, config, scheduler, adapter, counters: () => runner.counters(), lost, destroy };
+    const loseDevice = (): void => device.destroy();
+    return { runner, device, config, scheduler, adapter, counters: () => runner.counters(), lost, loseDevice, destroy };
   } catch (error) {
     destroy();
     throw error;

@@ -12,7 +12,7 @@ export function effectiveMaxModelLen(config: SchedulerConfig): number {
  * @throws TabserveError `invalid_request`, or `context_length_exceeded` when no token could follow the prompt.
  */
 export function checkRequest(request: EngineRequest, config: SchedulerConfig): void {
-  const { requestId, promptTokenIds, sampling } = request;
+  const { requestId, promptTokenIds, outputTokenIds = [], sampling } = request;
   const numPromptTokens = promptTokenIds.length;
   if (numPromptTokens === 0) {
     const message = `The prompt of request ${requestId} is empty.`;
@@ -25,18 +25,20 @@ export function checkRequest(request: EngineRequest, config: SchedulerConfig): v
   if (!Number.isFinite(request.priority ?? 0)) {
     throw new TabserveError('invalid_request', `Priority ${request.priority} is not a number.`, { param: 'priority' });
   }
-  if (numPromptTokens >= config.maxModelLen) {
+  const numTokens = numPromptTokens + outputTokenIds.length;
+  const what = `The prompt${outputTokenIds.length > 0 ? ', with what has been generated,' : ''} has ${numTokens} tokens`;
+  if (numTokens >= config.maxModelLen) {
     throw new TabserveError(
       'context_length_exceeded',
-      `The prompt has ${numPromptTokens} tokens, but the context holds ${config.maxModelLen}, the answer included. ` +
+      `${what}, but the context holds ${config.maxModelLen}, the answer included. ` +
         'Shorten the prompt, or load the model with a larger maxModelLen if it allows that.',
     );
   }
   const capacity = effectiveMaxModelLen(config);
-  if (numPromptTokens >= capacity) {
+  if (numTokens >= capacity) {
     throw new TabserveError(
       'context_length_exceeded',
-      `The prompt has ${numPromptTokens} tokens, but the KV cache holds ${capacity}, the answer included. ` +
+      `${what}, but the KV cache holds ${capacity}, the answer included. ` +
         'Shorten the prompt, or load the model with a larger kvCacheBytes.',
     );
   }

@@ -44,10 +44,10 @@ export interface RunningRequest {
  * @param serial how many requests have come before it.
  */
 export function createRequestState(request: EngineRequest, maxModelLen: number, serial: number): RequestState {
-  const { promptTokenIds, sampling, choice } = request;
+  const { promptTokenIds, outputTokenIds = [], sampling, choice } = request;
   return {
     request,
-    tokenIds: [...promptTokenIds],
+    tokenIds: [...promptTokenIds, ...outputTokenIds],
     maxNumTokens: Math.min(promptTokenIds.length + sampling.maxTokens, maxModelLen),
     sampling: { temperature: sampling.temperature, seed: sampling.seed, choice },
     priority: request.priority ?? 0,

@@ -80,7 +80,7 @@ export class Scheduler {
    */
   add(request: EngineRequest): RequestOutput[] {
     checkRequest(request, this.#config);
-    const { requestId, sessionId, supersede, arrivalTime } = request;
+    const { requestId, sessionId, supersede, arrivalTime, outputTokenIds } = request;
     const states = [...this.#batch.holders.map(({ state }) => state), ...this.#waiting];
     if (states.some((state) => state.request.requestId === requestId)) {
       const message = `There is a request ${requestId} already.`;
@@ -90,7 +90,9 @@ export class Scheduler {
       supersede !== undefined && other.supersede === supersede && other.sessionId === sessionId;
     const kept = [...this.#waiting].filter((state) => !isStale(state.request));
     const numOfSession = kept.filter((state) => state.request.sessionId === sessionId).length;
-    checkWaitingLimits(this.#config, kept.length, numOfSession, (n) => this.#finishRate.estimate(n));
+    if (outputTokenIds === undefined) {
+      checkWaitingLimits(this.#config, kept.length, numOfSession, (n) => this.#finishRate.estimate(n));
+    }
     const message = `A newer request of this tab with the key "${supersede}" took its place.`;
     const superseded = this.#abort(isStale, arrivalTime, { code: 'aborted', message });
     const state = createRequestState(request, effectiveMaxModelLen(this.#config), this.#numAdded++);

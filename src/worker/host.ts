@@ -1,70 +1,90 @@
 import { serializeError, TabserveError, toTabserveError } from '../core/errors.ts';
 import type { Frame, LogFrame } from '../core/frames.ts';
+import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
-import type { RequestOutput } from '../core/request.ts';
+import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
+import { retryUntilBack, RecoveryPolicy } from '../core/recovery.ts';
+import type { RetryOptions } from '../core/recovery.ts';
+import { sleep } from '../core/sleep.ts';
+import type { EngineStatus } from '../core/status.ts';
+import { GpuLease } from './gpu-lease.ts';
+import type { HostSession } from './host-session.ts';
+import { createLiveRequest } from './live-request.ts';
+import { LiveRequests } from './live-requests.ts';
 import { ModelSlot } from './model-slot.ts';
+import type { LoadIntoSlot } from './model-slot.ts';
 import type { LoadModel, ServedModel } from './served-model.ts';
-import { TextStream } from './text-stream.ts';
-
-/** What the host knows of a session. */
-export interface HostSession {
-  readonly sessionId: string;
-  /** Never waits, and does not fail when the tab is gone. */
-  send(frames: readonly Frame[]): void;
-}
 
 export interface HostOptions {
   readonly loadModel: LoadModel;
+  readonly locks: Locks;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
-}
-
-interface LiveRequest {
-  readonly session: HostSession;
-  readonly stream: TextStream;
+  /** @default a timer */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 const NO_ENGINE = {
-  requestsRunning: 0, requestsWaiting: 0, kvBlocksUsed: 0, kvBlocksTotal: 0, kvBlockSize: 0, preemptions: 0,
+  requestsRunning: 0, kvBlocksUsed: 0, kvBlocksTotal: 0, kvBlockSize: 0, preemptions: 0,
   promptTokens: 0, generationTokens: 0, prefixCacheQueries: 0, prefixCacheHits: 0,
   prefillTokensPerSecond: 0, decodeTokensPerSecond: 0,
 } as const;
 const NO_STEPS = { steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 } as const;
+const READY: EngineStatus = { state: 'ready' };
+const WAITING: LoadProgress = { stage: 'wait', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
 
 /** Log lines kept while no session is there to read them. */
 const MAX_UNREAD_LOG_LINES = 100;
 
-/** Serves one model to all sessions: chat requests to the engine, and the engine's outputs to the right tabs. */
+/** How often an engine with nothing to do looks whether another one wants the GPU. */
+const LOOK_ROUND_MS = 500;
+
+/** How often deadlines are looked at while there is no engine to do so. */
+const DEADLINE_CHECK_MS = 100;
+
+/**
+ * Serves one model to all sessions: chat requests to the engine, and the engine's outputs to the right tabs.
+ *
+ * An engine can be lost, with its GPU; a request cannot. What lives is kept here, with the tokens it has got, and handed
+ * to the next engine, which computes its KV anew and goes on at the next token: sampling is a pure function of seed,
+ * choice and position, and a row's numbers do not depend on how they came about, so the text is what it would have been.
+ */
 export class Host {
+  readonly #options: HostOptions;
   readonly #slot: ModelSlot<HostSession>;
-  readonly #clock: () => number;
+  readonly #lease: GpuLease;
+  readonly #recovery = new RecoveryPolicy();
+  readonly #requests = new LiveRequests();
+  readonly #sleep: NonNullable<HostOptions['sleep']>;
   readonly #sessions = new Set<HostSession>();
-  readonly #requests = new Map<string, LiveRequest>();
   readonly #unreadLog: LogFrame[] = [];
-  #served: ServedModel | undefined;
+  #status = READY;
+  #isLookingRound = false;
 
   constructor(options: HostOptions) {
-    const { loadModel, clock } = options;
-    const log: Host['log'] = (level, message) => this.log(level, message);
-    this.#slot = new ModelSlot((what, context) => loadModel(what, { ...context, log, clock }));
-    this.#clock = clock;
+    this.#options = options;
+    this.#sleep = options.sleep ?? sleep;
+    this.#lease = new GpuLease(options.locks);
+    this.#slot = new ModelSlot(
+      (what, context) => this.#loadWithLease(what, context),
+      (model) => this.#serve(model),
+    );
   }
 
   attach(session: HostSession): void {
     this.#sessions.add(session);
     session.send(this.#unreadLog.splice(0));
+    if (this.#status !== READY) session.send([{ type: 'status', status: this.#status }]);
   }
 
   /** The session’s requests end; their blocks are free once the step under way has ended. */
   detach(session: HostSession): void {
     if (!this.#sessions.delete(session)) return;
-    for (const [requestId, request] of this.#requests) {
-      if (request.session === session) this.#requests.delete(requestId);
-    }
+    this.#requests.drop(session);
     this.#slot.model?.engine.abortSession(session.sessionId);
     this.#slot.release(session);
+    this.#afterUse();
   }
 
   async load(
@@ -72,48 +92,37 @@ export class Host {
     options: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
+    const isOther = this.#slot.isTaken && !this.#slot.isFor(options.source);
+    if (!isOther && this.#slot.state === 'parked') this.#bringBack();
     const loading = this.#slot.load(session, options, onProgress);
-    if (this.#slot.model !== this.#served) this.#endRequests(new TabserveError('aborted', 'The model was unloaded.'));
-    const model = await loading;
-    if (this.#served !== model) this.#serve(model);
+    if (isOther) this.#requests.failAll(new TabserveError('aborted', 'The model was unloaded.'));
+    const model = await loading.finally(() => this.#afterUse());
     onProgress(readyProgress(model.info));
     return model.info;
   }
 
   /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
-  generate(session: HostSession, request: GenerateRequest): void {
-    const { requestId, temperature, seed } = request;
+  generate(session: HostSession, request: GenerateRequest): Queued {
+    const { requestId } = request;
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
     if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
-    const { engine, tokenizer, info } = this.#slot.requireModel();
-    const arrivalTime = this.#clock();
-    const promptTokenIds = tokenizer.encodeChat(request.messages);
-    const { stopTokenIds } = tokenizer;
-    const sampling = { temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
-    const { timeoutMs, ...scheduling } = request.scheduling ?? {};
-    const deadline = timeoutMs === undefined ? undefined : arrivalTime + timeoutMs;
-    const { sessionId } = session;
-    engine.add({ requestId, sessionId, choice: 0, promptTokenIds, sampling, arrivalTime, deadline, ...scheduling });
-    const stream = new TextStream({
-      requestId, choice: 0, promptTokens: promptTokenIds.length, arrivalTime, stopTokenIds,
-      stops: request.stop, detokenizer: tokenizer.createDetokenizer(),
-    });
-    this.#requests.set(requestId, { session, stream });
+    const live = createLiveRequest(session, request, this.#slot.requireKnown(), this.#options.clock());
+    this.#requests.add(requestId, live, this.#slot.model?.engine);
+    if (this.#slot.state === 'parked') this.#bringBack();
+    return { promptTokenIds: live.promptTokenIds };
   }
 
   /** Ends a request of the session's own; one that has ended already is left alone. */
   abort(session: HostSession, requestId: string): void {
-    const request = this.#requests.get(requestId);
-    if (request?.session !== session) return;
-    this.#requests.delete(requestId);
+    if (!this.#requests.abort(session, requestId, this.#options.clock())) return;
     this.#slot.model?.engine.abort(requestId);
-    session.send(request.stream.abort(this.#clock()));
+    this.#afterUse();
   }
 
   metrics(): EngineMetrics {
     const model = this.#slot.model;
     return {
-      ...(model?.engine.stats() ?? NO_ENGINE),
+      ...(model?.engine.stats() ?? { ...NO_ENGINE, requestsWaiting: this.#requests.size }),
       state: this.#slot.state,
       model: model?.info.id,
       adapter: model?.adapter,
@@ -125,70 +134,109 @@ export class Host {
   /** Tells every session, or the next one where there is none. */
   log(level: LogFrame['level'], message: string): void {
     const frame: LogFrame = { type: 'log', level, message };
-    for (const session of this.#sessions) session.send([frame]);
+    this.#tellAll(frame);
     if (this.#sessions.size === 0 && this.#unreadLog.length < MAX_UNREAD_LOG_LINES) this.#unreadLog.push(frame);
   }
 
+  /** Destroys the GPU device of the model that answers, as a crash would. For tests and demonstrations. */
+  loseDevice(): void {
+    this.#slot.model?.loseDevice();
+  }
+
+  /** One engine of the origin has a device at a time: this one waits for its turn. */
+  readonly #loadWithLease: LoadIntoSlot = async (options, context) => {
+    await this.#lease.acquire(() => context.onProgress(WAITING), context.signal);
+    const log: Host['log'] = (level, message) => this.log(level, message);
+    return this.#options.loadModel(options, { ...context, log, clock: this.#options.clock });
+  };
+
   #serve(model: ServedModel): void {
-    this.#served = model;
-    void model.lost.then((error) => this.#fail(model, error));
-    this.#pump(model).catch((error: unknown) => this.#fail(model, toTabserveError(error)));
+    this.#requests.handTo(model.engine);
+    this.#setStatus(READY);
+    void model.lost.then((error) => this.#lose(model, error));
+    this.#pump(model).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
+    this.#afterUse();
   }
 
   /** Runs as long as the model is served. Posting frames does not wait for any reader. */
   async #pump(model: ServedModel): Promise<void> {
     for await (const outputs of model.engine.run()) {
       if (this.#slot.model !== model) return;
-      this.#deliver(model, outputs);
+      if (outputs.some(({ newTokenIds }) => newTokenIds.length > 0)) this.#recovery.progressed();
+      this.#requests.deliver(model.engine, outputs);
+      this.#afterUse();
     }
   }
 
-  #deliver(model: ServedModel, outputs: readonly RequestOutput[]): void {
-    const mail = new Map<HostSession, Frame[]>();
-    for (const output of outputs) {
-      const request = this.#requests.get(output.requestId);
-      if (request === undefined) continue; // aborted while the step ran
-      const frames = this.#framesOf(model, output, request);
-      const earlier = mail.get(request.session);
-      if (earlier === undefined) mail.set(request.session, [...frames]);
-      else earlier.push(...frames);
-    }
-    for (const [session, frames] of mail) session.send(frames);
-  }
-
-  /** An output that cannot be turned into text ends its own request and no other. */
-  #framesOf(model: ServedModel, output: RequestOutput, { stream }: LiveRequest): readonly Frame[] {
-    const { requestId, finishReason } = output;
-    try {
-      if (output.error !== undefined) {
-        this.#requests.delete(requestId);
-        return [{ type: 'error', request: requestId, error: output.error }];
-      }
-      const frames = stream.push(output);
-      if (!stream.ended) return frames;
-      this.#requests.delete(requestId);
-      if (finishReason === undefined) model.engine.abort(requestId); // a stop string was found
-      return frames;
-    } catch (error) {
-      this.#requests.delete(requestId);
-      if (finishReason === undefined) model.engine.abort(requestId);
-      return [{ type: 'error', request: requestId, error: serializeError(error) }];
-    }
-  }
-
-  /** Every live request ends with the error; the next load starts afresh. */
-  #fail(model: ServedModel, error: TabserveError): void {
+  /** The engine is lost: requests wait for the next one, unless there will be none. */
+  #lose(model: ServedModel, error: TabserveError): void {
     if (this.#slot.model !== model) return;
-    this.#slot.fail(model, error);
-    this.#endRequests(error);
-    this.log('error', `${error.code}: ${error.message}`);
+    // Destroyed on purpose, but not by this host: a fault that was asked for.
+    const cause = error.code === 'closed' ? new TabserveError('device_lost', 'The GPU device was destroyed.') : error;
+    if (this.#recovery.isWorthwhile(cause)) {
+      this.log('warn', `${cause.code}: ${cause.message} The engine is set up again, and its requests go on.`);
+      this.#bringBack(cause);
+    } else {
+      this.#slot.fail(cause);
+      this.#end(cause);
+    }
   }
 
-  #endRequests(error: TabserveError): void {
-    for (const [requestId, { session }] of this.#requests) {
-      session.send([{ type: 'error', request: requestId, error: serializeError(error) }]);
+  /** Puts the model on a GPU again, after a rest, or after a loss and until it is back. */
+  #bringBack(cause?: TabserveError): void {
+    const deadlines = setInterval(() => this.#requests.expire(this.#options.clock()), DEADLINE_CHECK_MS);
+    const reloaded = this.#slot.reload((load, signal) => {
+      if (cause === undefined) return load();
+      const onAttempt: RetryOptions['onAttempt'] = ({ number, cause: why, retryInMs }) => {
+        this.#setStatus({ state: 'recovering', cause: serializeError(why), attempt: number, retryInMs });
+      };
+      return retryUntilBack(load, { cause, signal, sleep: this.#sleep, onAttempt });
+    });
+    reloaded
+      .catch((error: unknown) => this.#end(toTabserveError(error)))
+      .finally(() => clearInterval(deadlines));
+  }
+
+  /** There is no engine, and there will be none before the next load. */
+  #end(error: TabserveError): void {
+    this.#setStatus(READY);
+    this.#afterUse();
+    if (this.#slot.isTaken) return; // given up for another model
+    this.#requests.failAll(error);
+    if (error.code !== 'aborted') this.log('error', `${error.code}: ${error.message}`);
+  }
+
+  /** What is not used is given back: the lease without a model at once, an idle model when another engine waits. */
+  #afterUse(): void {
+    if (!this.#slot.isTaken) {
+      void this.#slot.settled.then(() => this.#slot.isTaken || this.#lease.release());
+    } else if (this.#requests.size === 0 && !this.#isLookingRound) {
+      void this.#lookRound();
     }
-    this.#requests.clear();
+  }
+
+  async #lookRound(): Promise<void> {
+    this.#isLookingRound = true;
+    while (this.#requests.size === 0 && this.#slot.model !== undefined) {
+      if ((await this.#lease.isWanted()) && this.#requests.size === 0) {
+        this.#slot.park();
+        this.#lease.release();
+        this.log('info', 'Another engine of this origin has the GPU now; the next request takes it back.');
+      } else {
+        await this.#sleep(LOOK_ROUND_MS);
+      }
+    }
+    this.#isLookingRound = false;
+  }
+
+  #setStatus(status: EngineStatus): void {
+    if (this.#status === status) return;
+    this.#status = status;
+    this.#tellAll({ type: 'status', status });
+  }
+
+  #tellAll(frame: Frame): void {
+    for (const session of this.#sessions) session.send([frame]);
   }
 }
 

@@ -22,13 +22,13 @@ export interface ModelLoaderOptions {
 
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
 export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): LoadModel {
-  return async ({ source, kvCacheBytes, maxModelLen }, context) => {
+  return async ({ source, ...settings }, context) => {
     const { log, clock, signal } = context;
     const progress = lastProgress(context);
     const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
     const file = await readModelFile(abortableSource(opened, signal));
     const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
-    const loaded = await loadRunner({ file, kvCacheBytes, maxModelLen, onStage: progress.stage });
+    const loaded = await loadRunner({ file, ...settings, onStage: progress.stage });
     const engine = new Engine({ scheduler: new Scheduler(loaded.scheduler), runner: loaded.runner, clock });
     const info: ModelInfo = {
       id: typeof source === 'string' ? source : source.name,
@@ -37,6 +37,7 @@ export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): 
       maxModelLen: effectiveMaxModelLen(loaded.scheduler),
       vocabSize: loaded.config.vocabSize,
       fileBytes: opened.size,
+      settings,
     };
     return serve(loaded, info, tokenizer, engine);
   };
@@ -55,6 +56,7 @@ function serve(
     adapter: loaded.adapter,
     lost: loaded.lost,
     counters: () => loaded.counters(),
+    loseDevice: () => loaded.loseDevice(),
     engine: {
       add: (request) => engine.add(request),
       abort: (requestId) => engine.abort(requestId),

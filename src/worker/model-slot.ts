@@ -5,19 +5,27 @@ import type { LoadOptions, ModelSource } from '../core/protocol.ts';
 import type { LoadContext, ServedModel } from './served-model.ts';
 
 type SlotContext = Pick<LoadContext, 'onProgress' | 'signal'>;
-type LoadIntoSlot = (options: LoadOptions, context: SlotContext) => Promise<ServedModel>;
+export type LoadIntoSlot = (options: LoadOptions, context: SlotContext) => Promise<ServedModel>;
 type ProgressListener = (progress: LoadProgress) => void;
+
+/** Runs a load that takes the place of one before it; it may try more than once. */
+export type Reload = (load: () => Promise<ServedModel>, signal: AbortSignal) => Promise<ServedModel>;
 
 /** A model from the moment it is asked for until it is unloaded. */
 interface Occupant<User> {
   readonly key: string;
+  readonly options: LoadOptions;
   readonly users: Set<User>;
   readonly listeners: Set<ProgressListener>;
   readonly cancel: AbortController;
-  readonly loaded: Promise<ServedModel>;
+  /** The load under way, or the last one. */
+  loaded: Promise<ServedModel>;
   lastProgress: LoadProgress | undefined;
-  /** Set once it is loaded. */
-  model: ServedModel | undefined;
+  /** What was loaded last: its tokenizer and its name outlive its GPU. */
+  known: ServedModel | undefined;
+  /** Whether `known` is on the GPU. */
+  isLive: boolean;
+  isReloading: boolean;
 }
 
 /** Two tabs that pick the same file of the user's have two `File` objects for it. */
@@ -32,32 +40,55 @@ function sourceName(source: ModelSource): string {
 /**
  * The one place for a model, and who uses it. It is taken by the first user's load; users of the same model join, load
  * or loaded; a different model has to wait until the others have gone. A load that fails, or whose users all go,
- * leaves the slot free; the next load starts when the one before has let go of its memory.
+ * leaves the slot free; the next load starts when the one before has let go of its memory. A model that has lost its
+ * GPU keeps its place, and its users, while it is loaded again.
  */
 export class ModelSlot<User> {
   readonly #loadModel: LoadIntoSlot;
+  readonly #onLive: (model: ServedModel) => void;
   #occupant: Occupant<User> | undefined;
   #failure: TabserveError | undefined;
   /** Settles when the last load has ended and, if it was given up, its model is destroyed. */
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(loadModel: LoadIntoSlot) {
+  /** @param onLive called with each model that can answer from then on, before who waits for it hears of it. */
+  constructor(loadModel: LoadIntoSlot, onLive: (model: ServedModel) => void) {
     this.#loadModel = loadModel;
+    this.#onLive = onLive;
   }
 
   get state(): EngineMetrics['state'] {
-    if (this.#occupant === undefined) return this.#failure === undefined ? 'idle' : 'failed';
-    return this.#occupant.model === undefined ? 'loading' : 'ready';
+    const occupant = this.#occupant;
+    if (occupant === undefined) return this.#failure === undefined ? 'idle' : 'failed';
+    if (occupant.isLive) return 'ready';
+    if (occupant.known === undefined) return 'loading';
+    return occupant.isReloading ? 'recovering' : 'parked';
   }
 
+  /** The model that answers. */
   get model(): ServedModel | undefined {
-    return this.#occupant?.model;
+    return this.#occupant?.isLive === true ? this.#occupant.known : undefined;
   }
 
-  /** @throws TabserveError why no model is loaded */
-  requireModel(): ServedModel {
-    const model = this.#occupant?.model;
-    if (model !== undefined) return model;
+  /** Whether a model has its place here, wherever its GPU is. */
+  get isTaken(): boolean {
+    return this.#occupant !== undefined;
+  }
+
+  /** Whether that place is this source's. */
+  isFor(source: ModelSource): boolean {
+    return this.#occupant?.key === sourceKey(source);
+  }
+
+  /** Resolves when nothing is loading, not even a load that was given up. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  /** The model that answers, or did and will again. @throws TabserveError why there is none */
+  requireKnown(): Pick<ServedModel, 'info' | 'tokenizer' | 'adapter'> {
+    const known = this.#occupant?.known;
+    if (known !== undefined) return known;
     throw this.#failure ?? new TabserveError('invalid_request', 'No model is loaded yet; wait for createClient.');
   }
 
@@ -66,7 +97,7 @@ export class ModelSlot<User> {
     const key = sourceKey(options.source);
     if (this.#occupant !== undefined && this.#occupant.key !== key) {
       this.#refuseIfShared(user, options.source);
-      this.#vacate();
+      this.vacate();
     }
     const occupant = (this.#occupant ??= this.#start(key, options));
     occupant.users.add(user);
@@ -79,20 +110,55 @@ export class ModelSlot<User> {
   release(user: User): void {
     const occupant = this.#occupant;
     if (occupant === undefined || !occupant.users.delete(user)) return;
-    if (occupant.model === undefined && occupant.users.size === 0) this.#vacate();
+    if (!occupant.isLive && occupant.users.size === 0) this.vacate();
+  }
+
+  /**
+   * Takes the live model off the GPU. Its place and its tokenizer stay, for {@link reload}, as long as it has users.
+   */
+  park(): void {
+    const occupant = this.#occupant;
+    if (occupant === undefined || !occupant.isLive) return;
+    if (occupant.users.size === 0) return this.vacate();
+    occupant.isLive = false;
+    occupant.known?.destroy();
+  }
+
+  /**
+   * Puts the slot's model, parked or failed, on a GPU again. Users that ask for it meanwhile wait for that.
+   * @throws TabserveError what `run` gave up with; the slot is free then
+   */
+  async reload(run: Reload): Promise<void> {
+    this.park();
+    const occupant = this.#occupant;
+    if (occupant === undefined || occupant.isReloading) return;
+    occupant.isReloading = true;
+    this.#begin(occupant, () => run(() => this.#loadOnce(occupant), occupant.cancel.signal));
+    try {
+      await occupant.loaded;
+    } finally {
+      occupant.isReloading = false;
+    }
   }
 
   /** The model has failed for good; the next load starts afresh. */
-  fail(model: ServedModel, error: TabserveError): void {
-    if (this.#occupant?.model !== model) return;
-    this.#vacate();
+  fail(error: TabserveError): void {
+    this.vacate();
     this.#failure = error;
+  }
+
+  /** Unloads what is loaded, and gives up what is loading. */
+  vacate(): void {
+    const occupant = this.#occupant;
+    this.#occupant = undefined;
+    if (occupant?.isLive === true) occupant.known?.destroy();
+    occupant?.cancel.abort(new TabserveError('aborted', 'The load was given up: nobody waits for it any more.'));
   }
 
   #refuseIfShared(user: User, asked: ModelSource): void {
     const others = [...(this.#occupant?.users ?? [])].filter((other) => other !== user).length;
     if (others === 0) return;
-    const loaded = this.#occupant?.model?.info.id;
+    const loaded = this.#occupant?.known?.info.id;
     throw new TabserveError(
       'model_busy',
       `${others} other client(s) of this origin use ${loaded === undefined ? 'a different model' : `"${loaded}"`}; ` +
@@ -102,40 +168,58 @@ export class ModelSlot<User> {
 
   #start(key: string, options: LoadOptions): Occupant<User> {
     this.#failure = undefined;
-    const cancel = new AbortController();
-    const onProgress = (progress: LoadProgress): void => {
-      occupant.lastProgress = progress;
-      for (const listener of occupant.listeners) listener(progress);
+    const occupant: Occupant<User> = {
+      key, options, users: new Set(), listeners: new Set(), cancel: new AbortController(),
+      loaded: new Promise(() => {}), lastProgress: undefined, known: undefined, isLive: false,
+      isReloading: false,
     };
-    const load = async (): Promise<ServedModel> => {
-      cancel.signal.throwIfAborted();
-      const model = await this.#loadModel(options, { onProgress, signal: cancel.signal });
-      if (cancel.signal.aborted) {
-        model.destroy();
-        cancel.signal.throwIfAborted();
-      }
-      occupant.model = model;
+    this.#begin(occupant, () => this.#loadOnce(occupant));
+    return occupant;
+  }
+
+  /** Starts what is to bring the occupant's model, after whatever was loading before. */
+  #begin(occupant: Occupant<User>, load: () => Promise<ServedModel>): void {
+    occupant.lastProgress = undefined;
+    const before = this.#settled;
+    occupant.loaded = this.#bring(occupant, before, load);
+    occupant.loaded.catch(() => {}); // told to who waits for it
+    this.#settled = occupant.loaded.then(() => undefined, () => undefined);
+  }
+
+  async #bring(
+    occupant: Occupant<User>,
+    before: Promise<void>,
+    load: () => Promise<ServedModel>,
+  ): Promise<ServedModel> {
+    await before;
+    try {
+      const model = await load();
+      occupant.known = model;
+      occupant.isLive = true;
+      this.#onLive(model);
       return model;
-    };
-    const loaded = this.#settled.then(load).catch((error: unknown) => {
+    } catch (error) {
       const failure = toTabserveError(error);
       if (this.#occupant === occupant) {
         this.#occupant = undefined;
         this.#failure = failure;
       }
       throw failure;
-    });
-    this.#settled = loaded.then(() => undefined, () => undefined);
-    const occupant: Occupant<User> = {
-      key, users: new Set(), listeners: new Set(), cancel, loaded, lastProgress: undefined, model: undefined,
-    };
-    return occupant;
+    }
   }
 
-  #vacate(): void {
-    const occupant = this.#occupant;
-    this.#occupant = undefined;
-    occupant?.model?.destroy();
-    occupant?.cancel.abort(new TabserveError('aborted', 'The load was given up: nobody waits for it any more.'));
+  async #loadOnce(occupant: Occupant<User>): Promise<ServedModel> {
+    const { signal } = occupant.cancel;
+    const onProgress = (progress: LoadProgress): void => {
+      occupant.lastProgress = progress;
+      for (const listener of occupant.listeners) listener(progress);
+    };
+    signal.throwIfAborted();
+    const model = await this.#loadModel(occupant.options, { onProgress, signal });
+    if (signal.aborted) {
+      model.destroy();
+      signal.throwIfAborted();
+    }
+    return model;
   }
 }

@@ -1,6 +1,10 @@
 import { expose } from 'comlink';
+import { BroadcastLink } from '../core/broadcast-link.ts';
+import type { Link } from '../core/link.ts';
 import { holdLock } from '../core/locks.ts';
 import { hostLockName } from '../core/protocol.ts';
+import { CHANNEL_NAME } from '../core/rendezvous.ts';
+import type { Broadcast, ListenMessage, StartedMessage } from '../core/rendezvous.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { Host } from './host.ts';
 import type { LoadModel } from './served-model.ts';
@@ -10,21 +14,67 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
 }
 
+/** A host in this worker, and how tabs come to it. */
+interface Reception {
+  /** Held while this worker lives. */
+  readonly lockName: string;
+  /** Makes a link's other end a session. */
+  readonly accept: (link: Link) => void;
+}
+
 /**
- * Makes this SharedWorker a host: each port that connects becomes a session. Whatever the worker fails to catch
- * reaches the tabs' logs, since nobody sees a SharedWorker's console.
+ * Sets up a host. Whatever the worker fails to catch reaches the tabs' logs, since nobody sees a SharedWorker's console.
+ * Resolves when its lock is held: a tab that learns the lock's name earlier would take this worker for dead.
  */
-export function serveSharedWorker(loadModel: LoadModel): void {
+async function openReception(loadModel: LoadModel): Promise<Reception> {
   registerErrorTransfer();
-  const host = new Host({ loadModel, clock: () => performance.now() });
-  const lockName = hostLockName(crypto.randomUUID());
-  const locked = holdLock(navigator.locks, lockName);
+  const { locks } = navigator;
+  const host = new Host({ loadModel, locks, clock: () => performance.now() });
   addEventListener('error', (event) => host.log('error', describe(event.error ?? event.message)));
   addEventListener('unhandledrejection', (event) => host.log('error', describe(event.reason)));
+  const lockName = hostLockName(crypto.randomUUID());
+  await holdLock(locks, lockName);
+  const hello = { lockName, hasWebGpu: 'gpu' in navigator };
+  return { lockName, accept: (link) => expose(new Session({ host, locks, link, hello, die: () => close() }), link) };
+}
+
+/** Makes this SharedWorker a host: each port that connects becomes a session. */
+export function serveSharedWorker(loadModel: LoadModel): void {
+  const reception = openReception(loadModel);
   addEventListener('connect', (event) => {
     const port = (event as MessageEvent).ports[0];
-    if (port === undefined) return;
-    // A tab that learns the lock's name before the lock is held would take this worker for dead.
-    void locked.then(() => expose(new Session({ host, locks: navigator.locks, hello: { lockName } }), port));
+    if (port !== undefined) void reception.then(({ accept }) => accept(port));
   });
+}
+
+/** Makes this dedicated Worker a host, whose tab tells it where the other tabs will knock. */
+export function serveElectedWorker(loadModel: LoadModel): void {
+  const reception = openReception(loadModel);
+  void reception.then(({ lockName }) => postMessage({ type: 'started', lockName } satisfies StartedMessage));
+  addEventListener('message', ({ data, ports }: MessageEvent<ListenMessage>) => {
+    void reception.then((open) => {
+      if (data.type === 'broadcast') listenOnChannel(open);
+      else if (ports[0] !== undefined) listenToBroker(ports[0], open);
+    });
+  });
+}
+
+function listenToBroker(broker: MessagePort, { accept }: Reception): void {
+  broker.onmessage = ({ ports: [link] }) => {
+    if (link !== undefined) accept(link);
+  };
+}
+
+function listenOnChannel({ lockName, accept }: Reception): void {
+  const channel = new BroadcastChannel(CHANNEL_NAME);
+  const known = new Set<string>();
+  const post = (message: Broadcast): void => channel.postMessage(message);
+  channel.addEventListener('message', ({ data }: MessageEvent<Broadcast>) => {
+    if (data.type !== 'connect' || known.has(data.from)) return;
+    known.add(data.from);
+    const address = crypto.randomUUID();
+    accept(new BroadcastLink(channel, address, data.from));
+    post({ type: 'accepted', to: data.from, from: address, lockName });
+  });
+  post({ type: 'offer' });
 }

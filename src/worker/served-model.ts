@@ -45,6 +45,8 @@ export interface ServedModel {
   /** Resolves when the GPU device is lost. */
   readonly lost: Promise<TabserveError>;
   counters(): StepCounters;
+  /** Destroys the device, as a crash would; `lost` then resolves. */
+  loseDevice(): void;
   /** Gives back the GPU's memory. */
   destroy(): void;
 }

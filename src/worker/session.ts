@@ -1,59 +1,60 @@
 import { TabserveError } from '../core/errors.ts';
 import type { Frame } from '../core/frames.ts';
+import type { Link } from '../core/link.ts';
 import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
-import type { LoadProgress } from '../core/progress.ts';
 import type {
-  EngineHost, GenerateRequest, HostHello, LoadOptions, ModelInfo, SessionHello,
+  EngineHost, Fault, GenerateRequest, HostHello, LoadOptions, ModelInfo, Queued, SessionHello,
 } from '../core/protocol.ts';
-import type { Host, HostSession } from './host.ts';
+import type { HostSession } from './host-session.ts';
+import type { Host } from './host.ts';
 
 export interface SessionOptions {
   readonly host: Host;
   readonly locks: Locks;
+  /** To the tab. */
+  readonly link: Link;
   /** What is answered to `connect`. */
   readonly hello: HostHello;
+  /** Ends this worker, and says nothing. */
+  readonly die: () => void;
 }
 
 /**
  * A tab's end of the host. It lives as long as the tab holds its Web Lock: a tab that closes, crashes or navigates says
- * nothing, and its ports stay silent, but its lock is released.
+ * nothing, and its link stays silent, but its lock is released.
  */
 export class Session implements EngineHost {
   readonly #options: SessionOptions;
   readonly #ended = new AbortController();
   #attached: HostSession | undefined;
-  #frames: MessagePort | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
   }
 
-  async connect({ sessionId, lockName, frames }: SessionHello): Promise<HostHello> {
+  async connect({ sessionId, lockName }: SessionHello): Promise<HostHello> {
     if (this.#attached !== undefined) throw new TabserveError('internal', 'The session is connected already.');
-    this.#frames = frames;
     const send = (batch: readonly Frame[]): void => {
-      if (batch.length > 0) frames.postMessage(batch);
+      if (batch.length > 0) this.#options.link.postMessage(batch);
     };
     this.#attached = { sessionId, send };
     this.#options.host.attach(this.#attached);
-    watchLock(this.#options.locks, lockName, this.#ended.signal, () => this.#end());
+    watchLock(this.#options.locks, lockName, this.#ended.signal, () => {
+      this.#end();
+      this.#options.link.close();
+    });
     return this.#options.hello;
   }
 
-  async load(options: LoadOptions, onProgress: (progress: LoadProgress) => unknown): Promise<ModelInfo> {
-    const tell = (progress: LoadProgress): void => {
-      // A listener in the tab may throw; that is the tab's, and not a reason to stop loading.
-      Promise.resolve(onProgress(progress)).catch((error: unknown) => {
-        this.#options.host.log('warn', `A progress listener failed: ${String(error)}`);
-      });
-    };
-    return this.#options.host.load(this.#session(), options, tell);
+  async load(options: LoadOptions): Promise<ModelInfo> {
+    const session = this.#session();
+    return this.#options.host.load(session, options, (progress) => session.send([{ type: 'progress', progress }]));
   }
 
-  async generate(request: GenerateRequest): Promise<void> {
-    this.#options.host.generate(this.#session(), request);
+  async generate(request: GenerateRequest): Promise<Queued> {
+    return this.#options.host.generate(this.#session(), request);
   }
 
   async abort(requestId: string): Promise<void> {
@@ -64,8 +65,14 @@ export class Session implements EngineHost {
     return this.#options.host.metrics();
   }
 
+  async injectFault(fault: Fault): Promise<void> {
+    if (fault === 'device_lost') this.#options.host.loseDevice();
+    else this.#options.die();
+  }
+
   async disconnect(): Promise<void> {
     this.#end();
+    setTimeout(() => this.#options.link.close()); // once this has been answered
   }
 
   #session(): HostSession {
@@ -78,6 +85,5 @@ export class Session implements EngineHost {
     if (this.#attached === undefined || this.#ended.signal.aborted) return;
     this.#ended.abort();
     this.#options.host.detach(this.#attached);
-    this.#frames?.close();
   }
 }

@@ -25,7 +25,7 @@ export class TextStream {
   readonly #stopMatcher: StopMatcher;
   #completionTokens = 0;
   #firstScheduledTime: number | undefined;
-  #cachedTokens = 0;
+  #cachedTokens: number | undefined;
   #ended = false;
 
   constructor(options: TextStreamOptions) {
@@ -38,11 +38,16 @@ export class TextStream {
     return this.#ended;
   }
 
+  /** Goes on behind tokens whose frames another worker has sent: from now on it does what it did there. */
+  replay(tokenIds: readonly number[]): void {
+    for (const tokenId of tokenIds) this.#tokenFrame(tokenId, this.#textOf(tokenId).text);
+  }
+
   /** The frames of one output. A stop string ends the stream, whatever the engine still has to say. */
   push(output: RequestOutput): readonly (TokenFrame | FinishFrame)[] {
     if (this.#ended) return [];
     this.#firstScheduledTime ??= output.firstScheduledTime;
-    this.#cachedTokens = output.numCachedTokens;
+    this.#cachedTokens ??= output.numCachedTokens; // before any engine was lost
     const frames: (TokenFrame | FinishFrame)[] = [];
     for (const tokenId of output.newTokenIds) {
       const { text, stopped } = this.#textOf(tokenId);
@@ -87,7 +92,7 @@ export class TextStream {
       finishReason,
       text,
       promptTokens,
-      cachedTokens: this.#cachedTokens,
+      cachedTokens: this.#cachedTokens ?? 0,
       completionTokens: this.#completionTokens,
       queueMs: (this.#firstScheduledTime ?? arrivalTime) - arrivalTime,
     };

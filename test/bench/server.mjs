@@ -19,7 +19,7 @@ export async function startBenchServer(modelPath) {
     cacheDir: 'node_modules/.vite-bench',
     define: { __TABSERVE_BUILD_ID__: JSON.stringify('bench') },
     // Found only while the page runs, they would make it reload.
-    optimizeDeps: { entries: ['test/bench/index.html', 'test/bench/engine-worker.ts', 'src/worker/shared-worker.ts'] },
+    optimizeDeps: { entries: ['test/bench/index.html', 'test/bench/engine-worker.ts', 'src/worker/engine-worker.ts'] },
     server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
     plugins: [
       {

@@ -1,35 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Client, LogLine } from '../../src/client/client.ts';
-import { createClientOn } from '../../src/client/create-client.ts';
-import { fakeClient, tinyFile } from '../support/fake-worker-tab.ts';
+import { openUnlessAborted } from '../../src/client/create-client.ts';
+import { SharedWorkerTransport } from '../../src/client/shared-worker-transport.ts';
+import { fakeClient, openTab, tinyFile, until } from '../support/fake-worker-tab.ts';
 
 // Real SharedWorkers, Web Locks and message ports; no GPU.
 
 const ask = [{ role: 'user', content: 'Hi' }] as const;
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-/** A second tab, as far as the worker can tell: a document of its own with its own lock. */
-async function openTab(name: string): Promise<HTMLIFrameElement> {
-  const iframe = document.createElement('iframe');
-  iframe.src = '/test/support/blank.html';
-  document.body.append(iframe);
-  await new Promise((resolve) => iframe.addEventListener('load', resolve, { once: true }));
-  const script = iframe.contentDocument?.createElement('script');
-  if (script === undefined) throw new Error('The iframe has no document.');
-  script.type = 'module';
-  script.textContent = `
-    import { streamForever } from '/test/support/fake-worker-tab.ts';
-    const show = (text) => { document.title = text };
-    streamForever(${JSON.stringify(name)}).then(() => show('streams'), (error) => show(error.stack));
-  `;
-  iframe.contentDocument?.body.append(script);
-  await until(async () => iframe.contentDocument?.title !== '');
-  expect(iframe.contentDocument?.title).toBe('streams');
-  return iframe;
-}
 
 async function blocksUsed(client: Client): Promise<number> {
   return (await client.metrics()).kvBlocksUsed;
@@ -85,7 +62,7 @@ test('what the worker fails to catch reaches the tab', async () => {
 
 test('a worker whose script cannot be loaded rejects, typed', async () => {
   const missing = (): SharedWorker => new SharedWorker('/nothing/here.js', { type: 'module' });
-  const failed = createClientOn(missing, { model: tinyFile() });
+  const failed = openUnlessAborted(new SharedWorkerTransport(missing), undefined);
   const message: unknown = expect.stringContaining('could not be started');
   await expect(failed).rejects.toMatchObject({ code: 'internal', message });
 });

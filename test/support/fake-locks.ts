@@ -15,7 +15,7 @@ export class FakeLocks {
 
   /** The interface that the product sees. */
   get locks(): Locks {
-    return { request: this.#request.bind(this) as Locks['request'] };
+    return { request: this.#request.bind(this) as Locks['request'], query: this.#query.bind(this) };
   }
 
   isHeld(name: string): boolean {
@@ -25,6 +25,11 @@ export class FakeLocks {
   /** As when the holder's tab crashes. */
   breakLock(name: string): void {
     for (const release of this.#breakers.get(name) ?? []) release();
+  }
+
+  async #query(): Promise<LockManagerSnapshot> {
+    const pending = [...this.#waiting].flatMap(([name, queue]) => queue.map(({ mode }) => ({ name, mode })));
+    return { held: [], pending };
   }
 
   #request(name: string, ...rest: [Callback] | [LockOptions, Callback]): Promise<unknown> {

@@ -41,12 +41,13 @@ export class FakeEngine implements ServedEngine {
   readonly live = new Map<string, EngineRequest>();
   /** Requests taken so far. */
   added = 0;
+  maxPromptTokens = 1000;
   readonly #steps: (readonly RequestOutput[])[] = [];
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
 
   add(request: EngineRequest): void {
-    if (request.promptTokenIds.length > 1000) throw new TabserveError('context_length_exceeded', 'too long');
+    if (request.promptTokenIds.length > this.maxPromptTokens) throw new TabserveError('context_length_exceeded', 'too long');
     this.live.set(request.requestId, request);
     this.added++;
   }
@@ -122,14 +123,16 @@ export class FakeLoader {
       let destroyed = false;
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
+      const { source: _source, ...settings } = options;
       const id = typeof options.source === 'string' ? options.source : options.source.name;
       const model: ServedModel = {
-        info: { id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, vocabSize: 257, fileBytes: 1000 },
+        info: { id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, vocabSize: 257, fileBytes: 1000, settings },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         tokenizer: byteTokenizer,
         engine,
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
+        loseDevice: () => lose(new TabserveError('closed', 'destroyed')),
         destroy: () => void (destroyed = true),
       };
       const finish = (): void => resolve(model);

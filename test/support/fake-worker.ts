@@ -1,42 +1,57 @@
-import type { TabserveError } from '../../src/core/errors.ts';
+import { TabserveError } from '../../src/core/errors.ts';
+import { BROKER_NAME } from '../../src/core/rendezvous.ts';
 import type { ModelRunner } from '../../src/core/scheduler-output.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
+import { serveBroker } from '../../src/worker/broker.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
-import { serveSharedWorker } from '../../src/worker/serve.ts';
+import { serveElectedWorker, serveSharedWorker } from '../../src/worker/serve.ts';
 
-// A SharedWorker like the real one, but for its runner: no GPU, a token every 5 ms, always the same.
+// A worker like the real one, whatever started it, but for its runner: no GPU, and a token every 5 ms that follows from
+// the one before it, its position and the seed, so that a token twice, or one too few, changes all that come after.
 
 const STEP_MS = 5;
-const TOKEN_ID = 68;
+/** The tiny tokenizer's letters, a to z. */
+const [FIRST_ID, NUM_IDS] = [100, 26];
+
+function nextToken(last: number, position: number, seed: number): number {
+  return FIRST_ID + ((last * 31 + position * 7 + seed) % NUM_IDS);
+}
 
 const runner: ModelRunner = {
-  execute: async ({ requests, numSteps }) => {
+  execute: async ({ requests }) => {
     await new Promise((resolve) => setTimeout(resolve, STEP_MS));
-    const ids = Array<number>(numSteps).fill(TOKEN_ID);
-    return { sampledTokenIds: new Map(requests.map(({ requestId }) => [requestId, ids])) };
+    const sampled = requests.map(({ requestId, tokenIds, startPosition, sampling }) => {
+      const id = nextToken(tokenIds.at(-1) ?? 0, startPosition + tokenIds.length, sampling.seed);
+      return [requestId, [id]] as const;
+    });
+    return { sampledTokenIds: new Map(sampled) };
   },
 };
 
-serveSharedWorker(
-  createModelLoader({
-    baseUrl: location.href,
-    loadRunner: async ({ file }) => {
-      if (file.source.id === 'uncaught.gguf') {
-        setTimeout(() => {
-          throw new Error('thrown in the worker');
-        });
-      }
-      return {
-        runner,
-        config: readModelConfig(file),
-        scheduler: {
-          blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
-        },
-        adapter: { vendor: 'fake', architecture: '', device: '', description: '', isSoftware: true, features: [] },
-        counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
-        lost: new Promise<TabserveError>(() => {}),
-        destroy: () => {},
-      };
-    },
-  }),
-);
+const loadModel = createModelLoader({
+  baseUrl: location.href,
+  loadRunner: async ({ file }) => {
+    if (file.source.id === 'uncaught.gguf') {
+      setTimeout(() => {
+        throw new Error('thrown in the worker');
+      });
+    }
+    let lose: (error: TabserveError) => void = () => {};
+    return {
+      runner,
+      config: readModelConfig(file),
+      scheduler: {
+        blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
+      },
+      adapter: { vendor: 'fake', architecture: '', device: '', description: '', isSoftware: true, features: [] },
+      counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
+      lost: new Promise<TabserveError>((resolve) => (lose = resolve)),
+      loseDevice: () => lose(new TabserveError('device_lost', 'lost on purpose')),
+      destroy: () => {},
+    };
+  },
+});
+
+if (!('onconnect' in self)) serveElectedWorker(loadModel);
+else if (self.name.startsWith(BROKER_NAME)) serveBroker();
+else serveSharedWorker(loadModel);

@@ -5,6 +5,7 @@ import { formatBytes, formatTimeLeft } from '../format.ts';
 import { LightElement } from './light-element.ts';
 
 const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
+  wait: 'Waiting for another tab’s version of this page to let go of the GPU',
   open: 'Reading the header',
   download: 'Downloading',
   load: 'Loading from this device',

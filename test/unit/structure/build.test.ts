@@ -11,16 +11,17 @@ test('the package is two files: a small client that names its worker as bundlers
   for (const mode of ['production', 'worker']) {
     await build({ root: ROOT, mode, logLevel: 'silent', build: { outDir, emptyOutDir: false } });
   }
-  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['index.js', 'shared-worker.js']);
+  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['engine-worker.js', 'index.js']);
   const client = readFileSync(join(outDir, 'index.js'), 'utf8');
-  expect(client).toMatch(
-    /new SharedWorker\(new URL\(\s*"\.\/shared-worker\.js",\s*import\.meta\.url\s*\), \{\s*type: "module"/,
+  const started = client.matchAll(
+    /new (\w+)\(new URL\(\s*"\.\/engine-worker\.js",\s*import\.meta\.url\s*\), \{\s*type: "module"/g,
   );
+  expect([...started].map(([, kind]) => kind)).toEqual(['SharedWorker', 'Worker', 'SharedWorker']);
   expect(client).not.toContain('@compute');
   expect(client.length).toBeLessThan(60_000);
   expect(importsIn(client)).toEqual(['comlink']);
 
-  const worker = readFileSync(join(outDir, 'shared-worker.js'), 'utf8');
+  const worker = readFileSync(join(outDir, 'engine-worker.js'), 'utf8');
   expect(worker).toContain('@compute');
   expect(importsIn(worker)).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { importsOf, listFiles, readSourceGraph, readText } from './source-graph.
 const graph = readSourceGraph('src', 'demo');
 
 const CLIENT_PACKAGES = ['comlink'];
-/** Inside dist/shared-worker.js, with their licences. */
+/** Inside dist/engine-worker.js, with their licences. */
 const WORKER_PACKAGES = ['idb-keyval', '@huggingface/jinja', '@huggingface/tokenizers'];
 
 test('imports go to lower layers only', () => {

@@ -32,6 +32,7 @@ async function loadRunner({ file, onStage }: LoadRunnerOptions) {
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
     lost: new Promise<TabserveError>(() => {}),
+    loseDevice: () => {},
     destroy: destroyed,
   };
 }

@@ -1,0 +1,46 @@
+import { TabserveError } from '../core/errors.ts';
+import type { Locks } from '../core/locks.ts';
+import type { Connection } from './connection.ts';
+import { ElectedTransport } from './elected-transport.ts';
+import { startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
+import { BroadcastRendezvous, BrokerRendezvous } from './rendezvous.ts';
+import { SharedWorkerTransport } from './shared-worker-transport.ts';
+import type { Transport } from './transport.ts';
+
+/**
+ * Where the engine runs, and how tabs reach it:
+ * - `shared-worker`: in a SharedWorker, which the browser itself brings every tab to.
+ * - `elected`: in a Worker of one tab, elected by a Web Lock; another tab takes over when that one goes. A SharedWorker
+ *   without a GPU brings the tabs together.
+ * - `elected-broadcast`: likewise, with a BroadcastChannel in place of that SharedWorker.
+ */
+export type Ownership = 'shared-worker' | 'elected' | 'elected-broadcast';
+
+/** How to reach an engine that runs there. */
+export function transportFor(ownership: Ownership, locks: Locks): Transport {
+  switch (ownership) {
+    case 'shared-worker':
+      return new SharedWorkerTransport(startSharedEngine);
+    case 'elected':
+      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BrokerRendezvous(startBroker()) });
+    case 'elected-broadcast':
+      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BroadcastRendezvous() });
+  }
+}
+
+/**
+ * Opens a session where the page asks for it, else in the first place that works here: not every browser has
+ * SharedWorkers, or WebGPU in them.
+ */
+export async function openWherePossible(
+  open: (transport: Transport) => Promise<Connection>,
+  locks: Locks,
+  wanted: Ownership | undefined,
+): Promise<Connection> {
+  const hasSharedWorker = 'SharedWorker' in globalThis;
+  const ownership = wanted ?? (hasSharedWorker ? 'shared-worker' : 'elected-broadcast');
+  const connection = await open(transportFor(ownership, locks));
+  if (wanted !== undefined || connection.hasWebGpu || !hasSharedWorker) return connection;
+  await connection.close(new TabserveError('closed', 'There is no WebGPU in a SharedWorker here.'));
+  return open(transportFor('elected', locks));
+}

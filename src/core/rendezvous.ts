@@ -1,0 +1,41 @@
+/**
+ * How a tab and the engine's worker find each other where that worker is another tab's own (a dedicated Worker, elected
+ * by a Web Lock): through a SharedWorker without a GPU, the broker, or where there is none over a BroadcastChannel.
+ */
+
+/** Held by the tab whose worker is the engine's. */
+export const OWNER_LOCK = 'tabserve:owner';
+
+/** The BroadcastChannel. */
+export const CHANNEL_NAME = 'tabserve';
+
+/** A SharedWorker of this name, and what may follow it, is a broker. */
+export const BROKER_NAME = 'tabserve-broker';
+
+/** From an elected worker to its tab: it is up, and holds this lock for as long as it lives. */
+export interface StartedMessage {
+  readonly type: 'started';
+  readonly lockName: string;
+}
+
+/** From the owner's tab to its worker: where tabs will knock. With a port to the broker for `broker`. */
+export type ListenMessage = { readonly type: 'broker' } | { readonly type: 'broadcast' };
+
+/** From a tab to the broker. With a port: `offer`, by which the worker takes in links; `connect`, the worker's end of one. */
+export type ToBroker =
+  | { readonly type: 'offer'; readonly lockName: string }
+  | { readonly type: 'connect'; readonly id: string };
+
+/** From the broker to a tab: its link's end is on its way to the worker that holds this lock. */
+export interface ForwardedMessage {
+  readonly type: 'forwarded';
+  readonly id: string;
+  readonly lockName: string;
+}
+
+/** Over the BroadcastChannel. Addresses are random names, one for each end of a link. */
+export type Broadcast =
+  | { readonly type: 'offer' } // a worker is up: knock
+  | { readonly type: 'connect'; readonly from: string }
+  | { readonly type: 'accepted'; readonly to: string; readonly from: string; readonly lockName: string }
+  | { readonly type: 'data'; readonly to: string; readonly data: unknown };

@@ -1,0 +1,75 @@
+import type { Frame } from '../core/frames.ts';
+import type { GenerateRequest } from '../core/protocol.ts';
+import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import type { HostSession } from './host-session.ts';
+import type { ServedModel } from './served-model.ts';
+import { TextStream } from './text-stream.ts';
+
+/** A request that has not ended, and how far it has come: enough to go on with it on another engine. */
+export class LiveRequest {
+  readonly session: HostSession;
+  readonly stream: TextStream;
+  readonly #request: EngineRequest;
+  readonly #tokenIds: number[];
+  /** Whether it has been in a queue before: then none refuses it for want of a place. */
+  #isResumed: boolean;
+
+  /** @param request with `outputTokenIds` where it comes from a worker that has died; the stream has replayed them. */
+  constructor(session: HostSession, stream: TextStream, request: EngineRequest) {
+    this.session = session;
+    this.stream = stream;
+    this.#request = request;
+    this.#tokenIds = [...(request.outputTokenIds ?? [])];
+    this.#isResumed = request.outputTokenIds !== undefined;
+  }
+
+  get deadline(): number | undefined {
+    return this.#request.deadline;
+  }
+
+  get promptTokenIds(): readonly number[] {
+    return this.#request.promptTokenIds;
+  }
+
+  /** What the next engine is given. */
+  toEngineRequest(): EngineRequest {
+    const request = this.#isResumed ? { ...this.#request, outputTokenIds: [...this.#tokenIds] } : this.#request;
+    this.#isResumed = true;
+    return request;
+  }
+
+  /** Takes in what an engine has generated, and returns it as frames. */
+  push(output: RequestOutput): readonly Frame[] {
+    this.#tokenIds.push(...output.newTokenIds);
+    return this.stream.push(output);
+  }
+}
+
+/**
+ * Turns what a tab asks for into what an engine computes: renders the chat template and tokenises, or takes up what a
+ * worker that has died had come to.
+ *
+ * @param now the engine clock's milliseconds
+ */
+export function createLiveRequest(
+  session: HostSession,
+  request: GenerateRequest,
+  { tokenizer, info }: Pick<ServedModel, 'tokenizer' | 'info'>,
+  now: number,
+): LiveRequest {
+  const { requestId, temperature, seed, resume } = request;
+  const { timeoutMs, ...scheduling } = request.scheduling ?? {};
+  const { stopTokenIds } = tokenizer;
+  const promptTokenIds = resume?.promptTokenIds ?? tokenizer.encodeChat(request.messages);
+  const stream = new TextStream({
+    requestId, choice: 0, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
+    stops: request.stop, detokenizer: tokenizer.createDetokenizer(),
+  });
+  if (resume !== undefined) stream.replay(resume.tokenIds);
+  const sampling = { temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
+  const deadline = timeoutMs === undefined ? undefined : now + timeoutMs;
+  return new LiveRequest(session, stream, {
+    requestId, sessionId: session.sessionId, choice: 0, promptTokenIds, sampling, arrivalTime: now, deadline,
+    ...scheduling, outputTokenIds: resume?.tokenIds,
+  });
+}

@@ -1,0 +1,110 @@
+import { serializeError, TabserveError } from '../core/errors.ts';
+import type { Frame } from '../core/frames.ts';
+import type { RequestOutput } from '../core/request.ts';
+import type { HostSession } from './host-session.ts';
+import type { LiveRequest } from './live-request.ts';
+import type { ServedEngine } from './served-model.ts';
+
+type Taker = Pick<ServedEngine, 'add'>;
+
+/**
+ * The requests of all sessions that have not ended, in the order in which they came. They outlive the engine that works
+ * on them: the next one is handed all of them.
+ */
+export class LiveRequests {
+  readonly #requests = new Map<string, LiveRequest>();
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  has(requestId: string): boolean {
+    return this.#requests.has(requestId);
+  }
+
+  /** Gives a new request to the engine, or keeps it for the next one. @throws TabserveError what the engine refuses */
+  add(requestId: string, request: LiveRequest, engine: Taker | undefined): void {
+    engine?.add(request.toEngineRequest());
+    this.#requests.set(requestId, request);
+  }
+
+  /** Hands all of them to a new engine; one that this engine refuses ends with its reason. */
+  handTo(engine: Taker): void {
+    for (const [requestId, request] of this.#requests) {
+      try {
+        engine.add(request.toEngineRequest());
+      } catch (error) {
+        this.#fail(requestId, request.session, error);
+      }
+    }
+  }
+
+  /** Ends a session's request; false where it has none of that name. */
+  abort(session: HostSession, requestId: string, now: number): boolean {
+    const request = this.#requests.get(requestId);
+    if (request?.session !== session) return false;
+    this.#requests.delete(requestId);
+    session.send(request.stream.abort(now));
+    return true;
+  }
+
+  /** Forgets a session that has gone. */
+  drop(session: HostSession): void {
+    for (const [requestId, request] of this.#requests) {
+      if (request.session === session) this.#requests.delete(requestId);
+    }
+  }
+
+  /** Ends those whose deadline has come: for as long as there is no engine that does. */
+  expire(now: number): void {
+    for (const [requestId, { session, deadline }] of this.#requests) {
+      if (deadline === undefined || deadline > now) continue;
+      const message = 'The time given to the request was over before the GPU was back.';
+      this.#fail(requestId, session, new TabserveError('deadline_exceeded', message));
+    }
+  }
+
+  /** Ends all of them. */
+  failAll(error: TabserveError): void {
+    for (const [requestId, { session }] of this.#requests) this.#fail(requestId, session, error);
+  }
+
+  /** Sends what a step has produced to whom it belongs, one message a session. */
+  deliver(engine: Pick<ServedEngine, 'abort'>, outputs: readonly RequestOutput[]): void {
+    const mail = new Map<HostSession, Frame[]>();
+    for (const output of outputs) {
+      const request = this.#requests.get(output.requestId);
+      if (request === undefined) continue; // aborted while the step ran
+      const frames = this.#framesOf(engine, output, request);
+      const earlier = mail.get(request.session);
+      if (earlier === undefined) mail.set(request.session, [...frames]);
+      else earlier.push(...frames);
+    }
+    for (const [session, frames] of mail) session.send(frames);
+  }
+
+  /** An output that cannot be turned into text ends its own request and no other. */
+  #framesOf(engine: Pick<ServedEngine, 'abort'>, output: RequestOutput, request: LiveRequest): readonly Frame[] {
+    const { requestId, finishReason } = output;
+    try {
+      if (output.error !== undefined) {
+        this.#requests.delete(requestId);
+        return [{ type: 'error', request: requestId, error: output.error }];
+      }
+      const frames = request.push(output);
+      if (!request.stream.ended) return frames;
+      this.#requests.delete(requestId);
+      if (finishReason === undefined) engine.abort(requestId); // a stop string was found
+      return frames;
+    } catch (error) {
+      this.#requests.delete(requestId);
+      if (finishReason === undefined) engine.abort(requestId);
+      return [{ type: 'error', request: requestId, error: serializeError(error) }];
+    }
+  }
+
+  #fail(requestId: string, session: HostSession, error: unknown): void {
+    this.#requests.delete(requestId);
+    session.send([{ type: 'error', request: requestId, error: serializeError(error) }]);
+  }
+}

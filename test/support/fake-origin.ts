@@ -1,0 +1,78 @@
+import { expose } from 'comlink';
+import { Connection } from '../../src/client/connection.ts';
+import type { Transport } from '../../src/client/transport.ts';
+import { hostLockName } from '../../src/core/protocol.ts';
+import { registerErrorTransfer } from '../../src/core/transfer-errors.ts';
+import { Host } from '../../src/worker/host.ts';
+import { Session } from '../../src/worker/session.ts';
+import { FakeLocks } from './fake-locks.ts';
+import { FakeLoader } from './fake-model.ts';
+
+const never = new AbortController().signal;
+
+/**
+ * An origin's worker and its tabs in one process; between them, real message ports and the real Comlink. The worker can
+ * be killed; the next link that is opened starts another, which has a loader of its own.
+ */
+export class FakeOrigin {
+  readonly locks = new FakeLocks();
+  /** How many workers there have been. */
+  workers = 0;
+  host!: Host;
+  loader!: FakeLoader;
+  readonly #ports: MessagePort[] = [];
+  #isAlive = false;
+
+  constructor() {
+    registerErrorTransfer();
+  }
+
+  /** The lock of the worker that lives, or has died last. */
+  get hostLock(): string {
+    return hostLockName(`worker ${this.workers}`);
+  }
+
+  /** How every tab reaches it. */
+  get transport(): Transport {
+    return { open: async () => ({ link: this.openLink(), hostLock: undefined, broken: never }), close: () => {} };
+  }
+
+  /** A session of a new tab's. */
+  connect(): Promise<Connection> {
+    return Connection.open(this.transport, this.locks.locks, never);
+  }
+
+  openLink(): MessagePort {
+    if (!this.#isAlive) this.#start();
+    const { port1, port2 } = new MessageChannel();
+    this.#ports.push(port1, port2);
+    const hello = { lockName: this.hostLock, hasWebGpu: true };
+    const session = new Session({ host: this.host, locks: this.locks.locks, link: port1, hello, die: () => this.kill() });
+    expose(session, port1);
+    port2.start();
+    return port2;
+  }
+
+  /** The worker dies: its ports fall silent, and its lock is released. */
+  kill(): void {
+    this.#isAlive = false;
+    for (const port of this.#ports.splice(0)) port.close();
+    this.locks.breakLock(this.hostLock);
+    this.locks.breakLock('tabserve:gpu');
+  }
+
+  /** For the end of a test. */
+  close(): void {
+    for (const port of this.#ports.splice(0)) port.close();
+  }
+
+  #start(): void {
+    this.workers++;
+    this.#isAlive = true;
+    this.loader = new FakeLoader();
+    this.host = new Host({
+      loadModel: this.loader.loadModel, locks: this.locks.locks, clock: () => performance.now(),
+    });
+    void this.locks.locks.request(this.hostLock, () => new Promise(() => {}));
+  }
+}

@@ -1,0 +1,151 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Client } from '../../../src/client/client.ts';
+import { TabserveError } from '../../../src/core/errors.ts';
+import type { EngineStatus } from '../../../src/core/status.ts';
+import { bytes, END } from '../../support/fake-model.ts';
+import { FakeOrigin } from '../../support/fake-origin.ts';
+
+const ask = [{ role: 'user', content: 'Hi' }] as const;
+let origin: FakeOrigin;
+
+beforeEach(() => {
+  origin = new FakeOrigin();
+});
+
+afterEach(() => origin.close());
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** What the worker is asked to load, loads. */
+async function finishLoad(): Promise<void> {
+  await until(() => (origin.loader?.loads.length ?? 0) > 0);
+  origin.loader.last.finish();
+}
+
+async function open(): Promise<{ client: Client; statuses: EngineStatus[] }> {
+  const connection = await origin.connect();
+  const loading = connection.load({ source: 'm', kvCacheBytes: 5 }, () => {});
+  await finishLoad();
+  const client = new Client(connection, await loading, ['m']);
+  const statuses: EngineStatus[] = [];
+  client.onStatus((status) => statuses.push(status));
+  return { client, statuses };
+}
+
+/** The worker dies, and its successor has loaded the model and got `count` requests. */
+async function replaceWorker(count: number): Promise<void> {
+  const before = origin.workers;
+  origin.kill();
+  await until(() => origin.workers > before);
+  await finishLoad();
+  await until(() => origin.loader.last.engine.live.size === count);
+}
+
+async function collect(stream: AsyncIterable<{ choices: readonly { delta: { content?: string } }[] }>): Promise<string> {
+  let text = '';
+  for await (const { choices } of stream) text += choices[0]?.delta.content ?? '';
+  return text;
+}
+
+test('every stream of every tab goes on where it was when the worker dies', async () => {
+  const { client, statuses } = await open();
+  const other = await origin.connect();
+  const second = new Client(other, await other.load({ source: 'm' }, () => {}), ['m']);
+  const streams = [
+    await client.chat.completions.create({ messages: ask, stream: true, seed: 7, tabserve: { timeout_ms: 60_000 } }),
+    await second.chat.completions.create({ messages: ask, stream: true }),
+  ] as const;
+  const [a = '', b = ''] = origin.loader.last.engine.live.keys();
+  origin.loader.last.engine.step({ id: a, tokens: bytes('one ') }, { id: b, tokens: bytes('uno') });
+  await until(() => streams.every((stream) => stream.timings.ttft_ms !== undefined));
+  await replaceWorker(2);
+  const { engine } = origin.loader.last;
+  expect(origin.loader.last.options).toEqual({ source: 'm', kvCacheBytes: 5 }); // as the first tab asked
+  expect(engine.live.get(a)).toMatchObject({ promptTokenIds: bytes('Hi'), outputTokenIds: bytes('one ') });
+  expect(engine.live.get(a)?.sampling.seed).toBe(7);
+  expect(engine.live.get(a)?.deadline).toBeLessThan(performance.now() + 60_000);
+  expect(engine.live.get(b)).toMatchObject({ outputTokenIds: bytes('uno') });
+  engine.step({ id: a, tokens: [...bytes('two'), END], finish: 'stop' }, { id: b, tokens: [END], finish: 'stop' });
+  expect(await Promise.all(streams.map(collect))).toEqual(['one two', 'uno']);
+  expect(streams[0].usage).toMatchObject({ prompt_tokens: 2, completion_tokens: 8 });
+  expect(statuses.map(({ state }) => state)).toEqual(['recovering', 'ready']);
+});
+
+test('a request that was on its way when the worker died is asked again', async () => {
+  const { client } = await open();
+  const asked = client.chat.completions.create({ messages: ask, stream: true });
+  await replaceWorker(1);
+  const stream = await asked;
+  origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x'), finish: 'length' });
+  expect(await collect(stream)).toBe('x');
+});
+
+test('a request that comes while there is no worker waits for the next; metrics too', async () => {
+  const { client } = await open();
+  origin.kill();
+  const asked = client.chat.completions.create({ messages: ask });
+  const metrics = client.metrics();
+  await until(() => origin.workers === 2);
+  await finishLoad();
+  await until(() => origin.loader.last.engine.live.size === 1);
+  origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x'), finish: 'length' });
+  expect((await asked).choices[0]?.message.content).toBe('x');
+  expect((await metrics).state).toBe('ready');
+});
+
+test('a load under way when the worker dies is done by the next', async () => {
+  const connection = await origin.connect();
+  const loading = connection.load({ source: 'm' }, () => {});
+  await until(() => origin.loader.loads.length > 0);
+  origin.kill();
+  await until(() => origin.workers === 2);
+  await finishLoad();
+  expect(await loading).toMatchObject({ id: 'm' });
+});
+
+test('aborting while there is no worker ends the answer at once, and the next worker never hears of it', async () => {
+  const { client } = await open();
+  const stream = await client.chat.completions.create({ messages: ask, stream: true });
+  origin.kill();
+  stream.abort();
+  expect(await collect(stream)).toBe('');
+  await until(() => origin.workers === 2);
+  await finishLoad();
+  await client.metrics();
+  expect(origin.loader.last.engine.added).toBe(0);
+});
+
+test('closing while there is no worker ends everything, and no worker stays in use', async () => {
+  const { client } = await open();
+  const stream = await client.chat.completions.create({ messages: ask, stream: true });
+  origin.kill();
+  await until(() => origin.workers === 2);
+  await client.close();
+  await expect(collect(stream)).rejects.toMatchObject({ code: 'closed' });
+  await until(() => origin.host.metrics().sessions === 0);
+});
+
+test('what the next worker cannot load fails the answers with why', async () => {
+  const { client } = await open();
+  const answer = client.chat.completions.create({ messages: ask });
+  await until(() => origin.loader.last.engine.live.size === 1);
+  origin.kill();
+  await until(() => origin.workers === 2);
+  await until(() => origin.loader.loads.length > 0);
+  origin.loader.last.fail(new TabserveError('model_not_found', 'it is gone'));
+  await expect(answer).rejects.toMatchObject({ code: 'model_not_found' });
+  await expect(client.metrics()).rejects.toMatchObject({ code: 'model_not_found' });
+  await client.close();
+});
+
+test('workers that die before a token comes are tried three times', async () => {
+  const { client } = await open();
+  const answer = client.chat.completions.create({ messages: ask });
+  const failed = expect(answer).rejects.toMatchObject({ code: 'device_lost' });
+  await until(() => origin.loader.last.engine.live.size === 1);
+  for (let i = 0; i < 3; i++) await replaceWorker(1);
+  origin.kill();
+  await failed;
+});

@@ -1,0 +1,220 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { TabserveError } from '../../../src/core/errors.ts';
+import type { Frame } from '../../../src/core/frames.ts';
+import type { GenerateRequest } from '../../../src/core/protocol.ts';
+import { Host } from '../../../src/worker/host.ts';
+import { FakeLocks } from '../../support/fake-locks.ts';
+import { bytes, END, FakeLoader } from '../../support/fake-model.ts';
+
+const LOST = new TabserveError('device_lost', 'the GPU went away');
+const NONE = new TabserveError('webgpu_unavailable', 'no adapter');
+
+let loader: FakeLoader;
+let host: Host;
+let locks: FakeLocks;
+let now: number;
+/** The pauses that the host has asked for; each ends when its test says so. */
+let pauses: { readonly ms: number; readonly end: () => void }[];
+let frames: Frame[];
+const tab = { sessionId: 'a', send: (batch: readonly Frame[]) => void frames.push(...batch) };
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+const text = (): string => frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
+const statuses = () => frames.flatMap((frame) => (frame.type === 'status' ? [frame.status] : []));
+const errors = () => frames.flatMap((frame) => (frame.type === 'error' ? [frame.error.code] : []));
+
+beforeEach(async () => {
+  loader = new FakeLoader();
+  locks = new FakeLocks();
+  now = 0;
+  pauses = [];
+  frames = [];
+  const sleep = (ms: number, signal?: AbortSignal): Promise<void> => {
+    if (signal === undefined) return new Promise((resolve) => setTimeout(resolve, 5)); // the look round for other engines
+    return new Promise((resolve, reject) => {
+      pauses.push({ ms, end: resolve });
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+    });
+  };
+  host = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep });
+  host.attach(tab);
+  const loading = host.load(tab, { source: 'm', maxModelLen: 99 }, () => {});
+  await settle();
+  loader.last.finish();
+  await loading;
+});
+
+function generate(requestId: string, more: Partial<GenerateRequest> = {}) {
+  const messages = [{ role: 'user', content: 'Hi' }] as const;
+  return host.generate(tab, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+}
+
+async function lose(error = LOST): Promise<void> {
+  loader.last.lose(error);
+  await settle();
+}
+
+test('what lives goes on where it was, on a new engine, and nobody is told but by a status', async () => {
+  generate('r', { scheduling: { priority: 3 } });
+  generate('s');
+  loader.last.engine.step({ id: 'r', tokens: bytes('He') });
+  await settle();
+  const lost = loader.last;
+  lost.engine.step({ id: 'r', tokens: bytes('l') }); // computed, never delivered
+  await lose();
+  expect(lost.destroyed()).toBe(true);
+  expect(loader.loads).toHaveLength(2);
+  expect(loader.last.options).toEqual({ source: 'm', maxModelLen: 99 });
+  expect(host.metrics()).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
+  generate('t'); // one that comes meanwhile waits likewise
+  loader.last.finish();
+  await settle();
+  const { engine } = loader.last;
+  expect([...engine.live.keys()]).toEqual(['r', 's', 't']);
+  expect(engine.live.get('r')).toMatchObject({ promptTokenIds: bytes('Hi'), outputTokenIds: bytes('He'), priority: 3 });
+  expect(engine.live.get('s')?.outputTokenIds).toEqual([]);
+  expect(engine.live.get('t')?.outputTokenIds).toBeUndefined();
+  engine.step({ id: 'r', tokens: [...bytes('llo'), END], finish: 'stop' });
+  await settle();
+  expect(text()).toBe('Hello');
+  const indices = frames.flatMap((frame) => (frame.type === 'token' ? [frame.index] : []));
+  expect(indices).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(frames.at(-1)).toMatchObject({ type: 'finish', completionTokens: 6 });
+  expect(errors()).toEqual([]);
+  expect(statuses()).toEqual([
+    { state: 'recovering', cause: { code: 'device_lost', message: LOST.message }, attempt: 1, retryInMs: undefined },
+    { state: 'ready' },
+  ]);
+});
+
+test('memory that ran out is a loss like any other', async () => {
+  generate('r');
+  loader.last.engine.fail(new TabserveError('out_of_memory', 'full'));
+  await settle();
+  loader.last.finish();
+  await settle();
+  expect([...loader.last.engine.live.keys()]).toEqual(['r']);
+  expect(errors()).toEqual([]);
+});
+
+describe('while there is no adapter', () => {
+  beforeEach(async () => {
+    generate('r', { scheduling: { timeoutMs: 5000 } });
+    await lose();
+    loader.last.fail(NONE);
+    await settle();
+  });
+
+  test('it is tried again after pauses that double up to five seconds, and said', async () => {
+    for (let i = 0; i < 6; i++) {
+      pauses.at(-1)?.end();
+      await settle();
+      loader.last.fail(NONE);
+      await settle();
+    }
+    expect(pauses.map(({ ms }) => ms)).toEqual([250, 500, 1000, 2000, 4000, 5000, 5000]);
+    expect(statuses().at(-1)).toMatchObject({ attempt: 7, retryInMs: 5000, cause: { code: 'webgpu_unavailable' } });
+    pauses.at(-1)?.end();
+    await settle();
+    loader.last.finish();
+    await settle();
+    expect(loader.last.engine.live.size).toBe(1);
+    expect(statuses().at(-1)).toEqual({ state: 'ready' });
+  });
+
+  test('deadlines end requests all the same', async () => {
+    now = 5001;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(errors()).toEqual(['deadline_exceeded']);
+  });
+
+  test('an abort ends a request, and a tab that goes gives the model up', async () => {
+    host.abort(tab, 'r');
+    expect(frames.at(-1)).toMatchObject({ type: 'finish', finishReason: 'abort' });
+    expect(host.metrics().state).toBe('recovering');
+    host.detach(tab);
+    await settle();
+    expect(host.metrics().state).toBe('idle');
+    expect(locks.isHeld('tabserve:gpu')).toBe(false);
+  });
+
+  test('what will not pass ends the requests', async () => {
+    pauses.at(-1)?.end();
+    await settle();
+    loader.last.fail(new TabserveError('corrupt_model', 'the cache is broken'));
+    await settle();
+    expect(errors()).toEqual(['corrupt_model']);
+    expect(host.metrics().state).toBe('failed');
+  });
+});
+
+test('three losses without a token in between are enough; one with a token counts anew', async () => {
+  generate('r');
+  const back = async (): Promise<void> => {
+    loader.last.finish();
+    await settle();
+  };
+  for (let i = 0; i < 2; i++) {
+    await lose();
+    await back();
+  }
+  loader.last.engine.step({ id: 'r', tokens: bytes('x') });
+  await settle();
+  for (let i = 0; i < 3; i++) {
+    await lose();
+    await back();
+  }
+  expect(errors()).toEqual([]);
+  await lose();
+  expect(errors()).toEqual(['device_lost']);
+  expect(host.metrics().state).toBe('failed');
+});
+
+test('a request that the new engine has no room for ends alone', async () => {
+  generate('long', { messages: [{ role: 'user', content: 'x'.repeat(1000) }] });
+  generate('short');
+  await lose();
+  loader.last.engine.maxPromptTokens = 100;
+  loader.last.finish();
+  await settle();
+  expect(frames.filter(({ type }) => type === 'error')).toMatchObject([{ request: 'long' }]);
+  expect([...loader.last.engine.live.keys()]).toEqual(['short']);
+});
+
+test('a request of a worker that has died goes on behind its last token, held-back text included', async () => {
+  const resume = { promptTokenIds: [7, 8], tokenIds: bytes('Hello wor') };
+  expect(generate('r', { resume, stop: ['world!'] })).toEqual({ promptTokenIds: [7, 8] });
+  const { engine } = loader.last;
+  expect(engine.live.get('r')).toMatchObject({ promptTokenIds: [7, 8], outputTokenIds: bytes('Hello wor') });
+  engine.step({ id: 'r', tokens: bytes('ld?') });
+  await settle();
+  // "wor" was held back by the worker before, and is not known to the tab.
+  expect(text()).toBe('world?');
+  expect(frames.find(({ type }) => type === 'token')).toMatchObject({ index: 9 });
+});
+
+describe('two engines of an origin', () => {
+  test('the first gives the GPU up when it has nothing to do, and takes it back when asked', async () => {
+    generate('r');
+    const other = new FakeLoader();
+    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now });
+    const stages: string[] = [];
+    const loading = second.load(tab, { source: 'm' }, ({ stage }) => stages.push(stage));
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(stages).toEqual(['wait']);
+    expect(other.loads).toHaveLength(0);
+    loader.last.engine.step({ id: 'r', tokens: [END], finish: 'stop' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(host.metrics().state).toBe('parked');
+    expect(loader.last.destroyed()).toBe(true);
+    other.last.finish();
+    await loading;
+    generate('again');
+    expect(host.metrics()).toMatchObject({ state: 'recovering', requestsWaiting: 1 });
+    expect(loader.loads).toHaveLength(1); // it waits for its turn
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(second.metrics().state).toBe('parked');
+    loader.last.finish();
+    await settle();
+    expect([...loader.last.engine.live.keys()]).toEqual(['again']);
+  });
+});
