@@ -56,8 +56,10 @@ export class ElectedTransport implements Transport {
     const script = watchScript(worker);
     script.addEventListener('abort', () => this.#broken.abort(script.reason), { once: true });
     worker.addEventListener('message', ({ data: { lockName } }: MessageEvent<StartedMessage>) => {
-      this.#options.rendezvous.offer(worker, lockName);
+      const gone = new AbortController();
+      this.#options.rendezvous.offer(worker, lockName, AbortSignal.any([gone.signal, this.#closed.signal]));
       watchLock(this.#options.locks, lockName, this.#closed.signal, () => {
+        gone.abort();
         if (!this.#closed.signal.aborted) this.#run();
       });
     });

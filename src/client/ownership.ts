@@ -22,7 +22,7 @@ export function transportFor(ownership: Ownership, locks: Locks): Transport {
     case 'shared-worker':
       return new SharedWorkerTransport(startSharedEngine);
     case 'elected':
-      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BrokerRendezvous(startBroker()) });
+      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BrokerRendezvous(startBroker, locks) });
     case 'elected-broadcast':
       return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BroadcastRendezvous() });
   }

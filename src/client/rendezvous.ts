@@ -1,8 +1,10 @@
 import { BroadcastLink } from '../core/broadcast-link.ts';
 import { onAbort } from './abort.ts';
 import type { Link } from '../core/link.ts';
+import { watchLock } from '../core/locks.ts';
+import type { Locks } from '../core/locks.ts';
 import { CHANNEL_NAME } from '../core/rendezvous.ts';
-import type { Broadcast, ForwardedMessage, ListenMessage, ToBroker } from '../core/rendezvous.ts';
+import type { Broadcast, FromBroker, ListenMessage, ToBroker } from '../core/rendezvous.ts';
 
 /** A link to a worker that is known by its lock. */
 export interface Met {
@@ -14,51 +16,67 @@ export interface Met {
 export interface Rendezvous {
   /** Resolves when there is a worker, and a link to it. @param signal aborted, with the reason, to give up */
   meet(signal: AbortSignal): Promise<Met>;
-  /** Lets tabs meet this worker from now on. */
-  offer(worker: Worker, hostLock: string): void;
+  /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. */
+  offer(worker: Worker, hostLock: string, until: AbortSignal): void;
   close(): void;
 }
 
 /** Through a SharedWorker that hands on the ends of MessageChannels. */
 export class BrokerRendezvous implements Rendezvous {
-  readonly #broker: MessagePort;
+  readonly #startBroker: () => SharedWorker;
+  readonly #locks: Locks;
 
-  constructor(broker: SharedWorker) {
-    this.#broker = broker.port;
-    this.#broker.start();
+  constructor(startBroker: () => SharedWorker, locks: Locks) {
+    this.#startBroker = startBroker;
+    this.#locks = locks;
   }
 
   meet(signal: AbortSignal): Promise<Met> {
-    const id = crypto.randomUUID();
-    const { port1, port2 } = new MessageChannel();
-    port1.start();
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
-      const listen = ({ data }: MessageEvent<ForwardedMessage>): void => {
-        if (data.id !== id) return;
-        settled.abort();
-        resolve({ link: port1, hostLock: data.lockName });
+      const knock = (broker: MessagePort): void => {
+        const id = crypto.randomUUID();
+        const { port1, port2 } = new MessageChannel();
+        port1.start();
+        const listen = ({ data }: MessageEvent<FromBroker>): void => {
+          if (data.type !== 'forwarded' || data.id !== id) return;
+          settled.abort();
+          resolve({ link: port1, hostLock: data.lockName });
+        };
+        broker.addEventListener('message', listen, { signal: settled.signal });
+        broker.postMessage({ type: 'connect', id } satisfies ToBroker, [port2]);
       };
-      this.#broker.addEventListener('message', listen, { signal: settled.signal });
       onAbort(signal, settled.signal, () => {
         settled.abort();
         reject(signal.reason as Error);
       });
-      const message: ToBroker = { type: 'connect', id };
-      this.#broker.postMessage(message, [port2]);
+      this.#talk(knock, settled.signal);
     });
   }
 
-  offer(worker: Worker, hostLock: string): void {
-    const { port1, port2 } = new MessageChannel();
-    const listen: ListenMessage = { type: 'broker' };
-    worker.postMessage(listen, [port1]);
-    const message: ToBroker = { type: 'offer', lockName: hostLock };
-    this.#broker.postMessage(message, [port2]);
+  offer(worker: Worker, hostLock: string, until: AbortSignal): void {
+    const offer = (broker: MessagePort): void => {
+      const { port1, port2 } = new MessageChannel();
+      worker.postMessage({ type: 'broker' } satisfies ListenMessage, [port1]);
+      broker.postMessage({ type: 'offer', lockName: hostLock } satisfies ToBroker, [port2]);
+    };
+    this.#talk(offer, until);
   }
 
-  close(): void {
-    this.#broker.close();
+  close(): void {}
+
+  /** Has something said to the broker, and to the next one whenever one dies, until the signal is aborted. */
+  #talk(say: (broker: MessagePort) => void, until: AbortSignal): void {
+    if (until.aborted) return;
+    const { port } = this.#startBroker();
+    const listen = ({ data }: MessageEvent<FromBroker>): void => {
+      if (data.type !== 'hello') return;
+      say(port);
+      watchLock(this.#locks, data.lockName, until, () => this.#talk(say, until));
+    };
+    port.addEventListener('message', listen, { signal: until });
+    until.addEventListener('abort', () => port.close(), { once: true });
+    port.start();
   }
 }
 
@@ -87,8 +105,7 @@ export class BroadcastRendezvous implements Rendezvous {
   }
 
   offer(worker: Worker): void {
-    const listen: ListenMessage = { type: 'broadcast' };
-    worker.postMessage(listen);
+    worker.postMessage({ type: 'broadcast' } satisfies ListenMessage);
   }
 
   close(): void {

@@ -26,12 +26,19 @@ export type ToBroker =
   | { readonly type: 'offer'; readonly lockName: string }
   | { readonly type: 'connect'; readonly id: string };
 
-/** From the broker to a tab: its link's end is on its way to the worker that holds this lock. */
-export interface ForwardedMessage {
-  readonly type: 'forwarded';
-  readonly id: string;
-  readonly lockName: string;
-}
+/** From the broker to a tab. */
+export type FromBroker =
+  | {
+      /** It is up, and holds this lock for as long as it lives: it dies with the renderer of the tab that started it. */
+      readonly type: 'hello';
+      readonly lockName: string;
+    }
+  | {
+      /** The end of a link is on its way to the worker that holds this lock. */
+      readonly type: 'forwarded';
+      readonly id: string;
+      readonly lockName: string;
+    };
 
 /** Over the BroadcastChannel. Addresses are random names, one for each end of a link. */
 export type Broadcast =

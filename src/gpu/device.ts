@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import { formsQuads } from './quad-probe.ts';
 
@@ -11,6 +11,9 @@ export interface Gpu {
   /** Settles when the device is gone: `device_lost`, or `closed` where it was destroyed on purpose. */
   readonly lost: Promise<TabserveError>;
 }
+
+/** How long the news of a lost device may take after its first failure. */
+const LOSS_NOTICE_MS = 1000;
 
 const BROWSERS = 'WebGPU is in Chrome and Edge 113+ (Android: Chrome 121+), Safari 26+ and Firefox 141+ on Windows.';
 
@@ -33,16 +36,40 @@ export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu):
     );
   }
   const hasSubgroups = adapter.features.has('subgroups');
-  const device = await adapter.requestDevice({
-    requiredFeatures: hasSubgroups ? ['subgroups'] : [],
-    requiredLimits: {
-      maxBufferSize: adapter.limits.maxBufferSize,
-      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
-    },
-  });
+  const device = await requestDevice(adapter, hasSubgroups);
   const lost = lossOf(device);
-  const usesSubgroups = hasSubgroups && (await formsQuads(device));
-  return { device, adapter: summarize(adapter, usesSubgroups), hasSubgroups: usesSubgroups, lost };
+  try {
+    const usesSubgroups = hasSubgroups && (await formsQuads(device));
+    return { device, adapter: summarize(adapter, usesSubgroups), hasSubgroups: usesSubgroups, lost };
+  } catch (error) {
+    throw await explainFailure(lost, error);
+  }
+}
+
+async function requestDevice(adapter: GPUAdapter, hasSubgroups: boolean): Promise<GPUDevice> {
+  try {
+    return await adapter.requestDevice({
+      requiredFeatures: hasSubgroups ? ['subgroups'] : [],
+      requiredLimits: {
+        maxBufferSize: adapter.limits.maxBufferSize,
+        maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+      },
+    });
+  } catch (cause) {
+    const message = `The browser has a GPU, but gives no device: ${String(cause)}`;
+    throw new TabserveError('webgpu_unavailable', message, { cause });
+  }
+}
+
+/**
+ * What has failed on a GPU, as the error to throw: a lost device fails whatever is under way first, in words of that,
+ * and says that it is lost a moment later.
+ */
+export async function explainFailure(lost: Promise<TabserveError>, error: unknown): Promise<TabserveError> {
+  const failure = toTabserveError(error);
+  if (failure.code !== 'internal') return failure;
+  const patience = new Promise<TabserveError>((resolve) => setTimeout(resolve, LOSS_NOTICE_MS, failure));
+  return Promise.race([lost, patience]);
 }
 
 function summarize(adapter: GPUAdapter, hasSubgroups: boolean): AdapterSummary {

@@ -2,14 +2,11 @@ import { TabserveError } from '../core/errors.ts';
 import type { StepCounters } from '../core/metrics.ts';
 import type { ModelRunner, ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { explainFailure, type Gpu } from '../gpu/device.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { Recorder } from '../gpu/recorder.ts';
 import type { DecoderState } from '../models/decoder.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
-
-/** How long the news of a lost device may take after its first failure. */
-const LOSS_NOTICE_MS = 1000;
 
 /** What a runner is made of; it owns none of it. */
 export interface GpuModelRunnerParts {
@@ -62,7 +59,8 @@ export class GpuModelRunner implements ModelRunner {
       this.#recorder.submit(ops, shape, lastTokens, this.#staging, step * lastTokens.size);
     }
     await this.#staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
-      throw await this.#whyMappingFailed(cause);
+      const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });
+      throw await explainFailure(gpu.lost, unexplained);
     });
     const ids = new Uint32Array(this.#staging.getMappedRange().slice(0));
     this.#staging.unmap();
@@ -73,13 +71,6 @@ export class GpuModelRunner implements ModelRunner {
   /** What all steps so far cost. */
   counters(): StepCounters {
     return this.#recorder.counters();
-  }
-
-  /** A lost device fails the mapping first and says so a moment later. */
-  #whyMappingFailed(cause: unknown): Promise<TabserveError> {
-    const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });
-    const patience = new Promise<TabserveError>((resolve) => setTimeout(resolve, LOSS_NOTICE_MS, unexplained));
-    return Promise.race([this.#parts.gpu.lost, patience]);
   }
 
   #sampled(plan: SchedulerOutput, ids: Uint32Array): Map<string, readonly number[]> {

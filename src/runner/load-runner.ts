@@ -3,7 +3,7 @@ import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import { BufferPool } from '../gpu/buffers.ts';
-import { type Gpu, openGpu } from '../gpu/device.ts';
+import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
 import { readModelConfig } from '../models/architectures.ts';
@@ -89,8 +89,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const loseDevice = (): void => device.destroy();
     return { runner, device, config, scheduler, adapter, counters: () => runner.counters(), lost, loseDevice, destroy };
   } catch (error) {
+    const failure = await explainFailure(gpu.lost, error);
     destroy();
-    throw error;
+    throw failure;
   }
 }
 

@@ -1,5 +1,5 @@
-import { watchLock } from '../core/locks.ts';
-import type { ForwardedMessage, ToBroker } from '../core/rendezvous.ts';
+import { holdLock, watchLock } from '../core/locks.ts';
+import type { FromBroker, ToBroker } from '../core/rendezvous.ts';
 
 interface Owner {
   readonly port: MessagePort;
@@ -17,12 +17,13 @@ interface Knock {
  * was elected; those that come while there is none wait for it.
  */
 export function serveBroker(): void {
+  const lockName = `tabserve:broker:${crypto.randomUUID()}`;
+  const locked = holdLock(navigator.locks, lockName);
   let owner: Owner | undefined;
   const waiting: Knock[] = [];
-  const forward = ({ tab, id, link }: Knock, { port, lockName }: Owner): void => {
-    port.postMessage(undefined, [link]);
-    const message: ForwardedMessage = { type: 'forwarded', id, lockName };
-    tab.postMessage(message);
+  const forward = ({ tab, id, link }: Knock, elected: Owner): void => {
+    elected.port.postMessage(undefined, [link]);
+    tab.postMessage({ type: 'forwarded', id, lockName: elected.lockName } satisfies FromBroker);
   };
   const install = (elected: Owner): void => {
     owner = elected;
@@ -40,5 +41,6 @@ export function serveBroker(): void {
       else if (owner === undefined) waiting.push({ tab, id: data.id, link: port });
       else forward({ tab, id: data.id, link: port }, owner);
     };
+    void locked.then(() => tab.postMessage({ type: 'hello', lockName } satisfies FromBroker));
   });
 }

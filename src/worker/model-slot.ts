@@ -196,6 +196,7 @@ export class ModelSlot<User> {
       const model = await load();
       occupant.known = model;
       occupant.isLive = true;
+      occupant.lastProgress = undefined;
       this.#onLive(model);
       return model;
     } catch (error) {

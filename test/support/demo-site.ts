@@ -14,7 +14,7 @@ import { CONTROL_TOKENS } from './tiny-tokenizer.ts';
 export const TINY_PATH = '/models/tiny.gguf';
 
 /** The babbling model without the row by which it ends an answer: that token's logit is 0, and never the highest. */
-function endlessModel(): Uint8Array {
+export function endlessModel(): Uint8Array {
   const { metadata, tensors } = tinyModelContents({ preset: 'babble', type: 'mixed' });
   const end = CONTROL_TOKENS.indexOf('<|im_end|>');
   const endless = tensors.map((tensor) => {

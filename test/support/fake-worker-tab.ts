@@ -24,7 +24,7 @@ function fakeTransport(name: string, ownership: Ownership): Transport {
     case 'shared-worker':
       return new SharedWorkerTransport(() => startShared(name));
     case 'elected':
-      return new ElectedTransport({ locks, startWorker, rendezvous: new BrokerRendezvous(startShared(BROKER_NAME)) });
+      return new ElectedTransport({ locks, startWorker, rendezvous: new BrokerRendezvous(() => startShared(BROKER_NAME), locks) });
     case 'elected-broadcast':
       return new ElectedTransport({ locks, startWorker, rendezvous: new BroadcastRendezvous() });
   }

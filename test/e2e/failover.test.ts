@@ -1,0 +1,179 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Browser, BrowserContext } from 'playwright';
+import { CHROMIUM_ARGS } from '../support/chromium.ts';
+import { endlessModel, launchChromium } from '../support/demo-site.ts';
+import { PackageTab, startPackageSite, type PackageSite } from '../support/package-site.ts';
+
+// Real tabs, the package as it is published, a tiny model on a real (software) adapter. Without these flags Chromium
+// offers an origin no adapter for minutes after a second crash.
+const CRASHABLE = [...CHROMIUM_ARGS, '--disable-domain-blocking-for-3d-apis', '--disable-gpu-process-crash-limit'];
+
+let site: PackageSite;
+let browser: Browser;
+let context: BrowserContext;
+let model: string;
+
+beforeAll(async () => {
+  site = await startPackageSite(2);
+  model = site.addModel('tiny.gguf', endlessModel());
+  browser = await launchChromium(CRASHABLE);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+beforeEach(async () => {
+  context = await browser.newContext();
+  site.log.length = 0;
+});
+
+afterEach(() => context.close());
+
+async function openTabs(count: number, options: Readonly<Record<string, unknown>> = {}): Promise<PackageTab[]> {
+  const tabs: PackageTab[] = [];
+  for (let i = 0; i < count; i++) {
+    const tab = await PackageTab.open(context, site);
+    await tab.load({ model, ...options });
+    tabs.push(tab);
+  }
+  return tabs;
+}
+
+async function crashGpuProcess(): Promise<void> {
+  const session = await browser.newBrowserCDPSession();
+  await session.send('Browser.crashGpuProcess');
+  await session.detach();
+}
+
+const promptOf = (i: number): string => `Question number ${i}: what did the people say?`;
+/** Half greedy, half drawn. */
+const bodyOf = (i: number, tokens: number) => ({ max_tokens: tokens, temperature: i % 2, seed: 100 + i });
+
+/** What each prompt's answer is when nothing goes wrong, one after the other. */
+async function answersAlone(tab: PackageTab, count: number, tokens: number): Promise<string[]> {
+  const texts: string[] = [];
+  for (let i = 0; i < count; i++) {
+    await tab.ask(`alone ${i}`, promptOf(i), { ...bodyOf(i, tokens), tabserve: { cache_salt: `alone ${i}` } });
+    texts.push(await tab.answered(`alone ${i}`));
+  }
+  expect(new Set(texts).size).toBe(count);
+  return texts;
+}
+
+const askAll = (tabs: readonly PackageTab[], tokens: number): Promise<unknown> =>
+  Promise.all(tabs.map((tab, i) => tab.ask('a', promptOf(i), bodyOf(i, tokens))));
+const answersOf = (tabs: readonly PackageTab[]): Promise<string[]> => Promise.all(tabs.map((tab) => tab.answered('a')));
+
+describe('the GPU process', () => {
+  test('crashes three times under eight streams: each is what it is alone', async () => {
+    const tokens = 160;
+    const tabs = await openTabs(8);
+    const [first] = tabs as [PackageTab];
+    const alone = await answersAlone(first, 8, tokens);
+    await askAll(tabs, tokens);
+    for (const reached of [20, 60, 100]) {
+      await first.reached('a', reached);
+      await crashGpuProcess();
+    }
+    expect(await answersOf(tabs)).toEqual(alone);
+    const statuses = await first.call<{ state: string }[]>('statuses');
+    expect(statuses.filter(({ state }) => state === 'ready')).toHaveLength(3);
+    expect(site.log.filter((path) => path.endsWith('.gguf')).length).toBeLessThan(10); // weights came from the cache
+  });
+
+  test('that the browser blocks after its crashes: streams stay open, and a status says so', async () => {
+    const blocking = await launchChromium(CHROMIUM_ARGS);
+    try {
+      const own = await blocking.newContext();
+      const tab = await PackageTab.open(own, site);
+      await tab.load({ model });
+      await tab.ask('a', promptOf(0), { max_tokens: 1500 });
+      const session = await blocking.newBrowserCDPSession();
+      for (const reached of [10, 30]) {
+        await tab.reached('a', reached);
+        await session.send('Browser.crashGpuProcess');
+      }
+      await tab.page.waitForFunction(
+        `tab.statuses.some((s) => s.state === 'recovering' && s.cause.code === 'webgpu_unavailable' && s.retryInMs > 0)`,
+      );
+      const { error, isDone, tokens } = await tab.answer('a');
+      expect({ error, isDone }).toEqual({ error: undefined, isDone: false });
+      expect(tokens).toBeGreaterThanOrEqual(30);
+      expect((await tab.call<{ state: string }>('metrics()')).state).toBe('recovering');
+    } finally {
+      await blocking.close();
+    }
+  });
+});
+
+describe.each(['shared-worker', 'elected', 'elected-broadcast'])('the engine in: %s', (ownership) => {
+  test.each(['is closed', 'crashes'])('the tab that started it %s: the others\u2019 streams go on', async (how) => {
+    const tokens = 150;
+    const tabs = await openTabs(3, { ownership });
+    const [owner, ...others] = tabs as [PackageTab, PackageTab, PackageTab];
+    const alone = await answersAlone(owner, 3, tokens);
+    await askAll(tabs, tokens);
+    await others[0]?.reached('a', 25);
+    if (how === 'is closed') {
+      await owner.page.close();
+    } else {
+      // The answer never comes from a page that is no more.
+      const session = await context.newCDPSession(owner.page);
+      void session.send('Page.crash').catch(() => {});
+    }
+    expect(await answersOf(others)).toEqual(alone.slice(1));
+    const last = others[0] as PackageTab;
+    expect(await last.call('metrics()')).toMatchObject({ sessions: 2, requestsRunning: 0, kvBlocksUsed: 0 });
+  });
+});
+
+test('a tab that cannot read for seconds stops nobody, and has its whole answer afterwards', async () => {
+  const tokens = 120;
+  const [slow, other] = (await openTabs(2)) as [PackageTab, PackageTab];
+  const [alone] = await answersAlone(other, 1, tokens);
+  await slow.ask('a', promptOf(0), bodyOf(0, tokens));
+  await slow.reached('a', 5);
+  const blocked = slow.page.evaluate(() => {
+    const end = performance.now() + 4000;
+    while (performance.now() < end);
+    return 'blocked';
+  });
+  await other.ask('a', promptOf(0), bodyOf(0, tokens));
+  expect(await Promise.race([other.reached('a', 5).then(() => 'answering'), blocked])).toBe('answering');
+  expect(await other.answered('a')).toBe(alone);
+  await blocked;
+  expect(await slow.answered('a')).toBe(alone);
+});
+
+test('two releases of a page: one has the GPU at a time, and both answer', async () => {
+  const [old] = (await openTabs(1)) as [PackageTab];
+  const [alone] = await answersAlone(old, 1, 120);
+  await old.ask('a', promptOf(0), bodyOf(0, 120));
+  await old.reached('a', 10);
+  const next = await PackageTab.open(context, site, 2);
+  await next.load({ model });
+  expect((await next.call<string[]>('stages'))[0]).toBe('wait');
+  expect(await old.answered('a')).toBe(alone);
+  expect((await old.call<{ state: string }>('metrics()')).state).toBe('parked');
+  await next.ask('a', promptOf(0), bodyOf(0, 120));
+  expect(await next.answered('a')).toBe(alone);
+  await old.ask('b', promptOf(0), bodyOf(0, 120));
+  expect(await old.answered('b')).toBe(alone);
+  expect((await next.call<{ state: string }>('metrics()')).state).toBe('parked');
+});
+
+test('a reload finds the engine warm', async () => {
+  const [tab] = (await openTabs(1)) as [PackageTab];
+  await tab.ask('a', promptOf(0), bodyOf(0, 20));
+  const text = await tab.answered('a');
+  const before = (await tab.call<{ generationTokens: number }>('metrics()')).generationTokens;
+  await tab.page.reload();
+  await tab.page.waitForFunction('globalThis.tab !== undefined');
+  await tab.load({ model });
+  expect(await tab.call<string[]>('stages')).toEqual(['ready']);
+  expect((await tab.call<{ generationTokens: number }>('metrics()')).generationTokens).toBe(before);
+  await tab.ask('a', promptOf(0), bodyOf(0, 20));
+  expect(await tab.answered('a')).toBe(text);
+});
