@@ -1,13 +1,12 @@
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { fetchModel } from '../../demo/server/fetch-model.mjs';
+import { defaultModel } from '../support/default-model.ts';
 import { buildDemoOnce, DemoTab, launchChromium, startDemoSite } from '../support/demo-site.ts';
-
-const MODELS = process.env['TABSERVE_MODELS_DIR'] ?? fileURLToPath(new URL('../../.models', import.meta.url));
+import { PackageTab, startPackageSite } from '../support/package-site.ts';
+import { SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 
 // The closest step of this answer is won by 0.08 of a logit: an engine that rounds too much says something else.
 test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France', async ({ skip }) => {
-  const model = await fetchModel({ dir: MODELS });
+  const model = await defaultModel();
   if (!model.available) return skip(model.reason);
   const dist = await buildDemoOnce();
   const site = await startDemoSite(dist.distDir, model);
@@ -24,5 +23,42 @@ test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France',
     await browser.close();
     await site.close();
     dist.remove();
+  }
+});
+
+const golden = (name: string) => {
+  const found = SMOLLM2_GOLDENS.prompts.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`no golden ${name}`);
+  return found;
+};
+
+// Alone, each of these chats gets llama.cpp's text (npm run test:smollm2): so does it in company.
+test('four tabs ask SmolLM2 at once: each gets its own answer, and what all begin with is computed once', async ({ skip }) => {
+  const model = await defaultModel();
+  if (!model.available) return skip(model.reason);
+  const site = await startPackageSite();
+  const browser = await launchChromium();
+  try {
+    const context = await browser.newContext();
+    const path = site.addModel('smollm2.gguf', model.path);
+    const chats = ['capital', 'sum', 'translation', 'control-tokens-as-text'].map(golden);
+    const tabs: PackageTab[] = [];
+    for (const _ of chats) tabs.push(await PackageTab.open(context, site));
+    await Promise.all(tabs.map((tab) => tab.load({ model: path })));
+    await Promise.all(tabs.map((tab, i) => tab.ask('own', chats[i]?.messages ?? [])));
+    expect(await Promise.all(tabs.map((tab) => tab.answered('own')))).toEqual(chats.map(({ text }) => text));
+
+    const system = { role: 'system', content: golden('long').messages[0]?.content ?? '' } as const;
+    const ask = (tab: PackageTab, content: string) => tab.ask('shared', [system, { role: 'user', content }], { max_tokens: 1 });
+    await Promise.all(tabs.map((tab, i) => ask(tab, `Who is number ${i}?`)));
+    await Promise.all(tabs.map((tab) => tab.answered('shared')));
+    const usages = await Promise.all(tabs.map(async (tab) => (await tab.answer('shared')).usage));
+    const computed = usages.map((usage) => (usage?.prompt_tokens ?? 0) - (usage?.prompt_tokens_details.cached_tokens ?? 0));
+    const [first = 0, ...others] = computed.toSorted((a, b) => b - a);
+    expect(first).toBeGreaterThan(480);
+    for (const count of others) expect(count).toBeLessThan(32);
+  } finally {
+    await browser.close();
+    await site.close();
   }
 });

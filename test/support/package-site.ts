@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import { build } from 'vite';
+import type { ChatMessage } from '../../src/core/protocol.ts';
 import { sendFile } from '../../demo/server/send-file.mjs';
 import { ROOT } from '../unit/structure/source-graph.ts';
 
@@ -126,8 +127,12 @@ export class PackageTab {
     return this.call(`open(${JSON.stringify(options)})`);
   }
 
-  async ask(name: string, prompt: string, body: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    const messages = [{ role: 'user', content: prompt }];
+  async ask(
+    name: string,
+    prompt: string | readonly ChatMessage[],
+    body: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    const messages = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
     await this.call(`ask(${JSON.stringify(name)}, ${JSON.stringify({ messages, ...body })})`);
   }
 
