@@ -7,8 +7,8 @@
 // loaded once for all of them.
 //
 // queries      [row][kv head][group / 4, rounded up][HEAD_SIZE] of 4 heads
-// keys         [block][kv head][HEAD_SIZE][BLOCK_SIZE / 4] of 4 tokens: neighbouring lanes read neighbouring tokens
-// values       [block][kv head][BLOCK_SIZE][HEAD_SIZE / 4] of 4 elements: neighbouring lanes read neighbouring elements
+// keys         see kv-read/: neighbouring lanes read neighbouring tokens
+// values       see kv-read/: neighbouring lanes read neighbouring elements
 // rows         [row]: y is the position, w the row of the block tables
 // block_tables [request][MAX_BLOCKS]
 // partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: the sum of exp(score - max) * value, then (max, sum, -, -)
@@ -27,8 +27,6 @@ const SPLIT = 128u; // tokens
 const LOWEST = -3.4e38;
 
 @group(0) @binding(0) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> rows: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> block_tables: array<u32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
@@ -64,26 +62,29 @@ fn sum_of_lanes(lane: u32, value: vec4<f32>) -> vec4<f32> {
   return lane_values[0];
 }
 
+// The dot products of 4 heads' queries with the keys of 4 neighbouring tokens: a token each, a head in each component.
+struct Dots {
+  a: vec4<f32>,
+  b: vec4<f32>,
+  c: vec4<f32>,
+  d: vec4<f32>,
+}
+
+// One element of the 4 heads' queries, and of the 4 tokens' keys.
+fn add_product(dots: ptr<function, Dots>, query: vec4<f32>, key: vec4<f32>) {
+  (*dots).a += query * key.x;
+  (*dots).b += query * key.y;
+  (*dots).c += query * key.z;
+  (*dots).d += query * key.w;
+}
+
 // The scores of 4 neighbouring tokens, written to weights; returns the largest.
-fn score(token: u32, count: u32, query: u32, first_key: u32) -> vec4<f32> {
-  var a = vec4<f32>(); // a token each, a head in each component
-  var b = vec4<f32>();
-  var c = vec4<f32>();
-  var d = vec4<f32>();
-  var key = first_key;
-  for (var i = 0u; i < HEAD_SIZE; i++) {
-    let k = keys[key];
-    let q = queries[query + i];
-    a += q * k.x;
-    b += q * k.y;
-    c += q * k.z;
-    d += q * k.w;
-    key += BLOCK_SIZE / 4u;
-  }
-  a *= SCALE;
-  b *= SCALE;
-  c *= SCALE;
-  d *= SCALE;
+fn score(token: u32, count: u32, query: u32, head: u32) -> vec4<f32> {
+  let dots = dot_keys(head, (token % BLOCK_SIZE) / 4u, query);
+  let a = dots.a * SCALE;
+  let b = dots.b * SCALE;
+  let c = dots.c * SCALE;
+  let d = dots.d * SCALE;
   weights[token] = a;
   weights[token + 1u] = b;
   weights[token + 2u] = c;
@@ -104,8 +105,7 @@ fn weigh(lane: u32, table: u32, kv_head: u32, count: u32, query: u32) -> MaxAndS
   var highest = vec4(LOWEST);
   for (var token = 4u * lane; token < count; token += 4u * LANES) {
     let block = block_tables[table + token / BLOCK_SIZE];
-    let key = (block * NUM_KV_HEADS + kv_head) * HEAD_SIZE * (BLOCK_SIZE / 4u) + (token % BLOCK_SIZE) / 4u;
-    highest = max(highest, score(token, count, query, key));
+    highest = max(highest, score(token, count, query, block * NUM_KV_HEADS + kv_head));
   }
   highest = max_of_lanes(lane, highest);
   workgroupBarrier();
@@ -131,10 +131,9 @@ fn weighted_values(share: u32, shares: u32, vector: u32, table: u32, kv_head: u3
   var output = Output();
   for (var start = 0u; start < count; start += BLOCK_SIZE) {
     let block = block_tables[table + start / BLOCK_SIZE];
-    let value = (block * NUM_KV_HEADS + kv_head) * BLOCK_SIZE * (HEAD_SIZE / 4u) + vector;
     for (var i = share; i < min(BLOCK_SIZE, count - start); i += shares) {
       let w = weights[start + i];
-      let v = values[value + i * (HEAD_SIZE / 4u)];
+      let v = value_of(block * NUM_KV_HEADS + kv_head, i, vector);
       output.a += w.x * v;
       output.b += w.y * v;
       output.c += w.z * v;

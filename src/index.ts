@@ -18,6 +18,7 @@ export type {
 } from './api/chat-types.ts';
 export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
+export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export type { LoadProgress } from './core/progress.ts';
 export type { Fault, LoadSettings, ModelInfo, ModelSource } from './core/protocol.ts';

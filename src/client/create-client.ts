@@ -1,4 +1,5 @@
 import { toTabserveError } from '../core/errors.ts';
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelSource } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
@@ -24,6 +25,11 @@ export interface ClientOptions {
   readonly ownership?: Ownership | undefined;
   /** Bytes of GPU memory for the KV cache. The first tab's choice holds. @default 256 MiB */
   readonly kvCacheBytes?: number | undefined;
+  /**
+   * What the KV cache's elements are held as: `int8` holds nearly four times the tokens, and moves the logits (see
+   * shaders/README.md). The first tab's choice holds. @default f32
+   */
+  readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
   readonly maxModelLen?: number | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
@@ -80,10 +86,11 @@ export function resolveSource(model: ModelSource, baseUrl: string): ModelSource 
   return new URL(model, baseUrl).href;
 }
 
-function loadOptions(source: ModelSource, { kvCacheBytes, maxModelLen }: ClientOptions): LoadOptions {
+function loadOptions(source: ModelSource, { kvCacheBytes, kvCacheDtype, maxModelLen }: ClientOptions): LoadOptions {
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
+    ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
   };
 }

@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
@@ -7,6 +8,8 @@ export type ModelSource = string | File;
 export interface LoadSettings {
   /** Bytes of GPU memory for the KV cache. @default 256 MiB */
   readonly kvCacheBytes?: number;
+  /** What the KV cache's elements are held as. `int8` holds nearly four times the tokens, and moves the logits. @default f32 */
+  readonly kvCacheDtype?: KvCacheDtype;
   /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
   readonly maxModelLen?: number;
 }
@@ -24,6 +27,7 @@ export interface ModelInfo {
   readonly name: string;
   readonly architecture: string;
   readonly maxModelLen: number;
+  readonly kvCacheDtype: KvCacheDtype;
   readonly vocabSize: number;
   /** Bytes of the model file. */
   readonly fileBytes: number;

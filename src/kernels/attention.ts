@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { shader } from './shaders.ts';
@@ -47,6 +48,7 @@ export function partialsBytes(shape: AttentionShape, rows: number): number {
 export interface AttentionArgs extends AttentionShape {
   /** Lanes of a workgroup, where a head has no more vectors; part of the numerics. */
   readonly attentionLanes: number;
+  readonly kvCacheDtype: KvCacheDtype;
   /** As rope-kv-write leaves them. */
   readonly queries: BufferRange;
   readonly keys: BufferRange;
@@ -65,7 +67,7 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
   const { numHeads, numKvHeads, headSize, blockSize, maxBlocks } = args;
   const lanes = Math.max(args.attentionLanes, 2 ** Math.ceil(Math.log2(headSize / 4)));
   const common = { NUM_HEADS: numHeads, HEAD_SIZE: headSize, MAX_SPLITS: maxSplits(args) };
-  const split = builder.variant(ATTENTION, [shader('attention')], {
+  const split = builder.variant(ATTENTION, [shader('attention'), shader(`kv-read/${args.kvCacheDtype}`)], {
     ...common,
     NUM_KV_HEADS: numKvHeads,
     BLOCK_SIZE: blockSize,

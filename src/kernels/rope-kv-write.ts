@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { shader } from './shaders.ts';
@@ -13,7 +14,7 @@ export const ROPE_KV_WRITE = defineKernel({
     values: 'read_write',
     counts: 'uniform',
   },
-  overrides: ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'INTERLEAVED', 'BLOCK_SIZE'],
+  overrides: ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'INTERLEAVED', 'BLOCK_SIZE', 'LANES'],
 });
 
 export interface RopeKvWriteArgs {
@@ -23,6 +24,7 @@ export interface RopeKvWriteArgs {
   readonly ropeDimensions: number;
   readonly interleaved: boolean;
   readonly blockSize: number;
+  readonly kvCacheDtype: KvCacheDtype;
   /** `[rows][numHeads + 2 * numKvHeads][headSize]` f32. */
   readonly qkv: BufferRange;
   readonly rows: BufferRange;
@@ -30,6 +32,7 @@ export interface RopeKvWriteArgs {
   readonly rotation: BufferRange;
   /** {@link queriesBytes} bytes: queries by groups of 4 heads, as attention reads them. */
   readonly queries: BufferRange;
+  /** {@link layerBlockBytes} bytes a block, and as many of values. */
   readonly keys: BufferRange;
   readonly values: BufferRange;
   readonly counts: BufferRange;
@@ -40,23 +43,35 @@ export function queriesBytes(shape: Pick<RopeKvWriteArgs, 'numHeads' | 'numKvHea
   return rows * shape.numKvHeads * Math.ceil(shape.numHeads / shape.numKvHeads / 4) * shape.headSize * 16;
 }
 
+/**
+ * Bytes of one block's keys, and of its values, in one layer: f32 elements, or 8-bit ones and an f32 scale a vector; the
+ * layouts are in shaders/kv-write/.
+ */
+export function layerBlockBytes(
+  { numKvHeads, headSize, blockSize }: Pick<RopeKvWriteArgs, 'numKvHeads' | 'headSize' | 'blockSize'>,
+  dtype: KvCacheDtype,
+): number {
+  return numKvHeads * blockSize * (dtype === 'int8' ? headSize + 4 : headSize * 4);
+}
+
 /** Rotates queries and keys; queries go to where attention reads them, keys and values to the cache. */
 export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
-  const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, ...buffers } = args;
-  const key = builder.variant(ROPE_KV_WRITE, [shader('rope-kv-write')], {
+  const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, kvCacheDtype, ...buffers } = args;
+  const modules = [shader('rope-kv-write'), shader(`kv-write/${kvCacheDtype}`)];
+  const key = builder.variant(ROPE_KV_WRITE, modules, {
     NUM_HEADS: numHeads,
     NUM_KV_HEADS: numKvHeads,
     HEAD_SIZE: headSize,
     ROPE_DIMENSIONS: ropeDimensions,
     INTERLEAVED: interleaved,
     BLOCK_SIZE: blockSize,
+    LANES: Math.min(64, headSize / 2),
   });
-  const pairs = ((numHeads + 2 * numKvHeads) * headSize) / 2;
   return {
     name: 'rope-kv-write',
     bindGroup: builder.bind(ROPE_KV_WRITE, buffers),
     pipeline: () => builder.pipeline(key),
-    grid: (step) => [Math.ceil(pairs / 64), step.tokens, 1],
+    grid: (step) => [numHeads + 2 * numKvHeads, step.tokens, 1],
   };
 }
 

@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
@@ -12,8 +13,8 @@ import type { LayerWeights, ModelWeights, PlacedMatrix } from './weights.ts';
 
 /** One layer's part of the paged KV cache. */
 export interface LayerCache {
-  readonly keys: GPUBuffer; // [block][numKvHeads][headSize][blockSize] f32
-  readonly values: GPUBuffer; // [block][numKvHeads][blockSize][headSize] f32
+  readonly keys: GPUBuffer; // [block] of layerBlockBytes, see shaders/kv-write/
+  readonly values: GPUBuffer; // as many
 }
 
 /** What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. */
@@ -41,6 +42,7 @@ export interface DecoderState {
 /** What kernels are built for. */
 export interface DecoderLimits {
   readonly blockSize: number;
+  readonly kvCacheDtype: KvCacheDtype;
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;

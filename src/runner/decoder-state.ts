@@ -1,9 +1,10 @@
 import { TabserveError } from '../core/errors.ts';
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
-import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
+import { layerBlockBytes, queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes } from '../kernels/sample.ts';
 import type { DecoderState } from '../models/decoder.ts';
 import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
@@ -11,14 +12,15 @@ import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
 /** Tokens a KV block. */
 export const BLOCK_SIZE = 16;
 
-/** Bytes of one KV block over all layers: keys and values in f32. */
-export function kvBlockBytes(config: ModelConfig): number {
-  return config.numLayers * 2 * config.numKvHeads * config.headSize * BLOCK_SIZE * 4;
+/** Bytes of one KV block over all layers: keys and values. */
+export function kvBlockBytes(config: ModelConfig, dtype: KvCacheDtype): number {
+  return config.numLayers * 2 * layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, dtype);
 }
 
 /** What a user may say about the KV cache. */
 export interface CacheOptions {
   readonly kvCacheBytes: number;
+  readonly kvCacheDtype: KvCacheDtype;
   readonly maxModelLen: number | undefined;
 }
 
@@ -27,9 +29,9 @@ export interface CacheOptions {
  *
  * @throws TabserveError `invalid_request` where the budget does not hold what was asked for.
  */
-export function sizeCache(config: ModelConfig, { kvCacheBytes, maxModelLen }: CacheOptions) {
+export function sizeCache(config: ModelConfig, { kvCacheBytes, kvCacheDtype, maxModelLen }: CacheOptions) {
   const wanted = Math.min(maxModelLen ?? config.maxPositionEmbeddings, config.maxPositionEmbeddings);
-  const blockBytes = kvBlockBytes(config);
+  const blockBytes = kvBlockBytes(config, kvCacheDtype);
   const numBlocks = Math.floor(kvCacheBytes / blockBytes);
   const capacity = numBlocks * BLOCK_SIZE;
   if (numBlocks < 1 || (maxModelLen !== undefined && capacity < wanted)) {
@@ -48,6 +50,7 @@ export function createState(
   buffers: BufferPool,
   config: ModelConfig,
   scheduler: SchedulerConfig,
+  kvCacheDtype: KvCacheDtype,
 ): { state: DecoderState; inputs: GPUBuffer; layout: StepInputsLayout } {
   const { blockSize, numBlocks, maxModelLen, maxNumSeqs } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);
@@ -63,7 +66,7 @@ export function createState(
   const rotation = f32('rotation', maxModelLen * config.ropeDimensions);
   buffers.device.queue.writeBuffer(rotation, 0, rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta));
   const { numHeads, numKvHeads, headSize, hiddenSize, intermediateSize, vocabSize } = config;
-  const cacheLength = numBlocks * blockSize * numKvHeads * headSize;
+  const cacheBytes = numBlocks * layerBlockBytes({ ...config, blockSize }, kvCacheDtype);
   const state: DecoderState = {
     rows: range(layout.rows, layout.samples - layout.rows),
     samples: range(layout.samples, layout.blockTables - layout.samples),
@@ -72,8 +75,8 @@ export function createState(
     sampleCount: range(layout.sampleCount, 16),
     rotation,
     cache: Array.from({ length: config.numLayers }, (_, i) => ({
-      keys: f32(`keys of layer ${i}`, cacheLength),
-      values: f32(`values of layer ${i}`, cacheLength),
+      keys: buffers.create(`keys of layer ${i}`, cacheBytes),
+      values: buffers.create(`values of layer ${i}`, cacheBytes),
     })),
     hidden: f32('hidden', maxRows * hiddenSize),
     normed: f32('normed', maxRows * hiddenSize),

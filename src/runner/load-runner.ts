@@ -1,4 +1,5 @@
 import type { TabserveError } from '../core/errors.ts';
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
@@ -19,6 +20,8 @@ export interface LoadRunnerOptions {
   readonly file: ModelFile;
   /** @default 256 MiB */
   readonly kvCacheBytes?: number | undefined;
+  /** What the KV cache's elements are held as. @default f32 */
+  readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens a sequence may have. @default what the model and the cache allow */
   readonly maxModelLen?: number | undefined;
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
@@ -38,6 +41,7 @@ export interface LoadedRunner {
   readonly config: ModelConfig;
   readonly scheduler: SchedulerConfig;
   readonly adapter: AdapterSummary;
+  readonly kvCacheDtype: KvCacheDtype;
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -55,7 +59,9 @@ export interface LoadedRunner {
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
+  const kvCacheDtype = options.kvCacheDtype ?? 'f32';
   const cache = sizeCache(config, {
+    kvCacheDtype,
     kvCacheBytes: options.kvCacheBytes ?? DEFAULT_KV_CACHE_BYTES,
     maxModelLen: options.maxModelLen,
   });
@@ -70,11 +76,11 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const { weights, destinations } = planWeights(options.file, config, buffers, {
       wideScales: gpu.adapter.isSoftware,
     });
-    const { state, inputs, layout } = createState(buffers, config, scheduler);
+    const { state, inputs, layout } = createState(buffers, config, scheduler, kvCacheDtype);
     await buffers.ready();
     const builder = new OpBuilder(gpu.device);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
-    const shape = { blockSize: scheduler.blockSize, maxBlocks: layout.maxBlocks, subgroups };
+    const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
     const limits = { ...shape, ...kernelSizes(gpu.adapter) };
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
@@ -87,7 +93,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     await buffers.ready();
     const { device, adapter, lost } = gpu;
     const loseDevice = (): void => device.destroy();
-    return { runner, device, config, scheduler, adapter, counters: () => runner.counters(), lost, loseDevice, destroy };
+    const counters = (): StepCounters => runner.counters();
+    return { runner, device, config, scheduler, adapter, kvCacheDtype, counters, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();

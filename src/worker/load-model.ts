@@ -35,6 +35,7 @@ export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): 
       name: loaded.config.name,
       architecture: loaded.config.architecture,
       maxModelLen: effectiveMaxModelLen(loaded.scheduler),
+      kvCacheDtype: loaded.kvCacheDtype,
       vocabSize: loaded.config.vocabSize,
       fileBytes: opened.size,
       settings,

@@ -14,9 +14,10 @@ const PROMPT = Array.from({ length: LENGTH }, () => 3 + random.below(500));
 const SAMPLING = { temperature: 0.8, seed: 77, choice: 1 } as const;
 
 describe.each([
-  { kernels: 'subgroup', subgroups: true },
-  { kernels: 'baseline', subgroups: false },
-])('with $kernels kernels', ({ subgroups }) => {
+  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
+  { kernels: 'baseline', subgroups: false, kvCacheDtype: 'f32' },
+  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'int8' },
+] as const)('with $kernels kernels, $kvCacheDtype KV', ({ subgroups, kvCacheDtype }) => {
   let loaded: LoadedRunner;
   /** What the prompt's last position gives when it is fed alone and at once. */
   let alone: Uint32Array;
@@ -25,7 +26,7 @@ describe.each([
 
   beforeAll(async () => {
     const limits = { maxNumBatchedTokens: 384, maxNumSeqs: 8, maxStepsPerPlan: 4 };
-    loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed', seed: 3 }), { subgroups, limits });
+    loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed', seed: 3 }), { subgroups, kvCacheDtype, limits });
     const sequence = sequenceOf({ sampling: SAMPLING });
     await step(loaded, [[sequence, LENGTH]]);
     alone = await lastBits(1);

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { Engine } from '../../src/engine/engine.ts';
-import { readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
-import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { blocksFor, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
+import { answerGoldens, openSmolLm2 } from '../support/smollm2-answers.ts';
 import { type ChatGolden, SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 
 // SmolLM2-135M-Instruct as it ships, every golden chat at once: `npm run test:smollm2`, some minutes on SwiftShader.
@@ -13,41 +10,20 @@ import { type ChatGolden, SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts'
 
 const model = inject('defaultModel');
 const { prompts, closeSteps } = SMOLLM2_GOLDENS;
-const MAX_TOKENS = 64;
 const MINUTES = 60_000;
 
 describe.skipIf('reason' in model)('SmolLM2-135M-Instruct', () => {
   let loaded: LoadedRunner;
   let encode: (golden: ChatGolden) => readonly number[];
-  const answers = new Map<string, number[]>();
+  let answers: ReadonlyMap<string, number[]>;
 
   beforeAll(async () => {
     if ('reason' in model) return;
-    const log = (): void => {};
-    const source = await openSource(model.url, { baseUrl: model.url, storage: null, onProgress: log, log });
-    const file = await readModelFile(source);
+    const file = await openSmolLm2(model.url);
     const tokenizer = createTokenizer(file.metadata);
     encode = ({ messages }) => tokenizer.encodeChat(messages);
     loaded = await loadRunner({ file, maxModelLen: 1024 });
-    const engine = new Engine({
-      scheduler: new Scheduler(loaded.scheduler),
-      runner: loaded.runner,
-      clock: () => performance.now(),
-    });
-    for (const { name, promptTokenIds } of prompts) {
-      const sampling = { temperature: 0, seed: 0, maxTokens: MAX_TOKENS, stopTokenIds: tokenizer.stopTokenIds };
-      engine.add({ requestId: name, sessionId: name, choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
-      answers.set(name, []);
-    }
-    const stop = new AbortController();
-    let ended = 0;
-    for await (const outputs of engine.run(stop.signal)) {
-      for (const { requestId, newTokenIds, finishReason } of outputs) {
-        answers.get(requestId)?.push(...newTokenIds);
-        if (finishReason !== undefined) ended++;
-      }
-      if (ended === prompts.length) stop.abort();
-    }
+    answers = await answerGoldens(file, loaded);
   }, 30 * MINUTES);
   afterAll(() => loaded?.destroy());
 

@@ -123,17 +123,24 @@ async function readBuffer(device: GPUDevice, buffer: GPUBuffer, size: number): P
 }
 
 /**
- * The logits of every position of a sequence, in steps of as many positions as there are slots: each position is a
- * request of its own that feeds one token and samples, and all share one block table.
+ * The logits of every position of a sequence, or of those `from` a position on, in steps of as many positions as there
+ * are slots: each position is a request of its own that feeds one token and samples, and all share one block table.
  */
 export async function logitsOfEveryPosition(
   loaded: LoadedRunner,
   tokenIds: readonly number[],
+  from = 0,
 ): Promise<readonly Float32Array[]> {
-  const { maxNumSeqs } = loaded.scheduler;
+  const { maxNumSeqs, maxNumBatchedTokens } = loaded.scheduler;
   const blockTable = blocksFor(loaded.scheduler, 0, tokenIds.length);
+  const before = new TestSequence({ tokenIds, blockTable });
+  for (let fed = 0; fed < from; ) {
+    const count = Math.min(maxNumBatchedTokens, from - fed);
+    await step(loaded, [[before, count]]);
+    fed += count;
+  }
   const logits: Float32Array[] = [];
-  for (let start = 0; start < tokenIds.length; start += maxNumSeqs) {
+  for (let start = from; start < tokenIds.length; start += maxNumSeqs) {
     const requests = tokenIds.slice(start, start + maxNumSeqs).map((tokenId, slot): ScheduledRequest => ({
       requestId: `position ${start + slot}`,
       slot,

@@ -69,21 +69,41 @@ export function ropeReference(head: Float32Array, position: number, options: Rop
   return rotated;
 }
 
+/** A vector in 8 bits: element i stands for steps[i] * scale. */
+export interface QuantisedVector {
+  readonly steps: Int8Array;
+  /** An f32. */
+  readonly scale: number;
+}
+
+/** The largest magnitude is 127 steps; the others are the nearest step, to even. Zeros have scale 0. */
+export function quantiseReference(vector: Float32Array): QuantisedVector {
+  const scale = Math.fround(Math.max(...vector.map(Math.abs)) / 127);
+  const steps = Int8Array.from(vector, (v) => (scale === 0 ? 0 : roundToEven(v / scale)));
+  return { steps, scale };
+}
+
+function roundToEven(value: number): number {
+  const below = Math.floor(value);
+  const above = value - below;
+  return above > 0.5 || (above === 0.5 && below % 2 !== 0) ? below + 1 : below;
+}
+
 /** One head's attention over a context: softmax(query · keys / sqrt(size)) · values. */
 export function attentionReference(
   query: Float32Array,
-  keys: readonly Float32Array[],
-  values: readonly Float32Array[],
+  keys: readonly (Float32Array | Float64Array)[],
+  values: readonly (Float32Array | Float64Array)[],
 ): Expected[] {
   const size = query.length;
-  const scores = keys.map((key) => key.reduce((sum, k, i) => sum + k * (query[i] ?? NaN), 0) / Math.sqrt(size));
+  const scores = keys.map((key) => query.reduce((sum, q, i) => sum + (key[i] ?? NaN) * q, 0) / Math.sqrt(size));
   const highest = Math.max(...scores);
   const weights = scores.map((score) => Math.exp(score - highest));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  // A score's error is that of a dot product; exp turns it into a relative error of the weight, twice: here and in the
-  // largest, and once more where splits are merged. Then the context's sums, above and below.
-  const magnitudes = keys.map((key) => key.reduce((sum, k, i) => sum + Math.abs(k * (query[i] ?? NaN)), 0));
-  const scoreError = ((size + 2) * Math.max(...magnitudes)) / Math.sqrt(size);
+  // A score's error is that of a dot product, an 8-bit key's scale included; exp turns it into a relative error of the weight, twice: here and in the
+  // largest, and once more where splits are merged. Then the context's sums, above and below, and 8-bit values' scales.
+  const magnitudes = keys.map((key) => query.reduce((sum, q, i) => sum + Math.abs((key[i] ?? NaN) * q), 0));
+  const scoreError = ((size + 3) * Math.max(...magnitudes)) / Math.sqrt(size);
   const expError = 2 * (3 + 2 * (highest - Math.min(...scores)));
   const operations = 2 * scoreError + 2 * expError + 2 * keys.length + 8;
   return Array.from({ length: size }, (_, i) => {

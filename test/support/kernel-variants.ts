@@ -1,3 +1,4 @@
+import { KV_CACHE_DTYPES } from '../../src/core/kv-cache-dtype.ts';
 import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
 import type { ShaderModule } from '../../src/gpu/link.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
@@ -28,7 +29,7 @@ const buffer = { size: 4096 } as GPUBuffer;
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [ATTENTION, ATTENTION_MERGE, QUAD_PROBE, RMS_NORM, ROPE_KV_WRITE, SAMPLE_FINAL, SAMPLE_PARTIAL, SILU_MUL];
+  const plain = [ATTENTION_MERGE, QUAD_PROBE, RMS_NORM, SAMPLE_FINAL, SAMPLE_PARTIAL, SILU_MUL];
   const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
   const matmuls = FORMATS.flatMap((scales) => {
     const matrix = { ...scales, rows: 64, columns: 64, lanes: 16, weights: buffer, scales: buffer };
@@ -36,7 +37,12 @@ export function kernelVariants(): KernelVariant[] {
       TOKEN_TILES.map((tile) => matmulModules({ matrix, x: buffer, y: buffer, subgroups }, tile)),
     );
   });
+  const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
+    { spec: ATTENTION, modules: [shader('attention'), shader(`kv-read/${dtype}`)] },
+    { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), shader(`kv-write/${dtype}`)] },
+  ]);
   return [
+    ...caches,
     ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
     ...embeds.map((modules) => ({ spec: EMBED, modules })),
     ...matmuls.map((modules) => ({ spec: MATMUL, modules })),

@@ -3,7 +3,9 @@
  * kernels with. Not for speed.
  */
 import { dequantise } from './ggml-blocks.ts';
+import type { KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
 import type { GgufContents } from './gguf-writer.ts';
+import { quantiseReference } from './kernel-references.ts';
 
 export interface ReferenceModel {
   /** Logits [position][vocabulary] of a sequence from its beginning. */
@@ -27,8 +29,8 @@ interface Matrix {
 }
 
 /** From what `tinyModelContents` gives, or any `llama` GGUF in those tensor types. */
-export function createReferenceModel(contents: GgufContents): ReferenceModel {
-  const run = createForward(contents);
+export function createReferenceModel(contents: GgufContents, kvCacheDtype: KvCacheDtype = 'f32'): ReferenceModel {
+  const run = createForward(contents, kvCacheDtype);
   const ignore = (): void => {};
   return {
     logits: (tokenIds) => sequence(run(ignore), tokenIds),
@@ -54,7 +56,7 @@ function sequence(next: (id: number) => Float64Array, tokenIds: readonly number[
 type Show = (name: string, position: number, values: Float64Array) => void;
 
 /** Starts a sequence; each call of what it returns feeds one token and gives its logits. */
-function createForward(contents: GgufContents): (show: Show) => (id: number) => Float64Array {
+function createForward(contents: GgufContents, kvCacheDtype: KvCacheDtype): (show: Show) => (id: number) => Float64Array {
   const number = (key: string): number => {
     const value = contents.metadata[`llama.${key}`]?.value;
     if (typeof value !== 'number') throw new Error(`no llama.${key}`);
@@ -77,6 +79,7 @@ function createForward(contents: GgufContents): (show: Show) => (id: number) => 
   const ropeSize = number('rope.dimension_count');
   const theta = number('rope.freq_base');
   const eps = Math.fround(number('attention.layer_norm_rms_epsilon'));
+  const hold = (x: Float64Array): Float64Array => (kvCacheDtype === 'int8' ? throughInt8(x, headSize) : x);
   const layers = Array.from({ length: number('block_count') }, (_, i) => `blk.${i}`);
   const embedding = weight('token_embd');
   const head = tensors.get('output.weight') ?? embedding;
@@ -97,8 +100,8 @@ function createForward(contents: GgufContents): (show: Show) => (id: number) => 
         const { keys, values } = cache[i] ?? { keys: [], values: [] };
         const h = normed(`${layer}.attn_norm`, x);
         const q = rope(project(`${layer}.attn_q`, h), headSize, ropeSize, position, theta);
-        keys.push(rope(project(`${layer}.attn_k`, h), headSize, ropeSize, position, theta));
-        values.push(project(`${layer}.attn_v`, h));
+        keys.push(hold(rope(project(`${layer}.attn_k`, h), headSize, ropeSize, position, theta)));
+        values.push(hold(project(`${layer}.attn_v`, h)));
         shown(`${layer}.rope_q`, q);
         shown(`${layer}.rope_k`, keys.at(-1) ?? q);
         const attended = shown(`${layer}.attention`, attention(q, keys, values, headSize, heads / kvHeads));
@@ -145,6 +148,16 @@ function rope(x: Float64Array, headSize: number, ropeSize: number, position: num
     const partner = (i % 2 === 0 ? -1 : 1) * (x[at - (i % 2) + 1 - (i % 2)] ?? 0);
     return value * Math.cos(angle) + partner * Math.sin(angle);
   });
+}
+
+/** Each head's vector as an INT8 cache gives it back. */
+function throughInt8(x: Float64Array, headSize: number): Float64Array {
+  const held = new Float64Array(x.length);
+  for (let at = 0; at < x.length; at += headSize) {
+    const { steps, scale } = quantiseReference(Float32Array.from(x.subarray(at, at + headSize)));
+    for (const [i, step] of steps.entries()) held[at + i] = step * scale;
+  }
+  return held;
 }
 
 /** softmax(q k / sqrt(headSize)) v, with `group` query heads sharing each KV head. */

@@ -1,8 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { attention, type AttentionShape, partialsBytes } from '../../../src/kernels/attention.ts';
 import { queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
 import { firstWrong, firstWritten, KernelLab, type Result } from '../../support/kernel-lab.ts';
-import { attentionReference } from '../../support/kernel-references.ts';
+import { attentionReference, quantiseReference } from '../../support/kernel-references.ts';
+import { cacheWords, elementWord, scaleWord } from '../../support/kv-layout.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -21,13 +23,14 @@ type Vectors = readonly (readonly Float32Array[])[];
 
 interface Scene {
   readonly shape: AttentionShape;
+  readonly dtype: KvCacheDtype;
   readonly rows: readonly Row[];
   readonly queries: readonly (readonly Float32Array[])[]; // [row][head][headSize]
   readonly keys: readonly Vectors[];
   readonly values: readonly Vectors[];
 }
 
-function randomScene(shape: AttentionShape, rows: readonly Row[], random: Random): Scene {
+function randomScene(shape: AttentionShape, dtype: KvCacheDtype, rows: readonly Row[], random: Random): Scene {
   const { numHeads, numKvHeads, headSize } = shape;
   const vector = (): Float32Array => new Float32Array(headSize).map(() => random.normal() * 1.5);
   const vectors = (count: number): Float32Array[] => Array.from({ length: count }, vector);
@@ -37,7 +40,7 @@ function randomScene(shape: AttentionShape, rows: readonly Row[], random: Random
     Array.from({ length: Math.max(...lengths.keys()) + 1 }, (_, request) =>
       Array.from({ length: lengths.get(request) ?? 0 }, () => vectors(numKvHeads)),
     );
-  return { shape, rows, queries: rows.map(() => vectors(numHeads)), keys: cache(), values: cache() };
+  return { shape, dtype, rows, queries: rows.map(() => vectors(numHeads)), keys: cache(), values: cache() };
 }
 
 /** Block tables of blocks in random order; what no request uses is the last block, which holds nothing of use. */
@@ -57,27 +60,37 @@ function shuffledTables({ shape, keys }: Scene, random: Random): { tables: numbe
 }
 
 /**
- * The cache with each request's vectors in its blocks. Everywhere else values are NaN, and keys so large that one looked
- * at would outweigh all others (max() may drop a NaN).
+ * The keys or values with each request's vectors in its blocks. Everywhere else values are NaN, and keys so large that
+ * one looked at would outweigh all others (max() may drop a NaN).
  */
-function pack(scene: Scene, tables: readonly number[][], numBlocks: number) {
-  const { shape, keys, values } = scene;
+function pack({ shape, keys, values, dtype }: Scene, kind: 'key' | 'value', tables: readonly number[][], numBlocks: number) {
   const { numKvHeads, headSize, blockSize } = shape;
-  const keyWords = new Float32Array(numBlocks * numKvHeads * headSize * blockSize).fill(3e4);
-  const valueWords = new Float32Array(keyWords.length).fill(NaN);
-  for (const [request, table] of tables.entries()) {
-    for (let position = 0; position < (keys[request]?.length ?? 0); position++) {
-      const [block, place] = [table[Math.floor(position / blockSize)] ?? NaN, position % blockSize];
-      for (let head = 0; head < numKvHeads; head++) {
+  const words = new Float32Array(cacheWords(shape, dtype, numBlocks)).fill(kind === 'key' ? 3e4 : NaN);
+  const bytes = new Int8Array(words.buffer);
+  for (const [request, vectors] of (kind === 'key' ? keys : values).entries()) {
+    for (const [position, heads] of vectors.entries()) {
+      const block = tables[request]?.[Math.floor(position / blockSize)] ?? NaN;
+      for (let kvHead = 0; kvHead < numKvHeads; kvHead++) {
+        const at = { kind, slot: block * blockSize + (position % blockSize), kvHead };
+        const vector = heads[kvHead] ?? new Float32Array();
+        const { steps, scale } = quantiseReference(vector);
+        if (dtype === 'int8') words[scaleWord(shape, at)] = scale;
         for (let i = 0; i < headSize; i++) {
-          const kvHead = block * numKvHeads + head;
-          keyWords[(kvHead * headSize + i) * blockSize + place] = keys[request]?.[position]?.[head]?.[i] ?? NaN;
-          valueWords[(kvHead * blockSize + place) * headSize + i] = values[request]?.[position]?.[head]?.[i] ?? NaN;
+          const word = elementWord(shape, dtype, at, i);
+          if (dtype === 'int8') bytes[word * 4 + (i % 4)] = steps[i] ?? NaN;
+          else words[word] = vector[i] ?? NaN;
         }
       }
     }
   }
-  return { keyWords, valueWords };
+  return words;
+}
+
+/** A vector as the cache holds it. */
+function held(vector: Float32Array, dtype: KvCacheDtype): Float32Array | Float64Array {
+  if (dtype === 'f32') return vector;
+  const { steps, scale } = quantiseReference(vector);
+  return Float64Array.from(steps, (step) => step * scale);
 }
 
 /** Queries as rope-kv-write leaves them, 4 heads interleaved; heads that a group does not have are NaN. */
@@ -102,7 +115,6 @@ function packQueries({ shape, rows, queries }: Scene, order: readonly number[]):
 function stage(scene: Scene, random: Random, attentionLanes: number) {
   const { shape, rows } = scene;
   const { tables, numBlocks } = shuffledTables(scene, random);
-  const { keyWords, valueWords } = pack(scene, tables, numBlocks);
   const rowWords = shape.numHeads * shape.headSize;
   const y = lab.output(rows.length * rowWords);
   const partials = lab.output(partialsBytes(shape, rows.length) / 4);
@@ -112,9 +124,10 @@ function stage(scene: Scene, random: Random, attentionLanes: number) {
   const ops = attention(lab.builder, {
     ...shape,
     attentionLanes,
+    kvCacheDtype: scene.dtype,
     queries,
-    keys: lab.input(keyWords),
-    values: lab.input(valueWords),
+    keys: lab.input(pack(scene, 'key', tables, numBlocks)),
+    values: lab.input(pack(scene, 'value', tables, numBlocks)),
     rows: rowBuffer,
     blockTables: lab.input(new Uint32Array(tables.flat())),
     partials: partials.buffer,
@@ -135,13 +148,13 @@ function stage(scene: Scene, random: Random, attentionLanes: number) {
 }
 
 /** The first wrong element over all rows and heads. */
-function wrong({ shape, rows, queries, keys, values }: Scene, { floats }: Result): string | undefined {
+function wrong({ shape, dtype, rows, queries, keys, values }: Scene, { floats }: Result): string | undefined {
   const { numHeads, numKvHeads, headSize } = shape;
   for (const [row, { request, position }] of rows.entries()) {
     for (let head = 0; head < numHeads; head++) {
       const kvHead = Math.floor(head / (numHeads / numKvHeads));
-      const upTo = (vectors: readonly Vectors[]): Float32Array[] =>
-        (vectors[request] ?? []).slice(0, position + 1).map((heads) => heads[kvHead] ?? new Float32Array());
+      const upTo = (vectors: readonly Vectors[]) =>
+        (vectors[request] ?? []).slice(0, position + 1).map((heads) => held(heads[kvHead] ?? new Float32Array(), dtype));
       const query = queries[row]?.[head] ?? new Float32Array();
       const expected = attentionReference(query, upTo(keys), upTo(values));
       const fault = firstWrong(floats, expected, (row * numHeads + head) * headSize);
@@ -174,41 +187,43 @@ const SHAPES: readonly (readonly [number, number, number, number, number])[] = [
   [8, 8, 80, 16, 64],
 ];
 
-test.each(SHAPES)(
-  '%i heads over %i of %i, blocks of %i, %i lanes: right, and a row has the same bits in every batch',
-  async (numHeads, numKvHeads, headSize, blockSize, lanes) => {
-    const shape = { numHeads, numKvHeads, headSize, blockSize, maxBlocks: Math.ceil(400 / blockSize) };
-    const random = createRandom(numHeads * headSize + lanes);
-    const scene = randomScene(shape, RAGGED, random);
-    const { run, rowWords } = stage(scene, random, lanes);
-    const all = await run();
-    expect(wrong(scene, all)).toBeUndefined();
-    const rowOf = ({ bits }: Result, row: number): string => bits.subarray(row * rowWords, (row + 1) * rowWords).join();
-    const orders = [RAGGED.map((_, i) => RAGGED.length - 1 - i), [4, 0, 7], ...RAGGED.map((_, i) => [i])];
-    for (const order of orders) {
-      const result = await run(order);
-      for (const [place, row] of order.entries()) {
-        expect(rowOf(result, place) === rowOf(all, row), `row ${row} in a batch of ${order.length}`).toBe(true);
+describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
+  test.each(SHAPES)(
+    '%i heads over %i of %i, blocks of %i, %i lanes: right, and a row has the same bits in every batch',
+    async (numHeads, numKvHeads, headSize, blockSize, lanes) => {
+      const shape = { numHeads, numKvHeads, headSize, blockSize, maxBlocks: Math.ceil(400 / blockSize) };
+      const random = createRandom(numHeads * headSize + lanes);
+      const scene = randomScene(shape, dtype, RAGGED, random);
+      const { run, rowWords } = stage(scene, random, lanes);
+      const all = await run();
+      expect(wrong(scene, all)).toBeUndefined();
+      const rowOf = ({ bits }: Result, row: number): string => bits.subarray(row * rowWords, (row + 1) * rowWords).join();
+      const orders = [RAGGED.map((_, i) => RAGGED.length - 1 - i), [4, 0, 7], ...RAGGED.map((_, i) => [i])];
+      for (const order of orders) {
+        const result = await run(order);
+        for (const [place, row] of order.entries()) {
+          expect(rowOf(result, place) === rowOf(all, row), `row ${row} in a batch of ${order.length}`).toBe(true);
+        }
       }
-    }
-  },
-);
+    },
+  );
 
-test('a long context: 2048 tokens in 16 splits', async () => {
-  const shape = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 128 };
-  const random = createRandom(5);
-  const scene = randomScene(shape, [{ request: 0, position: 2047 }, { request: 0, position: 1024 }], random);
-  expect(wrong(scene, await stage(scene, random, 16).run())).toBeUndefined();
-});
+  test('a long context: 2048 tokens in 16 splits', async () => {
+    const shape = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 128 };
+    const random = createRandom(5);
+    const scene = randomScene(shape, dtype, [{ request: 0, position: 2047 }, { request: 0, position: 1024 }], random);
+    expect(wrong(scene, await stage(scene, random, 16).run())).toBeUndefined();
+  });
 
-test('scores far apart, within a split and between splits, neither overflow nor vanish', async () => {
-  const shape = { numHeads: 2, numKvHeads: 1, headSize: 32, blockSize: 16, maxBlocks: 32 };
-  const random = createRandom(6);
-  const rows = [{ request: 0, position: 399 }, { request: 0, position: 150 }];
-  const scene = randomScene(shape, rows, random);
-  // Scores of about ±300: exp of one overflows f32, and of the other vanishes, unless the largest is taken off first.
-  for (const heads of scene.queries) for (const query of heads) query.forEach((v, i) => void (query[i] = v * 60));
-  const result = await stage(scene, random, 16).run();
-  expect(wrong(scene, result)).toBeUndefined();
-  expect(result.floats.every(Number.isFinite)).toBe(true);
+  test('scores far apart, within a split and between splits, neither overflow nor vanish', async () => {
+    const shape = { numHeads: 2, numKvHeads: 1, headSize: 32, blockSize: 16, maxBlocks: 32 };
+    const random = createRandom(6);
+    const rows = [{ request: 0, position: 399 }, { request: 0, position: 150 }];
+    const scene = randomScene(shape, dtype, rows, random);
+    // Scores of about ±300: exp of one overflows f32, and of the other vanishes, unless the largest is taken off first.
+    for (const heads of scene.queries) for (const query of heads) query.forEach((v, i) => void (query[i] = v * 60));
+    const result = await stage(scene, random, 16).run();
+    expect(wrong(scene, result)).toBeUndefined();
+    expect(result.floats.every(Number.isFinite)).toBe(true);
+  });
 });

@@ -1,7 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { queriesBytes, ropeKvWrite, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
 import { type Expected, firstDifference, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
-import { ropeReference } from '../../support/kernel-references.ts';
+import { quantiseReference, ropeReference } from '../../support/kernel-references.ts';
+import { cacheWords, type CacheVector, elementWord, scaleWord } from '../../support/kv-layout.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -36,21 +38,22 @@ const SHAPES: readonly Shape[] = [
   { numHeads: 16, numKvHeads: 2, headSize: 256, ropeDimensions: 64, interleaved: true },
 ];
 
-function setUp(shape: Shape) {
+function setUp(shape: Shape, dtype: KvCacheDtype) {
   const { numHeads, numKvHeads, headSize } = shape;
   const random = createRandom(numHeads * headSize);
   const heads = numHeads + 2 * numKvHeads;
   const qkv = new Float32Array(ROWS * heads * headSize).map(() => random.normal());
-  const cacheWords = NUM_BLOCKS * BLOCK_SIZE * numKvHeads * headSize;
+  const words = cacheWords({ ...shape, blockSize: BLOCK_SIZE }, dtype, NUM_BLOCKS);
   const queries = lab.output(queriesBytes(shape, ROWS) / 4);
-  const keys = lab.output(cacheWords);
-  const values = lab.output(cacheWords);
+  const keys = lab.output(words);
+  const values = lab.output(words);
   const rows = new Uint32Array(POSITION.flatMap((position, row) => [9999, position, CACHE_SLOT[row] ?? 0, 9999]));
   const inputs = { qkv: lab.input(qkv), rows: lab.input(rows) };
   const op = ropeKvWrite(lab.builder, {
     ...shape,
     ...inputs,
     blockSize: BLOCK_SIZE,
+    kvCacheDtype: dtype,
     rotation: lab.input(rotationTable(POSITIONS, shape.ropeDimensions, THETA)),
     queries: queries.buffer,
     keys: keys.buffer,
@@ -62,36 +65,81 @@ function setUp(shape: Shape) {
   return { op, head, rows, inputs, outputs: [queries, keys, values] };
 }
 
-/** Where a query, key or value element should stand; every other word stays poison. */
+/** Where a query's element should stand; every other word stays poison. */
 const QUERY = ({ numHeads, numKvHeads, headSize }: Shape, row: number, head: number, element: number): number => {
   const group = numHeads / numKvHeads;
   const fours = Math.ceil(group / 4);
   const [kvHead, inGroup] = [Math.floor(head / group), head % group];
   return (((row * numKvHeads + kvHead) * fours + Math.floor(inGroup / 4)) * headSize + element) * 4 + (inGroup % 4);
 };
-const KEY = ({ numKvHeads, headSize }: Shape, slot: number, kvHead: number, element: number): number =>
-  ((Math.floor(slot / BLOCK_SIZE) * numKvHeads + kvHead) * headSize + element) * BLOCK_SIZE + (slot % BLOCK_SIZE);
-const VALUE = ({ numKvHeads, headSize }: Shape, slot: number, kvHead: number, element: number): number =>
-  ((Math.floor(slot / BLOCK_SIZE) * numKvHeads + kvHead) * BLOCK_SIZE + (slot % BLOCK_SIZE)) * headSize + element;
 
-/** What each output should hold, by word. */
-function expectations(shape: Shape, rows: number, head: (row: number, h: number) => Float32Array): Map<number, Expected>[] {
-  const { numHeads, numKvHeads, headSize, ropeDimensions: dimensions, interleaved } = shape;
-  const [queries, keys, values] = [new Map<number, Expected>(), new Map<number, Expected>(), new Map<number, Expected>()];
+/** A key or value that a row should write: its place, and its elements as numbers. */
+interface Written {
+  readonly at: CacheVector;
+  readonly elements: readonly Expected[];
+}
+
+/** What a row of each shape should write to the cache. */
+function written(shape: Shape, rows: number, head: (row: number, h: number) => Float32Array): Written[] {
+  const { numHeads, numKvHeads, ropeDimensions: dimensions, interleaved } = shape;
+  return Array.from({ length: rows }, (_, row) => row).flatMap((row) =>
+    Array.from({ length: numKvHeads }, (_, kvHead): Written[] => {
+      const at = { slot: CACHE_SLOT[row] ?? 0, kvHead };
+      const key = ropeReference(head(row, numHeads + kvHead), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
+      const value = [...head(row, numHeads + numKvHeads + kvHead)].map((element) => ({ value: element, error: 0 }));
+      return [
+        { at: { ...at, kind: 'key' }, elements: key },
+        { at: { ...at, kind: 'value' }, elements: value },
+      ];
+    }).flat(),
+  );
+}
+
+/** What the queries should hold, by word. */
+function expectedQueries(shape: Shape, rows: number, head: (row: number, h: number) => Float32Array): Map<number, Expected> {
+  const { numHeads, ropeDimensions: dimensions, interleaved } = shape;
+  const queries = new Map<number, Expected>();
   for (let row = 0; row < rows; row++) {
-    const rotated = (h: number): Expected[] =>
-      ropeReference(head(row, h), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
-    const slot = CACHE_SLOT[row] ?? 0;
     for (let h = 0; h < numHeads; h++) {
-      for (const [i, expected] of rotated(h).entries()) queries.set(QUERY(shape, row, h, i), expected);
-    }
-    for (let h = 0; h < numKvHeads; h++) {
-      for (const [i, expected] of rotated(numHeads + h).entries()) keys.set(KEY(shape, slot, h, i), expected);
-      const value = head(row, numHeads + numKvHeads + h);
-      for (let i = 0; i < headSize; i++) values.set(VALUE(shape, slot, h, i), { value: value[i] ?? NaN, error: 0 });
+      const rotated = ropeReference(head(row, h), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
+      for (const [i, expected] of rotated.entries()) queries.set(QUERY(shape, row, h, i), expected);
     }
   }
-  return [queries, keys, values];
+  return queries;
+}
+
+/** The first vector of the cache that is wrong, or a word that was written and should not have been. */
+function cacheFault(shape: Shape, dtype: KvCacheDtype, kind: 'key' | 'value', all: readonly Written[], result: Result, output: Output) {
+  const layout = { ...shape, blockSize: BLOCK_SIZE };
+  const touched = new Set<number>();
+  for (const { at, elements } of all) {
+    if (at.kind !== kind) continue;
+    const words = elements.map((_, i) => elementWord(layout, dtype, at, i));
+    if (dtype === 'int8') words.push(scaleWord(layout, at));
+    for (const word of words) touched.add(word);
+    const held = dtype === 'int8' ? dequantised(layout, at, result) : words.map((word) => result.floats[word] ?? NaN);
+    const expected = dtype === 'int8' ? nearestSteps(elements) : elements;
+    const wrong = firstWrong(Float32Array.from(held), expected);
+    if (wrong !== undefined) return `${kind} of slot ${at.slot}, KV head ${at.kvHead}: ${wrong}`;
+  }
+  const word = result.bits.findIndex((bits, i) => !touched.has(i) && bits !== output.before[i]);
+  return word < 0 ? undefined : `word ${word} was written`;
+}
+
+/** The elements, and behind them the scale. */
+function dequantised(layout: Shape & { blockSize: number }, at: CacheVector, { bits, floats }: Result): number[] {
+  const bytes = new Int8Array(bits.buffer);
+  const scale = floats[scaleWord(layout, at)] ?? NaN;
+  const steps = Array.from({ length: layout.headSize }, (_, i) => bytes[elementWord(layout, 'int8', at, i) * 4 + (i % 4)] ?? NaN);
+  return [...steps.map((step) => step * scale), scale];
+}
+
+/** Half a step at most from each element, but for what rounding, and dividing twice, may add; then the scale. */
+function nearestSteps(elements: readonly Expected[]): Expected[] {
+  const { scale } = quantiseReference(Float32Array.from(elements, ({ value }) => value));
+  const error = Math.max(...elements.map((element) => element.error)) / 127 + scale * 2 ** -20;
+  const half = scale / 2 + 128 * error;
+  return [...elements.map((element) => ({ value: element.value, error: half + element.error })), { value: scale, error }];
 }
 
 /** The first word that is wrong, or that was written and should not have been. */
@@ -104,28 +152,71 @@ function fault({ bits, floats }: Result, output: Output, expected: ReadonlyMap<n
   return undefined;
 }
 
-test.each(SHAPES)('$numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, interleaved $interleaved', async (shape) => {
-  const { op, head, outputs, rows, inputs } = setUp(shape);
-  const all = await lab.run([op], { tokens: ROWS }, outputs);
-  for (const [i, expected] of expectations(shape, ROWS, head).entries()) {
-    expect(fault(all[i]!, outputs[i]!, expected), ['queries', 'keys', 'values'][i]).toBeUndefined();
+describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
+  test.each(SHAPES)('$numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, interleaved $interleaved', async (shape) => {
+    const { op, head, outputs, rows, inputs } = setUp(shape, dtype);
+    const check = (results: readonly Result[], count: number): void => {
+      expect(fault(results[0]!, outputs[0]!, expectedQueries(shape, count, head)), 'queries').toBeUndefined();
+      const all = written(shape, count, head);
+      expect(cacheFault(shape, dtype, 'key', all, results[1]!, outputs[1]!)).toBeUndefined();
+      expect(cacheFault(shape, dtype, 'value', all, results[2]!, outputs[2]!)).toBeUndefined();
+    };
+    const all = await lab.run([op], { tokens: ROWS }, outputs);
+    check(all, ROWS);
+    // Four rows only: the others' queries and places in the cache are left alone.
+    check(await lab.run([op], { tokens: 4 }, outputs), 4);
+    // The last row alone: the same bits at its place.
+    const last = ROWS - 1;
+    lab.write(inputs.rows, rows.slice(last * 4));
+    const own = Array.from({ length: shape.numHeads + 2 * shape.numKvHeads }, (_, h) => [...head(last, h)]);
+    lab.write(inputs.qkv, new Float32Array(own.flat()));
+    const alone = await lab.run([op], { tokens: 1 }, outputs);
+    const rowWords = all[0]!.bits.length / ROWS;
+    const [before, after] = [all[0]!.bits.subarray(last * rowWords), alone[0]!.bits.subarray(0, rowWords)];
+    expect(before.every((word, i) => word === after[i])).toBe(true);
+    for (const i of [1, 2]) {
+      const kept = { ...alone[i]!, bits: alone[i]!.bits.map((word, at) => (word === outputs[i]!.before[at] ? all[i]!.bits[at]! : word)) };
+      expect(firstDifference(kept, all[i]!)).toBeUndefined();
+    }
+  });
+});
+
+describe('INT8 steps', () => {
+  const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, interleaved: true };
+  const layout = { ...shape, blockSize: BLOCK_SIZE };
+
+  /** Writes this value vector as the last row does; its elements as the cache then has them, and the scale. */
+  async function cached(value: readonly number[]): Promise<{ steps: readonly number[]; scale: number }> {
+    const { op, outputs, inputs } = setUp(shape, 'int8');
+    lab.write(inputs.qkv, new Float32Array([...Array<number>(32).fill(1), ...value]));
+    const [, , values] = await lab.run([op], { tokens: 1 }, outputs);
+    const at = { kind: 'value', slot: CACHE_SLOT[0] ?? 0, kvHead: 0 } as const;
+    const bytes = new Int8Array(values!.bits.buffer);
+    const steps = value.map((_, i) => bytes[elementWord(layout, 'int8', at, i) * 4 + (i % 4)] ?? NaN);
+    return { steps, scale: values!.floats[scaleWord(layout, at)] ?? NaN };
   }
-  // Four rows only: the others' queries and places in the cache are left alone.
-  const four = await lab.run([op], { tokens: 4 }, outputs);
-  for (const [i, expected] of expectations(shape, 4, head).entries()) {
-    expect(fault(four[i]!, outputs[i]!, expected), ['queries', 'keys', 'values'][i]).toBeUndefined();
-  }
-  // The last row alone: the same bits at its place.
-  const last = ROWS - 1;
-  lab.write(inputs.rows, rows.slice(last * 4));
-  const own = Array.from({ length: shape.numHeads + 2 * shape.numKvHeads }, (_, h) => [...head(last, h)]);
-  lab.write(inputs.qkv, new Float32Array(own.flat()));
-  const alone = await lab.run([op], { tokens: 1 }, outputs);
-  const rowWords = all[0]!.bits.length / ROWS;
-  const [before, after] = [all[0]!.bits.subarray(last * rowWords), alone[0]!.bits.subarray(0, rowWords)];
-  expect(before.every((word, i) => word === after[i])).toBe(true);
-  for (const i of [1, 2]) {
-    const kept = { ...alone[i]!, bits: alone[i]!.bits.map((word, at) => (word === outputs[i]!.before[at] ? all[i]!.bits[at]! : word)) };
-    expect(firstDifference(kept, all[i]!)).toBeUndefined();
-  }
+
+  test('halves go to the even step', async () => {
+    const value = [-127, 0.5, 1.5, 2.5, 3.5, -0.5, -1.5, -2.5, 126.5, 125.5, -126.5, 0, 0.49, 0.51, -1.49, 1];
+    const { steps, scale } = await cached(value);
+    expect(scale).toBe(1);
+    expect(steps).toEqual([-127, 0, 2, 2, 4, 0, -2, -2, 126, 126, -126, 0, 0, 1, -1, 1]);
+    expect(steps).toEqual([...quantiseReference(new Float32Array(value)).steps]);
+  });
+
+  test.each([0, 1e-37, 1e-42])('a vector of ±%f is one of zeros', async (tiny) => {
+    const { steps, scale } = await cached(Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? tiny : -tiny)));
+    expect({ steps, scale }).toEqual({ steps: Array(16).fill(0), scale: 0 });
+  });
+
+  test.each([1e-35, 1e-20, 3e38])('a vector of ±%f is 127 steps either way', async (size) => {
+    const { steps, scale } = await cached(Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? size : -size)));
+    expect(steps).toEqual(Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? 127 : -127)));
+    expect(Math.abs(scale / (size / 127) - 1)).toBeLessThan(1e-6);
+  });
+
+  test('what is not a number stays none', async () => {
+    const { scale } = await cached(Array.from({ length: 16 }, (_, i) => (i === 13 ? NaN : i)));
+    expect(scale).toBeNaN();
+  });
 });

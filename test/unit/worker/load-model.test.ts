@@ -19,7 +19,7 @@ const runner: ModelRunner = {
   }),
 };
 
-async function loadRunner({ file, onStage }: LoadRunnerOptions) {
+async function loadRunner({ file, kvCacheDtype = 'f32', onStage }: LoadRunnerOptions) {
   onStage?.('load');
   for (const { offset, byteLength } of file.tensors) await file.source.read(offset, byteLength);
   onStage?.('compile');
@@ -30,6 +30,7 @@ async function loadRunner({ file, onStage }: LoadRunnerOptions) {
       blockSize: 16, numBlocks: 8, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
     },
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
+    kvCacheDtype,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
     lost: new Promise<TabserveError>(() => {}),
     loseDevice: () => {},
@@ -45,8 +46,9 @@ function context(signal = new AbortController().signal) {
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
   const { progress, ...rest } = context();
-  const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })({ source }, rest);
+  const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })({ source, kvCacheDtype: 'int8' }, rest);
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
+  expect(model.info.kvCacheDtype).toBe('int8');
   expect(model.info.maxModelLen).toBe(8 * 16); // what the KV cache holds
   expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));
   expect(progress.at(-1)).toMatchObject({ stage: 'compile', bytesTotal: bytes.length });
