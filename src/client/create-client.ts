@@ -23,7 +23,10 @@ export interface ClientOptions {
   readonly onStatus?: ((status: EngineStatus) => void) | undefined;
   /** Where the engine runs. All tabs of an origin should say the same. @default the first that works here */
   readonly ownership?: Ownership | undefined;
-  /** Bytes of GPU memory for the KV cache. The first tab's choice holds. @default 256 MiB */
+  /**
+   * Bytes of GPU memory for the KV cache. Where the GPU grants less, the cache is smaller: the log says so, and
+   * `client.model.kvCacheBytes`. The first tab's choice holds. @default 256 MiB
+   */
   readonly kvCacheBytes?: number | undefined;
   /**
    * What the KV cache's elements are held as: `int8` holds nearly four times the tokens, and moves the logits (see

@@ -6,7 +6,7 @@ export type ModelSource = string | File;
 
 /** How a model is to be loaded. */
 export interface LoadSettings {
-  /** Bytes of GPU memory for the KV cache. @default 256 MiB */
+  /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. @default 256 MiB */
   readonly kvCacheBytes?: number;
   /** What the KV cache's elements are held as. `int8` holds nearly four times the tokens, and moves the logits. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype;
@@ -28,6 +28,8 @@ export interface ModelInfo {
   readonly architecture: string;
   readonly maxModelLen: number;
   readonly kvCacheDtype: KvCacheDtype;
+  /** Bytes that the GPU granted to the KV cache. */
+  readonly kvCacheBytes: number;
   readonly vocabSize: number;
   /** Bytes of the model file. */
   readonly fileBytes: number;

@@ -14,18 +14,22 @@ export class BufferPool {
     this.device = device;
   }
 
+  /** The largest buffer that the device creates and binds as a whole. */
+  get maxBytes(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
   /**
    * A buffer of at least `size` bytes (rounded up to 16), zeroed. Usage: `COPY_DST | COPY_SRC | STORAGE` unless given.
    *
    * @throws TabserveError `out_of_memory` where it is larger than the device allows.
    */
   create(label: string, size: number, usage?: GPUBufferUsageFlags): GPUBuffer {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    if (size > limit) {
+    if (size > this.maxBytes) {
       throw new TabserveError(
         'out_of_memory',
-        `${label} needs a buffer of ${size} bytes; this GPU binds at most ${limit}. Use a smaller model or context.`,
+        `${label} needs a buffer of ${size} bytes; this GPU binds at most ${this.maxBytes}. Use a smaller model or context.`,
       );
     }
     this.device.pushErrorScope('out-of-memory');
@@ -50,6 +54,27 @@ export class BufferPool {
     const results = await Promise.allSettled(this.#checks.splice(0));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+  }
+
+  /**
+   * Creates several buffers, or none: where the GPU refuses one, all that `make` has created are freed again.
+   *
+   * @returns what `make` returns, or the `out_of_memory` that the GPU answered
+   */
+  async tryCreate<T>(make: (buffers: BufferPool) => T): Promise<{ made: T } | { refused: TabserveError }> {
+    const attempt = new BufferPool(this.device);
+    try {
+      const made = make(attempt);
+      await attempt.ready();
+      this.#buffers.push(...attempt.#buffers);
+      this.bytes += attempt.bytes;
+      return { made };
+    } catch (error) {
+      attempt.destroy();
+      if (!(error instanceof TabserveError) || error.code !== 'out_of_memory') throw error;
+      await this.device.queue.onSubmittedWorkDone(); // by then the memory is free again
+      return { refused: error };
+    }
   }
 
   /** Frees everything it has created. */

@@ -25,6 +25,8 @@ export interface RopeKvWriteArgs {
   readonly interleaved: boolean;
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
+  /** Lanes of a workgroup, at most; no part of the numerics. */
+  readonly ropeLanes: number;
   /** `[rows][numHeads + 2 * numKvHeads][headSize]` f32. */
   readonly qkv: BufferRange;
   readonly rows: BufferRange;
@@ -56,7 +58,7 @@ export function layerBlockBytes(
 
 /** Rotates queries and keys; queries go to where attention reads them, keys and values to the cache. */
 export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
-  const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, kvCacheDtype, ...buffers } = args;
+  const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, kvCacheDtype, ropeLanes, ...buffers } = args;
   const modules = [shader('rope-kv-write'), shader(`kv-write/${kvCacheDtype}`)];
   const key = builder.variant(ROPE_KV_WRITE, modules, {
     NUM_HEADS: numHeads,
@@ -65,7 +67,7 @@ export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
     ROPE_DIMENSIONS: ropeDimensions,
     INTERLEAVED: interleaved,
     BLOCK_SIZE: blockSize,
-    LANES: Math.min(64, headSize / 2),
+    LANES: Math.min(ropeLanes, headSize / 2),
   });
   return {
     name: 'rope-kv-write',

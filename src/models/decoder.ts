@@ -48,6 +48,7 @@ export interface DecoderLimits {
   readonly subgroups: boolean;
   readonly attentionLanes: number;
   readonly normLanes: number;
+  readonly ropeLanes: number;
   /** The most tokens an INT4 matmul's lane carries. */
   readonly largestInt4Tile: 4 | 8;
 }

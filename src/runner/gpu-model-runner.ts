@@ -1,7 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { StepCounters } from '../core/metrics.ts';
 import type { ModelRunner, ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
-import type { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { Recorder } from '../gpu/recorder.ts';
@@ -12,10 +11,11 @@ import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
 export interface GpuModelRunnerParts {
   readonly gpu: Gpu;
   readonly builder: OpBuilder;
-  readonly buffers: BufferPool;
   readonly ops: readonly Op[];
   readonly state: DecoderState;
   readonly inputs: GPUBuffer;
+  /** Holds a plan's sampled ids for reading back. */
+  readonly staging: GPUBuffer;
   readonly layout: StepInputsLayout;
   readonly scheduler: SchedulerConfig;
   readonly vocabSize: number;
@@ -35,9 +35,7 @@ export class GpuModelRunner implements ModelRunner {
     this.state = parts.state;
     this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize);
     this.#recorder = new Recorder(parts.builder);
-    const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const size = parts.state.lastTokens.size * parts.scheduler.maxStepsPerPlan;
-    this.#staging = parts.buffers.create('sampled ids', size, MAP_READ | COPY_DST);
+    this.#staging = parts.staging;
     parts.gpu.device.addEventListener('uncapturederror', ({ error }) => {
       const code = error instanceof GPUOutOfMemoryError ? 'out_of_memory' : 'internal';
       this.#fault ??= new TabserveError(code, `The GPU reported an error: ${error.message}`);

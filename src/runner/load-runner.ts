@@ -1,4 +1,5 @@
 import type { TabserveError } from '../core/errors.ts';
+import type { LogFrame } from '../core/frames.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
@@ -11,19 +12,20 @@ import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
 import { planWeights } from '../models/weights.ts';
-import { createState, sizeCache } from './decoder-state.ts';
+import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
-
-export const DEFAULT_KV_CACHE_BYTES = 256 * 1024 * 1024;
+import { fitCache, planCache } from './kv-cache.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
-  /** @default 256 MiB */
+  /** @default 256 MiB; where the GPU grants less, the cache is smaller */
   readonly kvCacheBytes?: number | undefined;
   /** What the KV cache's elements are held as. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens a sequence may have. @default what the model and the cache allow */
   readonly maxModelLen?: number | undefined;
+  /** Called with what the GPU granted. */
+  readonly log?: (level: LogFrame['level'], message: string) => void;
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
   readonly onStage?: (stage: 'load' | 'compile') => void;
   /** Overrides of the limits chosen for the adapter. */
@@ -42,6 +44,8 @@ export interface LoadedRunner {
   readonly scheduler: SchedulerConfig;
   readonly adapter: AdapterSummary;
   readonly kvCacheDtype: KvCacheDtype;
+  /** Bytes that the KV cache was granted. */
+  readonly kvCacheBytes: number;
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -55,16 +59,13 @@ export interface LoadedRunner {
  * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
  *
  * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
- *   `out_of_memory`, `invalid_request` for a KV budget that is too small, and what the file's source throws.
+ *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen`, and what the file's source
+ *   throws.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
-  const kvCacheDtype = options.kvCacheDtype ?? 'f32';
-  const cache = sizeCache(config, {
-    kvCacheDtype,
-    kvCacheBytes: options.kvCacheBytes ?? DEFAULT_KV_CACHE_BYTES,
-    maxModelLen: options.maxModelLen,
-  });
+  const plan = planCache(config, options);
+  const kvCacheDtype = plan.dtype;
   const gpu = options.gpu ?? (await openGpu());
   const buffers = new BufferPool(gpu.device);
   const destroy = (): void => {
@@ -72,12 +73,17 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     gpu.device.destroy();
   };
   try {
-    const scheduler: SchedulerConfig = { ...cache, ...defaultLimits(gpu.adapter), ...options.limits };
     const { weights, destinations } = planWeights(options.file, config, buffers, {
       wideScales: gpu.adapter.isSoftware,
     });
-    const { state, inputs, layout } = createState(buffers, config, scheduler, kvCacheDtype);
-    await buffers.ready();
+    await buffers.ready(); // the weights come first, the KV cache takes what is left
+    const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
+      const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
+      return { scheduler, ...createState(pool, config, scheduler, layers) };
+    });
+    const { scheduler, state, inputs, staging, layout } = fitted.made;
+    options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
+    fillState(gpu.device, config, scheduler, state);
     const builder = new OpBuilder(gpu.device);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
@@ -88,13 +94,13 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
-    const parts = { gpu, builder, buffers, ops, state, inputs, layout, scheduler, vocabSize };
+    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, vocabSize };
     const runner = new GpuModelRunner(parts);
-    await buffers.ready();
     const { device, adapter, lost } = gpu;
     const loseDevice = (): void => device.destroy();
     const counters = (): StepCounters => runner.counters();
-    return { runner, device, config, scheduler, adapter, kvCacheDtype, counters, lost, loseDevice, destroy };
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes };
+    return { runner, device, config, scheduler, adapter, ...kvCache, counters, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();
@@ -112,6 +118,6 @@ function defaultLimits(adapter: AdapterSummary) {
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 function kernelSizes({ isSoftware }: AdapterSummary) {
   return isSoftware
-    ? ({ attentionLanes: 16, normLanes: 16, largestInt4Tile: 4 } as const)
-    : ({ attentionLanes: 64, normLanes: 64, largestInt4Tile: 8 } as const);
+    ? ({ attentionLanes: 16, normLanes: 16, ropeLanes: 8, largestInt4Tile: 4 } as const)
+    : ({ attentionLanes: 64, normLanes: 64, ropeLanes: 64, largestInt4Tile: 8 } as const);
 }

@@ -28,7 +28,7 @@ export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): 
     const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
     const file = await readModelFile(abortableSource(opened, signal));
     const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
-    const loaded = await loadRunner({ file, ...settings, onStage: progress.stage });
+    const loaded = await loadRunner({ file, ...settings, log, onStage: progress.stage });
     const engine = new Engine({ scheduler: new Scheduler(loaded.scheduler), runner: loaded.runner, clock });
     const info: ModelInfo = {
       id: typeof source === 'string' ? source : source.name,
@@ -36,6 +36,7 @@ export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): 
       architecture: loaded.config.architecture,
       maxModelLen: effectiveMaxModelLen(loaded.scheduler),
       kvCacheDtype: loaded.kvCacheDtype,
+      kvCacheBytes: loaded.kvCacheBytes,
       vocabSize: loaded.config.vocabSize,
       fileBytes: opened.size,
       settings,

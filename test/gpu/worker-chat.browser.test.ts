@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { createClient } from '../../src/index.ts';
-import type { LoadProgress } from '../../src/index.ts';
+import type { LoadProgress, LogLine } from '../../src/index.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // Everything real: client, SharedWorker, loader, tokenizer, scheduler, kernels; only the model is tiny.
@@ -8,7 +8,14 @@ import { tinyModel } from '../support/tiny-model.ts';
 const file = new File([tinyModel({ type: 'mixed', preset: 'babble' })], 'babble.gguf', { lastModified: 1 });
 const progress: LoadProgress[] = [];
 const onProgress = (each: LoadProgress): void => void progress.push(each);
-const client = await createClient({ model: file, onProgress, kvCacheBytes: 8 * 2 ** 20 });
+const log: LogLine[] = [];
+const client = await createClient({
+  model: file,
+  onProgress,
+  onLog: (line) => log.push(line),
+  kvCacheBytes: 8 * 2 ** 20,
+  kvCacheDtype: 'int8',
+});
 afterAll(() => client.close());
 
 const ask = (content: string, more: { max_tokens: number; temperature?: number; seed?: number }) => {
@@ -69,6 +76,10 @@ test('metrics tell the adapter, the cache and the work done', async () => {
   const metrics = await client.metrics();
   expect(metrics).toMatchObject({ state: 'ready', model: 'babble.gguf', sessions: 1, kvBlocksUsed: 0 });
   expect(metrics.adapter?.vendor).not.toBe('');
+  const blockBytes = 2 * 2 * 16 * (64 + 4); // layers, keys and values of one head, tokens, INT8 elements and a scale
+  expect(metrics.kvBlocksTotal).toBe(Math.floor((8 * 2 ** 20) / blockBytes));
+  expect(client.model).toMatchObject({ kvCacheDtype: 'int8', kvCacheBytes: metrics.kvBlocksTotal * blockBytes });
+  expect(log).toContainEqual({ type: 'log', level: 'info', message: expect.stringContaining('KV cache in int8') });
   const { kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, counters } = metrics;
   const { steps, dispatches } = counters;
   for (const value of [kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, steps, dispatches]) {

@@ -38,7 +38,7 @@ const SHAPES: readonly Shape[] = [
   { numHeads: 16, numKvHeads: 2, headSize: 256, ropeDimensions: 64, interleaved: true },
 ];
 
-function setUp(shape: Shape, dtype: KvCacheDtype) {
+function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
   const { numHeads, numKvHeads, headSize } = shape;
   const random = createRandom(numHeads * headSize);
   const heads = numHeads + 2 * numKvHeads;
@@ -54,6 +54,7 @@ function setUp(shape: Shape, dtype: KvCacheDtype) {
     ...inputs,
     blockSize: BLOCK_SIZE,
     kvCacheDtype: dtype,
+    ropeLanes,
     rotation: lab.input(rotationTable(POSITIONS, shape.ropeDimensions, THETA)),
     queries: queries.buffer,
     keys: keys.buffer,
@@ -152,9 +153,9 @@ function fault({ bits, floats }: Result, output: Output, expected: ReadonlyMap<n
   return undefined;
 }
 
-describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
+describe.each(KV_CACHE_DTYPES.flatMap((dtype) => [8, 64].map((lanes) => ({ dtype, lanes }))))('$dtype KV, $lanes lanes', ({ dtype, lanes }) => {
   test.each(SHAPES)('$numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, interleaved $interleaved', async (shape) => {
-    const { op, head, outputs, rows, inputs } = setUp(shape, dtype);
+    const { op, head, outputs, rows, inputs } = setUp(shape, dtype, lanes);
     const check = (results: readonly Result[], count: number): void => {
       expect(fault(results[0]!, outputs[0]!, expectedQueries(shape, count, head)), 'queries').toBeUndefined();
       const all = written(shape, count, head);

@@ -19,7 +19,8 @@ const runner: ModelRunner = {
   }),
 };
 
-async function loadRunner({ file, kvCacheDtype = 'f32', onStage }: LoadRunnerOptions) {
+async function loadRunner({ file, kvCacheDtype = 'f32', log, onStage }: LoadRunnerOptions) {
+  log?.('warn', 'granted less');
   onStage?.('load');
   for (const { offset, byteLength } of file.tensors) await file.source.read(offset, byteLength);
   onStage?.('compile');
@@ -31,6 +32,7 @@ async function loadRunner({ file, kvCacheDtype = 'f32', onStage }: LoadRunnerOpt
     },
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
     kvCacheDtype,
+    kvCacheBytes: 4096,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
     lost: new Promise<TabserveError>(() => {}),
     loseDevice: () => {},
@@ -41,14 +43,17 @@ async function loadRunner({ file, kvCacheDtype = 'f32', onStage }: LoadRunnerOpt
 function context(signal = new AbortController().signal) {
   const progress: LoadProgress[] = [];
   const onProgress = (each: LoadProgress): void => void progress.push(each);
-  return { progress, onProgress, signal, log: () => {}, clock: () => performance.now() };
+  const lines: string[] = [];
+  const log = (level: string, message: string): void => void lines.push(`${level}: ${message}`);
+  return { progress, lines, onProgress, signal, log, clock: () => performance.now() };
 }
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
-  const { progress, ...rest } = context();
+  const { progress, lines, ...rest } = context();
   const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })({ source, kvCacheDtype: 'int8' }, rest);
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
-  expect(model.info.kvCacheDtype).toBe('int8');
+  expect(model.info).toMatchObject({ kvCacheDtype: 'int8', kvCacheBytes: 4096 });
+  expect(lines).toContain('warn: granted less');
   expect(model.info.maxModelLen).toBe(8 * 16); // what the KV cache holds
   expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));
   expect(progress.at(-1)).toMatchObject({ stage: 'compile', bytesTotal: bytes.length });
