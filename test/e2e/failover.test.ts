@@ -83,7 +83,7 @@ describe('the GPU process', () => {
     expect(site.log.filter((path) => path.endsWith('.gguf')).length).toBeLessThan(10); // weights came from the cache
   });
 
-  test('that the browser blocks after its crashes: streams stay open, and a status says so', async () => {
+  test('that the browser blocks after its crashes: streams stay open, and a status says so', async ({ skip }) => {
     const blocking = await launchChromium(CHROMIUM_ARGS);
     try {
       const own = await blocking.newContext();
@@ -95,13 +95,15 @@ describe('the GPU process', () => {
         await tab.reached('a', reached);
         await session.send('Browser.crashGpuProcess');
       }
-      await tab.page.waitForFunction(
-        `tab.statuses.some((s) => s.state === 'recovering' && s.cause.code === 'webgpu_unavailable' && s.retryInMs > 0)`,
-      );
+      const isBlocked = `tab.statuses.some((s) => s.cause?.code === 'webgpu_unavailable' && s.retryInMs > 0)`;
+      const isBackTwice = `tab.statuses.filter((s) => s.state === 'ready').length === 2`;
+      await tab.page.waitForFunction(`${isBlocked} || ${isBackTwice}`);
+      if (!(await tab.page.evaluate<boolean>(isBlocked))) return skip('this browser blocks nothing after two crashes');
       const { error, isDone, tokens } = await tab.answer('a');
       expect({ error, isDone }).toEqual({ error: undefined, isDone: false });
       expect(tokens).toBeGreaterThanOrEqual(30);
       expect((await tab.call<{ state: string }>('metrics()')).state).toBe('recovering');
+      return undefined;
     } finally {
       await blocking.close();
     }
@@ -164,8 +166,19 @@ test('two releases of a page: one has the GPU at a time, and both answer', async
   expect((await next.call<{ state: string }>('metrics()')).state).toBe('parked');
 });
 
-test('a reload finds the engine warm', async () => {
+test('a reload finds the engine warm', async ({ skip }) => {
   const [tab] = (await openTabs(1)) as [PackageTab];
+  const canOutlive = await tab.page.evaluate(() => {
+    let isRead = false;
+    new SharedWorker('/comlink.js', {
+      get extendedLifetime() {
+        isRead = true;
+        return false;
+      },
+    });
+    return isRead;
+  });
+  if (!canOutlive) return skip('a SharedWorker dies with its last tab in this browser');
   await tab.ask('a', promptOf(0), bodyOf(0, 20));
   const text = await tab.answered('a');
   const before = (await tab.call<{ generationTokens: number }>('metrics()')).generationTokens;
@@ -176,4 +189,5 @@ test('a reload finds the engine warm', async () => {
   expect((await tab.call<{ generationTokens: number }>('metrics()')).generationTokens).toBe(before);
   await tab.ask('a', promptOf(0), bodyOf(0, 20));
   expect(await tab.answered('a')).toBe(text);
+  return undefined;
 });
