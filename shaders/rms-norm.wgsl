@@ -8,7 +8,7 @@ override LANES: u32; // a power of two
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> samples: array<array<vec4<u32>, 2>>;
+@group(0) @binding(2) var<storage, read> samples: array<array<vec4<u32>, 4>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 var<workgroup> sums: array<f32, LANES>;

@@ -1,9 +1,11 @@
 // Sampling, first half: the best candidate of each CHUNK of the vocabulary. Greedy at temperature 0; else by the Gumbel-max
 // trick (argmax of logit / temperature + Gumbel noise is a draw from the softmax; Gumbel, 1954), with noise that is a pure
-// function of (seed, choice, position, token), so a resumed or re-batched request draws the same token.
+// function of (seed, choice, position, token), so a resumed or re-batched request draws the same token. Where top_k, top_p
+// or min_p are asked for, among the tokens that they leave: with the same noise, so a filter moves no other draw.
 //
 // logits     [sample][VOCAB]
-// samples    [sample]: (row, slot, seed, choice), (position of the token being drawn, temperature as f32 bits, -, -)
+// samples    [sample]: see src/kernels/step-inputs.ts
+// selections [sample]: what the filters have found
 // candidates [sample][chunk]: (score as f32 bits, token)
 
 override VOCAB: u32;
@@ -14,8 +16,9 @@ const LANES = 64u;
 const LOWEST = -3.4e38;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> samples: array<array<vec4<u32>, 2>>;
-@group(0) @binding(2) var<storage, read_write> candidates: array<vec2<u32>>;
+@group(0) @binding(1) var<storage, read> samples: array<array<vec4<u32>, 4>>;
+@group(0) @binding(2) var<storage, read> selections: array<Selection>;
+@group(0) @binding(3) var<storage, read_write> candidates: array<vec2<u32>>;
 
 var<workgroup> best_scores: array<f32, LANES>;
 var<workgroup> best_tokens: array<u32, LANES>;
@@ -41,15 +44,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let sample = workgroup.y;
   let temperature = bitcast<f32>(samples[sample][1].y);
   let key = hash(samples[sample][0].z ^ hash(samples[sample][0].w ^ hash(samples[sample][1].x)));
+  var threshold = 0u; // every key
+  if ((samples[sample][1].w & FILTERED) != 0u) {
+    threshold = selections[sample].threshold;
+  }
   var score = LOWEST;
   var best = VOCAB;
   let end = min(VOCAB, (chunk + 1u) * CHUNK);
   for (var token = chunk * CHUNK + lane; token < end; token += LANES) {
     var value = logits[sample * VOCAB + token];
+    let order = order_key(bitcast<u32>(value));
     if (temperature > 0.0) {
       value = value / temperature + gumbel(key, token);
     }
-    if (value > score) {
+    if (value > score && order >= threshold) {
       score = value;
       best = token;
     }

@@ -1,7 +1,39 @@
 import type { SerializedError } from './errors.ts';
 
-/** How a choice is sampled. Sampling is a pure function of the logits and (seed, choice, position). */
-export interface SamplingParams {
+/**
+ * What is done to a token's logits before it is drawn, with vLLM's meanings and in vLLM's order; what is left out is off.
+ * First logit_bias and the penalties (greedy takes the largest of what they make), then the temperature, then the filters,
+ * each on what the one before has left: min_p, top_k, top_p. Tokens as likely as the last one kept are kept as well, and
+ * the most likely one always is.
+ */
+export interface LogitsParams {
+  /** Keeps the so many most likely tokens. @default 0, all */
+  readonly topK?: number | undefined;
+  /** Keeps the most likely tokens that together have this share of the probability. @default 1, all */
+  readonly topP?: number | undefined;
+  /** Keeps the tokens that are at least so likely as this times the most likely one. @default 0, all */
+  readonly minP?: number | undefined;
+  /** Logits of tokens in the prompt or the output: divided by this where positive, else multiplied. @default 1 */
+  readonly repetitionPenalty?: number | undefined;
+  /** Taken off a token's logit once if the output has it. @default 0 */
+  readonly presencePenalty?: number | undefined;
+  /** Taken off a token's logit for each time that the output has it. @default 0 */
+  readonly frequencyPenalty?: number | undefined;
+  /** Added to tokens' logits; each token once, at most {@link MAX_LOGIT_BIASES} of them. @default none */
+  readonly logitBias?: readonly (readonly [tokenId: number, bias: number])[] | undefined;
+}
+
+/** The tokens that one request's logit_bias may name. As OpenAI and vLLM have it. */
+export const MAX_LOGIT_BIASES = 1024;
+
+/** Whether a token's logits depend on how often it came before. */
+export function isPenalised(params: LogitsParams): boolean {
+  const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = params;
+  return repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
+}
+
+/** How a choice is sampled: a pure function of the logits, the tokens so far and (seed, choice, position). */
+export interface SamplingParams extends LogitsParams {
   /** 0 is greedy. */
   readonly temperature: number;
   /** 32 bits, unsigned. */

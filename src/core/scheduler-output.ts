@@ -1,4 +1,4 @@
-import type { SamplingParams } from './request.ts';
+import type { LogitsParams, SamplingParams } from './request.ts';
 
 /** One request's share of a step. */
 export interface ScheduledRequest {
@@ -14,7 +14,19 @@ export interface ScheduledRequest {
   /** Whether the last fed token's logits are sampled: false while more of the prompt is to come. */
   readonly samples: boolean;
   /** `choice` and the sampled token's position are part of the seed. */
-  readonly sampling: Pick<SamplingParams, 'temperature' | 'seed'> & { readonly choice: number };
+  readonly sampling: Pick<SamplingParams, 'temperature' | 'seed'> & LogitsParams & { readonly choice: number };
+  /**
+   * All of the request's tokens. Where it samples for the first time since it got its slot, and has penalties or a
+   * logit_bias: the runner keeps those by slot, and from here on counts what it samples itself.
+   */
+  readonly history?: TokenHistory | undefined;
+}
+
+/** The tokens of a request, prompt and output. */
+export interface TokenHistory {
+  readonly tokenIds: readonly number[];
+  /** How many of them, from the first, are the prompt. */
+  readonly numPromptTokens: number;
 }
 
 /**

@@ -7,6 +7,12 @@ export interface StepShape {
   readonly tokens: number;
   /** Tokens whose logits are sampled. */
   readonly samples: number;
+  /** How many of the samples have a logit_bias, penalties, any filter, top_k, top_p: with none, its ops have no work. */
+  readonly biased: number;
+  readonly penalised: number;
+  readonly filtered: number;
+  readonly topK: number;
+  readonly topP: number;
   /** The longest context that one of the tokens attends to, itself included. */
   readonly maxContext: number;
 }

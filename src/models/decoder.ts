@@ -4,7 +4,10 @@ import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { attention } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
+import { filter } from '../kernels/filter.ts';
+import { logitBias } from '../kernels/logit-bias.ts';
 import { matmul } from '../kernels/matmul.ts';
+import { penalties } from '../kernels/penalties.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
@@ -35,6 +38,11 @@ export interface DecoderState {
   readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize]
   readonly gated: GPUBuffer; // [maxRows][intermediateSize]
   readonly logits: GPUBuffer; // [maxSamples][vocabSize]
+  readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
+  readonly tokenCounts: GPUBuffer; // [maxSamples][vocabSize], by slot; see kernels/penalties.ts
+  readonly maxima: GPUBuffer; // see kernels/filter.ts, as the next two
+  readonly selections: GPUBuffer;
+  readonly histograms: GPUBuffer;
   readonly candidates: GPUBuffer; // see kernels/sample.ts
   readonly lastTokens: GPUBuffer; // [maxSamples] u32, by slot
 }
@@ -49,6 +57,7 @@ export interface DecoderLimits {
   readonly attentionLanes: number;
   readonly normLanes: number;
   readonly ropeLanes: number;
+  readonly filterLanes: number;
   /** The most tokens an INT4 matmul's lane carries. */
   readonly largestInt4Tile: 4 | 8;
 }
@@ -66,7 +75,7 @@ interface Parts {
  * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU.
  */
 export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[] {
-  const { builder, config, state, limits } = parts;
+  const { builder, state, limits } = parts;
   const { rows, lastTokens, hidden, rowCount, sampleCount, normed, logits } = state;
   return [
     embed(builder, { table: weights.embedding, rows, lastTokens, y: hidden, counts: rowCount }),
@@ -80,8 +89,14 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
       tokens: (step) => step.samples,
       subgroups: limits.subgroups,
     }),
-    ...sample(builder, { ...config, ...state, counts: sampleCount }),
+    ...sampler(parts),
   ];
+}
+
+/** From logits to sampled token ids, in vLLM's order: see LogitsParams. */
+function sampler({ builder, config, state, limits }: Parts): readonly Op[] {
+  const shape = { ...config, ...limits, ...state, counts: state.sampleCount };
+  return [logitBias(builder, shape), penalties(builder, shape), ...filter(builder, shape), ...sample(builder, shape)];
 }
 
 function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | undefined): Op[] {

@@ -2,6 +2,8 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
+import { filterBytes } from '../kernels/filter.ts';
+import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
@@ -27,6 +29,7 @@ export function createState(
 
   const rotation = f32('rotation', maxModelLen * config.ropeDimensions);
   const { numHeads, numKvHeads, headSize, hiddenSize, intermediateSize, vocabSize } = config;
+  const filters = filterBytes(vocabSize, maxNumSeqs);
   const state: DecoderState = {
     rows: range(layout.rows, layout.samples - layout.rows),
     samples: range(layout.samples, layout.blockTables - layout.samples),
@@ -44,6 +47,11 @@ export function createState(
     gateUp: f32('gate and up', maxRows * 2 * intermediateSize),
     gated: f32('gated', maxRows * intermediateSize),
     logits: f32('logits', maxSamples * vocabSize),
+    biases: buffers.create('logit biases', maxNumSeqs * SLOT_BIASES_BYTES),
+    tokenCounts: f32('token counts', maxNumSeqs * vocabSize),
+    maxima: buffers.create('maxima', filters.maxima),
+    selections: buffers.create('selections', filters.selections),
+    histograms: buffers.create('histograms', filters.histograms),
     candidates: buffers.create('candidates', candidatesBytes(vocabSize, maxNumSeqs)),
     lastTokens: f32('last tokens', maxNumSeqs),
   };

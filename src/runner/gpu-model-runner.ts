@@ -5,6 +5,7 @@ import { explainFailure, type Gpu } from '../gpu/device.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { Recorder } from '../gpu/recorder.ts';
 import type { DecoderState } from '../models/decoder.ts';
+import { SlotHistory } from './slot-history.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
 
 /** What a runner is made of; it owns none of it. */
@@ -26,6 +27,7 @@ export class GpuModelRunner implements ModelRunner {
   readonly state: DecoderState;
   readonly #parts: GpuModelRunnerParts;
   readonly #packer: StepPacker;
+  readonly #history: SlotHistory;
   readonly #recorder: Recorder;
   readonly #staging: GPUBuffer;
   #fault: TabserveError | undefined;
@@ -34,6 +36,7 @@ export class GpuModelRunner implements ModelRunner {
     this.#parts = parts;
     this.state = parts.state;
     this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize);
+    this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#staging = parts.staging;
     parts.gpu.device.addEventListener('uncapturederror', ({ error }) => {
@@ -51,6 +54,7 @@ export class GpuModelRunner implements ModelRunner {
     this.#check(plan);
     const { gpu, ops, inputs } = this.#parts;
     const { lastTokens } = this.state;
+    this.#history.write(plan);
     for (let step = 0; step < plan.numSteps; step++) {
       const { words, shape } = this.#packer.pack(plan, step);
       gpu.device.queue.writeBuffer(inputs, 0, words);

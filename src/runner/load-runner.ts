@@ -118,6 +118,6 @@ function defaultLimits(adapter: AdapterSummary) {
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 function kernelSizes({ isSoftware }: AdapterSummary) {
   return isSoftware
-    ? ({ attentionLanes: 16, normLanes: 16, ropeLanes: 8, largestInt4Tile: 4 } as const)
-    : ({ attentionLanes: 64, normLanes: 64, ropeLanes: 64, largestInt4Tile: 8 } as const);
+    ? ({ attentionLanes: 16, normLanes: 16, ropeLanes: 8, filterLanes: 16, largestInt4Tile: 4 } as const)
+    : ({ attentionLanes: 64, normLanes: 64, ropeLanes: 64, filterLanes: 256, largestInt4Tile: 8 } as const);
 }

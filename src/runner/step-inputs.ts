@@ -1,5 +1,5 @@
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
-import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES } from '../kernels/step-inputs.ts';
+import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, writeSample } from '../kernels/step-inputs.ts';
 import type { StepShape } from '../gpu/op.ts';
 
 /** WebGPU's alignment of bound ranges. */
@@ -29,6 +29,18 @@ export function stepInputsLayout(maxRows: number, maxSamples: number, maxBlocks:
   return { rowCount: 0, sampleCount: ALIGNMENT, rows, samples, blockTables, size, maxRows, maxSamples, maxBlocks };
 }
 
+const NO_NEEDS: SamplingNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
+
+function addNeeds(a: SamplingNeeds, b: SamplingNeeds): SamplingNeeds {
+  return {
+    biased: a.biased + b.biased,
+    penalised: a.penalised + b.penalised,
+    filtered: a.filtered + b.filtered,
+    topK: a.topK + b.topK,
+    topP: a.topP + b.topP,
+  };
+}
+
 /** A step's inputs, and what its grids depend on. `words` is a view that the next call overwrites. */
 export interface PackedStep {
   readonly words: Uint32Array<ArrayBuffer>;
@@ -56,6 +68,7 @@ export class StepPacker {
     let row = 0;
     let sample = 0;
     let maxContext = 0;
+    let needs = NO_NEEDS;
     for (const [table, request] of plan.requests.entries()) {
       const start = request.startPosition + step;
       this.#words.set(request.blockTable, blockTables / 4 + table * maxBlocks);
@@ -67,10 +80,9 @@ export class StepPacker {
       const end = start + request.tokenIds.length;
       maxContext = Math.max(maxContext, end);
       if (request.samples) {
-        const at = samples / 4 + sample * 8;
-        const { seed, choice, temperature } = request.sampling;
-        this.#words.set([row - 1, request.slot, seed, choice, end], at);
-        this.#floats[at + 5] = temperature;
+        const at = (samples + sample * SAMPLE_BYTES) / 4;
+        const inputs = { ...request.sampling, row: row - 1, slot: request.slot, position: end };
+        needs = addNeeds(needs, writeSample(this.#words, this.#floats, at, inputs));
         sample++;
       }
     }
@@ -78,7 +90,7 @@ export class StepPacker {
     this.#words[sampleCount / 4] = sample;
     return {
       words: this.#words.subarray(0, blockTables / 4 + plan.requests.length * maxBlocks),
-      shape: { tokens: row, samples: sample, maxContext },
+      shape: { tokens: row, samples: sample, maxContext, ...needs },
     };
   }
 

@@ -35,6 +35,8 @@ export interface RunningRequest {
   readonly cached: CachedBlock[];
   /** How many of the leading `tokenIds` have their KV in the blocks. */
   numComputedTokens: number;
+  /** Whether it has sampled since it got its slot: then the runner knows its tokens. */
+  hasSampled: boolean;
   /** When it first left the queue: an earlier run, ended by preemption, counts. */
   readonly firstScheduledTime: number;
 }
@@ -45,11 +47,12 @@ export interface RunningRequest {
  */
 export function createRequestState(request: EngineRequest, maxModelLen: number, serial: number): RequestState {
   const { promptTokenIds, outputTokenIds = [], sampling, choice } = request;
+  const { maxTokens, stopTokenIds: _, ...draw } = sampling;
   return {
     request,
     tokenIds: [...promptTokenIds, ...outputTokenIds],
-    maxNumTokens: Math.min(promptTokenIds.length + sampling.maxTokens, maxModelLen),
-    sampling: { temperature: sampling.temperature, seed: sampling.seed, choice },
+    maxNumTokens: Math.min(promptTokenIds.length + maxTokens, maxModelLen),
+    sampling: { ...draw, choice },
     priority: request.priority ?? 0,
     serial,
     cacheSalt: request.cacheSalt ?? '',

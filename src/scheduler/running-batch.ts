@@ -62,7 +62,8 @@ export class RunningBatch {
     if (state.firstScheduledTime === undefined) state.numCachedTokens = numComputedTokens;
     state.firstScheduledTime ??= now;
     const { firstScheduledTime } = state;
-    const running = { state, slot, blockTable: [...shared, ...own], cached, numComputedTokens, firstScheduledTime };
+    const blockTable = [...shared, ...own];
+    const running = { state, slot, blockTable, cached, numComputedTokens, hasSampled: false, firstScheduledTime };
     const after = this.#requests.findLastIndex((other) => other.state.priority <= state.priority);
     this.#requests.splice(after + 1, 0, running);
     return running;

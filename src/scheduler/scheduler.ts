@@ -269,6 +269,7 @@ export class Scheduler {
     if (state.tokenIds.length === promptTokenIds.length) this.#promptTokens += promptTokenIds.length;
     const { newTokenIds, finishReason } = acceptTokens(state, sampledTokenIds);
     this.#generationTokens += newTokenIds.length;
+    running.hasSampled = true;
     this.#waiting.share.generated(state.request.sessionId, newTokenIds.length);
     this.#batch.cacheFullBlocks(running);
     if (finishReason !== undefined) this.#batch.remove(running);

@@ -1,4 +1,5 @@
-import type { ScheduledRequest } from '../core/scheduler-output.ts';
+import { isPenalised } from '../core/request.ts';
+import type { ScheduledRequest, TokenHistory } from '../core/scheduler-output.ts';
 import { numUncomputedTokens } from './request-state.ts';
 import type { RunningRequest } from './request-state.ts';
 
@@ -69,5 +70,14 @@ export function toScheduledRequest({ running, numScheduledTokens }: Share): Sche
     blockTable: [...blockTable],
     samples: end === state.tokenIds.length,
     sampling: state.sampling,
+    history: end === state.tokenIds.length ? historyFor(running) : undefined,
   };
+}
+
+/** The request's tokens, where the runner needs them to sample and does not know them yet. */
+function historyFor({ state, hasSampled }: RunningRequest): TokenHistory | undefined {
+  const { sampling, tokenIds, request } = state;
+  const isKept = isPenalised(sampling) || (sampling.logitBias ?? []).length > 0;
+  if (hasSampled || !isKept) return undefined;
+  return { tokenIds: [...tokenIds], numPromptTokens: request.promptTokenIds.length };
 }

@@ -163,6 +163,41 @@ test('plans of several steps change nothing, and stop tokens end them', async ()
   expect(plans.filter(({ numSteps }) => numSteps === 4).length).toBeGreaterThan(10);
 });
 
+// Greedy repeats itself here, and penalties show.
+const PENALTIES = { temperature: 0, seed: 0, maxTokens: 40, stopTokenIds: [], repetitionPenalty: 1.3, frequencyPenalty: 0.7 };
+
+test('penalties count the tokens sampled within a plan of several steps, and those of cached blocks', async () => {
+  const first = await startEngine(64, 1);
+  const penalised = request('a', 0, 40, { sampling: PENALTIES });
+  const plain = await runAlone(first.engine, request('plain', 0, 40));
+  const alone = await runAlone(first.engine, penalised);
+  expect(alone?.tokenIds).toHaveLength(40);
+  expect(alone).not.toEqual(plain);
+  expect(new Set(alone?.tokenIds).size).toBeGreaterThan(new Set(plain?.tokenIds).size);
+  loaded?.destroy();
+
+  const { engine, plans } = await startEngine(64, 4);
+  expect(await runAlone(engine, penalised)).toEqual(alone);
+  expect(plans.filter(({ numSteps }) => numSteps === 4).length).toBeGreaterThan(8);
+  // What its own prompt leaves in the cache is not fed to the GPU again, but counts.
+  for (const requestId of ['cold', 'warm']) {
+    engine.add({ ...penalised, requestId });
+    expect(await untilEnded(engine, 1)).toEqual({ [requestId]: alone });
+  }
+  expect(engine.stats().prefixCacheHits).toBeGreaterThan(16);
+});
+
+test('a penalised request that is preempted and computed again gets the same tokens', async () => {
+  const { engine } = await startEngine(9, 4);
+  const requests = [0, 3, 5].map((skip) => request(`${skip}`, skip, 64, { sampling: { ...PENALTIES, maxTokens: 64 } }));
+  const alone = [];
+  for (const each of requests) alone.push(await runAlone(engine, each));
+  for (const each of requests) engine.add(each);
+  const ended = await untilEnded(engine, 3);
+  expect(engine.stats().preemptions).toBeGreaterThan(0);
+  expect(requests.map(({ requestId }) => ended[requestId])).toEqual(alone);
+});
+
 test('an abort frees the blocks at once, and the others go on as if it had never been', async () => {
   const { engine, scheduler } = await startEngine(64);
   engine.add(request('a', 0, 64));

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { ScheduledRequest } from '../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -41,10 +42,10 @@ function watchWebGpu() {
   };
 }
 
-function sequences(count: number): TestSequence[] {
+function sequences(count: number, sampling: Partial<ScheduledRequest['sampling']> = {}): TestSequence[] {
   return Array.from({ length: count }, (_, slot) => {
     const tokenIds = Array.from({ length: 9 + slot }, (__, i) => 5 + i);
-    return new TestSequence({ slot, tokenIds, blockTable: blocksFor(loaded.scheduler, slot, 60) });
+    return new TestSequence({ slot, tokenIds, blockTable: blocksFor(loaded.scheduler, slot, 60), sampling });
   });
 }
 
@@ -106,4 +107,24 @@ test('so is a step that mixes a prompt’s chunk with decoding', async () => {
   expect(requests.map(({ samples }) => samples)).toEqual([true, false]);
   const expected = { created: { createCommandEncoder: 1 }, submits: 1, passes: 1, maps: 1, dispatches: DISPATCHES };
   expect(webGpu.counts()).toMatchObject(expected);
+});
+
+// Biases and penalties are an op each; min_p takes two, top_k and top_p eight each.
+test.each<[Partial<ScheduledRequest['sampling']>, number]>([
+  [{ temperature: 1 }, 0],
+  [{ temperature: 1, minP: 0.1 }, 2],
+  [{ temperature: 1, topK: 5 }, 10],
+  [{ temperature: 1, topP: 0.5, topK: 5, minP: 0.1 }, 18],
+  [{ temperature: 0, topP: 0.5 }, 0],
+  [{ presencePenalty: 1, logitBias: [[3, 1]] }, 2],
+])('sampling with %o: %i dispatches more, the host’s tables written once, and nothing created', async (sampling, more) => {
+  const [plain] = sequences(1);
+  const [, sequence] = sequences(2, sampling);
+  if (plain === undefined || sequence === undefined) throw new Error('no sequences');
+  await step(loaded, [[plain, 32]]);
+  await step(loaded, [[sequence, 32]]);
+  const webGpu = watchWebGpu();
+  for (let i = 0; i < 5; i++) await step(loaded, [[plain, 1], [sequence, 1]]);
+  const dispatches = 5 * (DISPATCHES + more);
+  expect(webGpu.counts()).toMatchObject({ created: { createCommandEncoder: 5 }, submits: 5, writes: 5, passes: 5, dispatches });
 });

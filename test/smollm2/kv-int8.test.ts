@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ModelFile } from '../../src/loader/gguf.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { logitsOfEveryPosition } from '../support/gpu-runner.ts';
-import { argmax } from '../support/kernel-references.ts';
+import { argmax } from '../support/sampling-references.ts';
 import { answerGoldens, openSmolLm2 } from '../support/smollm2-answers.ts';
 import { SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 

@@ -31,6 +31,8 @@ export interface SequenceOptions {
   /** They must have room for the prompt and all that is generated. */
   readonly blockTable: readonly number[];
   readonly sampling?: Partial<ScheduledRequest['sampling']>;
+  /** How many of the tokens are the prompt, where some were sampled before. @default all */
+  readonly numPromptTokens?: number | undefined;
 }
 
 /** A request that a test schedules by hand: which of its tokens are fed when, and beside whom. */
@@ -40,12 +42,15 @@ export class TestSequence {
   readonly tokenIds: number[];
   readonly #blockTable: readonly number[];
   readonly #sampling: ScheduledRequest['sampling'];
+  readonly #numPromptTokens: number;
   #numComputed = 0;
+  #hasSampled = false;
 
-  constructor({ slot = 0, tokenIds, blockTable, sampling }: SequenceOptions) {
+  constructor({ slot = 0, tokenIds, blockTable, sampling, numPromptTokens = tokenIds.length }: SequenceOptions) {
     this.slot = slot;
     this.tokenIds = [...tokenIds];
     this.#blockTable = blockTable;
+    this.#numPromptTokens = numPromptTokens;
     this.#sampling = { temperature: 0, seed: 0, choice: 0, ...sampling };
   }
 
@@ -65,12 +70,14 @@ export class TestSequence {
       blockTable: this.#blockTable,
       samples: end === this.tokenIds.length,
       sampling: this.#sampling,
+      history: this.#hasSampled ? undefined : { tokenIds: this.tokenIds, numPromptTokens: this.#numPromptTokens },
     };
   }
 
   accept(numFed: number, sampledIds: readonly number[]): void {
     this.#numComputed += numFed;
     this.tokenIds.push(...sampledIds);
+    this.#hasSampled ||= sampledIds.length > 0;
   }
 }
 

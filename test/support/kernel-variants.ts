@@ -4,10 +4,13 @@ import type { ShaderModule } from '../../src/gpu/link.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
 import { ATTENTION, ATTENTION_MERGE } from '../../src/kernels/attention.ts';
 import { EMBED } from '../../src/kernels/embed.ts';
+import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
+import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
 import { MATMUL, matmulModules, scaleModules, TOKEN_TILES } from '../../src/kernels/matmul.ts';
+import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
 import { RMS_NORM } from '../../src/kernels/rms-norm.ts';
 import { ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
-import { SAMPLE_FINAL, SAMPLE_PARTIAL } from '../../src/kernels/sample.ts';
+import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
 import { shader } from '../../src/kernels/shaders.ts';
 import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
 
@@ -25,11 +28,12 @@ const FORMATS = [
   { format: 'int4', wideScales: true },
   { format: 'int8', wideScales: false },
 ] as const;
+const MEASURES = ['count', 'mass'] as const;
 const buffer = { size: 4096 } as GPUBuffer;
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [ATTENTION_MERGE, QUAD_PROBE, RMS_NORM, SAMPLE_FINAL, SAMPLE_PARTIAL, SILU_MUL];
+  const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, RMS_NORM, SILU_MUL];
   const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
   const matmuls = FORMATS.flatMap((scales) => {
     const matrix = { ...scales, rows: 64, columns: 64, lanes: 16, weights: buffer, scales: buffer };
@@ -44,6 +48,13 @@ export function kernelVariants(): KernelVariant[] {
   return [
     ...caches,
     ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
+    { spec: PENALTIES, modules: penaltiesModules() },
+    { spec: FILTER_MAX, modules: filterModules('filter-max') },
+    { spec: FILTER_BEGIN, modules: filterModules('filter-begin') },
+    ...MEASURES.map((measure) => ({ spec: FILTER_HISTOGRAM, modules: filterModules('filter-histogram', measure) })),
+    ...MEASURES.map((measure) => ({ spec: FILTER_PICK, modules: filterModules('filter-pick', measure) })),
+    { spec: SAMPLE_PARTIAL, modules: sampleModules('sample-partial') },
+    { spec: SAMPLE_FINAL, modules: sampleModules('sample-final') },
     ...embeds.map((modules) => ({ spec: EMBED, modules })),
     ...matmuls.map((modules) => ({ spec: MATMUL, modules })),
   ];

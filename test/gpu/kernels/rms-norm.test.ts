@@ -10,7 +10,7 @@ afterEach(() => lab.clear());
 afterAll(() => lab.close());
 
 const ROWS = 17;
-const SAMPLE_WORDS = 8;
+const SAMPLE_WORDS = 16;
 
 /** 576 is SmolLM2-135M's; 16 lanes share a row on a software adapter, 64 on a GPU. */
 const SIZES = [1, 31, 64, 97, 576, 1536];

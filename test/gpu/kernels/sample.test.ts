@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { candidatesBytes, sample } from '../../../src/kernels/sample.ts';
+import { CHI_SQUARE_63, CHI_SQUARE_7, chiSquare, DRAWS } from '../../support/chi-square.ts';
 import { KernelLab, POISON } from '../../support/kernel-lab.ts';
-import { argmax, type Draw, samplingScores } from '../../support/kernel-references.ts';
 import { createRandom } from '../../support/random.ts';
+import { runSampler, type TestSample } from '../../support/sampler-lab.ts';
+import { argmax, type Draw, samplingScores } from '../../support/sampling-references.ts';
 
 let lab: KernelLab;
 beforeAll(async () => void (lab = await KernelLab.open()));
@@ -13,56 +14,9 @@ const GREEDY: Draw = { temperature: 0, seed: 1, choice: 2, position: 3 };
 /** SmolLM2-135M's vocabulary. */
 const VOCAB = 49152;
 
-interface Sample {
-  readonly logits: Float32Array;
-  readonly draw: Draw;
-  /** @default its place in the batch */
-  readonly slot?: number;
-}
-
-/** A chunk's best token. */
-interface Candidate {
-  readonly score: number;
-  readonly token: number;
-}
-
-/** The tokens drawn, by slot, and every sample's candidates. */
-async function draw(
-  samples: readonly Sample[],
-  slots = samples.length,
-): Promise<{ readonly tokens: number[]; readonly candidates: readonly Candidate[][] }> {
-  const vocabSize = samples[0]?.logits.length ?? 0;
-  const logits = new Float32Array(samples.length * vocabSize);
-  const fields = new Uint32Array(samples.length * 8).fill(9999);
-  const temperatures = new Float32Array(fields.buffer);
-  for (const [i, { logits: own, draw: { seed, choice, position, temperature }, slot }] of samples.entries()) {
-    logits.set(own, i * vocabSize);
-    fields.set([9999, slot ?? i, seed, choice, position], i * 8);
-    temperatures[i * 8 + 5] = temperature;
-  }
-  const candidates = lab.output(candidatesBytes(vocabSize, samples.length) / 4);
-  const lastTokens = lab.output(slots);
-  const ops = sample(lab.builder, {
-    vocabSize,
-    logits: lab.input(logits),
-    samples: lab.input(fields),
-    candidates: candidates.buffer,
-    lastTokens: lastTokens.buffer,
-    counts: lab.sampleCount,
-  });
-  const [drawn, best] = await lab.run(ops, { samples: samples.length }, [lastTokens, candidates]);
-  const chunks = Math.ceil(vocabSize / 1024);
-  const candidatesOf = (i: number): Candidate[] =>
-    Array.from({ length: chunks }, (_, chunk) => {
-      const at = (i * chunks + chunk) * 2;
-      return { score: best!.floats[at] ?? NaN, token: best!.bits[at + 1] ?? NaN };
-    });
-  return { tokens: [...drawn!.bits], candidates: samples.map((_, i) => candidatesOf(i)) };
-}
-
 /** The tokens drawn, by slot; poison in the slots of no sample. */
-async function tokensOf(samples: readonly Sample[], slots = samples.length): Promise<number[]> {
-  return (await draw(samples, slots)).tokens;
+async function tokensOf(samples: readonly TestSample[], slots = samples.length): Promise<number[]> {
+  return (await runSampler(lab, samples, { slots })).tokens;
 }
 
 const filled = (length: number, value: number, others: Readonly<Record<number, number>> = {}): Float32Array => {
@@ -132,7 +86,7 @@ describe('with a temperature', () => {
       };
       return { logits, draw };
     });
-    const { tokens, candidates } = await draw(samples);
+    const { tokens, candidates } = await runSampler(lab, samples);
     let same = 0;
     for (const [i, { logits, draw }] of samples.entries()) {
       const scores = samplingScores(logits, draw);
@@ -171,17 +125,6 @@ describe('with a temperature', () => {
     expect(tokens[0]).toBe(tokens[1]);
     expect(new Set(tokens).size).toBe(5);
   });
-
-  /** A tenth of a percent of right samplers exceed these; the seeds are fixed, so this one either does or does not. */
-  const CHI_SQUARE_7 = 24.32;
-  const CHI_SQUARE_63 = 103.44;
-  const DRAWS = 4096;
-
-  /** Pearson's statistic of how often each bin came up. */
-  function chiSquare(bins: readonly number[], probabilities: readonly number[]): number {
-    const counts = probabilities.map((_, bin) => bins.filter((drawn) => drawn === bin).length);
-    return probabilities.reduce((sum, p, bin) => sum + ((counts[bin] ?? 0) - p * bins.length) ** 2 / (p * bins.length), 0);
-  }
 
   const softmaxBins = (logits: Float32Array, temperature: number): number[] => {
     const bins = Array<number>(8).fill(0);

@@ -6,6 +6,8 @@ import { type PackedStep, stepInputsLayout, StepPacker } from '../../../src/runn
 const BLOCK_SIZE = 16;
 const LAYOUT = stepInputsLayout(32, 4, 5);
 
+const NO_NEEDS = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
+
 const request = (slot: number, parts: Partial<ScheduledRequest>): ScheduledRequest => ({
   requestId: `${slot}`,
   slot,
@@ -30,8 +32,20 @@ function read({ words, shape }: PackedStep) {
     shape,
     counts: [words[LAYOUT.rowCount / 4], words[LAYOUT.sampleCount / 4]],
     rows: Array.from({ length: shape.tokens }, (_, i) => at(LAYOUT.rows + i * 16, 4)),
-    samples: Array.from({ length: shape.samples }, (_, i) => at(LAYOUT.samples + i * 32, 5)),
-    temperatures: Array.from({ length: shape.samples }, (_, i) => floats[LAYOUT.samples / 4 + i * 8 + 5]),
+    samples: Array.from({ length: shape.samples }, (_, i) => at(LAYOUT.samples + i * 64, 5)),
+    temperatures: Array.from({ length: shape.samples }, (_, i) => floats[LAYOUT.samples / 4 + i * 16 + 5]),
+    sampling: Array.from({ length: shape.samples }, (_, i) => {
+      const first = LAYOUT.samples / 4 + i * 16;
+      return {
+        biases: words[first + 6],
+        flags: words[first + 7],
+        penalties: [...floats.subarray(first + 8, first + 11)],
+        k: words[first + 12],
+        p: words[first + 13],
+        distance: floats[first + 14],
+        scale: floats[first + 15],
+      };
+    }),
     table: (i: number, length: number) => at(LAYOUT.blockTables + i * LAYOUT.maxBlocks * 4, length),
   };
 }
@@ -63,7 +77,35 @@ test('a ragged batch: each row its token, position, place in the cache and block
   ]);
   expect(step.temperatures).toEqual([Math.fround(0.7), 0]);
   expect(step.counts).toEqual([6, 2]);
-  expect(step.shape).toEqual({ tokens: 6, samples: 2, maxContext: 65 });
+  expect(step.shape).toEqual({ tokens: 6, samples: 2, maxContext: 65, ...NO_NEEDS });
+});
+
+test('sampling parameters, ragged: what each asks for, and how many ask for what', () => {
+  const sampled = (slot: number, sampling: Partial<ScheduledRequest['sampling']>): ScheduledRequest =>
+    request(slot, { sampling: { temperature: 0.5, seed: 0, choice: 0, ...sampling } });
+  const all = [
+    sampled(0, { topK: 7, topP: 0.25, minP: 0.1, repetitionPenalty: 1.5, frequencyPenalty: -2, presencePenalty: 0.5 }),
+    sampled(1, {}),
+    sampled(2, { logitBias: [[3, 100], [9, -1]], topP: 1, topK: -1, minP: 0, repetitionPenalty: 1 }),
+    // Greedy: the filters are nothing to it, the penalties are.
+    sampled(3, { temperature: 0, topK: 7, topP: 0.25, minP: 0.1, presencePenalty: 1 }),
+  ];
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE).pack(planOf(all), 0));
+  const scale = Math.fround(2 ** 17 * Math.LOG2E);
+  const off = { biases: 0, flags: 0, penalties: [1, 0, 0], k: 0, p: 0, distance: 1, scale };
+  expect(step.sampling).toEqual([
+    { biases: 0, flags: 3, penalties: [1.5, -2, 0.5], k: 7, p: 2 ** 30, distance: Math.fround(0.5 * Math.log(0.1)), scale },
+    off,
+    { ...off, biases: 2 },
+    { ...off, flags: 1, penalties: [1, 0, 1], scale: 0 },
+  ]);
+  expect(step.shape).toMatchObject({ samples: 4, biased: 1, penalised: 2, filtered: 1, topK: 1, topP: 1 });
+});
+
+test.each([[1e-12, 1], [1 - 1e-12, 2 ** 32 - 1], [0.5, 2 ** 31]])('a top_p of %d is never off', (topP, p) => {
+  const one = request(0, { sampling: { temperature: 1e-40, seed: 0, choice: 0, topP } });
+  const { sampling } = read(new StepPacker(LAYOUT, BLOCK_SIZE).pack(planOf([one]), 0));
+  expect(sampling[0]).toMatchObject({ p, flags: 2, scale: Math.fround(3.4e38) });
 });
 
 test('steps after the first feed what their slot drew, one position further', () => {
@@ -80,7 +122,7 @@ test('steps after the first feed what their slot drew, one position further', ()
     [0, 3, 0, 0, 67],
     [1, 1, 0, 0, 17],
   ]);
-  expect(step.shape).toEqual({ tokens: 2, samples: 2, maxContext: 67 });
+  expect(step.shape).toEqual({ tokens: 2, samples: 2, maxContext: 67, ...NO_NEEDS });
 });
 
 test('a smaller step leaves nothing of a larger one in what it counts', () => {
@@ -113,7 +155,7 @@ test.each([[1, 1, 1], [8, 4, 3], [32, 8, 128], [256, 16, 512], [13, 7, 129]])(
       [layout.rowCount, 16],
       [layout.sampleCount, 16],
       [layout.rows, maxRows * 16],
-      [layout.samples, maxSamples * 32],
+      [layout.samples, maxSamples * 64],
       [layout.blockTables, maxSamples * maxBlocks * 4],
     ] as const;
     for (const [i, [offset, size]] of parts.entries()) {

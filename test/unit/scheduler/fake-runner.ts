@@ -1,9 +1,11 @@
-import type { EngineRequest, FinishReason } from '../../../src/core/request.ts';
+import { type EngineRequest, type FinishReason, isPenalised } from '../../../src/core/request.ts';
 import type {
   CacheConfig,
   ModelRunner,
   ModelRunnerOutput,
+  ScheduledRequest,
   SchedulerOutput,
+  TokenHistory,
 } from '../../../src/core/scheduler-output.ts';
 
 /** Small, so that stop tokens come up by chance. */
@@ -24,10 +26,16 @@ function kvOf(before: number | undefined, token: number): number {
 
 /**
  * The fake model: the next token is a hash of the KV of every token before it, and of the seed, the choice and the
- * sampled position. One wrong, missing, stale or misplaced KV gives another answer.
+ * sampled position. One wrong, missing, stale or misplaced KV gives another answer. With penalties it is a hash of the
+ * tokens of prompt and output, too.
  */
-function nextToken(context: readonly number[], sampling: { readonly seed: number; readonly choice: number }): number {
-  const hash = [...context, sampling.seed, sampling.choice, context.length].reduce(mix, 0x811c9dc5);
+function nextToken(
+  context: readonly number[],
+  sampling: ScheduledRequest['sampling'],
+  { tokenIds, numPromptTokens }: TokenHistory,
+): number {
+  const history = isPenalised(sampling) ? [...tokenIds, numPromptTokens] : [];
+  const hash = [...context, sampling.seed, sampling.choice, context.length, ...history].reduce(mix, 0x811c9dc5);
   return (hash >>> 0) % VOCAB_SIZE;
 }
 
@@ -36,7 +44,9 @@ export function runAlone(
   request: EngineRequest,
   maxModelLen: number,
 ): { readonly outputTokenIds: readonly number[]; readonly finishReason: FinishReason } {
-  const { seed, maxTokens, stopTokenIds } = request.sampling;
+  const { maxTokens, stopTokenIds } = request.sampling;
+  const sampling = { ...request.sampling, choice: request.choice };
+  const numPromptTokens = request.promptTokenIds.length;
   const tokens: number[] = [];
   const kv: number[] = [];
   const feed = (token: number): void => {
@@ -45,7 +55,7 @@ export function runAlone(
   };
   for (const token of request.promptTokenIds) feed(token);
   for (;;) {
-    const token = nextToken(kv, { seed, choice: request.choice });
+    const token = nextToken(kv, sampling, { tokenIds: tokens, numPromptTokens });
     feed(token);
     const outputTokenIds = tokens.slice(request.promptTokenIds.length);
     if (stopTokenIds.includes(token)) return { outputTokenIds, finishReason: 'stop' };
@@ -63,6 +73,8 @@ export class FakeRunner implements ModelRunner {
   /** KV by [block][offset]; -1: never written. */
   readonly #kv: number[][];
   readonly #blockSize: number;
+  /** By slot, as the plans and the sampled ids make it. */
+  readonly #histories = new Map<number, { readonly tokenIds: number[]; readonly numPromptTokens: number }>();
   readonly plans: SchedulerOutput[] = [];
 
   constructor({ numBlocks, blockSize }: CacheConfig) {
@@ -77,6 +89,9 @@ export class FakeRunner implements ModelRunner {
   executeNow(plan: SchedulerOutput): ModelRunnerOutput {
     this.plans.push(plan);
     const sampledTokenIds = new Map<string, number[]>();
+    for (const { slot, history } of plan.requests) {
+      if (history !== undefined) this.#histories.set(slot, { ...history, tokenIds: [...history.tokenIds] });
+    }
     for (let step = 0; step < plan.numSteps; step++) {
       // All writes come before all reads, as on the GPU: a block shared by mistake is overwritten before it is read.
       for (const { requestId, tokenIds, startPosition, blockTable } of plan.requests) {
@@ -88,12 +103,15 @@ export class FakeRunner implements ModelRunner {
           this.#block(blockTable, position)[position % this.#blockSize] = kvOf(before, token);
         });
       }
-      for (const { requestId, tokenIds, startPosition, blockTable, samples, sampling } of plan.requests) {
+      for (const { requestId, slot, tokenIds, startPosition, blockTable, samples, sampling } of plan.requests) {
         if (!samples) continue;
         const length = startPosition + tokenIds.length + step;
         const context = Array.from({ length }, (_, position) => this.#kvAt(blockTable, position));
         const ids = sampledTokenIds.get(requestId) ?? [];
-        sampledTokenIds.set(requestId, [...ids, nextToken(context, sampling)]);
+        const history = this.#histories.get(slot) ?? { tokenIds: [], numPromptTokens: 0 };
+        const token = nextToken(context, sampling, history);
+        sampledTokenIds.set(requestId, [...ids, token]);
+        history.tokenIds.push(token);
       }
     }
     return { sampledTokenIds };

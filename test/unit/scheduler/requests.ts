@@ -50,6 +50,7 @@ export function randomRequest(
       temperature: below(2),
       seed: random.uint32(),
       maxTokens: below(4) === 0 ? Infinity : 1 + below(30),
+      repetitionPenalty: promptLength % 3 === 0 ? 1.5 : undefined,
       stopTokenIds: Array.from({ length: below(3) }, () => below(VOCAB_SIZE)),
     },
     arrivalTime,

@@ -1,0 +1,36 @@
+// Repetition, frequency and presence penalties, in place. As vLLM has them: first the repetition penalty on tokens that
+// the prompt or the output has (Keskar et al., CTRL, 2019: divided where positive, else multiplied), then OpenAI's two on
+// tokens that the output has.
+//
+// samples      [sample]: see src/kernels/step-inputs.ts
+// token_counts [slot][VOCAB]: how often the output has the token; the top bit: whether the prompt has it
+// logits       [sample][VOCAB]
+
+override VOCAB: u32;
+
+const IN_PROMPT = 0x80000000u;
+
+@group(0) @binding(0) var<storage, read> samples: array<array<vec4<u32>, 4>>;
+@group(0) @binding(1) var<storage, read> token_counts: array<u32>;
+@group(0) @binding(2) var<storage, read_write> logits: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let token = id.x;
+  let sample = id.y;
+  if (token >= VOCAB || (samples[sample][1].w & PENALISED) == 0u) {
+    return;
+  }
+  let seen = token_counts[samples[sample][0].y * VOCAB + token];
+  if (seen == 0u) {
+    return;
+  }
+  let penalties = bitcast<vec4<f32>>(samples[sample][2]); // repetition, frequency, presence
+  var logit = logits[sample * VOCAB + token];
+  logit = select(logit * penalties.x, logit / penalties.x, logit > 0.0);
+  let count = seen & ~IN_PROMPT;
+  if (count > 0u) {
+    logit = logit - penalties.y * f32(count) - penalties.z;
+  }
+  logits[sample * VOCAB + token] = logit;
+}

@@ -1,0 +1,127 @@
+import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { ShaderModule } from '../gpu/link.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { shader } from './shaders.ts';
+
+export const FILTER_MAX = defineKernel({
+  name: 'filter-max',
+  bindings: { logits: 'read', samples: 'read', maxima: 'read_write' },
+  overrides: ['VOCAB', 'CHUNK', 'CHUNKS', 'LANES'],
+});
+
+export const FILTER_BEGIN = defineKernel({
+  name: 'filter-begin',
+  bindings: { maxima: 'read', samples: 'read', selections: 'read_write', counts: 'uniform' },
+  overrides: ['CHUNKS'],
+});
+
+export const FILTER_HISTOGRAM = defineKernel({
+  name: 'filter-histogram',
+  bindings: { logits: 'read', samples: 'read', selections: 'read', histograms: 'read_write' },
+  overrides: ['VOCAB', 'CHUNK', 'LANES'],
+});
+
+export const FILTER_PICK = defineKernel({
+  name: 'filter-pick',
+  bindings: { samples: 'read', histograms: 'read_write', selections: 'read_write' },
+  overrides: [],
+});
+
+/** Logits that one workgroup looks through. */
+const CHUNK = 4096;
+/** Digits of a key: 32 bits, 8 at a time. */
+const DIGITS = 4;
+
+/** What of a step's tokens is added up: see shaders/measure. */
+export type Measure = 'count' | 'mass';
+
+/** Bytes of what filtering `samples` samples keeps. */
+export function filterBytes(vocabSize: number, samples: number) {
+  return {
+    maxima: samples * Math.ceil(vocabSize / CHUNK) * 4,
+    selections: samples * 24,
+    histograms: samples * 256 * 8,
+  };
+}
+
+export interface FilterArgs {
+  readonly vocabSize: number;
+  /** Lanes of a workgroup that looks through logits. */
+  readonly filterLanes: number;
+  /** `[samples][vocabSize]` f32. */
+  readonly logits: BufferRange;
+  readonly samples: BufferRange;
+  /** {@link filterBytes} each. */
+  readonly maxima: BufferRange;
+  readonly selections: BufferRange;
+  /** All 0 before the first step; every step leaves it so. */
+  readonly histograms: BufferRange;
+  readonly counts: BufferRange;
+}
+
+/** What the kernels of the selection are linked from. */
+export function filterModules(
+  name: 'filter-max' | 'filter-begin' | 'filter-histogram' | 'filter-pick',
+  measure?: Measure,
+): readonly ShaderModule[] {
+  const common = [shader(name), shader('common/order')];
+  if (measure === undefined) return [...common, shader('common/flags')];
+  return [...common, shader('common/u64'), shader(`measure/${measure}`)];
+}
+
+/**
+ * Finds, for every sample that asks for top_k, top_p or min_p, the threshold below which tokens cannot be drawn, by a radix
+ * selection over the logits' bits: exact, whatever the logits are, and of integers only, so the same in any order of lanes.
+ * min_p needs the largest logit; top_k and top_p four passes each, of a histogram over the vocabulary and a pick.
+ */
+export function filter(builder: OpBuilder, args: FilterArgs): readonly Op[] {
+  const { vocabSize, filterLanes, logits, samples, maxima, selections, counts } = args;
+  const chunks = Math.ceil(vocabSize / CHUNK);
+  const overrides = { VOCAB: vocabSize, CHUNK, CHUNKS: chunks, LANES: filterLanes };
+  const max = builder.variant(FILTER_MAX, filterModules('filter-max'), overrides);
+  const begin = builder.variant(FILTER_BEGIN, filterModules('filter-begin'), { CHUNKS: chunks });
+  return [
+    {
+      name: 'filter-max',
+      bindGroup: builder.bind(FILTER_MAX, { logits, samples, maxima }),
+      pipeline: () => builder.pipeline(max),
+      grid: (step) => [step.filtered === 0 ? 0 : chunks, step.samples, 1],
+    },
+    {
+      name: 'filter-begin',
+      bindGroup: builder.bind(FILTER_BEGIN, { maxima, samples, selections, counts }),
+      pipeline: () => builder.pipeline(begin),
+      grid: (step) => [step.filtered === 0 ? 0 : Math.ceil(step.samples / 4), 1, 1],
+    },
+    ...select(builder, args, 'count', (step) => step.topK > 0),
+    ...select(builder, args, 'mass', (step) => step.topP > 0),
+  ];
+}
+
+/** The passes over one measure, in steps that need them. All passes are the same two ops. */
+function select(
+  builder: OpBuilder,
+  args: FilterArgs,
+  measure: Measure,
+  isNeeded: (step: StepShape) => boolean,
+): readonly Op[] {
+  const { vocabSize, filterLanes, logits, samples, selections, histograms } = args;
+  const overrides = { VOCAB: vocabSize, CHUNK, LANES: filterLanes };
+  const histogram = builder.variant(FILTER_HISTOGRAM, filterModules('filter-histogram', measure), overrides);
+  const pick = builder.variant(FILTER_PICK, filterModules('filter-pick', measure), {});
+  const pass: readonly Op[] = [
+    {
+      name: `filter-histogram (${measure})`,
+      bindGroup: builder.bind(FILTER_HISTOGRAM, { logits, samples, selections, histograms }),
+      pipeline: () => builder.pipeline(histogram),
+      grid: (step) => [isNeeded(step) ? Math.ceil(vocabSize / CHUNK) : 0, step.samples, 1],
+    },
+    {
+      name: `filter-pick (${measure})`,
+      bindGroup: builder.bind(FILTER_PICK, { samples, histograms, selections }),
+      pipeline: () => builder.pipeline(pick),
+      grid: (step) => [isNeeded(step) ? step.samples : 0, 1, 1],
+    },
+  ];
+  return Array.from({ length: DIGITS }, () => pass).flat();
+}

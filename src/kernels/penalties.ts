@@ -1,0 +1,37 @@
+import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { ShaderModule } from '../gpu/link.ts';
+import type { Op, OpBuilder } from '../gpu/op.ts';
+import { shader } from './shaders.ts';
+
+export const PENALTIES = defineKernel({
+  name: 'penalties',
+  bindings: { samples: 'read', tokenCounts: 'read', logits: 'read_write' },
+  overrides: ['VOCAB'],
+});
+
+/** The top bit of a token count: the prompt has the token. The rest: how often the output has it. */
+export const IN_PROMPT = 0x80000000;
+
+export interface PenaltiesArgs {
+  readonly vocabSize: number;
+  readonly samples: BufferRange;
+  /** `[slots][vocabSize]` u32: see {@link IN_PROMPT}. The rows of slots without penalties mean nothing. */
+  readonly tokenCounts: BufferRange;
+  /** `[samples][vocabSize]` f32; changed in place. */
+  readonly logits: BufferRange;
+}
+
+export function penaltiesModules(): readonly ShaderModule[] {
+  return [shader('penalties'), shader('common/flags')];
+}
+
+/** Penalises every sample's logits by how often its slot's tokens came before. */
+export function penalties(builder: OpBuilder, { vocabSize, samples, tokenCounts, logits }: PenaltiesArgs): Op {
+  const key = builder.variant(PENALTIES, penaltiesModules(), { VOCAB: vocabSize });
+  return {
+    name: 'penalties',
+    bindGroup: builder.bind(PENALTIES, { samples, tokenCounts, logits }),
+    pipeline: () => builder.pipeline(key),
+    grid: (step) => [step.penalised === 0 ? 0 : Math.ceil(vocabSize / 64), step.samples, 1],
+  };
+}
