@@ -3,7 +3,8 @@ import { TabserveError } from '../core/errors.ts';
 /** Parameters that are read. */
 const SUPPORTED = [
   'messages', 'model', 'max_completion_tokens', 'max_tokens', 'temperature', 'seed', 'stop', 'stream',
-  'stream_options', 'n', 'top_p', 'tabserve',
+  'stream_options', 'n', 'top_p', 'top_k', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty',
+  'logit_bias', 'tabserve',
 ] as const;
 
 /** Parameters that change nothing here: they tell a server whom to bill, what to keep or how to route. */
@@ -15,15 +16,12 @@ const IGNORED = [
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   // OpenAI
   audio: [],
-  frequency_penalty: [0],
   function_call: ['none'],
   functions: [],
-  logit_bias: [],
   logprobs: [false],
   modalities: [],
   parallel_tool_calls: [true, false],
   prediction: [],
-  presence_penalty: [0],
   reasoning_effort: ['none'],
   response_format: [],
   service_tier: ['auto', 'default'],
@@ -42,15 +40,12 @@ const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   ignore_eos: [false],
   include_stop_str_in_output: [false],
   length_penalty: [1],
-  min_p: [0],
   min_tokens: [0],
   priority: [0],
   prompt_logprobs: [],
-  repetition_penalty: [1],
   skip_special_tokens: [true],
   stop_token_ids: [],
   structured_outputs: [],
-  top_k: [0, -1],
   use_beam_search: [false],
 };
 

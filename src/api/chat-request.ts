@@ -1,7 +1,9 @@
 import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
+import { type Body, booleanIn, integerIn, invalid, numberIn } from './body-fields.ts';
 import { parseMessages } from './chat-messages.ts';
 import { refuseUnsupported } from './chat-parameters.ts';
+import { parseLogitsParams } from './chat-sampling.ts';
 import { parseTabserveExtension } from './tabserve-extension.ts';
 
 /** A chat request, checked and with its defaults filled in. */
@@ -22,36 +24,6 @@ export interface ChatRequestContext {
 /** OpenAI's limit. */
 const MAX_STOP_STRINGS = 4;
 
-type Body = Readonly<Record<string, unknown>>;
-
-function invalid(message: string, param: string): TabserveError {
-  return new TabserveError('invalid_request', message, { param });
-}
-
-/** `undefined` where the parameter is absent or null: OpenAI takes the two for the same. */
-function numberIn(body: Body, param: string, min: number, max: number): number | undefined {
-  const value = body[param];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number' || !(value >= min && value <= max)) {
-    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-    throw invalid(`"${param}" must be a number ${range}.`, param);
-  }
-  return value;
-}
-
-function integerIn(body: Body, param: string, min: number, max: number): number | undefined {
-  const value = numberIn(body, param, min, max);
-  if (value !== undefined && !Number.isInteger(value)) throw invalid(`"${param}" must be a whole number.`, param);
-  return value;
-}
-
-function booleanIn(body: Body, param: string, path = param): boolean | undefined {
-  const value = body[param];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') throw invalid(`"${path}" must be true or false.`, path);
-  return value;
-}
-
 function checkModel(model: unknown, names: readonly string[]): void {
   if (model === undefined || model === null) return;
   if (typeof model !== 'string') throw invalid('"model" must be a string.', 'model');
@@ -61,7 +33,7 @@ function checkModel(model: unknown, names: readonly string[]): void {
 }
 
 /** Only 1 for now. */
-function checkOnlyOne(body: Body, param: 'n' | 'top_p'): void {
+function checkOnlyOne(body: Body, param: 'n'): void {
   const value = numberIn(body, param, 0, Number.MAX_SAFE_INTEGER);
   if (value === undefined || value === 1) return;
   throw new TabserveError('unsupported_parameter', `"${param}" other than 1 is not supported yet.`, { param });
@@ -113,7 +85,6 @@ export function parseChatRequest(body: unknown, context: ChatRequestContext): Ch
   refuseUnsupported(fields);
   checkModel(fields['model'], context.modelNames);
   checkOnlyOne(fields, 'n');
-  checkOnlyOne(fields, 'top_p');
   const seed = integerIn(fields, 'seed', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) ?? context.randomSeed();
   return {
     generate: {
@@ -121,6 +92,7 @@ export function parseChatRequest(body: unknown, context: ChatRequestContext): Ch
       maxTokens: parseMaxTokens(fields),
       temperature: numberIn(fields, 'temperature', 0, 2) ?? 1,
       seed: seed >>> 0, // modulo 2^32
+      logits: parseLogitsParams(fields),
       stop: parseStop(fields['stop']),
       scheduling: parseTabserveExtension(fields['tabserve']),
     },

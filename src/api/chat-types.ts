@@ -41,8 +41,23 @@ export interface ChatCompletionCreateParamsBase {
   readonly stop?: string | readonly string[] | null;
   /** Only 1 for now. @default 1 */
   readonly n?: number | null;
-  /** Only 1 for now. @default 1 */
+  /**
+   * Draws from the most likely tokens that together have this share of the probability; above 0, at most 1. Tokens as
+   * likely as the last of them count as well, here and in `top_k`. @default 1, all
+   */
   readonly top_p?: number | null;
+  /** Draws from the so many most likely tokens; a whole number, 0 or -1 for all. As vLLM has it. @default all */
+  readonly top_k?: number | null;
+  /** Draws from tokens that are at least so likely as this times the most likely one; 0 to 1. As vLLM. @default 0, all */
+  readonly min_p?: number | null;
+  /** Above 1: tokens of the prompt or the answer become less likely. 0.01 to 100. As vLLM has it. @default 1 */
+  readonly repetition_penalty?: number | null;
+  /** Taken off the logit of each token that the answer has; -2 to 2. @default 0 */
+  readonly presence_penalty?: number | null;
+  /** Taken off the logit of a token for each time that the answer has it; -2 to 2. @default 0 */
+  readonly frequency_penalty?: number | null;
+  /** Added to the logits of tokens, by id; -100 to 100, of 1024 tokens at most. @default none */
+  readonly logit_bias?: Readonly<Record<string, number>> | null;
   /** An extension of tabserve's. */
   readonly tabserve?: TabserveExtension | null;
   /** Ignored. */

@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
+import type { LogitsParams } from './request.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
@@ -62,6 +63,8 @@ export interface GenerateRequest {
   readonly maxTokens: number | undefined;
   readonly temperature: number;
   readonly seed: number;
+  /** @default none */
+  readonly logits?: LogitsParams | undefined;
   readonly stop: readonly string[];
   readonly scheduling?: SchedulingOptions | undefined;
   /** Set where another worker, which has died, has begun to answer. */

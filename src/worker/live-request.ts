@@ -1,6 +1,7 @@
 import type { Frame } from '../core/frames.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import { checkLogitBias } from './logit-bias.ts';
 import type { HostSession } from './host-session.ts';
 import type { ServedModel } from './served-model.ts';
 import { TextStream } from './text-stream.ts';
@@ -50,6 +51,7 @@ export class LiveRequest {
  * worker that has died had come to.
  *
  * @param now the engine clock's milliseconds
+ * @throws TabserveError `invalid_request` for a bias of a token that the model does not have
  */
 export function createLiveRequest(
   session: HostSession,
@@ -57,7 +59,8 @@ export function createLiveRequest(
   { tokenizer, info }: Pick<ServedModel, 'tokenizer' | 'info'>,
   now: number,
 ): LiveRequest {
-  const { requestId, temperature, seed, resume } = request;
+  const { requestId, temperature, seed, logits, resume } = request;
+  checkLogitBias(logits, info);
   const { timeoutMs, ...scheduling } = request.scheduling ?? {};
   const { stopTokenIds } = tokenizer;
   const promptTokenIds = resume?.promptTokenIds ?? tokenizer.encodeChat(request.messages);
@@ -66,7 +69,7 @@ export function createLiveRequest(
     stops: request.stop, detokenizer: tokenizer.createDetokenizer(),
   });
   if (resume !== undefined) stream.replay(resume.tokenIds);
-  const sampling = { temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
+  const sampling = { ...logits, temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
   const deadline = timeoutMs === undefined ? undefined : now + timeoutMs;
   return new LiveRequest(session, stream, {
     requestId, sessionId: session.sessionId, choice: 0, promptTokenIds, sampling, arrivalTime: now, deadline,

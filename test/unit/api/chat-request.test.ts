@@ -57,6 +57,21 @@ describe('what is accepted', () => {
     expect(parse(neutral)).toEqual(parse());
   });
 
+  test('sampling parameters', () => {
+    const body = {
+      top_p: 0.9, top_k: 40, min_p: 0.05, repetition_penalty: 1.1, presence_penalty: -2, frequency_penalty: 0.5,
+      logit_bias: { 0: -100, 50256: 1.5, 7: 0 },
+    };
+    expect(parse(body).generate.logits).toEqual({
+      topP: 0.9, topK: 40, minP: 0.05, repetitionPenalty: 1.1, presencePenalty: -2, frequencyPenalty: 0.5,
+      logitBias: [[0, -100], [50256, 1.5]],
+    });
+    expect(parse({ top_p: 1e-9, top_k: 0 }).generate.logits).toEqual({ topP: 1e-9 });
+    const biases = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [i, 1]));
+    expect(parse({ logit_bias: biases(1024) }).generate.logits?.logitBias).toHaveLength(1024);
+    expect(refusal({ messages, logit_bias: biases(1025) })).toMatchObject({ code: 'invalid_request', param: 'logit_bias' });
+  });
+
   test('text parts are joined, a developer message is a system message, an answer can be sent back as it came', () => {
     const parts = [{ type: 'text', text: 'a' }, { type: 'text', text: '\nb' }];
     const given = [
@@ -81,11 +96,11 @@ describe('what is accepted', () => {
 
 describe('what is refused', () => {
   test.each<[string, unknown]>([
-    ['frequency_penalty', 0.5], ['presence_penalty', -1], ['logit_bias', { 5: 1 }], ['logprobs', true],
+    ['logprobs', true],
     ['top_logprobs', 3], ['tools', [{}]], ['tool_choice', 'required'], ['functions', [{}]], ['audio', { voice: 'x' }],
     ['response_format', { type: 'json_object' }], ['modalities', ['text', 'audio']], ['prediction', { type: 'x' }],
     ['reasoning_effort', 'high'], ['service_tier', 'flex'], ['web_search_options', { a: 1 }], ['verbosity', 'low'],
-    ['top_k', 40], ['min_p', 0.1], ['repetition_penalty', 1.1], ['n', 2], ['top_p', 0.9], ['stop_token_ids', [1]],
+    ['n', 2], ['stop_token_ids', [1]],
   ])('%s is not supported', (param, value) => {
     const error = refusal({ messages, [param]: value });
     expect(error).toMatchObject({ code: 'unsupported_parameter', param });
@@ -97,7 +112,11 @@ describe('what is refused', () => {
     ['temperature', '0'], ['max_tokens', 0], ['max_tokens', 1.5], ['max_completion_tokens', -3], ['seed', 0.5],
     ['seed', 'x'], ['stop', ['a', 'b', 'c', 'd', 'e']], ['stop', ''], ['stop', [1]], ['stream', 'yes'],
     ['stream_options', {}], ['model', 'gpt-4o'], ['model', 5], ['messages', []], ['messages', 'Hi'],
-    ['n', '1'],
+    ['n', '1'], ['top_p', 0], ['top_p', 1.1], ['top_p', '0.5'], ['top_k', -2], ['top_k', 1.5], ['min_p', -0.1], ['min_p', 1.1],
+    ['repetition_penalty', 0], ['repetition_penalty', -1], ['repetition_penalty', Infinity], ['presence_penalty', 2.1],
+    ['frequency_penalty', -2.1], ['frequency_penalty', NaN], ['logit_bias', { 5: 100.5 }], ['logit_bias', { 5: '1' }],
+    ['logit_bias', { x: 1 }], ['logit_bias', { '-1': 1 }], ['logit_bias', { 1.5: 1 }], ['logit_bias', [1]],
+    ['logit_bias', 5], ['logit_bias', { 5: NaN }], ['logit_bias', { '01': 1 }],
   ])('%s: %j is invalid', (param, value) => {
     const error = refusal({ messages, [param]: value });
     expect(error).toMatchObject({ code: 'invalid_request', param });

@@ -137,6 +137,18 @@ describe('whole answers', () => {
     });
   });
 
+  test('sampling parameters reach the engine', async () => {
+    const { client, engine } = await open();
+    const params = { top_p: 0.5, top_k: 9, min_p: 0.1, repetition_penalty: 2, presence_penalty: 1, frequency_penalty: -1 };
+    await client.chat.completions.create({ messages: ask, stream: true, seed: 3, ...params, logit_bias: { 5: -1 } });
+    expect(engine.live.get(engine.only)?.sampling).toMatchObject({
+      temperature: 1, seed: 3, topP: 0.5, topK: 9, minP: 0.1,
+      repetitionPenalty: 2, presencePenalty: 1, frequencyPenalty: -1, logitBias: [[5, -1]],
+    });
+    const unknown = client.chat.completions.create({ messages: ask, logit_bias: { 300: 1 } });
+    await expect(unknown).rejects.toMatchObject({ code: 'invalid_request', param: 'logit_bias' });
+  });
+
   test('the signal rejects with aborted, and ends the request in the worker', async () => {
     const { client, engine } = await open();
     const controller = new AbortController();

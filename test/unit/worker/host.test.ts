@@ -173,6 +173,16 @@ describe('generating', () => {
       sampling: { temperature: 0.5, seed: 4, maxTokens: 9, stopTokenIds: [END] },
     });
     expect(loader.last.engine.live.get('s')?.sampling.maxTokens).toBe(1024);
+    const logits = { topK: 3, presencePenalty: 1, logitBias: [[256, 1]] } as const;
+    tab.generate('t', { logits });
+    expect(loader.last.engine.live.get('t')?.sampling).toMatchObject({ ...logits, temperature: 0, seed: 1 });
+  });
+
+  test('a bias for a token that the model does not have is refused', async () => {
+    const [tab] = (await ready('a')) as [Tab];
+    const refused = expect.objectContaining({ code: 'invalid_request', param: 'logit_bias' });
+    expect(() => tab.generate('r', { logits: { logitBias: [[257, 1]] } })).toThrow(refused);
+    expect(loader.last.engine.added).toBe(0);
   });
 
   test('what a request asks of the scheduler, its time limit as a deadline', async () => {
