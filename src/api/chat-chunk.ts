@@ -45,20 +45,23 @@ export function usageChunk(header: ChunkHeader, usage: CompletionUsage): ChatCom
   return chunk(header, [], usage);
 }
 
-/** A whole answer of one choice. */
+/** A whole answer; `choices` by index. */
 export function chatCompletion(
   header: Omit<ChunkHeader, 'includeUsage'>,
-  content: string,
-  finishReason: ChatFinishReason,
+  choices: readonly { readonly content: string; readonly finishReason: ChatFinishReason }[],
   usage: CompletionUsage,
 ): ChatCompletion {
-  const message = { role: 'assistant', content, refusal: null } as const;
   return {
     id: header.id,
     object: 'chat.completion',
     created: header.created,
     model: header.model,
-    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason }],
+    choices: choices.map(({ content, finishReason }, index) => ({
+      index,
+      message: { role: 'assistant', content, refusal: null },
+      logprobs: null,
+      finish_reason: finishReason,
+    })),
     usage,
   };
 }

@@ -9,6 +9,8 @@ import { parseTabserveExtension } from './tabserve-extension.ts';
 /** A chat request, checked and with its defaults filled in. */
 export interface ChatRequest {
   readonly generate: Omit<GenerateRequest, 'requestId'>;
+  /** How many choices are asked for. */
+  readonly n: number;
   readonly stream: boolean;
   /** Whether the stream ends with a usage chunk. */
   readonly includeUsage: boolean;
@@ -21,6 +23,9 @@ export interface ChatRequestContext {
   readonly randomSeed: () => number;
 }
 
+/** Choices of one request: as many sequences as an engine runs at once on a GPU. */
+const MAX_CHOICES = 16;
+
 /** OpenAI's limit. */
 const MAX_STOP_STRINGS = 4;
 
@@ -30,13 +35,6 @@ function checkModel(model: unknown, names: readonly string[]): void {
   if (names.includes(model)) return;
   const loaded = names.map((name) => `"${name}"`).join(' or ');
   throw invalid(`"model" is "${model}", but this client serves ${loaded}; give that or leave "model" out.`, 'model');
-}
-
-/** Only 1 for now. */
-function checkOnlyOne(body: Body, param: 'n'): void {
-  const value = numberIn(body, param, 0, Number.MAX_SAFE_INTEGER);
-  if (value === undefined || value === 1) return;
-  throw new TabserveError('unsupported_parameter', `"${param}" other than 1 is not supported yet.`, { param });
 }
 
 function parseMaxTokens(body: Body): number | undefined {
@@ -84,7 +82,6 @@ export function parseChatRequest(body: unknown, context: ChatRequestContext): Ch
   const fields = body as Body;
   refuseUnsupported(fields);
   checkModel(fields['model'], context.modelNames);
-  checkOnlyOne(fields, 'n');
   const seed = integerIn(fields, 'seed', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) ?? context.randomSeed();
   return {
     generate: {
@@ -96,6 +93,7 @@ export function parseChatRequest(body: unknown, context: ChatRequestContext): Ch
       stop: parseStop(fields['stop']),
       scheduling: parseTabserveExtension(fields['tabserve']),
     },
+    n: integerIn(fields, 'n', 1, MAX_CHOICES) ?? 1,
     ...parseStream(fields),
   };
 }

@@ -39,7 +39,7 @@ export interface ChatCompletionCreateParamsBase {
   readonly seed?: number | null;
   /** Up to four texts at which generation ends; they are not part of the answer. */
   readonly stop?: string | readonly string[] | null;
-  /** Only 1 for now. @default 1 */
+  /** How many answers to generate, 1 to 16, each with draws of its own. The prompt is computed once. @default 1 */
   readonly n?: number | null;
   /**
    * Draws from the most likely tokens that together have this share of the probability; above 0, at most 1. Tokens as

@@ -3,12 +3,13 @@ import type { ChunkHeader } from '../api/chat-chunk.ts';
 import type { ChatCompletionChunk, CompletionUsage } from '../api/chat-types.ts';
 import { TabserveError } from '../core/errors.ts';
 import type { RequestTimings } from '../core/metrics.ts';
-import type { RequestFrames } from './request-frames.ts';
-import { usageOf } from './usage.ts';
+import type { Choices } from './choices.ts';
 
 /**
  * A streamed answer: OpenAI chunks, to be iterated once. Generation does not wait for the reader: chunks read late are
  * there, chunks never read cost no one else anything.
+ *
+ * With several choices (`n`) their chunks come as they are generated, in any order; `index` tells them apart.
  *
  * Leaving the loop early aborts the request. After `abort()`, or when the caller's signal is aborted, the loop ends
  * without an error, as the OpenAI client's does; any other failure is thrown as a TabserveError.
@@ -17,13 +18,13 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
   /** Aborting it ends the request, as in the OpenAI client. */
   readonly controller = new AbortController();
   readonly #header: ChunkHeader;
-  readonly #frames: RequestFrames;
+  readonly #choices: Choices;
   #consumed = false;
 
   /** @internal */
-  constructor(header: ChunkHeader, frames: RequestFrames, onAbort: () => void) {
+  constructor(header: ChunkHeader, choices: Choices, onAbort: () => void) {
     this.#header = header;
-    this.#frames = frames;
+    this.#choices = choices;
     this.controller.signal.addEventListener('abort', onAbort, { once: true });
   }
 
@@ -34,13 +35,12 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
 
   /** Where the time has gone so far; complete when the stream has ended. */
   get timings(): RequestTimings {
-    return this.#frames.timer.timings();
+    return this.#choices.timings();
   }
 
-  /** Token counts and timings; undefined until the answer's end has arrived. */
+  /** Token counts and timings; undefined until the answer's end has arrived, of every choice. */
   get usage(): CompletionUsage | undefined {
-    const { finish, timer } = this.#frames;
-    return finish === undefined ? undefined : usageOf(finish, timer.timings());
+    return this.#choices.usage();
   }
 
   /** Ends the request. Nothing happens when it has ended already. */
@@ -83,16 +83,18 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
 
   async *#chunks(): AsyncGenerator<ChatCompletionChunk, void> {
     const header = this.#header;
-    let opened = false;
-    for await (const frame of this.#frames.read()) {
+    const opened = new Set<number>();
+    for await (const frame of this.#choices.read()) {
       if (this.controller.signal.aborted) return; // what has come and is not read yet is not wanted
-      if (!opened) yield roleChunk(header, frame.choice);
-      opened = true;
-      if (frame.text !== '') yield contentChunk(header, frame.choice, frame.text);
+      const { choice } = frame;
+      if (!opened.has(choice)) yield roleChunk(header, choice);
+      opened.add(choice);
+      if (frame.text !== '') yield contentChunk(header, choice, frame.text);
       if (frame.type !== 'finish') continue;
       if (frame.finishReason === 'abort') throw new TabserveError('aborted', 'The worker ended the request.');
-      yield finishChunk(header, frame.choice, frame.finishReason);
-      if (header.includeUsage) yield usageChunk(header, usageOf(frame, this.timings));
+      yield finishChunk(header, choice, frame.finishReason);
     }
+    const { usage } = this;
+    if (header.includeUsage && usage !== undefined) yield usageChunk(header, usage);
   }
 }

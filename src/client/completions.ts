@@ -1,4 +1,5 @@
 import { chatCompletion, chatCompletionId } from '../api/chat-chunk.ts';
+import type { ChunkHeader } from '../api/chat-chunk.ts';
 import { parseChatRequest } from '../api/chat-request.ts';
 import type {
   ChatCompletion,
@@ -6,12 +7,12 @@ import type {
   ChatCompletionCreateParamsNonStreaming,
   ChatCompletionCreateParamsStreaming,
 } from '../api/chat-types.ts';
-import { TabserveError } from '../core/errors.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
+import type { GenerateRequest } from '../core/protocol.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
 import { ChatCompletionStream } from './chat-completion-stream.ts';
+import { choiceRequests, Choices } from './choices.ts';
 import type { Connection } from './connection.ts';
-import type { RequestFrames } from './request-frames.ts';
-import { usageOf } from './usage.ts';
 
 export interface RequestOptions {
   /** Aborting it ends the request. */
@@ -31,15 +32,28 @@ function randomSeed(): number {
 }
 
 /** Reads an answer to its end. */
-async function collect(frames: RequestFrames, created: number, model: string): Promise<ChatCompletion> {
-  let content = '';
-  for await (const frame of frames.read()) content += frame.text;
-  const { finish } = frames;
-  if (finish === undefined || finish.finishReason === 'abort') {
-    throw new TabserveError('aborted', 'The worker ended the request.');
-  }
-  const header = { id: chatCompletionId(frames.requestId), created, model };
-  return chatCompletion(header, content, finish.finishReason, usageOf(finish, frames.timer.timings()));
+async function collect(choices: Choices, header: Omit<ChunkHeader, 'includeUsage'>): Promise<ChatCompletion> {
+  const contents = choices.all.map(() => '');
+  for await (const { choice, text } of choices.read()) contents[choice] += text;
+  const usage = choices.usage();
+  const answers = choices.all.map(({ finish }, choice) => {
+    if (finish === undefined || finish.finishReason === 'abort') {
+      throw new TabserveError('aborted', 'The worker ended the request.');
+    }
+    return { content: contents[choice] ?? '', finishReason: finish.finishReason };
+  });
+  if (usage === undefined) throw new TabserveError('internal', 'The answer ended before its choices did.');
+  return chatCompletion(header, answers, usage);
+}
+
+/** Queues a request for every choice. Where one is refused, none goes on. */
+async function queueAll(connection: Connection, requests: readonly GenerateRequest[], called: number): Promise<Choices> {
+  const results = await Promise.allSettled(requests.map((request) => connection.generate(request, called)));
+  const queued = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const refused = results.find((result) => result.status === 'rejected');
+  if (refused === undefined) return new Choices(queued);
+  for (const frames of queued) connection.abort(frames, toTabserveError(refused.reason));
+  throw refused.reason;
 }
 
 /** `client.chat.completions`. */
@@ -68,18 +82,24 @@ export class Completions {
     const called = performance.now();
     const created = Math.floor(Date.now() / 1000);
     const { connection, modelId: model, modelNames } = this.#context;
-    const { generate, stream, includeUsage } = parseChatRequest(body, { modelNames, randomSeed });
+    const { generate, n, stream, includeUsage } = parseChatRequest(body, { modelNames, randomSeed });
     if (options.signal?.aborted === true) throw abortedError();
     const requestId = crypto.randomUUID();
-    const abort = (request: RequestFrames): void => connection.abort(request, abortedError());
-    const frames = await abortable(connection.generate({ ...generate, requestId }, called), options.signal, abort);
+    const abort = ({ all }: Choices): void => {
+      for (const frames of all) connection.abort(frames, abortedError());
+    };
+    const queueing = queueAll(connection, choiceRequests({ ...generate, requestId }, n), called);
+    const choices = await abortable(queueing, options.signal, abort);
+    const header = { id: chatCompletionId(requestId), created, model };
     if (!stream) {
       const ended = new AbortController();
-      onAbort(options.signal, ended.signal, () => abort(frames));
-      return collect(frames, created, model).finally(() => ended.abort());
+      onAbort(options.signal, ended.signal, () => abort(choices));
+      return collect(choices, header).finally(() => {
+        ended.abort();
+        abort(choices); // where one has failed, the others
+      });
     }
-    const header = { id: chatCompletionId(requestId), created, model, includeUsage };
-    const answer = new ChatCompletionStream(header, frames, () => abort(frames));
+    const answer = new ChatCompletionStream({ ...header, includeUsage }, choices, () => abort(choices));
     onAbort(options.signal, answer.controller.signal, () => answer.abort());
     return answer;
   }

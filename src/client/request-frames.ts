@@ -3,7 +3,7 @@ import type { ErrorFrame, FinishFrame, TokenFrame } from '../core/frames.ts';
 import { RequestTimer } from './timings.ts';
 
 export type RequestFrame = TokenFrame | FinishFrame | ErrorFrame;
-type AnswerFrame = TokenFrame | FinishFrame;
+export type AnswerFrame = TokenFrame | FinishFrame;
 
 /** How a request ended: undefined while it has not. */
 type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly error: TabserveError };

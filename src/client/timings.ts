@@ -44,3 +44,19 @@ export class RequestTimer {
     if (text !== '') this.#firstText ??= now;
   }
 }
+
+/** The timings of an answer of several choices: its first sign of life, and how fast all of them come together. */
+export function mergeTimings(choices: readonly RequestTimings[]): RequestTimings {
+  const defined = (of: (timings: RequestTimings) => number | undefined): readonly number[] =>
+    choices.map(of).filter((value) => value !== undefined);
+  const least = (values: readonly number[]) => (values.length === 0 ? undefined : Math.min(...values));
+  const sum = (values: readonly number[]) => (values.length === 0 ? undefined : values.reduce((a, b) => a + b));
+  const gaps = defined((timings) => timings.itl_ms);
+  const gapSum = sum(gaps);
+  return {
+    queue_ms: least(defined((timings) => timings.queue_ms)),
+    ttft_ms: least(defined((timings) => timings.ttft_ms)),
+    itl_ms: gapSum === undefined ? undefined : gapSum / gaps.length,
+    tokens_per_second: sum(defined((timings) => timings.tokens_per_second)),
+  };
+}

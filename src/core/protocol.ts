@@ -67,6 +67,10 @@ export interface GenerateRequest {
   readonly logits?: LogitsParams | undefined;
   readonly stop: readonly string[];
   readonly scheduling?: SchedulingOptions | undefined;
+  /** Which choice of its completion it is; part of the sampling seed. @default 0 */
+  readonly choice?: number | undefined;
+  /** What it is one of several choices of. @default its own id */
+  readonly completionId?: string | undefined;
   /** Set where another worker, which has died, has begun to answer. */
   readonly resume?: ResumePoint | undefined;
 }

@@ -60,6 +60,8 @@ export interface EngineRequest {
   readonly priority?: number | undefined;
   /** When it ends, done or not, in the engine clock's milliseconds. @default never */
   readonly deadline?: number | undefined;
+  /** What it is one of several choices of: they do not supersede each other. @default its own id */
+  readonly completionId?: string | undefined;
   /** A newer request of the same session and the same key ends this one. @default nothing does */
   readonly supersede?: string | undefined;
   /** Only requests of the same salt share KV blocks. @default '', shared by all that give none */

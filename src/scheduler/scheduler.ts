@@ -80,14 +80,17 @@ export class Scheduler {
    */
   add(request: EngineRequest): RequestOutput[] {
     checkRequest(request, this.#config);
-    const { requestId, sessionId, supersede, arrivalTime, outputTokenIds } = request;
+    const { requestId, sessionId, completionId = requestId, supersede, arrivalTime, outputTokenIds } = request;
     const states = [...this.#batch.holders.map(({ state }) => state), ...this.#waiting];
     if (states.some((state) => state.request.requestId === requestId)) {
       const message = `There is a request ${requestId} already.`;
       throw new TabserveError('invalid_request', message, { param: 'requestId' });
     }
     const isStale = (other: EngineRequest): boolean =>
-      supersede !== undefined && other.supersede === supersede && other.sessionId === sessionId;
+      supersede !== undefined &&
+      other.supersede === supersede &&
+      other.sessionId === sessionId &&
+      (other.completionId ?? other.requestId) !== completionId;
     const kept = [...this.#waiting].filter((state) => !isStale(state.request));
     const numOfSession = kept.filter((state) => state.request.sessionId === sessionId).length;
     if (outputTokenIds === undefined) {

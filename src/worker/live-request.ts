@@ -59,20 +59,20 @@ export function createLiveRequest(
   { tokenizer, info }: Pick<ServedModel, 'tokenizer' | 'info'>,
   now: number,
 ): LiveRequest {
-  const { requestId, temperature, seed, logits, resume } = request;
+  const { requestId, choice = 0, completionId, temperature, seed, logits, resume } = request;
   checkLogitBias(logits, info);
   const { timeoutMs, ...scheduling } = request.scheduling ?? {};
   const { stopTokenIds } = tokenizer;
   const promptTokenIds = resume?.promptTokenIds ?? tokenizer.encodeChat(request.messages);
   const stream = new TextStream({
-    requestId, choice: 0, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
+    requestId, choice, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
     stops: request.stop, detokenizer: tokenizer.createDetokenizer(),
   });
   if (resume !== undefined) stream.replay(resume.tokenIds);
   const sampling = { ...logits, temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
   const deadline = timeoutMs === undefined ? undefined : now + timeoutMs;
   return new LiveRequest(session, stream, {
-    requestId, sessionId: session.sessionId, choice: 0, promptTokenIds, sampling, arrivalTime: now, deadline,
+    requestId, sessionId: session.sessionId, choice, completionId, promptTokenIds, sampling, arrivalTime: now, deadline,
     ...scheduling, outputTokenIds: resume?.tokenIds,
   });
 }

@@ -198,6 +198,23 @@ test('a penalised request that is preempted and computed again gets the same tok
   expect(requests.map(({ requestId }) => ended[requestId])).toEqual(alone);
 });
 
+test('the choices of a completion share its prompt, and each gets what it gets alone', async () => {
+  const { engine, plans } = await startEngine(64, 4);
+  const sampling = { temperature: 1.2, seed: 9, maxTokens: 24, stopTokenIds: [], topP: 0.9, presencePenalty: 0.5 };
+  const choices = [0, 1, 2].map((choice) => request(`c:${choice}`, 0, 24, { sampling, choice, completionId: 'c' }));
+  const alone = [];
+  for (const each of choices) alone.push(await runAlone(engine, each));
+  expect(new Set(alone.map((each) => String(each?.tokenIds))).size).toBe(3);
+  plans.length = 0;
+  for (const each of choices) engine.add(each);
+  const ended = await untilEnded(engine, 3);
+  expect(choices.map(({ requestId }) => ended[requestId])).toEqual(alone);
+  const numPrompt = golden.tokens.length;
+  const numOwn = numPrompt - Math.floor((numPrompt - 1) / 16) * 16;
+  const fed = plans.flatMap(({ requests }) => requests).filter(({ startPosition }) => startPosition < numPrompt);
+  expect(fed.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)).toBe(numPrompt + 2 * numOwn);
+});
+
 test('an abort frees the blocks at once, and the others go on as if it had never been', async () => {
   const { engine, scheduler } = await startEngine(64);
   engine.add(request('a', 0, 64));

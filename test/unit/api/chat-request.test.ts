@@ -20,6 +20,7 @@ describe('what is accepted', () => {
   test('defaults are OpenAI\'s', () => {
     expect(parse()).toEqual({
       generate: { messages, maxTokens: undefined, temperature: 1, seed: 77, stop: [] },
+      n: 1,
       stream: false,
       includeUsage: false,
     });
@@ -28,10 +29,11 @@ describe('what is accepted', () => {
   test('every parameter that is read', () => {
     const body = {
       model: './c.gguf', max_tokens: 5, temperature: 0, seed: 3, stop: 'END', stream: true,
-      stream_options: { include_usage: true }, n: 1, top_p: 1, user: 'me', metadata: { a: 'b' }, store: false,
+      stream_options: { include_usage: true }, n: 2, top_p: 1, user: 'me', metadata: { a: 'b' }, store: false,
     };
     expect(parse(body)).toEqual({
       generate: { messages, maxTokens: 5, temperature: 0, seed: 3, stop: ['END'] },
+      n: 2,
       stream: true,
       includeUsage: true,
     });
@@ -100,7 +102,7 @@ describe('what is refused', () => {
     ['top_logprobs', 3], ['tools', [{}]], ['tool_choice', 'required'], ['functions', [{}]], ['audio', { voice: 'x' }],
     ['response_format', { type: 'json_object' }], ['modalities', ['text', 'audio']], ['prediction', { type: 'x' }],
     ['reasoning_effort', 'high'], ['service_tier', 'flex'], ['web_search_options', { a: 1 }], ['verbosity', 'low'],
-    ['n', 2], ['stop_token_ids', [1]],
+    ['stop_token_ids', [1]],
   ])('%s is not supported', (param, value) => {
     const error = refusal({ messages, [param]: value });
     expect(error).toMatchObject({ code: 'unsupported_parameter', param });
@@ -112,7 +114,7 @@ describe('what is refused', () => {
     ['temperature', '0'], ['max_tokens', 0], ['max_tokens', 1.5], ['max_completion_tokens', -3], ['seed', 0.5],
     ['seed', 'x'], ['stop', ['a', 'b', 'c', 'd', 'e']], ['stop', ''], ['stop', [1]], ['stream', 'yes'],
     ['stream_options', {}], ['model', 'gpt-4o'], ['model', 5], ['messages', []], ['messages', 'Hi'],
-    ['n', '1'], ['top_p', 0], ['top_p', 1.1], ['top_p', '0.5'], ['top_k', -2], ['top_k', 1.5], ['min_p', -0.1], ['min_p', 1.1],
+    ['n', '1'], ['n', 0], ['n', 17], ['n', 1.5], ['top_p', 0], ['top_p', 1.1], ['top_p', '0.5'], ['top_k', -2], ['top_k', 1.5], ['min_p', -0.1], ['min_p', 1.1],
     ['repetition_penalty', 0], ['repetition_penalty', -1], ['repetition_penalty', Infinity], ['presence_penalty', 2.1],
     ['frequency_penalty', -2.1], ['frequency_penalty', NaN], ['logit_bias', { 5: 100.5 }], ['logit_bias', { 5: '1' }],
     ['logit_bias', { x: 1 }], ['logit_bias', { '-1': 1 }], ['logit_bias', { 1.5: 1 }], ['logit_bias', [1]],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RequestTimer } from '../../../src/client/timings.ts';
+import { mergeTimings, RequestTimer } from '../../../src/client/timings.ts';
 
 test('TTFT stops at the first text, ITL is the mean gap between tokens', () => {
   const timer = new RequestTimer(1000);
@@ -25,4 +25,13 @@ test('text that was held back to the end stops TTFT too', () => {
   timer.token(5, '');
   timer.finish(9, 'held', 1);
   expect(timer.timings().ttft_ms).toBe(9);
+});
+
+test('of several choices: the first sign of life, the mean gap, all tokens together', () => {
+  const none = { queue_ms: undefined, ttft_ms: undefined, itl_ms: undefined, tokens_per_second: undefined };
+  const one = { queue_ms: 5, ttft_ms: 90, itl_ms: 10, tokens_per_second: 100 };
+  const two = { queue_ms: 7, ttft_ms: 80, itl_ms: 20, tokens_per_second: 50 };
+  expect(mergeTimings([one])).toEqual(one);
+  expect(mergeTimings([none, none])).toEqual(none);
+  expect(mergeTimings([one, none, two])).toEqual({ queue_ms: 5, ttft_ms: 80, itl_ms: 15, tokens_per_second: 150 });
 });
