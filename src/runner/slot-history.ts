@@ -1,4 +1,5 @@
-import type { ScheduledRequest, SchedulerOutput } from '../core/scheduler-output.ts';
+import { isPenalised, type LogitsParams } from '../core/request.ts';
+import type { SchedulerOutput, TokenHistory } from '../core/scheduler-output.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { IN_PROMPT } from '../kernels/penalties.ts';
 import type { DecoderState } from '../models/decoder.ts';
@@ -24,27 +25,25 @@ export class SlotHistory {
   /** Before the plan's first step. */
   write({ requests }: SchedulerOutput): void {
     for (const request of requests) {
-      if (request.history === undefined) continue;
-      this.#writeCounts(request);
-      this.#writeBiases(request);
+      const { history, slot, sampling } = request;
+      if (history === undefined) continue;
+      if (isPenalised(sampling)) this.#writeCounts(slot, history);
+      if (sampling.logitBias !== undefined) this.#writeBiases(slot, sampling.logitBias);
     }
   }
 
-  #writeCounts({ slot, history }: ScheduledRequest): void {
+  #writeCounts(slot: number, { tokenIds, numPromptTokens }: TokenHistory): void {
     const counts = this.#counts.fill(0);
-    for (const [i, tokenId] of history?.tokenIds.entries() ?? []) {
-      const count = counts[tokenId] ?? 0;
-      counts[tokenId] = i < (history?.numPromptTokens ?? 0) ? IN_PROMPT : count + 1;
-    }
+    for (const tokenId of tokenIds.slice(0, numPromptTokens)) counts[tokenId] = IN_PROMPT;
+    for (const tokenId of tokenIds.slice(numPromptTokens)) counts[tokenId] = (counts[tokenId] ?? 0) + 1;
     this.#queue.writeBuffer(this.#state.tokenCounts, slot * counts.byteLength, counts);
   }
 
-  #writeBiases({ slot, sampling }: ScheduledRequest): void {
-    const { logitBias = [] } = sampling;
-    for (const [i, [tokenId, bias]] of logitBias.entries()) {
+  #writeBiases(slot: number, biases: NonNullable<LogitsParams['logitBias']>): void {
+    for (const [i, [tokenId, bias]] of biases.entries()) {
       this.#biases[i * 2] = tokenId;
       this.#biasFloats[i * 2 + 1] = bias;
     }
-    this.#queue.writeBuffer(this.#state.biases, slot * SLOT_BIASES_BYTES, this.#biases, 0, logitBias.length * 2);
+    this.#queue.writeBuffer(this.#state.biases, slot * SLOT_BIASES_BYTES, this.#biases, 0, biases.length * 2);
   }
 }

@@ -123,6 +123,11 @@ describe('by hand', () => {
     expect(above).toEqual(kept);
   });
 
+  test('the least top_p of a mass of its own is rounded up to something', async () => {
+    const { thresholds } = await runSampler(lab, [{ logits: LOGITS, draw: { ...DRAW, temperature: 0.001, topP: 1e-12 } }]);
+    expect(thresholds).toEqual([orderKey(LOGITS[1]!)]);
+  });
+
   test('top_p goes by the probabilities at the temperature', async () => {
     // At temperature 0.5 they are squared: 0.16 of 0.285 in all.
     const samples = [1, 0.5].map((temperature) => ({ logits: LOGITS, draw: { ...DRAW, temperature, topP: 0.5 } }));
