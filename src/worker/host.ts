@@ -37,7 +37,7 @@ const WAITING: LoadProgress = { stage: 'wait', bytesDone: 0, bytesTotal: 0, byte
 /** Log lines kept while no session is there to read them. */
 const MAX_UNREAD_LOG_LINES = 100;
 
-/** How often an engine with nothing to do looks whether another one wants the GPU. */
+/** How often an engine looks whether another one wants the GPU. */
 const LOOK_ROUND_MS = 500;
 
 /** How often deadlines are looked at while there is no engine to do so. */
@@ -61,6 +61,8 @@ export class Host {
   readonly #unreadLog: LogFrame[] = [];
   #status = READY;
   #isLookingRound = false;
+  /** Whether another engine waits for the GPU: what runs is finished, what comes is kept for the next turn. */
+  #isDraining = false;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -107,7 +109,7 @@ export class Host {
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
     if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
     const live = createLiveRequest(session, request, this.#slot.requireKnown(), this.#options.clock());
-    this.#requests.add(requestId, live, this.#slot.model?.engine);
+    this.#requests.add(requestId, live, this.#isDraining ? undefined : this.#slot.model?.engine);
     if (this.#slot.state === 'parked') this.#bringBack();
     return { promptTokenIds: live.promptTokenIds };
   }
@@ -206,27 +208,31 @@ export class Host {
     if (error.code !== 'aborted') this.log('error', `${error.code}: ${error.message}`);
   }
 
-  /** What is not used is given back: the lease without a model at once, an idle model when another engine waits. */
+  /** What is not used is given back: the lease without a model, and the GPU when another engine waits for its turn. */
   #afterUse(): void {
-    if (!this.#slot.isTaken) {
-      void this.#slot.settled.then(() => this.#slot.isTaken || this.#lease.release());
-    } else if (this.#requests.size === 0 && !this.#isLookingRound) {
-      void this.#lookRound();
-    }
+    if (!this.#slot.isTaken) void this.#slot.settled.then(() => this.#slot.isTaken || this.#lease.release());
+    else if (this.#isDraining && !this.#requests.isServed) this.#giveWay();
+    else if (!this.#isLookingRound) void this.#lookRound();
   }
 
   async #lookRound(): Promise<void> {
     this.#isLookingRound = true;
-    while (this.#requests.size === 0 && this.#slot.model !== undefined) {
-      if ((await this.#lease.isWanted()) && this.#requests.size === 0) {
-        this.#slot.park();
-        this.#lease.release();
-        this.log('info', 'Another engine of this origin has the GPU now; the next request takes it back.');
-      } else {
-        await this.#sleep(LOOK_ROUND_MS);
-      }
+    while (this.#slot.model !== undefined) {
+      this.#isDraining = await this.#lease.isWanted();
+      if (this.#isDraining && !this.#requests.isServed) this.#giveWay();
+      else await this.#sleep(LOOK_ROUND_MS);
     }
     this.#isLookingRound = false;
+  }
+
+  /** The other engine has its turn; requests that have come since it asked for it wait for the next one of this engine. */
+  #giveWay(): void {
+    this.#isDraining = false;
+    if (this.#slot.model === undefined) return;
+    this.#slot.park();
+    this.#lease.release();
+    this.log('info', 'Another engine of this origin has the GPU now; the next request takes it back.');
+    if (this.#requests.size > 0) this.#bringBack();
   }
 
   #setStatus(status: EngineStatus): void {

@@ -13,9 +13,16 @@ type Taker = Pick<ServedEngine, 'add'>;
  */
 export class LiveRequests {
   readonly #requests = new Map<string, LiveRequest>();
+  /** Those that no engine works on at the moment. */
+  readonly #kept = new WeakSet<LiveRequest>();
 
   get size(): number {
     return this.#requests.size;
+  }
+
+  /** Whether an engine works on any of them. */
+  get isServed(): boolean {
+    return [...this.#requests.values()].some((request) => !this.#kept.has(request));
   }
 
   has(requestId: string): boolean {
@@ -24,13 +31,15 @@ export class LiveRequests {
 
   /** Gives a new request to the engine, or keeps it for the next one. @throws TabserveError what the engine refuses */
   add(requestId: string, request: LiveRequest, engine: Taker | undefined): void {
-    engine?.add(request.toEngineRequest());
+    if (engine === undefined) this.#kept.add(request);
+    else engine.add(request.toEngineRequest());
     this.#requests.set(requestId, request);
   }
 
   /** Hands all of them to a new engine; one that this engine refuses ends with its reason. */
   handTo(engine: Taker): void {
     for (const [requestId, request] of this.#requests) {
+      this.#kept.delete(request);
       try {
         engine.add(request.toEngineRequest());
       } catch (error) {
