@@ -1,21 +1,34 @@
 import type { AdapterSummary, StepCounters } from '../../src/core/metrics.ts';
+import type { Fault } from '../../src/core/protocol.ts';
+
+/** What can be measured, in the order in which it is: the last one breaks things. */
+export type BenchPart = 'engine' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'failover';
 
 export interface BenchOptions {
   /** A GGUF's URL. */
   readonly modelUrl: string;
+  /** Whether everything is to be done in two minutes on a software adapter. */
+  readonly quick: boolean;
+  /** Of the engine's own figures. */
   readonly promptTokens: number;
   readonly decodeTokens: number;
-  /** How often each thing is measured; the median counts. */
+  /** How often those and the TTFT are measured; the median counts. */
   readonly repeats: number;
+  /** Requests that arrive in a second for each that may run at once. @default what one that is alone takes */
+  readonly rate?: number;
 }
 
 /** What one decode step costs. */
 export type StepCost = Omit<StepCounters, 'steps'>;
 
-/** What the engine does when nothing is between it and the bench. */
-export interface EngineFigures {
+/** What was measured on what. */
+export interface BenchSubject {
   readonly adapter: AdapterSummary;
   readonly modelName: string;
+}
+
+/** What the engine does when nothing is between it and the bench. */
+export interface EngineFigures extends BenchSubject {
   /** Seconds from the file's first byte to a runner that is ready. */
   readonly loadSeconds: number;
   /** Tokens that a step of the engine takes at most. */
@@ -34,7 +47,101 @@ export interface ClientFigures {
   readonly ttftMs: readonly number[];
 }
 
-export interface BenchFigures {
+/** One request, as its tab saw it. */
+export interface RequestTimes {
+  /** When it was sent, in milliseconds of the page's clock. */
+  readonly sentAt: number;
+  /** Milliseconds from then to each piece of text: nearly always a token each. */
+  readonly textMs: readonly number[];
+  /** Milliseconds from then to its end, or its failure. */
+  readonly endMs: number;
+  readonly promptTokens: number;
+  /** Those of the prompt's that were in the prefix cache. */
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  /** What it failed with. */
+  readonly error?: string;
+}
+
+/** One number of requests at once. */
+export interface LoadLevel {
+  /** Sessions, each with one request at a time. */
+  readonly concurrency: number;
+  /** Arrivals in a second. */
+  readonly rate: number;
+  /** Milliseconds from the first arrival to the last end. */
+  readonly durationMs: number;
+  readonly requests: readonly RequestTimes[];
+}
+
+export interface LoadFigures {
+  readonly seed: number;
+  /** What the prompts' and answers' lengths were meant to be. */
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+  /** Milliseconds that one request takes when it is alone; undefined where the rate was given. */
+  readonly aloneMs?: number;
+  readonly levels: readonly LoadLevel[];
+}
+
+/** Streams while a long prompt arrives. */
+export interface StallFigures {
+  readonly streams: number;
+  readonly promptTokens: number;
+  /** Steps that the prompt takes, and milliseconds that it takes, when nothing else runs. */
+  readonly aloneSteps: number;
+  readonly aloneMs: number;
+  /** The streams' ITLs, in milliseconds, of all repeats. */
+  readonly beforeMs: readonly number[];
+  readonly duringMs: readonly number[];
+}
+
+/** Two sessions that ask different things after the same system prompt. */
+export interface PrefixFigures {
+  readonly promptTokens: number;
+  /** Of each repeat. */
+  readonly firstMs: readonly number[];
+  readonly secondMs: readonly number[];
+  readonly cachedTokens: readonly number[];
+}
+
+/** A session that goes away in the middle of an answer. */
+export interface CloseFigures {
+  /** Milliseconds until its blocks are free, of each repeat. */
+  readonly freedMs: readonly number[];
+  /** Milliseconds that one look takes: no time is more exact than that. */
+  readonly pollMs: number;
+}
+
+/** Milliseconds from the last text before a fault; `injectedMs` may be a little later than that text, or earlier. */
+export interface FailoverSample {
+  /** The fault was asked for. */
+  readonly injectedMs: number;
+  /** The tab was told that the engine is lost. */
+  readonly recoveringMs: number;
+  /** The tab was told that it is back. */
+  readonly readyMs: number;
+  /** The stream went on. */
+  readonly firstTextMs: number;
+}
+
+export interface FailoverFigures {
+  readonly samples: Readonly<Record<Fault, readonly FailoverSample[]>>;
+  /** Bytes of the model that were fetched meanwhile: 0, if weights come from the cache. */
+  readonly bytesFetched: number;
+}
+
+/** What each part gives; those that were left out or failed are not there. */
+export interface PartFigures {
   readonly engine: EngineFigures;
-  readonly client: ClientFigures;
+  readonly ttft: ClientFigures;
+  readonly load: LoadFigures;
+  readonly stall: StallFigures;
+  readonly prefix: PrefixFigures;
+  readonly close: CloseFigures;
+  readonly failover: FailoverFigures;
+}
+
+export interface BenchFigures extends Partial<PartFigures> {
+  readonly subject: BenchSubject;
 }

@@ -1,40 +1,66 @@
 import { wrap } from 'comlink';
-import { createClient } from '../../src/index.ts';
+import { type BenchContext, openBenchContext, ttftOf } from './bench-context.ts';
+import { measureClose } from './close.ts';
 import type { EngineBench } from './engine-worker.ts';
-import type { BenchFigures, BenchOptions, ClientFigures } from './figures.ts';
+import { measureFailover } from './failover.ts';
+import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures } from './figures.ts';
+import { measureLoad } from './load.ts';
+import { measurePrefix } from './prefix.ts';
+import { measureStall } from './stall.ts';
+import { requireAnswer, timeRequest, userSays } from './time-request.ts';
 
-/** What run.mjs calls. */
-async function runBench(options: BenchOptions): Promise<BenchFigures> {
+let opened: Promise<BenchContext> | undefined;
+
+/** The context that all parts but the engine's share. */
+function context(options: BenchOptions): Promise<BenchContext> {
+  opened ??= openBenchContext(options);
+  return opened;
+}
+
+/** Without a client, so before there is one: two copies of the model would share the GPU. */
+async function measureEngine(options: BenchOptions): Promise<EngineFigures> {
   console.log('engine: loading and measuring');
   const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module' });
-  const engine = await wrap<EngineBench>(worker).benchEngine(options);
-  worker.terminate();
-  console.log('client: loading and measuring');
-  return { engine, client: await benchClient(options) };
+  try {
+    return await wrap<EngineBench>(worker).benchEngine(options);
+  } finally {
+    worker.terminate();
+  }
 }
 
 /** The first token's way: page, SharedWorker, tokenizer, scheduler, GPU and back. */
-async function benchClient({ modelUrl, repeats }: BenchOptions): Promise<ClientFigures> {
-  const client = await createClient({ model: modelUrl });
+async function measureTtft({ client, options, salt }: BenchContext): Promise<ClientFigures> {
+  console.log('ttft: measuring');
   const ttftMs: number[] = [];
   let promptTokens = 0;
-  try {
-    for (let i = -1; i < repeats; i++) {
-      const messages = [{ role: 'user', content: 'What is the capital of France?' }] as const;
-      // A salt of its own: a prompt found in the prefix cache would say nothing of prefill.
-      const tabserve = { cache_salt: `ttft ${i}` };
-      const body = { messages, temperature: 0, max_tokens: 4, stream: true, tabserve } as const;
-      const stream = await client.chat.completions.create(body);
-      for await (const _ of stream);
-      promptTokens = stream.usage?.prompt_tokens ?? 0;
-      const { ttft_ms } = stream.timings;
-      if (ttft_ms === undefined) throw new Error('the client saw no text');
-      if (i >= 0) ttftMs.push(ttft_ms); // the one before was the first of everything
-    }
-  } finally {
-    await client.close();
+  for (let i = 0; i < options.repeats; i++) {
+    const messages = userSays('What is the capital of France?');
+    const times = await requireAnswer(timeRequest(client, { messages, maxTokens: 4, salt: salt() }));
+    ttftMs.push(ttftOf(times));
+    promptTokens = times.promptTokens;
   }
   return { promptTokens, ttftMs };
 }
 
-Object.assign(globalThis, { runBench });
+const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine'>, (context: BenchContext) => Promise<unknown>>> = {
+  ttft: measureTtft,
+  load: measureLoad,
+  stall: measureStall,
+  prefix: measurePrefix,
+  close: measureClose,
+  failover: measureFailover,
+};
+
+/** What run.mjs calls. */
+const bench = {
+  /** One part's figures. */
+  async measure(part: BenchPart, options: BenchOptions): Promise<unknown> {
+    return part === 'engine' ? measureEngine(options) : MEASURES[part](await context(options));
+  },
+  async subject(options: BenchOptions): Promise<BenchSubject> {
+    const { adapter, client } = await context(options);
+    return { adapter, modelName: client.model.name };
+  },
+};
+
+Object.assign(globalThis, { bench });

@@ -1,9 +1,12 @@
 // @ts-check
 /**
- * `npm run bench`: how fast the default model runs here, in Chromium.
+ * `npm run bench`: how fast the default model runs here, in Chromium. What each figure means: README.md beside this file.
  *
- *     npm run bench                         each figure three times, 128 tokens decoded
- *     npm run bench -- --quick              once, 32 tokens: two minutes where there is no GPU
+ *     npm run bench                         everything, the medians of several runs
+ *     npm run bench -- --quick              less of it, once: two minutes where there is no GPU
+ *     npm run bench -- --only load,prefix   parts of it: engine, ttft, load, stall, prefix, close, failover
+ *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of
+ *                                           as many as one that is alone could answer
  *     npm run bench -- --json FILE          the figures, for a machine to read
  *     npm run bench -- --adapter NAME       `hardware`, `swiftshader` or another that Chromium's
  *                                           --use-webgpu-adapter knows; by default hardware where there is some
@@ -22,26 +25,34 @@ import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { createProgressBar } from '../../demo/server/progress-bar.mjs';
 import { importTypeScript } from '../oracle/typescript.mjs';
 import { findOrInstallChromium } from '../support/install-chromium.mjs';
-import { formatReport, makeReport } from './report.mjs';
+import { formatReport } from './format.mjs';
+import { chooseParts } from './parts.mjs';
+import { makeReport } from './report.mjs';
 import { startBenchServer } from './server.mjs';
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rate: { type: 'string' },
     json: { type: 'string' },
     adapter: { type: 'string' },
     headed: { type: 'boolean', default: false },
     model: { type: 'string' },
   },
 });
+const parts = chooseParts(values.only);
+const rate = values.rate === undefined ? {} : { rate: Number(values.rate) };
+if (rate.rate !== undefined && !(rate.rate > 0)) throw new Error(`--rate ${values.rate}: it is a number above 0.`);
 const options = values.quick
-  ? { promptTokens: 128, decodeTokens: 32, repeats: 1 }
-  : { promptTokens: 128, decodeTokens: 128, repeats: 3 };
+  ? { quick: true, promptTokens: 128, decodeTokens: 32, repeats: 1, ...rate }
+  : { quick: false, promptTokens: 128, decodeTokens: 128, repeats: 3, ...rate };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const report = await main();
+const { report, failures } = await main();
 console.log(`\n${formatReport(report)}`);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+if (failures.length > 0) process.exitCode = 1;
 
 async function main() {
   const load = { average: loadavg()[0] ?? 0, cores: availableParallelism() };
@@ -53,14 +64,40 @@ async function main() {
     page.on('console', (message) => message.type() === 'debug' || console.error(message.text()));
     page.on('pageerror', (error) => console.error(error.message));
     await page.goto(server.pageUrl);
-    await page.waitForFunction('globalThis.runBench !== undefined');
-    /** @type {import('./figures.ts').BenchFigures} */
-    const figures = await page.evaluate(`runBench(${JSON.stringify({ ...options, modelUrl: server.modelUrl })})`);
-    return makeReport(figures, options, load, { file: basename(model.path), isStandIn: model.isStandIn });
+    await page.waitForFunction('globalThis.bench !== undefined');
+    const { figures, failures } = await measureParts(page, server);
+    const file = { file: basename(model.path), isStandIn: model.isStandIn };
+    return { failures, report: makeReport(figures, options, load, file, { parts, failures }) };
   } finally {
     await browser.close();
     await server.close();
   }
+}
+
+/** Each part on its own: one that fails leaves the others' figures.
+ * @param {import('playwright').Page} page
+ * @param {Awaited<ReturnType<typeof startBenchServer>>} server */
+async function measureParts(page, server) {
+  const asked = JSON.stringify({ ...options, modelUrl: server.modelUrl });
+  /** @type {Partial<import('./figures.ts').PartFigures>} */
+  const measured = {};
+  /** @type {string[]} */
+  const failures = [];
+  for (const part of parts) {
+    try {
+      if (part !== 'engine') await page.evaluate(`bench.subject(${asked})`); // the first one loads the model
+      const bytesBefore = server.modelBytesSent();
+      const figures = await page.evaluate(`bench.measure(${JSON.stringify(part)}, ${asked})`);
+      const bytesFetched = server.modelBytesSent() - bytesBefore;
+      Object.assign(measured, { [part]: part === 'failover' ? { samples: figures, bytesFetched } : figures });
+    } catch (error) {
+      failures.push(`${part} failed: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(failures.at(-1));
+    }
+  }
+  /** @type {import('./figures.ts').BenchSubject} */
+  const subject = measured.engine ?? (await page.evaluate(`bench.subject(${asked})`));
+  return { figures: { ...measured, subject }, failures };
 }
 
 /** The model asked for, else the demo's, else the demo's stand-in. */

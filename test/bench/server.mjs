@@ -1,44 +1,63 @@
 // @ts-check
-import { basename, dirname } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createServer } from 'vite';
+import { build } from 'vite';
 import { sendFile } from '../../demo/server/send-file.mjs';
 
 /**
- * Serves the bench's page from its sources, and the model beside it.
+ * Builds the bench's pages as an app would, so that a worker starts as fast as it does there, and serves them and the
+ * model beside them.
  *
  * @param {string} modelPath
- * @returns {Promise<{ pageUrl: string, modelUrl: string, close(): Promise<void> }>}
+ * @returns {Promise<{ pageUrl: string, modelUrl: string, modelBytesSent(): number, close(): Promise<void> }>}
  */
 export async function startBenchServer(modelPath) {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  const vite = await createServer({
+  const folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-page-'));
+  await buildPages(folder);
+  let modelBytes = 0;
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '', 'http://x').pathname;
+    if (!path.startsWith('/models/')) return sendFile(request, response, folder, path);
+    response.on('finish', () => {
+      if (request.method === 'GET') modelBytes += Number(response.getHeader('content-length') ?? 0);
+    });
+    sendFile(request, response, dirname(modelPath), path.slice('/models'.length));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const origin = `http://127.0.0.1:${address.port}`;
+  return {
+    pageUrl: `${origin}/index.html`,
+    modelUrl: `${origin}/models/${encodeURIComponent(basename(modelPath))}`,
+    modelBytesSent: () => modelBytes,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @param {string} outDir */
+async function buildPages(outDir) {
+  const root = fileURLToPath(new URL('.', import.meta.url));
+  await build({
     configFile: false,
     root,
     logLevel: 'error',
-    cacheDir: 'node_modules/.vite-bench',
+    base: './',
     define: { __TABSERVE_BUILD_ID__: JSON.stringify('bench') },
-    // Found only while the page runs, they would make it reload.
-    optimizeDeps: { entries: ['test/bench/index.html', 'test/bench/engine-worker.ts', 'src/worker/engine-worker.ts'] },
-    server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
-    plugins: [
-      {
-        name: 'tabserve:bench-model',
-        configureServer(server) {
-          server.middlewares.use('/models/', (request, response) => {
-            sendFile(request, response, dirname(modelPath), basename(modelPath));
-          });
-        },
-      },
-    ],
+    worker: { format: 'es' },
+    build: {
+      target: 'es2022',
+      outDir,
+      emptyOutDir: false,
+      chunkSizeWarningLimit: 2000,
+      rolldownOptions: { input: [join(root, 'index.html'), join(root, 'frame.html')] },
+    },
   });
-  await vite.listen();
-  const address = vite.httpServer?.address();
-  if (address === null || address === undefined || typeof address === 'string') throw new Error('no port');
-  const origin = `http://127.0.0.1:${address.port}`;
-  return {
-    pageUrl: `${origin}/test/bench/index.html`,
-    modelUrl: `${origin}/models/${encodeURIComponent(basename(modelPath))}`,
-    close: () => vite.close(),
-  };
 }

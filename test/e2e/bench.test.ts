@@ -1,35 +1,64 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findChromium } from '../support/chromium.ts';
+import { endlessModel } from '../support/demo-site.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
+const times = { mean: positive, p50: positive, p99: positive, count: positive };
 
-test('npm run bench measures a tiny model and writes its figures', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-'));
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-'));
+  writeFileSync(join(folder, 'tiny.gguf'), endlessModel());
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The table, and the figures as JSON. */
+async function bench(...args: readonly string[]): Promise<{ readonly stdout: string; readonly figures: unknown }> {
   const json = join(folder, 'figures.json');
-  try {
-    const args = ['test/bench/run.mjs', '--quick', '--adapter', 'swiftshader', '--model', 'demo/public/babble.gguf'];
-    const env = { ...process.env, CHROME_PATH: findChromium() };
-    const { stdout } = await promisify(execFile)(process.execPath, [...args, '--json', json], { cwd: root, env });
-    expect(stdout).toContain('NOT a clean run');
-    expect(stdout).toContain('the adapter is software');
-    const figures: unknown = JSON.parse(readFileSync(json, 'utf8'));
-    const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
-    expect(figures).toMatchObject({
-      clean: false,
-      adapter: { isSoftware: true },
-      model: { file: 'babble.gguf' },
-      prefillTokensPerSecond: positive,
-      decodeTokensPerSecond: positive,
-      ttftMs: positive,
-      perDecodeStep: { dispatches: positive, submits: 1, bindGroupsCreated: 0, bytesReadBack: positive },
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const model = ['--adapter', 'swiftshader', '--model', join(folder, 'tiny.gguf'), '--json', json];
+  const env = { ...process.env, CHROME_PATH: findChromium() };
+  const command = ['test/bench/run.mjs', '--quick', ...model, ...args];
+  const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: root, env });
+  return { stdout, figures: JSON.parse(readFileSync(json, 'utf8')) };
+}
+
+test('npm run bench measures a tiny model, alone and in every way that tabs share it, and writes its figures', async () => {
+  const { stdout, figures } = await bench();
+  expect(stdout).toContain('NOT a clean run');
+  expect(stdout).toContain('the adapter is software');
+  expect(stdout).toContain('Left out: load of 2, 8, 16 at once (--quick)');
+  expect(figures).toMatchObject({
+    version: 1,
+    clean: false,
+    adapter: { isSoftware: true },
+    model: { file: 'tiny.gguf' },
+    prefillTokensPerSecond: positive,
+    decodeTokensPerSecond: positive,
+    ttftMs: positive,
+    perDecodeStep: { dispatches: positive, submits: 1, bindGroupsCreated: 0, bytesReadBack: positive },
+    load: { levels: [1, 4].map((concurrency) => ({ concurrency, failed: 0, ttftMs: times, tpotMs: times })) },
+    stall: { streams: 2, chunks: positive, itlBeforeMs: times, itlDuringMs: times, boundMs: positive },
+    prefix: { cachedTokens: positive, firstTtftMs: positive, secondTtftMs: positive },
+    close: { freedMs: positive },
+    failover: { bytesFetched: 0, device_lost: { firstTextMs: positive }, worker_died: { firstTextMs: positive } },
+  });
+  // Each prompt has a salt of its own: the prefix cache has no part in the load's figures.
+  expect(figures).toMatchObject({ load: { levels: [{ cachedTokens: 0 }, { cachedTokens: 0 }] } });
+});
+
+test('npm run bench -- --only measures what it is asked for, and refuses what there is not', async () => {
+  const { stdout, figures } = await bench('--only', 'ttft', '--rate', '5');
+  expect(stdout).toContain('Left out: engine, load, stall, prefix, close, failover (--only)');
+  expect(figures).toMatchObject({ ttftMs: positive, options: { rate: 5 } });
+  expect(figures).not.toHaveProperty('load');
+  await expect(bench('--only', 'speed')).rejects.toThrow('there is no "speed"');
 });

@@ -1,10 +1,19 @@
-import { expect, test } from 'vitest';
-import { caveats, formatReport, makeReport, median } from '../../bench/report.mjs';
+import { describe, expect, test } from 'vitest';
 import type { BenchFigures } from '../../bench/figures.ts';
+import { formatReport } from '../../bench/format.mjs';
+import { chooseParts, leftOut, PARTS } from '../../bench/parts.mjs';
+import { caveats, makeReport } from '../../bench/report.mjs';
 
 const ADAPTER = { vendor: 'acme', architecture: 'one', device: '', description: '', isSoftware: false, features: [] };
 const IDLE = { average: 0.2, cores: 4 };
-const FIGURES: BenchFigures = {
+const OPTIONS = { quick: false, promptTokens: 128, decodeTokens: 32, repeats: 3 };
+const MODEL = { file: 'small.gguf', isStandIn: false };
+const RUN = { parts: PARTS, failures: [] };
+const request = (textMs: readonly number[]) => {
+  return { sentAt: 0, textMs, endMs: textMs.at(-1) ?? 0, promptTokens: 50, cachedTokens: 0, outputTokens: textMs.length };
+};
+const FIGURES = {
+  subject: { adapter: ADAPTER, modelName: 'Small' },
   engine: {
     adapter: ADAPTER,
     modelName: 'Small',
@@ -15,14 +24,33 @@ const FIGURES: BenchFigures = {
     decodeTokensPerSecond: [40, 50],
     perDecodeStep: { dispatches: 305, submits: 1, bindGroupsCreated: 0, bytesReadBack: 64 },
   },
-  client: { promptTokens: 37, ttftMs: [120] },
-};
-
-test('the median, of odd and even many', () => {
-  expect(median([3, 1, 2])).toBe(2);
-  expect(median([4, 1, 2, 3])).toBe(2.5);
-  expect(median([])).toBeNaN();
-});
+  ttft: { promptTokens: 37, ttftMs: [120] },
+  load: {
+    seed: 1,
+    promptTokens: 50,
+    outputTokens: 4,
+    aloneMs: 400,
+    levels: [
+      { concurrency: 1, rate: 2.5, durationMs: 500, requests: [request([100, 150, 200, 250])] },
+      { concurrency: 2, rate: 5, durationMs: 500, requests: [request([200, 300]), request([400, 500])] },
+    ],
+  },
+  stall: {
+    streams: 4, promptTokens: 2010, aloneSteps: 8, aloneMs: 320, beforeMs: [10, 12, 11], duringMs: [50, 61, 40],
+  },
+  prefix: { promptTokens: 1011, firstMs: [400, 410], secondMs: [90, 100], cachedTokens: [992, 992] },
+  close: { freedMs: [30, 20, 40], pollMs: 0.5 },
+  failover: {
+    bytesFetched: 0,
+    samples: {
+      device_lost: [{ injectedMs: 0, recoveringMs: 4, readyMs: 700, firstTextMs: 810 }],
+      worker_died: [
+        { injectedMs: 0, recoveringMs: 30, readyMs: 900, firstTextMs: 1010 },
+        { injectedMs: 1, recoveringMs: 40, readyMs: 920, firstTextMs: 1030 },
+      ],
+    },
+  },
+} satisfies BenchFigures;
 
 test('a busy machine, a software adapter and a stand-in model each make a run unclean', () => {
   expect(caveats(IDLE, ADAPTER, false)).toEqual([]);
@@ -31,14 +59,89 @@ test('a busy machine, a software adapter and a stand-in model each make a run un
   expect(caveats(IDLE, ADAPTER, true)).toEqual([expect.stringContaining('stand-in')]);
 });
 
+test('so do requests that failed, weights that were fetched, and parts that could not be measured', () => {
+  const failed = { ...request([]), error: 'queue_full' };
+  const load = { ...FIGURES.load, levels: [{ concurrency: 8, rate: 1, durationMs: 9, requests: [failed] }] };
+  const failover = { ...FIGURES.failover, bytesFetched: 5 };
+  const run = { parts: PARTS, failures: ['stall failed: no tokens'] };
+  const { stall: _, ...others } = FIGURES;
+  const report = makeReport({ ...others, load, failover }, OPTIONS, IDLE, MODEL, run);
+  expect(report.clean).toBe(false);
+  expect(report.caveats).toEqual([
+    'stall failed: no tokens',
+    '1 requests of 8 at once failed',
+    'weights were fetched anew in a failover',
+  ]);
+});
+
 test('the table says what was measured, on what, and whether to believe it', () => {
-  const options = { promptTokens: 128, decodeTokens: 32, repeats: 3 };
-  const model = { file: 'small.gguf', isStandIn: false };
-  const table = formatReport(makeReport(FIGURES, options, IDLE, model));
+  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
   const rows = ['acme one', '0.20 on 4 cores', 'small.gguf', '200.0 [100.0..300.0] tok/s', '45.0 [40.0..50.0] tok/s'];
   for (const words of [...rows, '120 ms', 'dispatches', '305 per', '64 per']) expect(table).toContain(words);
-  expect(table).toMatch(/\nClean run\.$/);
-  const busy = makeReport(FIGURES, options, { average: 9, cores: 4 }, model);
+  expect(table).toMatch(/\n\nClean run\.$/);
+  const busy = makeReport(FIGURES, OPTIONS, { average: 9, cores: 4 }, MODEL, RUN);
   expect(busy.clean).toBe(false);
   expect(formatReport(busy)).toMatch(/\nNOT a clean run: .*load average 9\.00.*\.$/);
+});
+
+test('the table has a row for each load, and for each other part', () => {
+  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
+  expect(table.split('\n').filter((line) => /^(load,|long|shared|closed|device|worker)/.test(line))).toEqual([
+    'load, 1 at once    8.0 tok/s out; TTFT 100.0 / 100.0 ms, ITL 50.0 / 50.0 ms, TPOT 50.0 ms ' +
+      '(1 done, 0 failed; 50+4 tokens; 2.50 arrivals/s, 0.5 in flight)',
+    'load, 2 at once    8.0 tok/s out; TTFT 300.0 / 398.0 ms, ITL 100.0 / 100.0 ms, TPOT 100.0 ms ' +
+      '(2 done, 0 failed; 50+2 tokens; 5.00 arrivals/s, 1.6 in flight)',
+    'long prompt        ITL of 4 streams 11.0 / 12.0 ms before, p99 60.8 ms (of 3) during ' +
+      'a prompt of 2010 tokens (8 chunks of 40.0 ms); within 62.0 ms',
+    'shared prompt      TTFT 405 [400..410] ms, then 95 [90..100] ms in another session ' +
+      '(1011 tokens, 992 of them cached): 4.3 times; within a quarter',
+    'closed tab         blocks free after 30.0 [20.0..40.0] ms (a look takes 0.5 ms)',
+    'device_lost        810 ms from the last text before to the first after (noticed after 4, ready after 700)',
+    'worker_died        1020 [1010..1030] ms from the last text before to the first after ' +
+      '(noticed after 35, ready after 910)',
+  ]);
+});
+
+test('a bound that does not hold is said to be above', () => {
+  const stall = { ...FIGURES.stall, duringMs: [50, 65, 65] };
+  const prefix = { ...FIGURES.prefix, secondMs: [110, 120] };
+  const report = makeReport({ ...FIGURES, stall, prefix }, OPTIONS, IDLE, MODEL, RUN);
+  expect([report.stall?.isWithinBound, report.prefix?.isWithinBound]).toEqual([false, false]);
+  expect(formatReport(report)).toContain('ABOVE 62.0 ms');
+  expect(formatReport(report)).toContain('ABOVE a quarter');
+});
+
+test('the figures have a version, and survive JSON', () => {
+  const report = makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN);
+  const read: unknown = JSON.parse(JSON.stringify(report));
+  expect(read).toMatchObject({
+    version: 1,
+    leftOut: [],
+    prefillTokensPerSecond: 200,
+    load: { seed: 1, aloneMs: 400, levels: [{ concurrency: 1, outputTokensPerSecond: 8 }, { concurrency: 2 }] },
+    stall: { chunkMs: 40, boundMs: 62, isWithinBound: true },
+    prefix: { firstTtftMs: 405, secondTtftMs: 95, isWithinBound: true },
+    close: { freedMs: 30 },
+    failover: { device_lost: { firstTextMs: 810 }, worker_died: { recoveringMs: 35, firstTextMs: 1020 } },
+    samples: { load: [{ requests: [{ ttftMs: 100, tpotMs: 50, e2eMs: 250 }] }, { concurrency: 2 }] },
+  });
+});
+
+describe('parts', () => {
+  test('are chosen by name, and keep their order', () => {
+    expect(chooseParts(undefined)).toEqual(PARTS);
+    expect(chooseParts('failover, load')).toEqual(['load', 'failover']);
+    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only engine, ttft, load,');
+  });
+
+  test('that are left out are named, and what a quick run leaves out', () => {
+    const { subject, ttft } = FIGURES;
+    const report = makeReport({ subject, ttft }, { ...OPTIONS, quick: true }, IDLE, MODEL, { ...RUN, parts: ['ttft'] });
+    const table = formatReport(report);
+    expect(table).not.toContain('prefill');
+    expect(table).toContain(
+      '\nLeft out: engine, load, stall, prefix, close, failover (--only); most repeats (--quick).\nClean run.',
+    );
+    expect(leftOut(PARTS, true)).toEqual(['load of 2, 8, 16 at once (--quick)', 'most repeats (--quick)']);
+  });
 });

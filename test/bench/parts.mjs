@@ -1,0 +1,41 @@
+// @ts-check
+
+/** @typedef {import('./figures.ts').BenchPart} BenchPart */
+
+/** What can be measured, in the order in which it is: the last one breaks things.
+ * @type {readonly BenchPart[]} */
+export const PARTS = ['engine', 'ttft', 'load', 'stall', 'prefix', 'close', 'failover'];
+
+/** How many requests may run at once, one level of load after the other. */
+export const LOAD_LEVELS = [1, 2, 4, 8, 16];
+export const QUICK_LOAD_LEVELS = [1, 4];
+
+/**
+ * The parts that `--only` names, in the order in which they are measured.
+ *
+ * @param {string | undefined} only names with commas between them; undefined: all
+ */
+export function chooseParts(only) {
+  if (only === undefined) return PARTS;
+  const names = only.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !PARTS.some((part) => part === name));
+  if (unknown.length > 0) throw new Error(`--only ${only}: there is no "${unknown.join('", "')}", only ${PARTS.join(', ')}.`);
+  return PARTS.filter((part) => names.includes(part));
+}
+
+/**
+ * What a run does not measure, in words.
+ *
+ * @param {readonly BenchPart[]} parts those that it does
+ * @param {boolean} quick
+ */
+export function leftOut(parts, quick) {
+  const found = [];
+  const missing = PARTS.filter((part) => !parts.includes(part));
+  if (missing.length > 0) found.push(`${missing.join(', ')} (--only)`);
+  if (!quick) return found;
+  const levels = LOAD_LEVELS.filter((level) => !QUICK_LOAD_LEVELS.includes(level));
+  if (parts.includes('load')) found.push(`load of ${levels.join(', ')} at once (--quick)`);
+  found.push('most repeats (--quick)');
+  return found;
+}

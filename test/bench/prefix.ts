@@ -1,0 +1,33 @@
+import { createRandom } from '../support/random.ts';
+import { type BenchContext, ttftOf } from './bench-context.ts';
+import type { PrefixFigures } from './figures.ts';
+import { requireAnswer, timeRequest } from './time-request.ts';
+import { wordsOf } from './workload.ts';
+
+const QUESTIONS = ['What is the capital of France?', 'How do birds find their way?'] as const;
+const ANSWER_TOKENS = 4;
+
+/** What a system prompt costs the first session that asks after it, and what the second one. */
+export async function measurePrefix(context: BenchContext): Promise<PrefixFigures> {
+  const { promptTokens, repeats } = context.sizes.prefix;
+  const words = context.words(promptTokens, 2 * ANSWER_TOKENS);
+  const firstMs: number[] = [];
+  const secondMs: number[] = [];
+  const cachedTokens: number[] = [];
+  let measured = 0;
+  for (let i = 0; i < repeats; i++) {
+    console.log(`prefix: ${i + 1} of ${repeats}`);
+    const system = wordsOf(createRandom(i), words);
+    const salt = context.salt();
+    await context.withSessions(2, async (clients) => {
+      for (const [j, client] of clients.entries()) {
+        const messages = [{ role: 'system', content: system }, { role: 'user', content: QUESTIONS[j] ?? '' }] as const;
+        const times = await requireAnswer(timeRequest(client, { messages, maxTokens: ANSWER_TOKENS, salt }));
+        (j === 0 ? firstMs : secondMs).push(ttftOf(times));
+        if (j === 0) measured = times.promptTokens;
+        else cachedTokens.push(times.cachedTokens);
+      }
+    });
+  }
+  return { promptTokens: measured, firstMs, secondMs, cachedTokens };
+}

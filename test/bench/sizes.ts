@@ -1,0 +1,51 @@
+import { LOAD_LEVELS, QUICK_LOAD_LEVELS } from './parts.mjs';
+
+/** How much of each thing is done. */
+export interface Sizes {
+  readonly load: {
+    /** How many requests may run at once, one level after the other. */
+    readonly levels: readonly number[];
+    /** Requests of a level: so many times its concurrency, and at least so many. */
+    readonly requestsEach: number;
+    readonly requestsAtLeast: number;
+    readonly promptTokens: number;
+    readonly outputTokens: number;
+  };
+  readonly stall: {
+    readonly promptTokens: number;
+    readonly streams: number;
+    /** Tokens of each stream before the long prompt arrives. */
+    readonly tokensBefore: number;
+    readonly repeats: number;
+  };
+  readonly prefix: { readonly promptTokens: number; readonly repeats: number };
+  readonly close: { readonly repeats: number };
+  /** Of each fault. */
+  readonly failover: { readonly repeats: number };
+}
+
+/** A software adapter computes some ten tokens a second: it gets a tenth of what a GPU gets. */
+export function sizesFor(isSoftware: boolean, quick: boolean): Sizes {
+  const levels = quick ? QUICK_LOAD_LEVELS : LOAD_LEVELS;
+  return isSoftware ? softwareSizes(levels, quick) : hardwareSizes(levels, quick);
+}
+
+function hardwareSizes(levels: readonly number[], quick: boolean): Sizes {
+  return {
+    load: { levels, requestsEach: quick ? 4 : 8, requestsAtLeast: 16, promptTokens: 256, outputTokens: 128 },
+    stall: { promptTokens: 2000, streams: 4, tokensBefore: 64, repeats: quick ? 1 : 3 },
+    prefix: { promptTokens: 1000, repeats: quick ? 1 : 5 },
+    close: { repeats: quick ? 3 : 10 },
+    failover: { repeats: quick ? 1 : 5 },
+  };
+}
+
+function softwareSizes(levels: readonly number[], quick: boolean): Sizes {
+  return {
+    load: { levels, requestsEach: quick ? 1 : 2, requestsAtLeast: quick ? 2 : 4, promptTokens: 48, outputTokens: 16 },
+    stall: { promptTokens: quick ? 128 : 256, streams: 2, tokensBefore: quick ? 8 : 12, repeats: 1 },
+    prefix: { promptTokens: 256, repeats: quick ? 1 : 3 },
+    close: { repeats: quick ? 2 : 5 },
+    failover: { repeats: quick ? 1 : 3 },
+  };
+}
