@@ -94,7 +94,7 @@ export class Host {
     options: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    const isOther = this.#slot.isTaken && !this.#slot.isFor(options.source);
+    const isOther = this.#slot.isTaken && !this.#slot.isFor(session, options);
     if (!isOther && this.#slot.state === 'parked') this.#bringBack();
     const loading = this.#slot.load(session, options, onProgress);
     if (isOther) this.#requests.failAll(new TabserveError('aborted', 'The model was unloaded.'));

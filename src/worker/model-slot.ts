@@ -33,6 +33,12 @@ function sourceKey(source: ModelSource): string {
   return typeof source === 'string' ? source : `file:${source.name}:${source.size}:${source.lastModified}`;
 }
 
+/** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
+function hasSettings(loaded: LoadOptions, { source: _source, ...wanted }: LoadOptions): boolean {
+  const settings: Readonly<Record<string, unknown>> = { ...loaded };
+  return Object.entries(wanted).every(([name, value]) => value === undefined || settings[name] === value);
+}
+
 function sourceName(source: ModelSource): string {
   return typeof source === 'string' ? source : source.name;
 }
@@ -75,9 +81,14 @@ export class ModelSlot<User> {
     return this.#occupant !== undefined;
   }
 
-  /** Whether that place is this source's. */
-  isFor(source: ModelSource): boolean {
-    return this.#occupant?.key === sourceKey(source);
+  /**
+   * Whether that place is what the user asks for: the same model, with the same settings unless others use it, whose
+   * settings then have to do.
+   */
+  isFor(user: User, options: LoadOptions): boolean {
+    const occupant = this.#occupant;
+    if (occupant === undefined || occupant.key !== sourceKey(options.source)) return false;
+    return this.#numOthers(user) > 0 || hasSettings(occupant.options, options);
   }
 
   /** Resolves when nothing is loading, not even a load that was given up. */
@@ -94,12 +105,11 @@ export class ModelSlot<User> {
 
   /** Loads, joins, or refuses with `model_busy`. The progress so far is told at once to a user that joins. */
   load(user: User, options: LoadOptions, onProgress: ProgressListener): Promise<ServedModel> {
-    const key = sourceKey(options.source);
-    if (this.#occupant !== undefined && this.#occupant.key !== key) {
+    if (this.#occupant !== undefined && !this.isFor(user, options)) {
       this.#refuseIfShared(user, options.source);
       this.vacate();
     }
-    const occupant = (this.#occupant ??= this.#start(key, options));
+    const occupant = (this.#occupant ??= this.#start(options));
     occupant.users.add(user);
     occupant.listeners.add(onProgress);
     if (occupant.lastProgress !== undefined) onProgress(occupant.lastProgress);
@@ -156,7 +166,7 @@ export class ModelSlot<User> {
   }
 
   #refuseIfShared(user: User, asked: ModelSource): void {
-    const others = [...(this.#occupant?.users ?? [])].filter((other) => other !== user).length;
+    const others = this.#numOthers(user);
     if (others === 0) return;
     const loaded = this.#occupant?.known?.info.id;
     throw new TabserveError(
@@ -166,10 +176,14 @@ export class ModelSlot<User> {
     );
   }
 
-  #start(key: string, options: LoadOptions): Occupant<User> {
+  #numOthers(user: User): number {
+    return [...(this.#occupant?.users ?? [])].filter((other) => other !== user).length;
+  }
+
+  #start(options: LoadOptions): Occupant<User> {
     this.#failure = undefined;
     const occupant: Occupant<User> = {
-      key, options, users: new Set(), listeners: new Set(), cancel: new AbortController(),
+      key: sourceKey(options.source), options, users: new Set(), listeners: new Set(), cancel: new AbortController(),
       loaded: new Promise(() => {}), lastProgress: undefined, known: undefined, isLive: false,
       isReloading: false,
     };

@@ -96,6 +96,24 @@ describe('loading', () => {
     expect((await loading).id).toBe('other');
   });
 
+  test('the same model with other settings is loaded anew, unless others use it', async () => {
+    const [first] = (await ready('a')) as [Tab];
+    await host.load(first, { source: 'm' }, () => {});
+    const joined = new Tab('b');
+    expect((await host.load(joined, { source: 'm', maxModelLen: 64 }, () => {})).settings).toEqual({});
+    host.detach(first);
+    host.detach(joined);
+    const before = loader.last;
+    const later = new Tab('c');
+    const loading = host.load(later, { source: 'm', maxModelLen: 64 }, () => {});
+    expect(before.destroyed()).toBe(true);
+    await settle();
+    loader.last.finish();
+    expect((await loading).settings).toEqual({ maxModelLen: 64 });
+    await host.load(later, { source: 'm', maxModelLen: 64 }, () => {});
+    expect(loader.loads).toHaveLength(2);
+  });
+
   test('a tab that changes its own model ends its own requests', async () => {
     const [tab] = (await ready('a')) as [Tab];
     tab.generate('r');
