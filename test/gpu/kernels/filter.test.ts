@@ -142,7 +142,7 @@ describe('by hand', () => {
       { logits: tied, draw: { ...DRAW, topK: 3 } }, // of 5
       { logits: tied, draw: { ...DRAW, topK: 6 } },
       { logits: tied, draw: { ...DRAW, topP: 0.1 } },
-      { logits: zeros, draw: { ...DRAW, topK: 1 } },
+      { logits: zeros, draw: { ...DRAW, topK: 6 } }, // the sixth is a -0
     ];
     const { thresholds } = await runSampler(lab, samples);
     expect(thresholds).toEqual([2, 1, 2, 0].map(orderKey));
