@@ -22,5 +22,12 @@ export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export type { LoadProgress } from './core/progress.ts';
 export type { Fault, LoadSettings, ModelInfo, ModelSource } from './core/protocol.ts';
+export type {
+  BlockPoolSnapshot,
+  EngineSnapshot,
+  RequestProgress,
+  RequestSnapshot,
+  SessionSnapshot,
+} from './core/snapshot.ts';
 export type { EngineStatus } from './core/status.ts';
 export type { Ownership } from './client/ownership.ts';

@@ -2,6 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { Fault, ModelInfo } from '../core/protocol.ts';
+import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { Completions } from './completions.ts';
 import type { Connection } from './connection.ts';
@@ -29,6 +30,15 @@ export class Client {
   /** The state of the engine, which all tabs share. @throws TabserveError `closed`, `device_lost` */
   metrics(): Promise<EngineMetrics> {
     return this.#connection.metrics();
+  }
+
+  /**
+   * Who holds which KV blocks at this moment, of all tabs: for pictures of the engine at work. Cheap enough to be asked
+   * several times a second. It tells nothing of what other tabs ask or are answered.
+   * @throws TabserveError `closed`, `device_lost`
+   */
+  inspect(): Promise<EngineSnapshot> {
+    return this.#connection.inspect();
   }
 
   /** Reads the engine's log from here on, in place of the listener before. */

@@ -10,6 +10,7 @@ import { sessionLockName } from '../core/protocol.ts';
 import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
 import { sleep } from '../core/sleep.ts';
+import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
@@ -80,6 +81,10 @@ export class Connection {
 
   metrics(): Promise<EngineMetrics> {
     return this.#call((host) => host.metrics());
+  }
+
+  inspect(): Promise<EngineSnapshot> {
+    return this.#call((host) => host.inspect());
   }
 
   /** Breaks something on purpose. Resolves when it was asked for. */

@@ -1,6 +1,7 @@
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { LogitsParams } from './request.ts';
+import type { EngineSnapshot } from './snapshot.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
@@ -125,6 +126,8 @@ export interface EngineHost {
   /** Ends a request; a request that has ended already is left alone. */
   abort(requestId: string): Promise<void>;
   metrics(): Promise<EngineMetrics>;
+  /** Who holds which blocks at this moment. */
+  inspect(): Promise<EngineSnapshot>;
   /** For tests and demonstrations of failover. */
   injectFault(fault: Fault): Promise<void>;
   /** Ends the session: its requests are aborted. */

@@ -2,6 +2,7 @@ import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Scheduler, SchedulerStats } from '../scheduler/scheduler.ts';
 import { Doorbell } from './doorbell.ts';
 import { StepMeter } from './step-meter.ts';
@@ -65,6 +66,11 @@ export class Engine {
   stats(): EngineStats {
     const { prefillTokensPerSecond, decodeTokensPerSecond } = this.#meter;
     return { ...this.#scheduler.stats(), prefillTokensPerSecond, decodeTokensPerSecond };
+  }
+
+  /** Who holds what at this moment, between two steps or during one. */
+  snapshot(): SchedulerSnapshot {
+    return this.#scheduler.snapshot();
   }
 
   /**

@@ -48,6 +48,11 @@ export class PrefixCache {
     return this.#byBlock.size;
   }
 
+  /** Whether what a block holds can be found. */
+  has(block: number): boolean {
+    return this.#byBlock.has(block);
+  }
+
   /** The blocks that hold the start of a sequence: as many as there are, one after the other, at most `maxBlocks`. */
   find(sequence: HashedSequence, maxBlocks: number): readonly CachedBlock[] {
     const found: CachedBlock[] = [];

@@ -33,6 +33,11 @@ export class RunningBatch {
     return [...this.#requests, ...this.#abortedInFlight];
   }
 
+  /** Whether a prefix that a block holds, in use or free, can be found. */
+  isFindable(block: number): boolean {
+    return this.#cache.has(block);
+  }
+
   /** Whether `admit` would take a request in, if `without` did not run. */
   canAdmit(state: RequestState, without?: RunningRequest): boolean {
     if (this.#freeSlots.length === 0 && without === undefined) return false;

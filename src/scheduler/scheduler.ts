@@ -3,6 +3,7 @@ import type { SerializedError } from '../core/errors.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
 import { findFairVictim } from './fair-preemption.ts';
@@ -12,6 +13,7 @@ import { RequestQueue } from './request-queue.ts';
 import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
 import { RunningBatch } from './running-batch.ts';
+import { takeSnapshot } from './snapshot.ts';
 import { type Share, StepShares, toScheduledRequest } from './step-shares.ts';
 import { checkWaitingLimits } from './waiting-limits.ts';
 
@@ -200,6 +202,10 @@ export class Scheduler {
       prefixCacheQueries: this.#prefixCacheQueries,
       prefixCacheHits: this.#prefixCacheHits,
     };
+  }
+
+  snapshot(): SchedulerSnapshot {
+    return takeSnapshot(this.#config, this.#batch, this.#waiting);
   }
 
   /** @throws TabserveError `internal` where blocks or slots are leaked or used twice, or the prefix cache is wrong. */

@@ -7,10 +7,12 @@ import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/pr
 import { retryUntilBack, RecoveryPolicy } from '../core/recovery.ts';
 import type { RetryOptions } from '../core/recovery.ts';
 import { sleep } from '../core/sleep.ts';
+import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { GpuLease } from './gpu-lease.ts';
 import type { HostSession } from './host-session.ts';
 import { createLiveRequest } from './live-request.ts';
+import { Inspector } from './inspector.ts';
 import { LiveRequests } from './live-requests.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { LoadIntoSlot } from './model-slot.ts';
@@ -56,6 +58,7 @@ export class Host {
   readonly #lease: GpuLease;
   readonly #recovery = new RecoveryPolicy();
   readonly #requests = new LiveRequests();
+  readonly #inspector = new Inspector();
   readonly #sleep: NonNullable<HostOptions['sleep']>;
   readonly #sessions = new Set<HostSession>();
   readonly #unreadLog: LogFrame[] = [];
@@ -131,6 +134,12 @@ export class Host {
       sessions: this.#sessions.size,
       counters: model?.counters() ?? NO_STEPS,
     };
+  }
+
+  /** What runs and waits, of all sessions, as this one may see it. */
+  inspect(session: HostSession): EngineSnapshot {
+    const scheduler = this.#slot.model?.engine.snapshot();
+    return this.#inspector.inspect(session, [...this.#sessions], scheduler ?? this.#requests.toSnapshot());
   }
 
   /** Tells every session, or the next one where there is none. */

@@ -2,6 +2,7 @@ import type { Frame } from '../core/frames.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import { checkLogitBias } from './logit-bias.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HostSession } from './host-session.ts';
 import type { ServedModel } from './served-model.ts';
 import { TextStream } from './text-stream.ts';
@@ -37,6 +38,13 @@ export class LiveRequest {
     const request = this.#isResumed ? { ...this.#request, outputTokenIds: [...this.#tokenIds] } : this.#request;
     this.#isResumed = true;
     return request;
+  }
+
+  /** As it is shown while there is no engine to hold it. */
+  toSnapshot(): SchedulerSnapshot['requests'][number] {
+    const { requestId, sessionId, promptTokenIds } = this.#request;
+    const numTokens = promptTokenIds.length + this.#tokenIds.length;
+    return { requestId, sessionId, state: 'waiting', numTokens, numComputedTokens: 0, blockTable: [] };
   }
 
   /** Takes in what an engine has generated, and returns it as frames. */

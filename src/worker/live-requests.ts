@@ -1,6 +1,7 @@
 import { serializeError, TabserveError } from '../core/errors.ts';
 import type { Frame } from '../core/frames.ts';
 import type { RequestOutput } from '../core/request.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HostSession } from './host-session.ts';
 import type { LiveRequest } from './live-request.ts';
 import type { ServedEngine } from './served-model.ts';
@@ -27,6 +28,11 @@ export class LiveRequests {
 
   has(requestId: string): boolean {
     return this.#requests.has(requestId);
+  }
+
+  /** As they are shown while there is no engine. */
+  toSnapshot(): SchedulerSnapshot['requests'] {
+    return Array.from(this.#requests.values(), (request) => request.toSnapshot());
   }
 
   /** Gives a new request to the engine, or keeps it for the next one. @throws TabserveError what the engine refuses */

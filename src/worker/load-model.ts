@@ -64,6 +64,7 @@ function serve(
       abort: (requestId) => engine.abort(requestId),
       abortSession: (sessionId) => engine.abortSession(sessionId),
       stats: () => engine.stats(),
+      snapshot: () => engine.snapshot(),
       run: () => engine.run(stop.signal),
     },
     destroy: () => {

@@ -4,6 +4,7 @@ import type { TabserveError } from '../core/errors.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** What the host needs of a tokenizer. */
@@ -32,6 +33,7 @@ export interface ServedEngine {
   abort(requestId: string): void;
   abortSession(sessionId: string): void;
   stats(): EngineStats;
+  snapshot(): SchedulerSnapshot;
   /** The steps' outputs, one array a step; throws when the runner does. */
   run(): AsyncIterable<readonly RequestOutput[]>;
 }

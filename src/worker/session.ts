@@ -7,6 +7,7 @@ import type { EngineMetrics } from '../core/metrics.ts';
 import type {
   EngineHost, Fault, GenerateRequest, HostHello, LoadOptions, ModelInfo, Queued, SessionHello,
 } from '../core/protocol.ts';
+import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { HostSession } from './host-session.ts';
 import type { Host } from './host.ts';
 
@@ -63,6 +64,10 @@ export class Session implements EngineHost {
 
   async metrics(): Promise<EngineMetrics> {
     return this.#options.host.metrics();
+  }
+
+  async inspect(): Promise<EngineSnapshot> {
+    return this.#options.host.inspect(this.#session());
   }
 
   async injectFault(fault: Fault): Promise<void> {

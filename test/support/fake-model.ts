@@ -68,6 +68,16 @@ export class FakeEngine implements ServedEngine {
     };
   }
 
+  snapshot(): ReturnType<ServedEngine['snapshot']> {
+    const requests = Array.from(this.live.values(), ({ requestId, sessionId, promptTokenIds }, i) => ({
+      requestId, sessionId, state: 'running' as const, numTokens: promptTokenIds.length,
+      numComputedTokens: promptTokenIds.length, blockTable: [0, i + 1],
+    }));
+    const shared = requests.length > 1 ? [{ block: 0, refCount: requests.length }] : [];
+    const pool = { numBlocks: 64, blockSize: 16, numFree: 63 - requests.length, cachedFree: [63], shared };
+    return { requests, maxNumSeqs: 4, pool };
+  }
+
   /** The only live request's id. */
   get only(): string {
     const [id, ...others] = this.live.keys();

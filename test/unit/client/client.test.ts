@@ -103,6 +103,19 @@ describe('the connection', () => {
     port1.close();
   });
 
+  test('a tab sees what the engine holds, over the link as well', async () => {
+    const { client } = await open();
+    await client.chat.completions.create({ messages: ask, stream: true });
+    expect(await client.inspect()).toEqual({
+      sessions: [{ session: 1, isOwn: true }],
+      requests: [{
+        id: 'r1', session: 1, isOwn: true, state: 'running', numTokens: 2, numComputedTokens: 2, blockTable: [0, 1],
+      }],
+      maxNumSeqs: 4,
+      pool: { numBlocks: 64, blockSize: 16, numFree: 62, cachedFree: [63], shared: [] },
+    });
+  });
+
   test('log lines reach the client', async () => {
     const { client } = await open();
     const lines: LogLine[] = [];

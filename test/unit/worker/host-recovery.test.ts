@@ -48,6 +48,21 @@ function generate(requestId: string, more: Partial<GenerateRequest> = {}) {
   return host.generate(tab, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
 }
 
+test('while the GPU is gone, requests are shown waiting with the tokens they have, under the numbers they had', async () => {
+  generate('other');
+  generate('r');
+  loader.last.engine.step({ id: 'r', tokens: bytes('Hel') });
+  await settle();
+  const before = host.inspect(tab).requests.map(({ id }) => id);
+  await lose();
+  const { requests, pool } = host.inspect(tab);
+  expect(pool.numBlocks).toBe(0);
+  expect(requests).toEqual([
+    { id: before[0], session: 1, isOwn: true, state: 'waiting', numTokens: 2, numComputedTokens: 0, blockTable: [] },
+    { id: before[1], session: 1, isOwn: true, state: 'waiting', numTokens: 5, numComputedTokens: 0, blockTable: [] },
+  ]);
+});
+
 async function lose(error = LOST): Promise<void> {
   loader.last.lose(error);
   await settle();

@@ -315,6 +315,19 @@ describe('failing', () => {
   });
 });
 
+test('each tab is shown what all run, and which of it is its own', async () => {
+  const early = new Tab('early');
+  expect(host.inspect(early)).toMatchObject({ sessions: [{ session: 1, isOwn: true }], requests: [], pool: { numBlocks: 0 } });
+  host.detach(early);
+  const [a, b] = (await ready('a', 'b')) as [Tab, Tab];
+  a.generate('ra');
+  b.generate('rb');
+  const own = (tab: Tab) => host.inspect(tab).requests.map(({ id, session, isOwn }) => [id, session, isOwn]);
+  expect(own(a)).toEqual([['r1', 1, true], ['r2', 2, false]]);
+  expect(own(b)).toEqual([['r1', 1, false], ['r2', 2, true]]);
+  expect(host.inspect(a).pool).toMatchObject({ numBlocks: 64, shared: [{ block: 0, refCount: 2 }], cachedFree: [63] });
+});
+
 test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
   expect(host.metrics()).toMatchObject({ state: 'idle', model: undefined, sessions: 0, kvBlocksTotal: 0 });
   const [tab] = (await ready('a')) as [Tab];

@@ -61,6 +61,9 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
   const promptTokenIds = model.tokenizer.encodeChat([{ role: 'user', content: 'Hi' }]);
   const sampling = { temperature: 0, seed: 1, maxTokens: 3, stopTokenIds: model.tokenizer.stopTokenIds };
   model.engine.add({ requestId: 'r', sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
+  expect(model.engine.snapshot()).toMatchObject({
+    requests: [{ requestId: 'r', state: 'waiting', numTokens: promptTokenIds.length }], pool: { numBlocks: 8 },
+  });
   const ids: number[] = [];
   for await (const [output] of model.engine.run()) {
     ids.push(...(output?.newTokenIds ?? []));

@@ -1,0 +1,68 @@
+import type { EngineSnapshot, SchedulerSnapshot } from '../core/snapshot.ts';
+import type { HostSession } from './host-session.ts';
+
+type Requests = SchedulerSnapshot['requests'];
+
+const NO_POOL: EngineSnapshot['pool'] = { numBlocks: 0, blockSize: 0, numFree: 0, cachedFree: [], shared: [] };
+
+/**
+ * Makes what the engine holds fit to be shown to every tab: sessions and requests are numbered as they are first seen,
+ * since who knows their real names could end them.
+ */
+export class Inspector {
+  readonly #sessions = new Map<HostSession, number>();
+  readonly #requests = new Map<string, string>();
+  #numRequests = 0;
+
+  /**
+   * @param asking the session to whom it is shown.
+   * @param sessions all that are connected, in the order in which they came.
+   * @param scheduler what the engine holds; without one, the requests that wait for the next.
+   */
+  inspect(
+    asking: HostSession,
+    sessions: readonly HostSession[],
+    scheduler: SchedulerSnapshot | Requests,
+  ): EngineSnapshot {
+    const { requests, maxNumSeqs, pool } = 'pool' in scheduler ? scheduler : withoutEngine(scheduler);
+    this.#number(sessions, requests);
+    const shown = sessions.map((session) => ({
+      session: this.#sessions.get(session) ?? 0,
+      isOwn: session === asking,
+    }));
+    const bySessionId = new Map(sessions.map(({ sessionId }, i) => [sessionId, shown[i]]));
+    return {
+      sessions: shown,
+      // A session that has gone leaves a request in flight for the rest of its step; it is nobody's then.
+      requests: requests.map(({ requestId, sessionId, ...progress }) => ({
+        id: this.#requests.get(requestId) ?? '',
+        ...(bySessionId.get(sessionId) ?? { session: 0, isOwn: false }),
+        ...progress,
+      })),
+      maxNumSeqs,
+      pool,
+    };
+  }
+
+  /** Keeps the numbers of those that are still there, and gives new ones to those that are new. */
+  #number(sessions: readonly HostSession[], requests: Requests): void {
+    for (const session of this.#sessions.keys()) if (!sessions.includes(session)) this.#sessions.delete(session);
+    const taken = new Set(this.#sessions.values());
+    for (const session of sessions) {
+      if (this.#sessions.has(session)) continue;
+      let number = 1;
+      while (taken.has(number)) number++;
+      taken.add(number);
+      this.#sessions.set(session, number);
+    }
+    const live = new Set(requests.map(({ requestId }) => requestId));
+    for (const requestId of this.#requests.keys()) if (!live.has(requestId)) this.#requests.delete(requestId);
+    for (const requestId of live) {
+      if (!this.#requests.has(requestId)) this.#requests.set(requestId, `r${++this.#numRequests}`);
+    }
+  }
+}
+
+function withoutEngine(requests: Requests): SchedulerSnapshot {
+  return { requests, maxNumSeqs: 0, pool: NO_POOL };
+}
