@@ -1,5 +1,7 @@
 export { createClient } from './client/create-client.ts';
 export type { ClientOptions } from './client/create-client.ts';
+export { missingSupport } from './client/support.ts';
+export type { PageScope } from './client/support.ts';
 export type { Client, LogLine } from './client/client.ts';
 export type { ChatCompletionStream } from './client/chat-completion-stream.ts';
 export type { Completions, RequestOptions } from './client/completions.ts';
@@ -16,6 +18,8 @@ export type {
   CompletionUsage,
   TabserveExtension,
 } from './api/chat-types.ts';
+export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
+export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';

@@ -7,6 +7,7 @@ import { abortable, abortedError, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
+import { checkModelSource, resolveSource } from './model-source.ts';
 import { openWherePossible } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
 import { checkSupport } from './support.ts';
@@ -42,11 +43,12 @@ export interface ClientOptions {
 /**
  * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
  *
- * @throws TabserveError `webgpu_unavailable`, `model_busy` (other tabs use a different model), `model_not_found`,
- *   `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`, `out_of_memory`,
- *   `device_lost`, `aborted` (by the signal)
+ * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (other tabs use a
+ *   different model), `model_not_found`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
+ *   `storage_failed`, `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
+  checkOptions(options);
   checkSupport();
   const { signal, ownership } = options;
   const { locks } = navigator;
@@ -83,10 +85,9 @@ export async function openUnlessAborted(transport: Transport, signal: AbortSigna
   }
 }
 
-/** A path means the same in every tab and in the worker once it is a whole URL. */
-export function resolveSource(model: ModelSource, baseUrl: string): ModelSource {
-  if (typeof model !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(model)) return model;
-  return new URL(model, baseUrl).href;
+/** Callers without types may pass anything. */
+function checkOptions(options: Partial<ClientOptions> | undefined): void {
+  checkModelSource(options?.model);
 }
 
 function loadOptions(source: ModelSource, { kvCacheBytes, kvCacheDtype, maxModelLen }: ClientOptions): LoadOptions {

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 
 /** What a page must have; `globalThis`, or a stand-in. */
 export interface PageScope {
@@ -7,13 +8,13 @@ export interface PageScope {
   readonly navigator: { readonly gpu?: unknown; readonly locks?: unknown };
 }
 
-const WEBGPU_BROWSERS =
-  'Chrome and Edge have it from 113 on (Android 121, Linux 144), Safari from 26, ' +
-  'Firefox from 141 on Windows and 145 on macOS';
 const LOCKS_BROWSERS = 'Chrome and Edge have it from 69 on, Firefox from 96, Safari from 15.4';
 
-/** What is missing to serve a model in this page, in words, or `undefined`. */
-export function missingSupport(scope: PageScope): string | undefined {
+/**
+ * What is missing to serve a model in this page, in words, or `undefined`: what `createClient` would refuse with, for
+ * pages that tell it before they are asked. Whether there is an adapter only loading finds out.
+ */
+export function missingSupport(scope: PageScope = globalThis): string | undefined {
   if (!scope.isSecureContext) {
     return (
       `The page's origin, ${scope.origin}, is not secure, and browsers offer WebGPU to secure pages only. ` +
@@ -21,7 +22,7 @@ export function missingSupport(scope: PageScope): string | undefined {
     );
   }
   if (scope.navigator.gpu === undefined) {
-    return `This browser has no WebGPU (navigator.gpu), or it is switched off. ${WEBGPU_BROWSERS}.`;
+    return `This browser has no WebGPU (navigator.gpu), or it is switched off. ${WEBGPU_BROWSERS_SENTENCE}`;
   }
   if (scope.navigator.locks === undefined) {
     return `This browser has no Web Locks (navigator.locks), by which tabs are told apart. ${LOCKS_BROWSERS}.`;

@@ -3,7 +3,7 @@ export type ErrorCode =
   | 'invalid_request' // a parameter is malformed; `param` names it
   | 'unsupported_parameter' // a known OpenAI parameter that tabserve does not implement yet; `param` names it
   | 'context_length_exceeded' // the prompt does not fit the context
-  | 'model_busy' // another tab has loaded a different model
+  | 'model_busy' // another tab uses a different model; `details.loadedModel` says which
   | 'model_not_found' // nothing at that URL, path or hub name
   | 'unsupported_model' // an architecture, tokenizer or file format not supported
   | 'unsupported_tensor' // a tensor's type or shape not supported; the message names both
@@ -23,6 +23,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** In how many milliseconds another try has a chance; estimated from how fast requests have been ending. */
   readonly retryAfterMs?: number;
+  /** The model that is loaded: `createClient` with this one joins. Absent where it is a file of a user's. */
+  readonly loadedModel?: string;
 }
 
 /** The plain-data form of an error: what crosses a worker. */

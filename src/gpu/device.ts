@@ -1,5 +1,6 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
+import { WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 import { formsQuads } from './quad-probe.ts';
 
 /** A GPU device and what may be done with it. */
@@ -15,8 +16,6 @@ export interface Gpu {
 /** How long the news of a lost device may take after its first failure. */
 const LOSS_NOTICE_MS = 1000;
 
-const BROWSERS = 'WebGPU is in Chrome and Edge 113+ (Android: Chrome 121+), Safari 26+ and Firefox 141+ on Windows.';
-
 /**
  * Opens the GPU. Sizes of buffers are raised to what the adapter has; every other limit stays at WebGPU's default, so
  * that what works on one machine works on all.
@@ -25,14 +24,15 @@ const BROWSERS = 'WebGPU is in Chrome and Edge 113+ (Android: Chrome 121+), Safa
  */
 export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<Gpu> {
   if (gpu === undefined) {
-    throw new TabserveError('webgpu_unavailable', `There is no WebGPU here (navigator.gpu is missing). ${BROWSERS}`);
+    const message = 'The worker that runs the engine has no WebGPU (navigator.gpu is missing there), whatever the page has.';
+    throw new TabserveError('webgpu_unavailable', `${message} ${WEBGPU_BROWSERS_SENTENCE} Not all of them have it in workers.`);
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
     throw new TabserveError(
       'webgpu_unavailable',
-      'WebGPU is here, but the browser offers no GPU: its driver may be blocked, or GPU access was revoked after a ' +
-        `crash (restart the browser). ${BROWSERS}`,
+      'WebGPU is here, but the browser offers no GPU: hardware acceleration may be off, the driver blocked, or GPU ' +
+        'access revoked after a crash (restart the browser).',
     );
   }
   const hasSubgroups = adapter.features.has('subgroups');

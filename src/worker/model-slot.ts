@@ -166,13 +166,13 @@ export class ModelSlot<User> {
   }
 
   #refuseIfShared(user: User, asked: ModelSource): void {
-    const others = this.#numOthers(user);
-    if (others === 0) return;
-    const loaded = this.#occupant?.known?.info.id;
+    const { source } = this.#occupant?.options ?? {};
+    if (source === undefined || this.#numOthers(user) === 0) return;
     throw new TabserveError(
       'model_busy',
-      `${others} other client(s) of this origin use ${loaded === undefined ? 'a different model' : `"${loaded}"`}; ` +
-        `close them (their tabs, or client.close()) before loading "${sourceName(asked)}".`,
+      `Another tab of this site is using "${sourceName(source)}", and all tabs share one model. ` +
+        `Use that one here too, or close the other tab (or its client) to load "${sourceName(asked)}".`,
+      { details: typeof source === 'string' ? { loadedModel: source } : {} },
     );
   }
 

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
 import type { LogLine } from '../../../src/client/client.ts';
 import { Connection } from '../../../src/client/connection.ts';
-import { resolveSource } from '../../../src/client/create-client.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { sessionLockName } from '../../../src/core/protocol.ts';
 import { expose } from 'comlink';
@@ -327,13 +326,4 @@ describe('close', () => {
     await expect(client.chat.completions.create({ messages: ask })).rejects.toMatchObject({ code: 'closed' });
     await client.close();
   });
-});
-
-test.each([
-  ['models/a.gguf', 'https://x.test/app/models/a.gguf'],
-  ['/models/a.gguf', 'https://x.test/models/a.gguf'],
-  ['hf:o/r/f.gguf@main', 'hf:o/r/f.gguf@main'],
-  ['https://y.test/a.gguf', 'https://y.test/a.gguf'],
-])('the model %s is asked for as %s', (model, expected) => {
-  expect(resolveSource(model, 'https://x.test/app/index.html?a=1')).toBe(expected);
 });

@@ -79,7 +79,8 @@ describe('loading', () => {
     await settle();
     loader.last.finish();
     await one;
-    await expect(second.load('other')).rejects.toThrow(/"m".*"other"/s);
+    const busy = { code: 'model_busy', message: expect.stringMatching(/Another tab.*"m".*"other"/s), details: { loadedModel: 'm' } };
+    await expect(second.load('other')).rejects.toMatchObject(busy);
     expect(loader.loads).toHaveLength(1);
     expect(loader.last.destroyed()).toBe(false);
   });

@@ -1,0 +1,17 @@
+/** Since when a browser has WebGPU. */
+export interface BrowserSupport {
+  readonly browser: string;
+  /** Versions, in words that follow "from": `113 on (Android 121, Linux 144)`. */
+  readonly from: string;
+}
+
+/** The browsers that have WebGPU, with the versions that brought it. */
+export const WEBGPU_BROWSERS: readonly BrowserSupport[] = [
+  { browser: 'Chrome and Edge', from: '113 on (Android 121, Linux 144)' },
+  { browser: 'Safari', from: '26 on (macOS, iOS and iPadOS 26)' },
+  { browser: 'Firefox', from: '141 on Windows and 145 on macOS' },
+];
+
+/** The same in a sentence. */
+export const WEBGPU_BROWSERS_SENTENCE =
+  `WebGPU is in ${WEBGPU_BROWSERS.map(({ browser, from }) => `${browser} from ${from}`).join(', ')}.`;
