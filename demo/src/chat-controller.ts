@@ -1,14 +1,14 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import type { EngineMetrics, LoadProgress, ModelInfo } from '../../src/index.ts';
+import type { Fault, LoadProgress, ModelInfo } from '../../src/index.ts';
 import type { ChatClient, CreateClient } from './contract.ts';
 import {
   isRunning, restoreConversation, saveConversation, toMessages, type AnswerStats, type AnswerTurn, type Turn,
 } from './conversation.ts';
 import type { DefaultModel } from './default-model.ts';
+import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { addressChoice, type ModelChoice } from './model-choice.ts';
-import { toProblem, type Problem } from './problems.ts';
+import { badAddress, toProblem, type Problem } from './problems.ts';
 import { restoreSettings, saveSettings, type Settings } from './settings.ts';
-import { Throughput } from './throughput.ts';
 
 export type ModelState =
   | { readonly kind: 'starting' }
@@ -35,8 +35,7 @@ export class ChatController implements ReactiveController {
   model: ModelState = { kind: 'starting' };
   turns: readonly Turn[] = [];
   settings: Settings;
-  metrics: EngineMetrics | undefined;
-  throughput = new Throughput();
+  readonly engine = new EngineRoom();
   /** `undefined` until the server has answered. */
   defaultModel: DefaultModel | undefined;
 
@@ -81,8 +80,7 @@ export class ChatController implements ReactiveController {
       return found;
     });
     if (address !== null && fromAddress === undefined) {
-      const problem = toProblem({ code: 'model_not_found', message: `?model=${address}` });
-      return this.#setModel({ kind: 'failed', choice: undefined, problem });
+      return this.#setModel({ kind: 'failed', choice: undefined, problem: badAddress(`?model=${address}`) });
     }
     if (fromAddress !== undefined) return this.load(fromAddress);
     const found = await looking;
@@ -99,25 +97,32 @@ export class ChatController implements ReactiveController {
     this.#answer?.abort();
     const previous = this.#client;
     this.#client = undefined;
+    this.engine.reset();
     this.#setModel({ kind: 'loading', choice, progress: undefined });
+    let hasArrived = false;
     try {
       await previous?.close();
       const client = await this.#env.createClient({
         model: choice.source,
         signal: load.signal,
         onProgress: (progress) => {
+          hasArrived ||= progress.bytesDone > 0;
           // The last of them may arrive after the client itself.
           if (this.#load !== load || this.model.kind !== 'loading') return;
           this.model = { kind: 'loading', choice, progress };
           this.#renderSoon();
         },
+        onStatus: (status) => {
+          if (this.#load !== load || this.model.kind !== 'ready') return;
+          this.engine.takeStatus(status, this.#env.now());
+          this.#host.requestUpdate();
+        },
       });
       if (this.#load !== load) return await client.close();
       this.#client = client;
-      this.throughput = new Throughput();
       this.#setModel({ kind: 'ready', choice, info: client.model });
     } catch (error) {
-      if (this.#load === load) this.#failModel(choice, error);
+      if (this.#load === load) this.#failModel(choice, toProblem(error, hasArrived));
     }
   }
 
@@ -157,14 +162,26 @@ export class ChatController implements ReactiveController {
     this.#host.requestUpdate();
   }
 
-  /** For the metrics poller. */
-  readMetrics(): Promise<EngineMetrics> | undefined {
-    return this.#client?.metrics();
+  /** For the poller. */
+  readEngine(): Promise<EngineReading> | undefined {
+    const client = this.#client;
+    if (client === undefined) return undefined;
+    return Promise.all([client.metrics(), client.inspect()]).then(([metrics, snapshot]) => ({ metrics, snapshot }));
   }
 
-  takeMetrics(metrics: EngineMetrics): void {
-    this.metrics = metrics;
-    this.throughput.add(this.#env.now(), metrics.generationTokens);
+  takeReading(reading: EngineReading): void {
+    this.engine.take(reading, this.#env.now());
+    this.#host.requestUpdate();
+  }
+
+  /** Breaks the engine on purpose. What becomes of it comes as a status. */
+  injectFault(fault: Fault): void {
+    this.#client?.injectFault(fault).catch(() => {}); // it is gone already
+  }
+
+  /** The banner that tells of a recovery has been seen. */
+  dismissRecovery(): void {
+    this.engine.recovery = undefined;
     this.#host.requestUpdate();
   }
 
@@ -216,11 +233,12 @@ export class ChatController implements ReactiveController {
   /** An error that ends the engine, not only the answer, also ends `ready`. */
   #loseModel(problem: Problem): void {
     const fatal = problem.code === 'device_lost' || problem.code === 'closed' || problem.code === 'out_of_memory';
-    if (fatal && this.model.kind === 'ready') this.#setModel({ kind: 'failed', choice: this.model.choice, problem });
+    if (!fatal || this.model.kind !== 'ready') return;
+    this.engine.recovery = undefined;
+    this.#setModel({ kind: 'failed', choice: this.model.choice, problem });
   }
 
-  #failModel(choice: ModelChoice, error: unknown): void {
-    const problem = toProblem(error);
+  #failModel(choice: ModelChoice, problem: Problem): void {
     if (problem.code === 'webgpu_unavailable') this.#setModel({ kind: 'unsupported', problem });
     else this.#setModel({ kind: 'failed', choice, problem });
   }

@@ -1,5 +1,6 @@
 import type {
-  ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, LoadProgress, ModelInfo, ModelSource, RequestTimings,
+  ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress,
+  ModelInfo, ModelSource, RequestTimings,
 } from '../../src/index.ts';
 
 /** The part of tabserve's client that the page uses, so that tests can put another in its place. */
@@ -7,6 +8,8 @@ export interface ChatClient {
   readonly model: ModelInfo;
   readonly chat: { readonly completions: { create(request: ChatRequest, options: { signal: AbortSignal }): Promise<ChatStream> } };
   metrics(): Promise<EngineMetrics>;
+  inspect(): Promise<EngineSnapshot>;
+  injectFault(fault: Fault): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,6 +29,7 @@ export interface ChatStream extends AsyncIterable<Pick<ChatCompletionChunk, 'cho
 export interface ClientOptions {
   readonly model: ModelSource;
   readonly onProgress: (progress: LoadProgress) => void;
+  readonly onStatus: (status: EngineStatus) => void;
   readonly signal: AbortSignal;
 }
 

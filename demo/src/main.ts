@@ -1,4 +1,4 @@
-import { createClient } from '../../src/index.ts';
+import { createClient, missingSupport } from '../../src/index.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
@@ -7,15 +7,12 @@ import { toProblem } from './problems.ts';
 const app = new TabserveApp({
   createClient,
   findDefaultModel,
-  findObstacle: () => (navigator.gpu === undefined ? toProblem({ code: 'webgpu_unavailable', message: whatIsMissing() }) : undefined),
+  findObstacle: () => {
+    const message = missingSupport();
+    return message === undefined ? undefined : toProblem({ code: 'webgpu_unavailable', message });
+  },
   storage: sessionStorage,
   now: () => performance.now(),
   nextFrame,
 });
 document.querySelector('#app')?.replaceWith(app);
-
-function whatIsMissing(): string {
-  return isSecureContext
-    ? 'This browser has no navigator.gpu.'
-    : `The page was opened from ${location.origin}, which is not a secure origin.`;
-}

@@ -7,6 +7,7 @@ const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character
 /** Markdown as a model writes it. HTML in it is shown as the text that it is; images become links, so nothing is fetched. */
 const marked = new Marked({
   gfm: true,
+  breaks: true,
   renderer: {
     html: ({ text }) => escapeHtml(text),
     image: ({ href, text }) => `<a href="${escapeHtml(href)}">${escapeHtml(text || href)}</a>`,

@@ -1,52 +1,55 @@
-import type { EngineMetrics } from '../../src/index.ts';
-
-export interface MetricsPollerOptions {
+export interface PollerOptions<Reading> {
   /** `undefined` while there is no engine to ask. */
-  readonly read: () => Promise<EngineMetrics> | undefined;
+  readonly read: () => Promise<Reading> | undefined;
   readonly isBusy: () => boolean;
-  readonly onMetrics: (metrics: EngineMetrics) => void;
+  readonly onReading: (reading: Reading) => void;
 }
 
 const IDLE_MS = 1000;
 const BUSY_MS = 250;
 
-/** Reads the engine's metrics once a second, four times a second while this tab generates, never while it is hidden. */
-export class MetricsPoller {
-  readonly #options: MetricsPollerOptions;
+/** Reads the engine's state once a second, four times a second while it is busy, never while the page is hidden. */
+export class MetricsPoller<Reading> {
+  readonly #options: PollerOptions<Reading>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #running = false;
+  #isRunning = false;
+  #isReading = false;
 
-  constructor(options: MetricsPollerOptions) {
+  constructor(options: PollerOptions<Reading>) {
     this.#options = options;
   }
 
   start(): void {
-    if (this.#running) return;
-    this.#running = true;
+    if (this.#isRunning) return;
+    this.#isRunning = true;
     document.addEventListener('visibilitychange', this.#wake);
     this.#wake();
   }
 
   stop(): void {
-    this.#running = false;
+    this.#isRunning = false;
     document.removeEventListener('visibilitychange', this.#wake);
     clearTimeout(this.#timer);
   }
 
-  readonly #wake = (): void => {
+  readonly #wake = (): void => this.#schedule(0);
+
+  #schedule(ms: number): void {
     clearTimeout(this.#timer);
-    if (this.#running && document.visibilityState === 'visible') this.#timer = setTimeout(() => void this.#poll(), 0);
-  };
+    if (this.#isRunning && document.visibilityState === 'visible') this.#timer = setTimeout(() => void this.#poll(), ms);
+  }
 
   async #poll(): Promise<void> {
-    const { read, isBusy, onMetrics } = this.#options;
+    if (this.#isReading) return; // an engine that is being set up again answers late
+    this.#isReading = true;
+    const { read, isBusy, onReading } = this.#options;
     try {
-      const metrics = await read();
-      if (metrics !== undefined && this.#running) onMetrics(metrics);
+      const reading = await read();
+      if (reading !== undefined && this.#isRunning) onReading(reading);
     } catch {
       // An engine that cannot answer says why to whoever asked it for something; the panel keeps its last figures.
     }
-    if (!this.#running || document.visibilityState !== 'visible') return;
-    this.#timer = setTimeout(() => void this.#poll(), isBusy() ? BUSY_MS : IDLE_MS);
+    this.#isReading = false;
+    this.#schedule(isBusy() ? BUSY_MS : IDLE_MS);
   }
 }

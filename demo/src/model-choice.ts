@@ -25,6 +25,13 @@ export function addressChoice(address: string): ModelChoice | undefined {
   return hub || url ? { source, label: labelOf(source), babble: false } : undefined;
 }
 
+/** The choice that loads what another tab has loaded, under the name that it has here if it has one. */
+export function loadedChoice(source: string, known: readonly ModelChoice[], baseUrl: string): ModelChoice {
+  const isLoaded = (choice: ModelChoice): boolean =>
+    typeof choice.source === 'string' && URL.canParse(choice.source, baseUrl) && new URL(choice.source, baseUrl).href === source;
+  return known.find(isLoaded) ?? { source, label: labelOf(source), babble: false };
+}
+
 /** The file's name without the ending. */
 function labelOf(source: string): string {
   const path = source.replace(/[?#].*$/, '').replace(/@[^/@]*$/, '');

@@ -1,7 +1,7 @@
-import type { ErrorCode } from '../../src/index.ts';
+import { TabserveError, type ErrorCode } from '../../src/index.ts';
 
 /** What the page can offer to do about a problem. */
-export type Remedy = 'retry' | 'new-chat' | 'reload-model' | 'choose-model' | 'none';
+export type Remedy = 'retry' | 'new-chat' | 'reload-model' | 'try-loading' | 'choose-model' | 'use-loaded' | 'none';
 
 /** An error in human words. Plain data: it is stored with the conversation. */
 export interface Problem {
@@ -11,6 +11,8 @@ export interface Problem {
   /** What the error itself said. */
   readonly detail: string;
   readonly remedy: Remedy;
+  /** The model that other tabs use, where that is in the way and can be used here too. */
+  readonly loadedModel?: string;
 }
 
 type Words = Pick<Problem, 'title' | 'advice' | 'remedy'>;
@@ -27,7 +29,7 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   model_busy: words(
     'Another tab is using a different model',
-    'All tabs share one engine, and it holds one model at a time. Close the other tab, or load its model here.',
+    'All tabs share one engine, and it holds one model at a time. Use that model here too, or close the other tab.',
     'choose-model',
   ),
   model_not_found: words('No model was found there', 'Check the address, or choose another model.', 'choose-model'),
@@ -76,12 +78,41 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
 
 const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(WORDS, code);
 
-/** Any thrown value in human words. Told apart by `code` alone, which is what survives every way an error can come. */
-export function toProblem(error: unknown): Problem {
+/** A download that failed before anything came. */
+const UNREACHABLE = words(
+  'The model could not be fetched',
+  'Nothing has arrived. Check the address and the connection, or choose another model.',
+  'try-loading',
+);
+
+const BAD_ADDRESS = words(
+  'That is not the address of a model',
+  'Give an https address of a .gguf file, hf:owner/repo/file.gguf (with @revision if you like), or a path on this site ' +
+    'such as /models/file.gguf.',
+  'choose-model',
+);
+
+/**
+ * Any thrown value in human words. Told apart by `code` alone, which is what survives every way an error can come.
+ *
+ * @param hasArrived whether a part of the model had been downloaded
+ */
+export function toProblem(error: unknown, hasArrived = true): Problem {
   const detail = messageOf(error);
   const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   const known = isErrorCode(code) ? code : 'internal';
-  return { code: known, detail, ...WORDS[known] };
+  const loadedModel = loadedModelOf(error);
+  if (loadedModel !== undefined) return { code: known, detail, ...WORDS[known], remedy: 'use-loaded', loadedModel };
+  return { code: known, detail, ...(known === 'download_failed' && !hasArrived ? UNREACHABLE : WORDS[known]) };
+}
+
+/** What was given as a model's address is none. */
+export function badAddress(given: string): Problem {
+  return { code: 'invalid_request', detail: given, ...BAD_ADDRESS };
+}
+
+function loadedModelOf(error: unknown): string | undefined {
+  return error instanceof TabserveError ? error.details?.loadedModel : undefined;
 }
 
 function messageOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { unsafeHTML } from 'lit/directives/unsafe-html.js';
 import { isRunning, type AnswerTurn } from '../conversation.ts';
@@ -19,6 +19,8 @@ export class Answer extends LightElement {
   /** Whether the page tells elsewhere what went wrong. */
   @property({ attribute: false }) problemShown = false;
   #blocks: readonly Block[] = [];
+  /** Where the text grows. */
+  #tip: Element | undefined;
 
   protected override render(): TemplateResult {
     const { turn } = this;
@@ -33,6 +35,14 @@ export class Answer extends LightElement {
       ${turn.state.kind === 'failed' && !this.problemShown ? problemCard(turn.state.problem, this.ready || turn.state.problem.remedy !== 'retry') : nothing}
       ${running ? nothing : this.#footer(turn)}
     </article>`;
+  }
+
+  /** Blocks of Markdown come and go as they grow, so the cursor is put after each. */
+  protected override updated(_changed: PropertyValues): void {
+    this.#tip?.removeAttribute('data-tip');
+    const text = this.turn?.state.kind === 'streaming' ? this.querySelector('.markdown') : null;
+    this.#tip = text === null ? undefined : lastBlock(text);
+    this.#tip?.setAttribute('data-tip', '');
   }
 
   #footer(turn: AnswerTurn): TemplateResult {
@@ -57,6 +67,20 @@ export class Answer extends LightElement {
     const code = button?.closest('figure')?.querySelector('code')?.textContent;
     if (button && code) void copy(button, code);
   };
+}
+
+const BLOCKS = new Set(['P', 'UL', 'OL', 'LI', 'BLOCKQUOTE', 'FIGURE', 'PRE', 'DIV', 'TABLE', 'TBODY', 'TR', 'TD', 'THEAD', 'TH']);
+
+/** The innermost block at the end of a text. */
+function lastBlock(text: Element): Element | undefined {
+  let last = text.lastElementChild ?? undefined;
+  while (last !== undefined && BLOCKS.has(last.tagName)) {
+    const inner: Element | null = last.lastElementChild;
+    const isCode = last.tagName === 'PRE';
+    if (inner === null || !(isCode || BLOCKS.has(inner.tagName))) break;
+    last = inner;
+  }
+  return last;
 }
 
 async function copy(button: HTMLButtonElement, text: string): Promise<void> {

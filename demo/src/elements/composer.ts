@@ -11,19 +11,19 @@ export class Composer extends LightElement {
   @state() private text = '';
   @query('textarea') private readonly field!: HTMLTextAreaElement | null;
 
+  /** One button, which sends or stops: a button that vanished under the finger would take the focus with it. */
   protected override render(): TemplateResult {
-    const canSend = this.ready && this.text.trim() !== '';
+    const { generating } = this;
+    const idle = this.ready ? 'Send (Enter)' : 'The model is not here yet';
     return html`<form class="composer" @submit=${this.#submit}>
       <div class="composer-box">
         <label class="visually-hidden" for="prompt">Your message</label>
         <textarea id="prompt" data-testid="prompt" rows="1" autocomplete="off" enterkeyhint="send"
           placeholder="Ask anything"
           .value=${this.text} @input=${this.#input} @keydown=${this.#key}></textarea>
-        ${this.generating
-          ? html`<button type="button" class="round-button" data-testid="stop" aria-label="Stop the answer" title="Stop (Esc)"
-              @click=${() => this.emit('stop-answer')}>${icon('stop')}</button>`
-          : html`<button type="submit" class="round-button" data-testid="send" aria-label="Send" title=${this.ready ? 'Send (Enter)' : 'The model is not here yet'}
-              ?disabled=${!canSend}>${icon('send')}</button>`}
+        <button type="submit" class="round-button" data-testid=${generating ? 'stop' : 'send'}
+          aria-label=${generating ? 'Stop the answer' : 'Send'} title=${generating ? 'Stop (Esc)' : idle}
+          aria-disabled=${!generating && !this.#canSend}>${icon(generating ? 'stop' : 'send')}</button>
       </div>
       <p class="composer-note">Runs on this device. Nothing you write leaves it.</p>
     </form>`;
@@ -34,8 +34,16 @@ export class Composer extends LightElement {
   }
 
   override firstUpdated(): void {
-    // On a touch screen the focus would pull up the keyboard over the page.
+    this.takeFocus();
+  }
+
+  /** Lets the user write on, except on a touch screen, where the focus would pull up the keyboard over the page. */
+  takeFocus(): void {
     if (matchMedia('(pointer: fine)').matches) this.field?.focus();
+  }
+
+  get #canSend(): boolean {
+    return this.ready && this.text.trim() !== '';
   }
 
   readonly #input = (event: InputEvent): void => {
@@ -44,15 +52,22 @@ export class Composer extends LightElement {
 
   readonly #key = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    this.#submit(event);
+    event.preventDefault();
+    if (!this.generating) this.#send();
   };
 
   readonly #submit = (event: Event): void => {
     event.preventDefault();
-    if (!this.ready || this.generating || this.text.trim() === '') return;
+    if (this.generating) this.emit('stop-answer');
+    else this.#send();
+    this.takeFocus();
+  };
+
+  #send(): void {
+    if (!this.#canSend) return;
     this.emit('send-prompt', this.text.trim());
     this.text = '';
-  };
+  }
 
   #grow(): void {
     const { field } = this;

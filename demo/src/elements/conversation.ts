@@ -8,6 +8,7 @@ import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import './answer.ts';
 import './model-stage.ts';
+import './question.ts';
 import './welcome.ts';
 
 /** Nearer to the end than this, in pixels, the reader follows the text. */
@@ -33,7 +34,7 @@ export class Conversation extends LightElement {
         <div class="turns">
           <div role="log" aria-live="polite" aria-label="Conversation" aria-busy=${isRunning(last)}>
             ${repeat(this.turns, (turn) => turn.id, (turn) => turn.role === 'user'
-              ? html`<article class="question" aria-label="You" data-testid="question"><p>${turn.content}</p></article>`
+              ? html`<ts-question .text=${turn.content}></ts-question>`
               : html`<ts-answer .turn=${turn} .latest=${turn === last} .ready=${this.model.kind === 'ready'}
                 .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
           </div>

@@ -16,6 +16,9 @@ const PATHS = {
     + 'M16 12a4 4 0 1 1-8 0 4 4 0 0 1 8 0z',
   moon: 'M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z',
   file: 'M14 3H7v18h10V6zM14 3v4h3',
+  outward: 'M10 5H5v14h14v-5M14 5h5v5M19 5l-8 8',
+  bolt: 'M13 3L5 14h6l-1 7 8-11h-6z',
+  skull: 'M6 16.5A7.5 7.5 0 1 1 18 16.5V20H6zM9 12v.01M15 12v.01M10 20v-2M14 20v-2',
   alert: 'M12 8v5M12 16.5v.01M12 3l9.5 17h-19z',
 } as const;
 

@@ -2,20 +2,26 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { AdapterSummary, EngineMetrics, ModelInfo } from '../../../src/index.ts';
 import type { AnswerStats } from '../conversation.ts';
-import { formatBytes, formatCount, formatDuration, formatRate, UNKNOWN } from '../format.ts';
+import type { EngineRoom } from '../engine-room.ts';
+import { formatBytes, formatCount, formatDuration, formatRate, percent, UNKNOWN } from '../format.ts';
+import type { ModelChoice } from '../model-choice.ts';
+import './block-pool.ts';
+import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { sparkline } from './sparkline.ts';
 
 /** What this tab's latest answer cost, and what the engine does for every tab. */
 @customElement('ts-live-figures')
 export class LiveFigures extends LightElement {
-  @property({ attribute: false }) metrics: EngineMetrics | undefined;
+  /** It changes in place; the panel renders when it does. */
+  @property({ attribute: false, hasChanged: () => true }) engine: EngineRoom | undefined;
   @property({ attribute: false }) stats: AnswerStats | undefined;
-  @property({ attribute: false }) samples: readonly number[] = [];
+  @property({ attribute: false }) choice: ModelChoice | undefined;
   @property({ attribute: false }) info: ModelInfo | undefined;
 
   protected override render(): TemplateResult {
-    const { metrics, stats } = this;
+    const { stats, engine } = this;
+    const { metrics, snapshot } = engine ?? {};
     const ttft = formatDuration(stats?.ttft_ms);
     const itl = formatDuration(stats?.itl_ms);
     return html`
@@ -25,41 +31,69 @@ export class LiveFigures extends LightElement {
         ${tile('ITL', 'metric-itl', itl.value, itl.unit, 'Inter-token latency: mean time between two tokens of the latest answer')}
         ${tile('Prefill', 'metric-prefill', formatRate(metrics?.prefillTokensPerSecond), 'tok/s', 'Prompt tokens read a second')}
       </dl>
-      <section class="chart" aria-label="Throughput">
-        <p class="row"><span>Throughput, all tabs</span>
-          <span class="number" data-testid="metric-throughput">${this.samples.at(-1) === 0 ? '0' : formatRate(this.samples.at(-1))} <small>tok/s</small></span></p>
-        ${sparkline(this.samples)}
-      </section>
-      ${kvCache(metrics)}
+      <ts-block-pool .snapshot=${snapshot} .tones=${engine?.tones}></ts-block-pool>
+      ${this.#tabs(metrics)}
+      ${charts(engine)}
       <dl class="counts">
-        ${count('Running', 'metric-running', metrics?.requestsRunning)}
-        ${count('Waiting', 'metric-waiting', metrics?.requestsWaiting)}
-        ${count('Tabs', 'metric-sessions', metrics?.sessions)}
-      </dl>
-      ${adapterCard(metrics?.adapter)}
-      ${modelCard(this.info)}`;
+        ${count('Running', 'metric-running', number(metrics?.requestsRunning))}
+        ${count('Waiting', 'metric-waiting', number(metrics?.requestsWaiting))}
+        ${count('Steps', 'metric-steps', rate(engine?.steps.samples.at(-1)), 'a second')}
+        ${count('Prefix hits', 'metric-prefix', percent(metrics?.prefixCacheHits, metrics?.prefixCacheQueries) || UNKNOWN, '',
+          'Prompt tokens found in the cache, of all that were looked up')}
+        ${count('Preempted', 'metric-preemptions', number(metrics?.preemptions), '',
+          'How often a request gave up its blocks for another and was computed anew')}
+        ${count('Prompt + output', 'metric-tokens', metrics === undefined ? UNKNOWN
+          : compact(metrics.promptTokens + metrics.generationTokens), 'tokens', 'Since the model was loaded')}
+      </dl>`;
+  }
+
+  /** Opened without an opener, so that it starts with a conversation of its own. */
+  #tabs(metrics: EngineMetrics | undefined): TemplateResult {
+    const sessions = metrics?.sessions;
+    const canOpen = this.choice !== undefined && typeof this.choice.source === 'string';
+    return html`<p class="tabs-row">
+      <span>${sessions === 1 ? 'Tab' : 'Tabs'} <b class="number" data-testid="metric-sessions">${number(sessions)}</b></span>
+      ${canOpen ? html`<a data-testid="second-tab" href=${location.href} target="_blank" rel="noopener"
+        title="Both then share this engine, and stream at once">Open ${sessions === 1 ? 'a second' : 'another'} tab ${icon('outward')}</a>` : nothing}
+    </p>`;
   }
 }
+
+/** What computes, and what is computed. */
+export function aboutCards(adapter: AdapterSummary | undefined, info: ModelInfo | undefined, label: string): TemplateResult {
+  return html`${adapterCard(adapter)}${modelCard(info, label)}`;
+}
+
+function charts(engine: EngineRoom | undefined): TemplateResult {
+  const samples = engine?.throughput.samples ?? [];
+  const occupancy = engine?.occupancy ?? [];
+  const rows = engine?.snapshot?.maxNumSeqs ?? 0;
+  return html`<div class="charts">
+    <section class="chart" aria-label="Batch">
+      <p title="Requests that share each step, of as many as can"><span>Batch</span>
+        <span class="number" data-testid="metric-batch">${occupancy.at(-1) ?? UNKNOWN} <small>of ${rows > 0 ? rows : UNKNOWN}</small></span></p>
+      ${sparkline(occupancy, rows)}
+    </section>
+    <section class="chart" aria-label="Throughput of all tabs">
+      <p title="Tokens a second, over all tabs"><span>All tabs</span>
+        <span class="number" data-testid="metric-throughput">${rate(samples.at(-1))} <small>tok/s</small></span></p>
+      ${sparkline(samples)}
+    </section>
+  </div>`;
+}
+
+const number = (value: number | undefined): string => (value === undefined ? UNKNOWN : formatCount(value));
+const rate = (value: number | undefined): string => (value === 0 ? '0' : formatRate(value));
+const compact = (value: number): string => value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
 
 function tile(label: string, testId: string, value: string, unit: string, title: string): TemplateResult {
   return html`<div class="tile" title=${title}><dt>${label}</dt>
     <dd data-testid=${testId} class=${value === UNKNOWN ? 'is-unknown' : ''}><span class="number">${value}</span> <small>${unit}</small></dd></div>`;
 }
 
-function count(label: string, testId: string, value: number | undefined): TemplateResult {
-  return html`<div><dt>${label}</dt>
-    <dd class="number" data-testid=${testId}>${value === undefined ? UNKNOWN : formatCount(value)}</dd></div>`;
-}
-
-function kvCache(metrics: EngineMetrics | undefined): TemplateResult {
-  const { kvBlocksUsed = 0, kvBlocksTotal = 0, kvBlockSize = 0 } = metrics ?? {};
-  const share = kvBlocksTotal > 0 ? kvBlocksUsed / kvBlocksTotal : 0;
-  return html`<section class="kv" title=${kvBlockSize > 0 ? `Blocks of ${kvBlockSize} tokens` : 'Blocks of the paged KV cache'}>
-    <p class="row"><span>KV cache</span><span class="number" data-testid="metric-kv">${
-      kvBlocksTotal > 0 ? html`${formatCount(kvBlocksUsed)} / ${formatCount(kvBlocksTotal)}` : UNKNOWN} <small>blocks</small></span></p>
-    <div class="bar" role="meter" aria-label="KV cache in use" aria-valuemin="0" aria-valuemax=${kvBlocksTotal}
-      aria-valuenow=${kvBlocksUsed}><span style="--share:${share}"></span></div>
-  </section>`;
+function count(label: string, testId: string, value: string, unit = '', title = ''): TemplateResult {
+  return html`<div title=${title}><dt>${label}</dt><dd><span class="number" data-testid=${testId}>${value}</span>${
+    unit === '' ? nothing : html` <small>${unit}</small>`}</dd></div>`;
 }
 
 function adapterCard(adapter: AdapterSummary | undefined): TemplateResult | typeof nothing {
@@ -71,15 +105,18 @@ function adapterCard(adapter: AdapterSummary | undefined): TemplateResult | type
     <p data-testid="adapter">${name}${isSoftware
       ? html` <span class="badge is-warning" title="The CPU stands in for a GPU: expect a fraction of the speed">software</span>` : nothing}</p>
     ${features.length === 0 ? nothing
-      : html`<p class="badges" data-testid="features">${features.map((name) => html`<span class="badge">${name}</span>`)}</p>`}
+      : html`<p class="badges" data-testid="features">${features.map((feature) => html`<span class="badge">${feature}</span>`)}</p>`}
   </section>`;
 }
 
-function modelCard(info: ModelInfo | undefined): TemplateResult | typeof nothing {
+/** What people call it; what the file calls itself is often a training run's name. */
+function modelCard(info: ModelInfo | undefined, label: string): TemplateResult | typeof nothing {
   if (info === undefined) return nothing;
+  const ownName = info.name === '' || info.name === label ? undefined : info.name;
   return html`<section class="card">
     <h3>Model</h3>
-    <p data-testid="model-name">${info.name || info.id}</p>
+    <p data-testid="model-name">${label}</p>
+    ${ownName === undefined ? nothing : html`<p class="help" data-testid="model-own-name">Its file says “${ownName}”</p>`}
     <p class="badges"><span class="badge">${info.architecture}</span>
       <span class="badge">${formatBytes(info.fileBytes)}</span>
       <span class="badge">${formatCount(info.maxModelLen)} tokens of context</span></p>

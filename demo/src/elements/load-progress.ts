@@ -31,9 +31,9 @@ export class LoadProgressView extends LightElement {
     return html`<div class="load" data-testid="progress">
       <p class="load-label">${this.label}</p>
       <p class="load-stage" data-testid="progress-stage">${STAGES[stage]}</p>
-      <div class="bar ${moving ? '' : 'is-waiting'}" role="progressbar" aria-label="Loading ${this.label}"
+      <div class="bar" role="progressbar" aria-label="Loading ${this.label}"
         aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)}>
-        <span style="--share:${share}"></span>
+        ${moving ? html`<span class="bar-share" style="--share:${share}"></span>` : html`<span class="bar-sweep"></span>`}
       </div>
       <p class="load-figures" data-testid="progress-figures">
         ${figures.filter((text) => text !== '').map((text) => html`<span>${text}</span>`)}

@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
+import { WEBGPU_BROWSERS } from '../../../src/index.ts';
 import type { DefaultModel } from '../default-model.ts';
 import { LightElement } from './light-element.ts';
 import './load-progress.ts';
@@ -28,7 +29,7 @@ export class ModelStage extends LightElement {
         return html`<section class="model-stage">
           <ts-load-progress .label=${model.choice.label} .progress=${model.progress}></ts-load-progress></section>`;
       case 'failed':
-        return html`<section class="model-stage">${problemCard(model.problem, this.inChat || model.problem.remedy === 'reload-model')}
+        return html`<section class="model-stage">${problemCard(model.problem, this.inChat || model.problem.remedy !== 'choose-model')}
           ${this.#picker()}</section>`;
       case 'none':
         return html`<section class="model-stage">${this.#noDefault()}${this.#picker()}</section>`;
@@ -61,9 +62,7 @@ function unsupported(detail: string): TemplateResult {
     <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
     <h2>Where it works</h2>
     <ul class="browsers">
-      <li><b>Chrome, Edge</b><span>113 and later; Android 121; on Linux a recent version</span></li>
-      <li><b>Safari</b><span>26 and later, on Mac, iPhone and iPad</span></li>
-      <li><b>Firefox</b><span>141 and later on Windows, 145 on Mac</span></li>
+      ${WEBGPU_BROWSERS.map(({ browser, from }) => html`<li><b>${browser}</b><span>from ${from}</span></li>`)}
     </ul>
     <p>The page must be opened over <b>https</b> or from <b>localhost</b>, with hardware acceleration switched on.</p>
   </div>`;

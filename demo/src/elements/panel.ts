@@ -1,25 +1,26 @@
 import { html, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { EngineMetrics } from '../../../src/index.ts';
 import type { ModelState } from '../chat-controller.ts';
 import type { AnswerStats } from '../conversation.ts';
+import type { EngineRoom } from '../engine-room.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
+import './developer-menu.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
-import './live-figures.ts';
+import { aboutCards } from './live-figures.ts';
 import './settings-form.ts';
 
-const NARROW = matchMedia('(max-width: 900px)');
+/** Where the panel is a sheet over the chat. */
+export const NARROW = matchMedia('(max-width: 900px)');
 
-/** Live figures and settings: beside the chat on a wide screen, a sheet over it on a narrow one. */
+/** The engine room and the settings: beside the chat on a wide screen, a sheet over it on a narrow one. */
 @customElement('ts-panel')
 export class Panel extends LightElement {
   @property({ attribute: false }) open = false;
-  @property({ attribute: false }) busy = false;
   @property({ attribute: false }) model: ModelState = { kind: 'starting' };
-  @property({ attribute: false }) metrics: EngineMetrics | undefined;
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) engine: EngineRoom | undefined;
   @property({ attribute: false }) stats: AnswerStats | undefined;
-  @property({ attribute: false }) samples: readonly number[] = [];
   @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
 
   override connectedCallback(): void {
@@ -33,24 +34,37 @@ export class Panel extends LightElement {
   }
 
   protected override render(): TemplateResult {
-    const info = this.model.kind === 'ready' ? this.model.info : undefined;
+    const { model, engine } = this;
+    const info = model.kind === 'ready' ? model.info : undefined;
+    const choice = model.kind === 'ready' ? model.choice : undefined;
+    const isBusy = (engine?.metrics?.requestsRunning ?? 0) > 0;
+    const canBreak = model.kind === 'ready' && engine?.recovery?.kind !== 'recovering';
     return html`
       <div class="backdrop ${this.open ? 'is-open' : ''}" @click=${() => this.emit('close-panel')}></div>
-      <aside id="panel" class="panel ${this.open ? 'is-open' : ''}" aria-label="Live figures and settings"
+      <aside id="panel" class="panel ${this.open ? 'is-open' : ''}" aria-label="Engine room and settings"
         ?inert=${NARROW.matches && !this.open} tabindex="-1">
         <header class="panel-header">
-          <h2><span class="live-dot ${this.busy ? 'is-busy' : ''}" aria-hidden="true"></span>Live</h2>
+          <h2><span class="live-dot ${isBusy ? 'is-busy' : ''}" aria-hidden="true"></span>Engine room</h2>
+          <button type="button" class="link-button" data-testid="to-settings" @click=${this.#toSettings}>Settings</button>
           <button type="button" class="icon-button panel-close" aria-label="Close"
             @click=${() => this.emit('close-panel')}>${icon('close')}</button>
         </header>
-        <ts-live-figures .metrics=${this.metrics} .stats=${this.stats} .samples=${this.samples} .info=${info}></ts-live-figures>
+        <ts-live-figures .engine=${engine} .stats=${this.stats} .info=${info} .choice=${choice}></ts-live-figures>
+        <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
+        ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}
       </aside>`;
   }
 
   protected override updated(changed: PropertyValues): void {
     if (changed.has('open') && this.open && NARROW.matches) this.querySelector<HTMLElement>('.panel-close')?.focus();
   }
+
+  readonly #toSettings = (): void => {
+    const form = this.querySelector<HTMLElement>('ts-settings-form');
+    form?.scrollIntoView({ block: 'start', behavior: 'smooth' });
+    form?.querySelector<HTMLElement>('input')?.focus({ preventScroll: true });
+  };
 
   readonly #narrowed = (): void => this.requestUpdate();
 }

@@ -6,7 +6,9 @@ const LABELS: Readonly<Record<Remedy, string>> = {
   retry: 'Try again',
   'new-chat': 'New chat',
   'reload-model': 'Load the model again',
+  'try-loading': 'Try again',
   'choose-model': 'Choose a model',
+  'use-loaded': 'Use that model here',
   none: '',
 };
 

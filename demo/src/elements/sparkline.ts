@@ -1,13 +1,17 @@
 import { html, svg, type TemplateResult } from 'lit';
 
-const WIDTH = 240;
+const WIDTH = 120;
 const HEIGHT = 44;
 const POINTS = 60;
 
-/** A line over the latest samples, oldest on the left, scaled to the largest. Decoration: the number stands beside it. */
-export function sparkline(samples: readonly number[]): TemplateResult {
+/**
+ * A line over the latest samples, oldest on the left. Decoration: the number stands beside it.
+ *
+ * @param ceiling what the whole height stands for. @default the largest sample
+ */
+export function sparkline(samples: readonly number[], ceiling = 1): TemplateResult {
   const shown = samples.slice(-POINTS);
-  const top = Math.max(1, ...shown);
+  const top = Math.max(ceiling, ...shown);
   const x = (index: number): number => WIDTH - ((shown.length - 1 - index) * WIDTH) / (POINTS - 1);
   const y = (value: number): number => HEIGHT - 2 - (value / top) * (HEIGHT - 6);
   const line = shown.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(' ');

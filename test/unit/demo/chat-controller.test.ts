@@ -4,7 +4,7 @@ import { ChatController, type ChatEnvironment } from '../../../demo/src/chat-con
 import type { ChatClient, ChatRequest, CreateClient } from '../../../demo/src/contract.ts';
 import type { ModelChoice } from '../../../demo/src/model-choice.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { EngineMetrics, LoadProgress, ModelInfo } from '../../../src/index.ts';
+import type { EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress, ModelInfo } from '../../../src/index.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
 const INFO: ModelInfo = {
@@ -19,6 +19,7 @@ type Script = readonly (string | Error | Promise<void>)[];
 class FakeClient implements ChatClient {
   readonly model = INFO;
   readonly requests: ChatRequest[] = [];
+  readonly faults: Fault[] = [];
   closed = false;
   readonly #scripts: Script[];
 
@@ -38,6 +39,14 @@ class FakeClient implements ChatClient {
 
   metrics(): Promise<EngineMetrics> {
     return Promise.reject(new Error('not asked here'));
+  }
+
+  inspect(): Promise<EngineSnapshot> {
+    return Promise.reject(new Error('not asked here'));
+  }
+
+  async injectFault(fault: Fault): Promise<void> {
+    this.faults.push(fault);
   }
 
   async close(): Promise<void> {
@@ -203,7 +212,51 @@ test('starts with the address’s model, else the default one, else leaves the c
   expect(without.model.kind).toBe('none');
   const nonsense = controller(create);
   await nonsense.start('nonsense');
-  expect(nonsense.model).toMatchObject({ kind: 'failed', problem: { code: 'model_not_found' } });
+  const advice = expect.stringMatching(/https.*hf:owner\/repo\/file\.gguf.*\/models\//);
+  expect(nonsense.model).toMatchObject({ kind: 'failed', problem: { code: 'invalid_request', advice, detail: '?model=nonsense' } });
+});
+
+test('a download of which nothing came was not interrupted', async () => {
+  const failing = (bytesDone: number): CreateClient => async ({ onProgress }) => {
+    onProgress({ ...PROGRESS, stage: 'download', bytesDone });
+    throw new TabserveError('download_failed', 'why');
+  };
+  const [unreachable, interrupted] = [controller(failing(0)), controller(failing(1))];
+  await unreachable.load(CHOICE);
+  await interrupted.load(CHOICE);
+  expect(unreachable.model).toMatchObject({ problem: { title: 'The model could not be fetched', remedy: 'try-loading' } });
+  expect(interrupted.model).toMatchObject({ problem: { title: 'The download was interrupted', remedy: 'reload-model' } });
+});
+
+test('the model that is in the way can be used instead', async () => {
+  const details = { loadedModel: 'https://a.test/b.gguf' };
+  const busy = controller(() => Promise.reject(new TabserveError('model_busy', 'why', { details })));
+  await busy.load(CHOICE);
+  expect(busy.model).toMatchObject({ problem: { code: 'model_busy', remedy: 'use-loaded', loadedModel: details.loadedModel } });
+});
+
+test('a loss is told until it is over, and how long it took; faults reach the client', async () => {
+  let tell: (status: EngineStatus) => void = () => {};
+  const client = new FakeClient([]);
+  const chat = controller(async ({ onStatus }) => {
+    tell = onStatus;
+    return client;
+  });
+  await chat.load(CHOICE);
+  tell({ state: 'ready' });
+  expect(chat.engine.recovery).toBeUndefined();
+  chat.injectFault('device_lost');
+  expect(client.faults).toEqual(['device_lost']);
+  const cause = { code: 'device_lost', message: 'The GPU device was destroyed.' } as const;
+  tell({ state: 'recovering', cause, attempt: 1, retryInMs: undefined });
+  expect(chat.engine.recovery).toEqual(
+    { kind: 'recovering', cause: cause.message, attempt: 1, retryAt: undefined, since: 0 });
+  tell({ state: 'recovering', cause: { code: 'webgpu_unavailable', message: 'x' }, attempt: 2, retryInMs: 500 });
+  expect(chat.engine.recovery).toMatchObject({ cause: expect.stringContaining('no GPU for now'), attempt: 2, retryAt: 500 });
+  tell({ state: 'ready' });
+  expect(chat.engine.recovery).toEqual({ kind: 'back', afterMs: 0 });
+  chat.dismissRecovery();
+  expect(chat.engine.recovery).toBeUndefined();
 });
 
 async function until(condition: () => boolean): Promise<void> {
