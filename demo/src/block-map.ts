@@ -90,13 +90,12 @@ export function blockAt(map: BlockMap, x: number, y: number): number | undefined
 /** What a block holds, in words. */
 export function describeBlock(view: View, block: number, ownerOf: (request: RequestSnapshot) => string): string {
   const holders = holdersOf(view).get(block) ?? [];
-  const names = holders.map((request) => `${ownerOf(request)} (${count(request.blockTable.length, 'block')})`);
-  const last = names.pop();
-  if (last === undefined) {
-    const isKept = view.pool.cachedFree.includes(block);
-    return `Block ${block}: free${isKept ? ', and keeps a prefix until it is needed' : ''}`;
+  const [first, ...others] = holders;
+  if (first === undefined) {
+    return `Block ${block}: free${view.pool.cachedFree.includes(block) ? '; keeps a prefix until needed' : ''}`;
   }
-  return names.length === 0 ? `Block ${block}: ${last}` : `Block ${block}: shared by ${names.join(', ')} and ${last}`;
+  if (others.length === 0) return `Block ${block}: ${ownerOf(first)}, one of its ${count(first.blockTable.length, 'block')}`;
+  return `Block ${block}: shared by ${holders.map((request) => ownerOf(request)).join(' and ')}`;
 }
 
 /** The whole picture in words. */

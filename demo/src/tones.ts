@@ -36,8 +36,8 @@ export class Tones {
   }
 }
 
-/** Whose a request is, in words. */
+/** Whose a request is, in words that may stand within a sentence. */
 export function ownerOf({ session, isOwn }: Pick<RequestSnapshot, 'session' | 'isOwn'>): string {
-  if (isOwn) return 'This tab';
-  return session === 0 ? 'A closed tab' : `Tab ${session}`;
+  if (isOwn) return 'this tab';
+  return session === 0 ? 'a closed tab' : `Tab ${session}`;
 }

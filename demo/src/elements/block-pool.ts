@@ -62,7 +62,7 @@ export class BlockPool extends LightElement {
           @pointerenter=${() => this.#pointAt(request)} @pointerleave=${this.#leave}
           @focus=${() => this.#pointAt(request)} @blur=${this.#leave} @click=${() => this.#pointAt(request)}>
           <span class="swatch" aria-hidden="true"></span>
-          <span>${ownerOf(request)}</span>
+          <span class="owner">${ownerOf(request)}</span>
           <span class="number">${request.state === 'waiting' ? 'waiting'
             : html`${count(request.blockTable.length, 'block')} <small>${formatCount(request.numTokens)} tokens</small>`}</span>
         </button></li>`)}
@@ -76,10 +76,12 @@ export class BlockPool extends LightElement {
 
   #caption(): string {
     const { snapshot, pointed } = this;
-    if (snapshot === undefined || snapshot.pool.numBlocks === 0) return 'Every 16 tokens of a conversation take a block.';
+    if (snapshot === undefined || snapshot.pool.numBlocks === 0) return 'Where the model keeps what it has read.';
     if (pointed !== undefined && 'block' in pointed) return describeBlock(snapshot, pointed.block, ownerOf);
     const request = snapshot.requests.find(({ id }) => pointed !== undefined && id === pointed.request);
     if (request !== undefined) return describeRequest(request);
+    const { numRunning, numWaiting } = countRequests(snapshot);
+    if (numRunning === 0 && numWaiting > 0) return 'No blocks now: the answers wait, and keep their tokens.';
     const hidden = snapshot.pool.numBlocks - (this.#map?.cells.length ?? 0);
     if (hidden > 0) return `${count(hidden, 'more free block')} not shown.`;
     return `One cell is a block of ${snapshot.pool.blockSize} tokens.`;
@@ -109,10 +111,16 @@ export class BlockPool extends LightElement {
   };
 }
 
+function countRequests({ requests }: EngineSnapshot): { readonly numRunning: number; readonly numWaiting: number } {
+  const numRunning = requests.filter(({ state }) => state === 'running').length;
+  return { numRunning, numWaiting: requests.length - numRunning };
+}
+
 function describeRequest(request: RequestSnapshot): string {
   const { numTokens, numComputedTokens, blockTable } = request;
-  if (request.state === 'waiting') return `${ownerOf(request)}: ${count(numTokens, 'token')}, waiting for its turn`;
-  return `${ownerOf(request)}: ${formatCount(numComputedTokens)} of ${count(numTokens, 'token')} computed, in ${count(blockTable.length, 'block')}`;
+  if (request.state === 'waiting') return `${count(numTokens, 'token')} of ${ownerOf(request)}, waiting for a turn`;
+  const computed = `${formatCount(numComputedTokens)} of ${count(numTokens, 'token')} computed`;
+  return `${computed}, in ${count(blockTable.length, 'block')}`;
 }
 
 function toneClass(tone: Tone | undefined, isLit: boolean): string {

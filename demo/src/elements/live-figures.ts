@@ -52,9 +52,9 @@ export class LiveFigures extends LightElement {
     const sessions = metrics?.sessions;
     const canOpen = this.choice !== undefined && typeof this.choice.source === 'string';
     return html`<p class="tabs-row">
-      <span>${sessions === 1 ? 'Tab' : 'Tabs'} <b class="number" data-testid="metric-sessions">${number(sessions)}</b></span>
+      <span>Tabs <b class="number" data-testid="metric-sessions">${number(sessions)}</b></span>
       ${canOpen ? html`<a data-testid="second-tab" href=${location.href} target="_blank" rel="noopener"
-        title="Both then share this engine, and stream at once">Open ${sessions === 1 ? 'a second' : 'another'} tab ${icon('outward')}</a>` : nothing}
+        title="Both then share this engine, and stream at once">Open ${(sessions ?? 1) === 1 ? 'a second' : 'another'} tab ${icon('outward')}</a>` : nothing}
     </p>`;
   }
 }

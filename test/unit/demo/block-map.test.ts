@@ -68,8 +68,8 @@ test('a picture of nothing is one', () => {
 test('it is told in words as well', () => {
   const view = snapshot(64, [request('a', 1, [5, 6], 32), request('b', 2, [5], 16)], [8]);
   expect(describePool(view)).toBe('2 of 64 blocks in use by 2 requests, 1 shared, 1 kept for their prefixes');
-  expect(describeBlock(view, 5, ownerOf)).toBe('Block 5: shared by This tab (2 blocks) and Tab 2 (1 block)');
-  expect(describeBlock(view, 6, ownerOf)).toBe('Block 6: This tab (2 blocks)');
-  expect(describeBlock(view, 8, ownerOf)).toMatch(/^Block 8: free, and keeps a prefix/);
+  expect(describeBlock(view, 5, ownerOf)).toBe('Block 5: shared by this tab and Tab 2');
+  expect(describeBlock(view, 6, ownerOf)).toBe('Block 6: this tab, one of its 2 blocks');
+  expect(describeBlock(view, 8, ownerOf)).toBe('Block 8: free; keeps a prefix until needed');
   expect(describeBlock(view, 9, ownerOf)).toBe('Block 9: free');
 });

@@ -22,7 +22,7 @@ test('a tab keeps its hue and a request its shade, whoever else comes and goes',
 });
 
 test('owners have names', () => {
-  expect([request('a', 3, true), request('b', 2), request('c', 0)].map(ownerOf)).toEqual(['This tab', 'Tab 2', 'A closed tab']);
+  expect([request('a', 3, true), request('b', 2), request('c', 0)].map(ownerOf)).toEqual(['this tab', 'Tab 2', 'a closed tab']);
 });
 
 test('rates and occupancy come from readings; another model begins anew', () => {

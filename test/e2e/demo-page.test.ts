@@ -1,0 +1,148 @@
+import { expect as expectLocator } from 'playwright/test';
+import type { Browser, BrowserContext } from 'playwright';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { buildDemoOnce, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from '../support/demo-site.ts';
+
+let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
+let site: DemoSite;
+let browser: Browser;
+let context: BrowserContext;
+
+beforeAll(async () => {
+  dist = await buildDemoOnce();
+  site = await startDemoSite(dist.distDir, { available: false, reason: 'none is needed' });
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  dist?.remove();
+});
+
+beforeEach(async () => {
+  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+});
+
+afterEach(() => context.close());
+
+const open = (address: string): Promise<DemoTab> => DemoTab.open(context, `${site.url}/?model=${address}`);
+
+async function openTiny(): Promise<DemoTab> {
+  const tab = await open(TINY_PATH);
+  await tab.ready();
+  return tab;
+}
+
+/** A conversation that the page finds in its storage. */
+async function remember(...turns: object[]): Promise<void> {
+  await context.addInitScript((json) => sessionStorage.setItem('tabserve.conversation', json), JSON.stringify(turns));
+}
+
+describe('the focus', () => {
+  test('stays in the composer when an answer is asked for, and when it is stopped', async () => {
+    const tab = await openTiny();
+    await tab.limitTokens(1900);
+    await tab.ask('Talk for a long time.');
+    await expectLocator(tab.get('prompt')).toBeFocused();
+    await tab.page.locator('.answer[data-state=streaming]').waitFor();
+    await tab.get('stop').click();
+    await tab.answered();
+    await expectLocator(tab.get('prompt')).toBeFocused();
+    await tab.limitTokens(4);
+    await tab.get('regenerate').click();
+    await expectLocator(tab.get('prompt')).toBeFocused();
+  });
+
+  test('goes into the sheet on a phone, stays there, and comes back; the sheet’s header stays in view', async () => {
+    const phone = await browser.newContext({ viewport: { width: 390, height: 700 }, hasTouch: true });
+    const tab = await DemoTab.open(phone, `${site.url}/?model=${TINY_PATH}`);
+    await tab.ready();
+    await tab.get('panel-toggle').click();
+    const close = tab.page.locator('.panel-close');
+    await expectLocator(close).toBeFocused();
+    await expectLocator(tab.page.locator('main')).toHaveAttribute('inert', '');
+    await tab.get('to-settings').click();
+    await expectLocator(tab.get('temperature')).toBeFocused();
+    await expectLocator(close).toBeInViewport({ ratio: 1 });
+    await close.click();
+    await expectLocator(tab.get('panel-toggle')).toBeFocused();
+    await phone.close();
+  });
+});
+
+describe('what cannot be loaded', () => {
+  test('an address that is none is answered with those that are', async () => {
+    const tab = await open('notamodel');
+    await expectLocator(tab.get('error')).toContainText('hf:owner/repo/file.gguf');
+    await expectLocator(tab.get('error')).toContainText('?model=notamodel');
+  });
+
+  test('a host that cannot be reached did not interrupt anything', async () => {
+    const tab = await open('http://localhost:1/a.gguf');
+    await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'download_failed', { timeout: 30_000 });
+    await expectLocator(tab.get('error')).toContainText('could not be fetched');
+    await expectLocator(tab.get('error')).not.toContainText('interrupted');
+    await expectLocator(tab.get('remedy')).toHaveText('Try again');
+  });
+
+  test('while another tab uses another model, that one is a click away', async () => {
+    await openTiny();
+    const tab = await open('babble.gguf');
+    await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'model_busy');
+    await expectLocator(tab.get('error')).toContainText('Another tab');
+    await tab.get('remedy').click();
+    await tab.ready();
+    await expectLocator(tab.get('model-status')).toContainText('tiny');
+    await expectLocator(tab.get('babble-badge')).toHaveCount(0);
+  });
+
+  test('without WebGPU there is no engine room to show', async () => {
+    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
+    const tab = await DemoTab.open(context, site.url);
+    await tab.get('unsupported').waitFor();
+    expect(await tab.page.locator('ts-panel, ts-composer, [data-testid=panel-toggle]').count()).toBe(0);
+  });
+});
+
+describe('what is said', () => {
+  test('a long question is cut until it is asked for', async () => {
+    await remember({ role: 'user', id: '1', content: 'word '.repeat(4000) }, { role: 'user', id: '2', content: 'short' });
+    const tab = await DemoTab.open(context, site.url);
+    const height = async (): Promise<number> => (await tab.get('question').first().boundingBox())?.height ?? 0;
+    expect(await height()).toBeLessThan(300);
+    await expectLocator(tab.get('question-more')).toHaveCount(1);
+    await tab.get('question-more').click();
+    expect(await height()).toBeGreaterThan(1000);
+    await tab.get('question-more').click();
+    expect(await height()).toBeLessThan(300);
+  });
+
+  test('a line break of the model’s is one', async () => {
+    await remember({ role: 'user', id: '1', content: 'A poem' }, {
+      role: 'assistant', id: '2', content: 'The sea\nis deep', state: { kind: 'done' },
+    });
+    const tab = await DemoTab.open(context, site.url);
+    expect(await tab.text('answer')).toBe('The sea\nis deep');
+  });
+
+  test('text that grows has a cursor at its end, and loses it there', async () => {
+    const tab = await openTiny();
+    await tab.limitTokens(400);
+    await tab.ask('Talk.');
+    await tab.page.locator('.answer[data-state=streaming] .markdown > [data-tip]:last-child').waitFor();
+    await tab.answered();
+    expect(await tab.page.locator('[data-tip]').count()).toBe(0);
+  });
+
+  test('a model of random weights says so wherever the conversation is, and what it is called', async () => {
+    const tab = await open('babble.gguf');
+    await tab.ready();
+    await tab.limitTokens(4);
+    await tab.ask('Hello');
+    await tab.answered();
+    await expectLocator(tab.get('babble-badge')).toHaveText('babble: random weights');
+    await expectLocator(tab.get('model-name')).toHaveText('Tiny test model');
+    await expectLocator(tab.get('model-own-name')).toBeVisible();
+  });
+});

@@ -1,0 +1,111 @@
+import { expect as expectLocator } from 'playwright/test';
+import type { Browser, BrowserContext } from 'playwright';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { buildDemoOnce, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from '../support/demo-site.ts';
+
+let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
+let site: DemoSite;
+let browser: Browser;
+let context: BrowserContext;
+
+beforeAll(async () => {
+  dist = await buildDemoOnce();
+  site = await startDemoSite(dist.distDir, { available: false, reason: 'none is needed' });
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  dist?.remove();
+});
+
+beforeEach(async () => {
+  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+});
+
+afterEach(() => context.close());
+
+async function openTiny(numTokens: number): Promise<DemoTab> {
+  const tab = await DemoTab.open(context, `${site.url}/?model=${TINY_PATH}`);
+  await tab.ready();
+  await tab.limitTokens(numTokens);
+  return tab;
+}
+
+/** Two questions that begin alike, over several blocks. */
+const COMMON = 'Tell me all about the old machine in the harbour and its people. '.repeat(3);
+
+const blocksOf = async (tab: DemoTab, testId: string): Promise<number> =>
+  Number(await tab.get(testId).getAttribute('data-blocks'));
+
+test('the picture of the block pool shows whose blocks are whose, and which are shared', async () => {
+  const [one, two] = [await openTiny(600), await openTiny(600)];
+  await one.ask(`${COMMON} First.`);
+  await expectLocator(one.get('pool-request')).toHaveCount(1);
+  await expectLocator(one.get('pool-request')).toHaveAttribute('data-own', 'true');
+  await expectLocator(one.get('pool-request').locator('.pool-filled')).toHaveAttribute('d', /^M/);
+  expect(await blocksOf(one, 'pool-shared')).toBe(0);
+  await two.ask(`${COMMON} Second.`);
+  await expectLocator(two.get('pool-request')).toHaveCount(2);
+  const owners = await two.get('pool-request').evaluateAll((all) => all.map((each) => each.getAttribute('data-own')));
+  expect(owners.toSorted()).toEqual(['false', 'true']);
+  await expectLocator(two.get('pool-shared')).toHaveAttribute('d', /^M/);
+  expect(await blocksOf(two, 'pool-shared')).toBeGreaterThan(2);
+  await expectLocator(two.get('pool-legend')).toContainText(['Tab 1', 'this tab']);
+  await expectLocator(two.get('metric-batch')).toHaveText(/^2 of \d/);
+
+  // The first cell of a shared block tells who shares it; the legend is reached by the keyboard.
+  const box = await two.get('pool-shared').boundingBox();
+  if (box === null) throw new Error('There is no mark.');
+  await two.page.mouse.move(box.x + 2, box.y + 2);
+  await expectLocator(two.get('pool-caption')).toContainText(/shared by Tab 1 and this tab/);
+  await two.get('pool-legend').first().focus();
+  await expectLocator(two.get('pool-caption')).toContainText(/[\d,]+ of [\d,]+ tokens computed/);
+
+  await Promise.all([one.answered(), two.answered()]);
+  await expectLocator(two.get('pool-request')).toHaveCount(0);
+  await expectLocator(two.get('pool-kept')).toHaveAttribute('d', /^M/);
+  await expectLocator(two.get('metric-prefix')).toHaveText(/^[1-9]\d* %$/);
+  expect([...one.complaints, ...two.complaints]).toEqual([]);
+});
+
+test('a second tab is a click away, and has a conversation of its own', async () => {
+  const tab = await openTiny(4);
+  await tab.ask('Hello');
+  await tab.answered();
+  const [page] = await Promise.all([context.waitForEvent('page'), tab.get('second-tab').click()]);
+  const second = new DemoTab(page);
+  await second.ready();
+  expect(await second.get('question').count()).toBe(0);
+  await expectLocator(second.get('metric-sessions')).toHaveText('2');
+});
+
+test.each([
+  ['Crash the GPU', 'device_lost', 'The GPU device was destroyed'],
+  ['Kill the worker', 'worker_died', 'The browser ended the worker'],
+])('“%s” in the middle of two answers changes neither', async (_label, fault, cause) => {
+  const [one, two] = [await openTiny(300), await openTiny(300)];
+  await one.ask('What does the machine say?');
+  const expected = await one.answered();
+  await one.get('new-chat').click();
+
+  await two.ask('What does the machine say?');
+  await one.ask('What does the machine say?');
+  for (const tab of [one, two]) await tab.page.locator('.answer[data-state=streaming]').waitFor();
+  await one.get('developer').locator('summary').click();
+  await one.get(`fault-${fault}`).click();
+  const seen = expectLocator(one.get('recovery')).toContainText(cause);
+  await expectLocator(one.get('recovery')).toHaveAttribute('data-state', 'back', { timeout: 60_000 });
+  await seen.catch((error: unknown) => {
+    throw new Error('The banner did not say why.', { cause: error });
+  });
+  expect((await one.text('answer')).length).toBeLessThan(expected.length);
+  for (const tab of [one, two]) {
+    expect(await tab.answered()).toBe(expected);
+    expect(await tab.text('answer-stats')).toContain('300 tokens');
+    expect(await tab.get('error').count()).toBe(0);
+    await expectLocator(tab.get('recovery')).toHaveCount(0, { timeout: 20_000 });
+  }
+  await expectLocator(one.get('model-status')).toContainText('ready');
+});
