@@ -109,13 +109,6 @@ export function getNumber(metadata: GgufMetadata, key: string, fallback?: number
   return value;
 }
 
-/** The boolean at `key`. */
-export function getBoolean(metadata: GgufMetadata, key: string, fallback?: boolean): boolean {
-  const value = fallback === undefined ? required(metadata, key) : (metadata[key] ?? fallback);
-  if (typeof value !== 'boolean') throw wrongType(key, value, 'true or false');
-  return value;
-}
-
 /** The array of strings at `key`. */
 export function getStrings(metadata: GgufMetadata, key: string, fallback?: readonly string[]): readonly string[] {
   const value = fallback === undefined ? required(metadata, key) : (metadata[key] ?? fallback);
