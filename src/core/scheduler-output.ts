@@ -1,3 +1,4 @@
+import type { SerializedError } from './errors.ts';
 import type { LogitsParams, SamplingParams } from './request.ts';
 
 /** One request's share of a step. */
@@ -42,10 +43,20 @@ export interface SchedulerOutput {
   readonly totalNumScheduledTokens: number;
 }
 
+/** What one plan may have at most, within the scheduler's own limits. It never changes what comes out, only when. */
+export interface PlanLimits {
+  /** Tokens a step, over all requests. */
+  readonly tokenBudget: number;
+  /** Decode steps. */
+  readonly maxSteps: number;
+}
+
 /** What the model runner gives back. */
 export interface ModelRunnerOutput {
   /** For each sampling request of the plan, its sampled ids, one a step. */
   readonly sampledTokenIds: ReadonlyMap<string, readonly number[]>;
+  /** Sampling requests that got no ids, and why: each ends with its error, the others go on. @default none */
+  readonly failures?: ReadonlyMap<string, SerializedError>;
 }
 
 /** Turns plans into token ids. The scheduler's tests use a fake. */

@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { type SerializedError, TabserveError } from '../core/errors.ts';
 import type { StepCounters } from '../core/metrics.ts';
 import type { ModelRunner, ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
@@ -7,6 +7,12 @@ import { Recorder } from '../gpu/recorder.ts';
 import type { DecoderState } from '../models/decoder.ts';
 import { SlotHistory } from './slot-history.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
+
+/** Only the request whose logits they are is lost: rows share nothing but weights. */
+const NO_TOKEN: SerializedError = {
+  code: 'internal',
+  message: 'The GPU sampled no token: its logits are not numbers. Send the request again; if it fails again, report it.',
+};
 
 /** What a runner is made of; it owns none of it. */
 export interface GpuModelRunnerParts {
@@ -48,7 +54,7 @@ export class GpuModelRunner implements ModelRunner {
   /**
    * Runs a plan's steps, one submit each, and reads all their sampled ids back at once. One plan at a time.
    *
-   * @throws TabserveError `device_lost`, `out_of_memory`, `closed` where the model is unloaded, or `internal` where the GPU computes nonsense.
+   * @throws TabserveError `device_lost`, `out_of_memory`, `closed` where the model is unloaded, or `internal`.
    */
   async execute(plan: SchedulerOutput): Promise<ModelRunnerOutput> {
     this.#check(plan);
@@ -67,7 +73,7 @@ export class GpuModelRunner implements ModelRunner {
     const ids = new Uint32Array(this.#staging.getMappedRange().slice(0));
     this.#staging.unmap();
     if (this.#fault !== undefined) throw this.#fault;
-    return { sampledTokenIds: this.#sampled(plan, ids) };
+    return this.#sampled(plan, ids);
   }
 
   /** What all steps so far cost. */
@@ -75,18 +81,17 @@ export class GpuModelRunner implements ModelRunner {
     return this.#recorder.counters();
   }
 
-  #sampled(plan: SchedulerOutput, ids: Uint32Array): Map<string, readonly number[]> {
+  #sampled(plan: SchedulerOutput, ids: Uint32Array): ModelRunnerOutput {
     const slots = this.state.lastTokens.size / 4;
-    const sampled = new Map<string, readonly number[]>();
+    const sampledTokenIds = new Map<string, readonly number[]>();
+    const failures = new Map<string, SerializedError>();
     for (const { requestId, slot, samples } of plan.requests) {
       if (!samples) continue;
       const tokenIds = Array.from({ length: plan.numSteps }, (_, step) => ids[step * slots + slot] ?? Infinity);
-      if (tokenIds.some((id) => id >= this.#parts.vocabSize)) {
-        throw new TabserveError('internal', 'The GPU sampled no token: its logits are not numbers.');
-      }
-      sampled.set(requestId, tokenIds);
+      if (tokenIds.every((id) => id < this.#parts.vocabSize)) sampledTokenIds.set(requestId, tokenIds);
+      else failures.set(requestId, NO_TOKEN);
     }
-    return sampled;
+    return { sampledTokenIds, failures };
   }
 
   #check(plan: SchedulerOutput): void {

@@ -25,6 +25,12 @@ export function checkRequest(request: EngineRequest, config: SchedulerConfig): v
   if (!Number.isFinite(request.priority ?? 0)) {
     throw new TabserveError('invalid_request', `Priority ${request.priority} is not a number.`, { param: 'priority' });
   }
+  const lastTokenId = outputTokenIds.at(-1);
+  const hasStopped = lastTokenId !== undefined && sampling.stopTokenIds.includes(lastTokenId);
+  if (outputTokenIds.length >= sampling.maxTokens || hasStopped) {
+    const message = `Request ${requestId} has ended already: there is nothing left to generate.`;
+    throw new TabserveError('invalid_request', message, { param: 'outputTokenIds' });
+  }
   const numTokens = numPromptTokens + outputTokenIds.length;
   const what = `The prompt${outputTokenIds.length > 0 ? ', with what has been generated,' : ''} has ${numTokens} tokens`;
   if (numTokens >= config.maxModelLen) {

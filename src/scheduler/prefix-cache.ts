@@ -90,6 +90,13 @@ export class PrefixCache {
     this.#byHash.delete(cached.hash);
   }
 
+  /** A block's content is wrong, and so is that of all blocks that come after it: none is found again. */
+  forget(wrong: CachedBlock): void {
+    const comesAfter = (cached: CachedBlock | undefined): boolean =>
+      cached !== undefined && (cached === wrong || comesAfter(cached.parent));
+    for (const [block, cached] of this.#byBlock) if (comesAfter(cached)) this.evict(block);
+  }
+
   /** The chained hash of a sequence's full block. */
   hashOf(sequence: HashedSequence, index: number): BlockHash {
     const { blockHashes, tokenIds, cacheSalt } = sequence;

@@ -130,6 +130,14 @@ export class RunningBatch {
     this.#release(running);
   }
 
+  /** Takes a request out whose numbers went wrong, so that nobody else finds what it has computed. */
+  removeFailed(running: RunningRequest): void {
+    // Who holds a block holds those before it: from its first block that is nobody else's, all are its own.
+    const own = running.cached.find(({ block }) => this.pool.refCount(block) === 1);
+    if (own !== undefined) this.#cache.forget(own);
+    this.remove(running);
+  }
+
   /** Takes a request out whose blocks the GPU still writes to: it holds them until `releaseAborted`. */
   removeInFlight(running: RunningRequest): void {
     this.#takeOut(running);

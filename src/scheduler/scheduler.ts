@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { SerializedError } from '../core/errors.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
-import type { ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
+import type { ModelRunnerOutput, PlanLimits, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
@@ -128,12 +128,13 @@ export class Scheduler {
   /**
    * The next plan, or `undefined` when there is nothing to do.
    * @param now the engine clock's milliseconds.
-   * @param tokenBudget tokens the step may have, for steps shorter than `maxNumBatchedTokens`.
+   * @param limits for plans shorter than the configuration allows.
    * @throws TabserveError `internal` while the last plan has not been updated.
    */
-  schedule(now: number, tokenBudget: number = this.#config.maxNumBatchedTokens): SchedulerOutput | undefined {
+  schedule(now: number, limits?: PlanLimits): SchedulerOutput | undefined {
     if (this.#inFlight !== undefined) throw new TabserveError('internal', 'schedule() before update().');
-    const shares = new StepShares(Math.min(tokenBudget, this.#config.maxNumBatchedTokens));
+    const { maxNumBatchedTokens, maxStepsPerPlan } = this.#config;
+    const shares = new StepShares(Math.min(limits?.tokenBudget ?? Infinity, maxNumBatchedTokens));
     const preemptionsBefore = this.#preemptions;
     const { requests } = this.#batch;
     const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
@@ -153,13 +154,13 @@ export class Scheduler {
       if (this.#waiting.length > 0) throw new TabserveError('internal', 'Requests wait, but none can be scheduled.');
       return undefined;
     }
-    this.#inFlight = this.#plan(shares.all);
+    this.#inFlight = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
     return this.#inFlight;
   }
 
   /**
    * Takes in what came of a plan. Returns an output for each request that got a token or ended; requests aborted while
-   * it executed are not among them.
+   * it executed are not among them. One that the runner could not sample for ends with the runner's error.
    * @param now the engine clock's milliseconds.
    * @throws TabserveError `internal` where the plan is not the one in flight, or the output does not match it.
    */
@@ -175,6 +176,12 @@ export class Scheduler {
       request.numComputedTokens += scheduled.tokenIds.length + plan.numSteps - 1;
       if (!scheduled.samples) {
         this.#batch.cacheFullBlocks(request);
+        continue;
+      }
+      const failure = output.failures?.get(scheduled.requestId);
+      if (failure !== undefined) {
+        this.#batch.removeFailed(request);
+        outputs.push(abortedOutput(request.state, now, failure));
         continue;
       }
       const sampled = output.sampledTokenIds.get(scheduled.requestId);
@@ -256,13 +263,12 @@ export class Scheduler {
     this.#preemptions++;
   }
 
-  #plan(shares: readonly Share[]): SchedulerOutput {
-    const { maxStepsPerPlan, blockSize } = this.#config;
+  #plan(shares: readonly Share[], maxSteps: number): SchedulerOutput {
     const batch = shares.map(({ running }) => running);
     const decodesOnly = batch.every((running) => numUncomputedTokens(running) === 1);
     let numSteps = 1;
     if (decodesOnly && this.#waiting.length === 0) {
-      numSteps = chooseNumSteps(batch, maxStepsPerPlan, this.#batch.pool.numFree, blockSize);
+      numSteps = chooseNumSteps(batch, maxSteps, this.#batch.pool.numFree, this.#config.blockSize);
       for (const running of batch) this.#batch.grow(running, numSteps);
     }
     return {

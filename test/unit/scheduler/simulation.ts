@@ -2,18 +2,23 @@ import assert from 'node:assert/strict';
 import { expect } from 'vitest';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../../src/core/request.ts';
 import type { HashBlock } from '../../../src/scheduler/block-hash.ts';
-import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
+import type {
+  ModelRunnerOutput, PlanLimits, ScheduledRequest, SchedulerConfig, SchedulerOutput,
+} from '../../../src/core/scheduler-output.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { FakeRunner, runAlone } from './fake-runner.ts';
 
 /** What a caller has seen of one request. */
 export interface Journal {
   readonly request: EngineRequest;
+  /** With what it had when it came, where it is resumed. */
   readonly outputTokenIds: number[];
   finishReason: FinishReason | undefined;
   /** With which code, where it was not its caller who ended it. */
   error: string | undefined;
   numCachedTokens: number;
+  /** In which step it was first scheduled; `undefined` while it has only waited. */
+  firstStep: number | undefined;
 }
 
 /** A scheduler with the fake runner under it and every promise it makes checked at each step. */
@@ -25,8 +30,12 @@ export class Simulation {
   /** The longest sequence that context and block pool allow. */
   readonly maxModelLen: number;
   now = 0;
+  /** Requests for which the runner finds no token. */
+  readonly failing = new Set<string>();
   /** How many of each request's tokens the plans so far have computed. */
   readonly #computed = new Map<string, number>();
+  /** Which requests the last plan sampled for. */
+  #decoding: readonly string[] = [];
   readonly #answers = new Map<EngineRequest, ReturnType<typeof runAlone>>();
   /** What each block holds, by the plans so far: the salt, and the tokens up to and including its own. */
   readonly #contents: { readonly salt: string; tokens: readonly number[] }[] = [];
@@ -38,11 +47,23 @@ export class Simulation {
     this.runner = new FakeRunner(config);
   }
 
-  add(request: EngineRequest): void {
-    this.#record(this.scheduler.add(request));
+  /** The requests that have not ended. */
+  get live(): readonly Journal[] {
+    return [...this.journals.values()].filter(({ finishReason }) => finishReason === undefined);
+  }
+
+  add(request: EngineRequest): RequestOutput[] {
+    const { supersede: key, sessionId } = request;
+    const isStale = (other: EngineRequest): boolean => other.sessionId === sessionId && other.supersede === key;
+    const stale = key === undefined ? [] : this.live.filter((journal) => isStale(journal.request));
+    const outputs = this.#record(this.scheduler.add(request));
+    assert.deepEqual(outputs.map((o) => o.requestId).toSorted(), stale.map((s) => s.request.requestId).toSorted());
+    assert(stale.every(({ error }) => error === 'aborted'));
     this.journals.set(request.requestId, {
-      request, outputTokenIds: [], finishReason: undefined, error: undefined, numCachedTokens: 0,
+      request, outputTokenIds: [...(request.outputTokenIds ?? [])], finishReason: undefined, error: undefined,
+      numCachedTokens: 0, firstStep: undefined,
     });
+    return outputs;
   }
 
   abort(requestId: string): RequestOutput[] {
@@ -53,19 +74,27 @@ export class Simulation {
     return this.#record(this.scheduler.abortSession(sessionId, this.now));
   }
 
-  /** One step; `meanwhile` happens while the plan executes. `undefined` when there is nothing to do. */
-  step(meanwhile: () => void = () => {}): { plan: SchedulerOutput; outputs: RequestOutput[] } | undefined {
+  /**
+   * One step of one millisecond; `meanwhile` happens while the plan executes. `undefined` when there is nothing to do.
+   */
+  step(
+    meanwhile: () => void = () => {},
+    limits?: PlanLimits,
+  ): { plan: SchedulerOutput; outputs: RequestOutput[] } | undefined {
     this.now++;
-    this.#record(this.scheduler.expire(this.now));
-    const plan = this.scheduler.schedule(this.now);
+    this.#expire();
+    const { preemptions } = this.scheduler.stats();
+    const plan = this.scheduler.schedule(this.now, limits);
     if (plan === undefined) return undefined;
-    this.#checkPlan(plan);
-    const usedBefore = this.scheduler.stats().kvBlocksUsed;
+    this.#checkPlan(plan, limits);
+    this.#checkDecoding(plan, limits, this.scheduler.stats().preemptions - preemptions);
+    this.#checkAdmissions(plan);
+    const { kvBlocksUsed, requestsRunning } = this.scheduler.stats();
     meanwhile();
-    // The GPU still writes to the blocks of a request aborted meanwhile.
-    assert.equal(this.scheduler.stats().kvBlocksUsed, usedBefore);
+    // The GPU still writes to the blocks of a request aborted meanwhile, where the plan has it.
+    if (requestsRunning === plan.requests.length) assert.equal(this.scheduler.stats().kvBlocksUsed, kvBlocksUsed);
     this.scheduler.checkIntegrity();
-    const sampled = this.runner.executeNow(plan);
+    const sampled = this.#execute(plan);
     const outputs = this.#record(this.scheduler.update(plan, sampled, this.now));
     this.scheduler.checkIntegrity();
     return { plan, outputs };
@@ -111,19 +140,59 @@ export class Simulation {
       journal.outputTokenIds.push(...newTokenIds);
       journal.finishReason = finishReason;
       journal.error = error?.code;
-      assert(numCachedTokens < journal.request.promptTokenIds.length && numCachedTokens % this.config.blockSize === 0);
+      const { promptTokenIds, outputTokenIds: resumed = [] } = journal.request;
+      assert(numCachedTokens < promptTokenIds.length + resumed.length);
+      assert.equal(numCachedTokens % this.config.blockSize, 0);
       journal.numCachedTokens = numCachedTokens;
     }
     return outputs;
   }
 
-  #checkPlan({ numSteps, requests, totalNumScheduledTokens }: SchedulerOutput): void {
+  #execute(plan: SchedulerOutput): ModelRunnerOutput {
+    const { sampledTokenIds } = this.runner.executeNow(plan);
+    const failed = [...sampledTokenIds.keys()].filter((requestId) => this.failing.has(requestId));
+    return {
+      sampledTokenIds: new Map([...sampledTokenIds].filter(([requestId]) => !this.failing.has(requestId))),
+      failures: new Map(failed.map((requestId) => [requestId, { code: 'internal', message: 'not numbers' }])),
+    };
+  }
+
+  /** Those whose time is over end, and no others. */
+  #expire(): void {
+    const late = this.live.filter(({ request }) => (request.deadline ?? Infinity) <= this.now);
+    const outputs = this.#record(this.scheduler.expire(this.now));
+    assert.equal(outputs.length, late.length);
+    assert(late.every(({ error }) => error === 'deadline_exceeded'));
+  }
+
+  /** Whoever decodes gets on at each step, whatever prompts there are, unless its place was taken. */
+  #checkDecoding(plan: SchedulerOutput, limits: PlanLimits | undefined, numPreempted: number): void {
+    const { maxNumSeqs, maxNumBatchedTokens } = this.config;
+    const scheduled = new Set(plan.requests.filter(({ samples }) => samples).map(({ requestId }) => requestId));
+    const decoding = new Set(this.#decoding);
+    this.#decoding = [...scheduled];
+    if (Math.min(maxNumBatchedTokens, limits?.tokenBudget ?? Infinity) < maxNumSeqs) return;
+    const left = this.live.filter(({ request: { requestId } }) => decoding.has(requestId) && !scheduled.has(requestId));
+    assert(left.length <= numPreempted, `${left.length} decoding requests were left out`);
+  }
+
+  /** Nobody overtakes a more urgent request that waits. */
+  #checkAdmissions(plan: SchedulerOutput): void {
+    const admitted = plan.requests.map(({ requestId }) => this.#journal(requestId)).filter((j) => j.firstStep === undefined);
+    for (const journal of admitted) journal.firstStep = this.now;
+    const waiting = this.live.filter(({ firstStep }) => firstStep === undefined);
+    const priorities = (journals: readonly Journal[]): number[] => journals.map(({ request }) => request.priority ?? 0);
+    assert(Math.max(...priorities(admitted)) <= Math.min(...priorities(waiting)), 'a more urgent request is left waiting');
+  }
+
+  #checkPlan({ numSteps, requests, totalNumScheduledTokens }: SchedulerOutput, limits?: PlanLimits): void {
     const { config } = this;
     const numTokens = requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
     assert.equal(totalNumScheduledTokens, numTokens);
     assert(numTokens > 0 && numTokens <= config.maxNumBatchedTokens, 'the token budget is kept');
     assert(requests.length <= config.maxNumSeqs);
     assert(numSteps >= 1 && numSteps <= config.maxStepsPerPlan);
+    if (limits !== undefined) assert(numTokens <= limits.tokenBudget && numSteps <= limits.maxSteps);
     if (numSteps > 1) {
       assert(requests.every(({ samples, tokenIds }) => samples && tokenIds.length === 1));
       assert.equal(this.scheduler.stats().requestsWaiting, 0);
