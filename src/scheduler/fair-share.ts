@@ -5,7 +5,9 @@
  * nothing, and neither does computing a preempted request's tokens again.
  *
  * Counting tokens, and not requests, because a request may take a hundred times what another takes. While two sessions
- * have requests waiting, what they are given differs by no more than a whole batch costs (the paper's theorem 4.4).
+ * have requests waiting, the one that has more than one request running has been given no more than the other, but for
+ * what its running requests cost (the paper's theorem 4.4, for what is left when each session has a slot). Sessions that
+ * hold one slot each are not evened out: a light one would have to wait for a heavy one to have caught up.
  */
 export class FairShare {
   readonly #charged = new Map<string, number>();

@@ -30,12 +30,12 @@ export class StepShares {
   }
 
   /**
-   * Gives a request what it lacks. One that lacks more than is left gets half of what is left while others come after
+   * Gives a request what it lacks. One that lacks all that is left, or more, gets half of it while others come after
    * it: so a short prompt does not wait for the last chunk of a long one, which takes at most twice as long for it.
    */
   give(running: RunningRequest, othersFollow: boolean): void {
     const wanted = numUncomputedTokens(running);
-    const limit = wanted > this.#budget && othersFollow ? Math.ceil(this.#budget / 2) : this.#budget;
+    const limit = wanted >= this.#budget && othersFollow ? Math.ceil(this.#budget / 2) : this.#budget;
     this.#add(running, Math.min(wanted, limit));
   }
 

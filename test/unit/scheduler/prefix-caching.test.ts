@@ -154,6 +154,16 @@ describe('PrefixCache', () => {
     expect(cache.find(sequence([1, 2], 'salt'), 1)).toEqual([]);
   });
 
+  test('the same tokens behind other ones are other content, also where their hashes are the same', () => {
+    const cache = new PrefixCache(1, (_, tokenIds, start) => tokenIds[start] ?? 0);
+    const a = cache.insert(sequence([1, 3]), [], 0);
+    const b = cache.insert(sequence([2, 3]), [], 1);
+    if (a === undefined || b === undefined) throw new Error('not inserted');
+    cache.insert(sequence([1, 3]), [a], 2);
+    expect(cache.find(sequence([2, 3]), 2)).toEqual([b]);
+    expect(cache.insert(sequence([2, 3]), [b], 3)).toBeUndefined();
+  });
+
   test('forgets a block with all that come after it, and no others', () => {
     const cache = new PrefixCache(1);
     const held = sequence([1, 2, 3]);

@@ -180,8 +180,8 @@ describe('preemption', () => {
     const sim = simulation({ numBlocks: 7, maxNumSeqs: 3 });
     sim.add(makeRequest('a', 8, { maxTokens: 9 }));
     sim.add(makeRequest('b', 8, { maxTokens: 9 }));
-    sim.add(makeRequest('c', 3, { maxTokens: 4 }));
-    const shapes: string[] = [];
+    const shapes = [shape(sim.step()?.plan)];
+    sim.add(makeRequest('c', 3, { maxTokens: 4 }, { arrivalTime: 1 }));
     for (let step = sim.step(); step !== undefined; step = sim.step()) shapes.push(shape(step.plan));
     expect(shapes).toEqual([
       'a:8* b:8*',
