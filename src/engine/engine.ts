@@ -5,10 +5,13 @@ import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Scheduler, SchedulerStats } from '../scheduler/scheduler.ts';
 import { Doorbell } from './doorbell.ts';
+import { StepBudget } from './step-budget.ts';
 import { StepMeter } from './step-meter.ts';
 
 /** How far back the speeds in the statistics reach. */
 const SPEED_WINDOW_MS = 5000;
+/** What a plan may take: the page's frames need the GPU, too, and watchdogs end what takes seconds. */
+const MAX_PLAN_MS = 100;
 
 export type EngineStats = SchedulerStats & Pick<EngineMetrics, 'prefillTokensPerSecond' | 'decodeTokensPerSecond'>;
 
@@ -17,6 +20,8 @@ export interface EngineOptions {
   readonly runner: ModelRunner;
   /** Milliseconds that never go back: `() => performance.now()`. */
   readonly clock: () => number;
+  /** Milliseconds that a plan should not exceed, while the smallest there is does not. @default 100 */
+  readonly maxPlanMs?: number | undefined;
 }
 
 /**
@@ -28,6 +33,7 @@ export class Engine {
   readonly #scheduler: Scheduler;
   readonly #runner: ModelRunner;
   readonly #clock: () => number;
+  readonly #budget: StepBudget;
   readonly #meter = new StepMeter(SPEED_WINDOW_MS);
   /** Rung when there may be something to do. */
   readonly #doorbell = new Doorbell();
@@ -38,10 +44,11 @@ export class Engine {
   #failure: TabserveError | undefined;
   #isRunning = false;
 
-  constructor({ scheduler, runner, clock }: EngineOptions) {
+  constructor({ scheduler, runner, clock, maxPlanMs = MAX_PLAN_MS }: EngineOptions) {
     this.#scheduler = scheduler;
     this.#runner = runner;
     this.#clock = clock;
+    this.#budget = new StepBudget(scheduler.config, maxPlanMs);
   }
 
   /**
@@ -101,10 +108,11 @@ export class Engine {
   async #step(): Promise<readonly RequestOutput[] | undefined> {
     const startTime = this.#clock();
     this.#aborted.push(...this.#scheduler.expire(startTime));
-    const plan = this.#scheduler.schedule(startTime);
+    const plan = this.#scheduler.schedule(startTime, this.#budget.limits());
     if (plan === undefined) return this.#goIdle();
     const sampled = await this.#runner.execute(plan);
     const endTime = this.#clock();
+    this.#budget.record(plan, endTime - startTime);
     const outputs = this.#scheduler.update(plan, sampled, endTime);
     // From the end of the last step on: what is done with its outputs takes time from the tokens to come, too.
     this.#meter.record(plan, outputs, this.#lastStepEnd ?? startTime, endTime);

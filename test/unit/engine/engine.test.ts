@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { RequestOutput } from '../../../src/core/request.ts';
-import type { ModelRunner, ModelRunnerOutput, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
+import type { ModelRunner, ModelRunnerOutput, PlanLimits, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
 import { Engine } from '../../../src/engine/engine.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { createRandom } from '../../support/random.ts';
@@ -98,9 +98,9 @@ describe('run', () => {
     let schedules = 0;
     let checks = 0;
     class WatchedScheduler extends Scheduler {
-      override schedule(now: number): SchedulerOutput | undefined {
+      override schedule(now: number, limits?: PlanLimits): SchedulerOutput | undefined {
         schedules++;
-        return super.schedule(now);
+        return super.schedule(now, limits);
       }
       override checkIntegrity(): void {
         checks++;
@@ -186,6 +186,55 @@ describe('run', () => {
     }
     controller.abort();
     await done;
+  });
+});
+
+describe('the time that a plan takes', () => {
+  /** Runs three requests on an adapter of a step's and a row's milliseconds. Returns how long each plan took. */
+  async function run(msOfStep: number, msOfRow: number, maxPlanMs?: number) {
+    const config = { ...CONFIG, numBlocks: 400, maxModelLen: 800, maxNumBatchedTokens: 256, maxStepsPerPlan: 8 };
+    let now = 0;
+    const fake = new FakeRunner(config);
+    const times: number[] = [];
+    const runner: ModelRunner = {
+      execute: (plan) => {
+        times.push(plan.numSteps * (msOfStep + msOfRow * plan.totalNumScheduledTokens));
+        now += times.at(-1) ?? 0;
+        return fake.execute(plan);
+      },
+    };
+    const engine = new Engine({ scheduler: new Scheduler(config), runner, clock: () => now, maxPlanMs });
+    const stop = new AbortController();
+    const requests = ['a', 'b', 'c'].map((id, i) => makeRequest(id, 600 - 250 * i, { maxTokens: 60 }));
+    for (const request of requests) engine.add(request);
+    const tokens = new Map<string, number[]>();
+    let numEnded = 0;
+    for await (const outputs of engine.run(stop.signal)) {
+      for (const { requestId, newTokenIds, finishReason } of outputs) {
+        tokens.set(requestId, [...(tokens.get(requestId) ?? []), ...newTokenIds]);
+        if (finishReason !== undefined) numEnded++;
+      }
+      if (numEnded === requests.length) stop.abort();
+    }
+    for (const each of requests) expect(tokens.get(each.requestId)).toEqual(runAlone(each, 800).outputTokenIds);
+    return { times, plans: fake.plans };
+  }
+
+  test('follows the adapter: no plan beyond 100 ms, several decode steps where they fit; the text is the same', async () => {
+    const { times, plans } = await run(10, 0.7);
+    expect(Math.max(...times)).toBeLessThanOrEqual(100);
+    expect(times.filter((ms) => ms > 90).length).toBeGreaterThan(5);
+    expect(Math.max(...plans.map(({ totalNumScheduledTokens }) => totalNumScheduledTokens))).toBeLessThan(130);
+    expect(Math.max(...plans.map(({ numSteps }) => numSteps))).toBe(8);
+    const slow = await run(30, 1);
+    expect(Math.max(...slow.times)).toBeLessThanOrEqual(100);
+    expect(Math.max(...slow.plans.map(({ numSteps }) => numSteps))).toBe(3);
+  });
+
+  test('is as long as the scheduler may make it, where the caller sets no limit', async () => {
+    const { times, plans } = await run(100, 7, Infinity);
+    expect(Math.max(...times)).toBe(100 + 7 * 256);
+    expect(Math.max(...plans.map(({ numSteps }) => numSteps))).toBe(8);
   });
 });
 

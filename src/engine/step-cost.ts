@@ -1,0 +1,108 @@
+import type { SchedulerOutput } from '../core/scheduler-output.ts';
+
+/** What a plan makes the adapter do, in the units that its time goes by. */
+export interface PlanWork {
+  /** Each reads all weights once. */
+  readonly steps: number;
+  /** Tokens fed, over all steps. */
+  readonly rows: number;
+  /** Keys read: each row's context, itself included, summed over the rows. */
+  readonly attended: number;
+}
+
+export function workOf({ numSteps, requests, totalNumScheduledTokens }: SchedulerOutput): PlanWork {
+  // A request feeds several tokens, or one in each of several steps: always consecutive positions.
+  const attended = requests.map(({ startPosition, tokenIds }) => {
+    const numTokens = tokenIds.length * numSteps;
+    return numTokens * startPosition + (numTokens * (numTokens + 1)) / 2;
+  });
+  return {
+    steps: numSteps,
+    rows: totalNumScheduledTokens * numSteps,
+    attended: attended.reduce((sum, keys) => sum + keys, 0),
+  };
+}
+
+interface Sample {
+  /** rows, steps, keys: in that order, so that what cannot be told apart is put down to the rows. */
+  readonly x: readonly number[];
+  readonly rowsPerStep: number;
+  readonly ms: number;
+}
+
+/** How many plans of about one size count: the last ones. */
+const SAMPLES_PER_SIZE = 8;
+/** Shorter times are noise of clock and event loop. */
+const MIN_MS = 0.5;
+/** Two plans in a row that took this many times what was expected: the adapter has changed. */
+const CHANGE = 1.5;
+const SWEEPS = 60;
+
+/**
+ * How long a plan takes, learnt from those that ran: so much a step, a row and a key read, none negative, by least
+ * squares of the relative error. Relative, so that a decode step counts as much as a long chunk, and one plan that took
+ * fifty times as long as its like counts hardly at all.
+ *
+ * The last plans of each size (within a factor of two) count, so that a thousand decode steps do not make a prompt's
+ * cost forgotten. What was measured before the adapter became slower is forgotten as soon as two plans say so.
+ */
+export class StepCost {
+  readonly #samples = new Map<number, Sample[]>();
+  /** Milliseconds a row, a step and a key. */
+  readonly #cost = [0, 0, 0];
+  #lastRatio = 1;
+
+  /** The most rows that a step has had, as far as it is remembered; 0 while nothing has been measured. */
+  get largestStep(): number {
+    return Math.max(0, ...[...this.#samples.values()].flat().map(({ rowsPerStep }) => rowsPerStep));
+  }
+
+  /** How many times what was expected the last plan took, if it took longer: 1 or more. */
+  get slowness(): number {
+    return Math.max(1, this.#lastRatio);
+  }
+
+  /** Milliseconds that such a plan is expected to take; 0 while nothing has been measured. */
+  expect(work: PlanWork): number {
+    return this.slowness * this.#fitted(featuresOf(work));
+  }
+
+  /** Learns from a plan. @param ms from its scheduling to its ids. */
+  record(work: PlanWork, ms: number): void {
+    const sample: Sample = { x: featuresOf(work), rowsPerStep: work.rows / work.steps, ms: Math.max(ms, MIN_MS) };
+    const expected = this.#fitted(sample.x);
+    const ratio = expected === 0 ? 1 : sample.ms / expected;
+    const hasChanged = Math.min(ratio, this.#lastRatio) > CHANGE;
+    this.#lastRatio = ratio;
+    if (hasChanged) {
+      this.#samples.clear();
+      this.#lastRatio = 1;
+    }
+    const size = Math.ceil(Math.log2(sample.rowsPerStep));
+    this.#samples.set(size, [...(this.#samples.get(size) ?? []), sample].slice(-SAMPLES_PER_SIZE));
+    this.#fit();
+  }
+
+  #fitted(x: readonly number[]): number {
+    return x.reduce((sum, value, i) => sum + value * (this.#cost[i] ?? 0), 0);
+  }
+
+  /** Coordinate descent, each cost kept at 0 or more: from where it stood, since little changes from plan to plan. */
+  #fit(): void {
+    const samples = [...this.#samples.values()].flat().map(({ x, ms }) => x.map((value) => value / ms));
+    const sumOf = (term: (x: readonly number[]) => number): number => samples.reduce((sum, x) => sum + term(x), 0);
+    const indices = [...this.#cost.keys()];
+    const products = indices.map((i) => indices.map((j) => sumOf((x) => (x[i] ?? 0) * (x[j] ?? 0))));
+    const sums = indices.map((i) => sumOf((x) => x[i] ?? 0));
+    for (let sweep = 0; sweep < SWEEPS; sweep++) {
+      for (const [i, row] of products.entries()) {
+        const gradient = (sums[i] ?? 0) - row.reduce((sum, product, j) => sum + product * (this.#cost[j] ?? 0), 0);
+        this.#cost[i] = Math.max(0, (this.#cost[i] ?? 0) + gradient / (row[i] ?? 1));
+      }
+    }
+  }
+}
+
+function featuresOf({ steps, rows, attended }: PlanWork): readonly number[] {
+  return [rows, steps, attended];
+}
