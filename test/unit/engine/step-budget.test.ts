@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SchedulerConfig, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
 import { StepBudget } from '../../../src/engine/step-budget.ts';
-import { type PlanWork, workOf } from '../../../src/engine/step-cost.ts';
+import { type PlanWork, StepCost, workOf } from '../../../src/engine/step-cost.ts';
 import { createRandom } from '../../support/random.ts';
 
 const CONFIG: SchedulerConfig = {
@@ -199,6 +199,20 @@ describe('an adapter that is not steady', () => {
     expect(adapter.times.slice(-6, -1).reduce((sum, ms) => sum + ms, 0) / 5).toBeGreaterThan(0.75 * MAX_MS);
   });
 
+  test.each([2, 4])('one that becomes %i times slower, by turns with decoding, too', (factor) => {
+    const adapter = new Adapter([5, 0.15, 0.001]);
+    const turn = (): void => {
+      adapter.prefill(1500, 4);
+      adapter.decode(4, 6);
+    };
+    for (let i = 0; i < 5; i++) turn();
+    adapter.factor = () => factor;
+    turn();
+    adapter.times.length = 0;
+    for (let i = 0; i < 5; i++) turn();
+    expect(Math.max(...adapter.times)).toBeLessThan(1.1 * MAX_MS);
+  });
+
   test('one that becomes fast again is used as such', () => {
     const adapter = new Adapter([5, 0.15, 0.001]);
     adapter.factor = () => 8;
@@ -216,6 +230,23 @@ describe('an adapter that is not steady', () => {
     adapter.factor = () => 1;
     expect(adapter.prefill(1000)).toEqual([32, 64, 128, 256, 512, 8]);
   });
+});
+
+test('what a step, a row and a key cost is told apart, once plans differ in them', () => {
+  const cost = new StepCost();
+  const adapter = new Adapter([7, 0.2, 0.4]);
+  const record = (plan: SchedulerOutput): void => cost.record(workOf(plan), adapter.ms(workOf(plan)));
+  expect(cost.expect({ steps: 1, rows: 1, attended: 1 })).toBe(0);
+  for (let i = 0; i < 5; i++) {
+    record(planOf([[0, 100 + i]]));
+    record(planOf([[3000 + i, 1], [10, 1]], 4));
+    record(planOf([[2000 + i, 200]]));
+  }
+  for (const plan of [planOf([[0, 400]]), planOf([[5000, 30]]), planOf([[100, 1]], 8), planOf([[0, 1]])]) {
+    const expected = adapter.ms(workOf(plan));
+    expect(cost.expect(workOf(plan)) / expected).toBeCloseTo(1, 1);
+  }
+  expect(cost.largestStep).toBe(200);
 });
 
 test('a plan’s work: steps, rows, and the keys that each row reads', () => {
