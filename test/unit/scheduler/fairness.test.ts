@@ -79,7 +79,7 @@ describe('a session with one request', () => {
       fc.nat(60),
       fc.integer({ min: 1, max: 60 }),
       (loads, maxNumSeqs, numSteps, promptLength) => {
-        const budget = 64;
+        const budget = 32;
         const sim = new Simulation({ ...CONFIG, maxModelLen: 80, numBlocks: 100, maxNumSeqs, maxNumBatchedTokens: budget });
         const sizes = loads.flatMap((load) => load.sizes.map((size) => ({ ...load, ...size })));
         for (let i = 0; i < 50; i++) {
@@ -170,16 +170,18 @@ describe('who comes next', () => {
   });
 
   test('a preempted request before a new one, of a session that has been given less too', () => {
-    const sim = new Simulation({ ...CONFIG, numBlocks: 13 });
-    const ids = (): string[] => sim.step()?.plan.requests.map(({ requestId }) => requestId) ?? [];
-    add(sim, 'a', 'x', 8, 12);
-    add(sim, 'c', 'y', 4, 12);
-    add(sim, 'short', 'z', 16, 6);
-    add(sim, 'b', 'x', 8, 12);
+    const sim = new Simulation({ ...CONFIG, numBlocks: 18, maxNumSeqs: 5, maxNumBatchedTokens: 64 });
+    const ids = (): string[] => (sim.step()?.plan.requests.map(({ requestId }) => requestId) ?? []).toSorted();
+    add(sim, 'x1', 'x', 8, 12);
+    add(sim, 'y1', 'y', 4, 12);
+    add(sim, 'short', 'z', 20, 7);
+    for (const id of ['x2', 'x3']) add(sim, id, 'x', 8, 12);
+    expect(ids()).toHaveLength(5);
     while (sim.scheduler.stats().preemptions === 0) sim.step();
-    add(sim, 'd', 'y', 4, 12);
-    while (sim.journals.get('short')?.finishReason === undefined) expect(ids()).toEqual(['a', 'c', 'short']);
-    expect(ids()).toEqual(['a', 'c', 'b']);
+    add(sim, 'y2', 'y', 4, 12);
+    while (sim.journals.get('short')?.finishReason === undefined) expect(ids()).toEqual(['short', 'x1', 'x2', 'y1']);
+    // Meanwhile x was given two tokens a step, y one.
+    expect(ids()).toEqual(['x1', 'x2', 'x3', 'y1']);
     sim.drain();
     sim.checkAnswers();
   });

@@ -78,6 +78,17 @@ describe('schedule', () => {
     sim.checkAnswers();
   });
 
+  test.each([
+    [40, ['a:12 b:4*', 'a:12* b:1*']],
+    [32, ['a:12 b:4*', 'a:4* b:1*']], // what a lacks is just what the step has
+  ])('a short prompt does not wait for the chunks of one with %i tokens, which lacks as much or more', (length, shapes) => {
+    const sim = simulation();
+    sim.add(makeRequest('a', length));
+    sim.step();
+    sim.add(makeRequest('b', 4, {}, { arrivalTime: 1 }));
+    expect([shape(sim.step()?.plan), shape(sim.step()?.plan)].map((each) => each.split(' ').toSorted().join(' '))).toEqual(shapes);
+  });
+
   test('first come, first served, as many as there are slots', () => {
     const sim = simulation({ maxNumSeqs: 2 });
     for (const id of ['a', 'b', 'c']) sim.add(makeRequest(id, 2, { maxTokens: id === 'b' ? 2 : 4 }));
