@@ -11,10 +11,10 @@ import { FinishRate } from './finish-rate.ts';
 import { chooseNumSteps } from './num-steps.ts';
 import { RequestQueue } from './request-queue.ts';
 import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
-import type { RequestState, RunningRequest } from './request-state.ts';
+import type { RunningRequest } from './request-state.ts';
 import { RunningBatch } from './running-batch.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { type Share, StepShares, toScheduledRequest } from './step-shares.ts';
+import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
 import { checkWaitingLimits } from './waiting-limits.ts';
 
 export type SchedulerStats = Pick<
@@ -236,14 +236,12 @@ export class Scheduler {
       const running = this.#batch.admit(next, now);
       if (running === undefined) return;
       this.#waiting.admitted(next, numUncomputedTokens(running), isFirstTime);
-      if (isFirstTime) this.#countLookup(next);
+      if (isFirstTime) {
+        this.#prefixCacheQueries += next.tokenIds.length;
+        this.#prefixCacheHits += next.numCachedTokens;
+      }
       shares.give(running, this.#waiting.length > 0);
     }
-  }
-
-  #countLookup({ tokenIds, numCachedTokens }: RequestState): void {
-    this.#prefixCacheQueries += tokenIds.length;
-    this.#prefixCacheHits += numCachedTokens;
   }
 
   /** Gets a block for one more token; preempts from the list's end while there is none, false if that was itself. */
@@ -271,11 +269,7 @@ export class Scheduler {
       numSteps = chooseNumSteps(batch, maxSteps, this.#batch.pool.numFree, this.#config.blockSize);
       for (const running of batch) this.#batch.grow(running, numSteps);
     }
-    return {
-      numSteps,
-      requests: shares.map(toScheduledRequest),
-      totalNumScheduledTokens: shares.reduce((sum, { numScheduledTokens }) => sum + numScheduledTokens, 0),
-    };
+    return toSchedulerOutput(shares, numSteps);
   }
 
   #accept(running: RunningRequest, sampledTokenIds: readonly number[]): RequestOutput {

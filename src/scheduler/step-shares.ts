@@ -1,5 +1,5 @@
 import { isPenalised } from '../core/request.ts';
-import type { ScheduledRequest, TokenHistory } from '../core/scheduler-output.ts';
+import type { ScheduledRequest, SchedulerOutput, TokenHistory } from '../core/scheduler-output.ts';
 import { numUncomputedTokens } from './request-state.ts';
 import type { RunningRequest } from './request-state.ts';
 
@@ -58,8 +58,13 @@ export class StepShares {
   }
 }
 
-/** A share as the runner gets it: plain data, a picture of this moment. */
-export function toScheduledRequest({ running, numScheduledTokens }: Share): ScheduledRequest {
+/** Shares as the runner gets them: plain data, a picture of this moment. */
+export function toSchedulerOutput(shares: readonly Share[], numSteps: number): SchedulerOutput {
+  const totalNumScheduledTokens = shares.reduce((sum, { numScheduledTokens }) => sum + numScheduledTokens, 0);
+  return { numSteps, requests: shares.map(toScheduledRequest), totalNumScheduledTokens };
+}
+
+function toScheduledRequest({ running, numScheduledTokens }: Share): ScheduledRequest {
   const { state, slot, blockTable, numComputedTokens } = running;
   const end = numComputedTokens + numScheduledTokens;
   return {
