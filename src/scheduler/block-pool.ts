@@ -23,6 +23,11 @@ export class BlockPool {
     return this.#free.size;
   }
 
+  /** Those that nobody holds, the next to be handed out first. */
+  get freeBlocks(): Iterable<number> {
+    return this.#free.keys();
+  }
+
   /** How many block tables name it. */
   refCount(block: number): number {
     return this.#refCounts[block] ?? 0;

@@ -19,6 +19,10 @@ export interface CachedBlock {
   readonly parent: CachedBlock | undefined;
   readonly cacheSalt: string;
   readonly tokenIds: readonly number[];
+  /** How many requests have found it when they first left the queue; those before it were found at least as often. */
+  hits: number;
+  /** When one last did, in the engine clock's milliseconds. */
+  lastHit: number;
 }
 
 /**
@@ -53,6 +57,29 @@ export class PrefixCache {
     return this.#byBlock.has(block);
   }
 
+  /** All blocks that can be found, in no order. */
+  get blocks(): Iterable<CachedBlock> {
+    return this.#byBlock.values();
+  }
+
+  /** What a block holds for others to find, if anything. */
+  blockAt(block: number): CachedBlock | undefined {
+    return this.#byBlock.get(block);
+  }
+
+  /** Whether a sequence's full block has a hash under which something is stored. */
+  isTaken(sequence: HashedSequence, index: number): boolean {
+    return this.#byHash.has(this.hashOf(sequence, index));
+  }
+
+  /** Counts a request that has found these. @param now the engine clock's milliseconds. */
+  hit(found: readonly CachedBlock[], now: number): void {
+    for (const cached of found) {
+      cached.hits++;
+      cached.lastHit = now;
+    }
+  }
+
   /** The blocks that hold the start of a sequence: as many as there are, one after the other, at most `maxBlocks`. */
   find(sequence: HashedSequence, maxBlocks: number): readonly CachedBlock[] {
     const found: CachedBlock[] = [];
@@ -76,7 +103,7 @@ export class PrefixCache {
     if (there !== undefined) return this.#holds(there, sequence, parents) ? there : undefined;
     const { cacheSalt } = sequence;
     const tokenIds = sequence.tokenIds.slice(index * this.#blockSize, (index + 1) * this.#blockSize);
-    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds };
+    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds, hits: 0, lastHit: 0 };
     this.#byHash.set(hash, cached);
     this.#byBlock.set(block, cached);
     return cached;

@@ -4,11 +4,13 @@ import type { HashBlock } from './block-hash.ts';
 import { BlockPool } from './block-pool.ts';
 import { numBlocksFor, numMissingBlocks } from './num-steps.ts';
 import { type CachedBlock, PrefixCache } from './prefix-cache.ts';
+import { PrefixExchange } from './prefix-exchange.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
 
 /** The requests that run, and what running takes: a slot each, and blocks for their tokens. */
 export class RunningBatch {
   readonly pool: BlockPool;
+  readonly prefixes: PrefixExchange;
   readonly #cache: PrefixCache;
   readonly #config: SchedulerConfig;
   /** The next one is at the end. */
@@ -20,6 +22,7 @@ export class RunningBatch {
     this.#config = config;
     this.pool = new BlockPool(config.numBlocks);
     this.#cache = new PrefixCache(config.blockSize, hash);
+    this.prefixes = new PrefixExchange(this.pool, this.#cache, config.blockSize);
     this.#freeSlots = Array.from({ length: config.maxNumSeqs }, (_, i) => config.maxNumSeqs - 1 - i);
   }
 
@@ -64,7 +67,10 @@ export class RunningBatch {
     const slot = this.#freeSlots.pop();
     if (slot === undefined || own === undefined) throw new TabserveError('internal', 'A promised slot is not there.');
     const numComputedTokens = cached.length * blockSize;
-    if (state.firstScheduledTime === undefined) state.numCachedTokens = numComputedTokens;
+    if (state.firstScheduledTime === undefined) {
+      state.numCachedTokens = numComputedTokens;
+      this.#cache.hit(cached, now);
+    }
     state.firstScheduledTime ??= now;
     const { firstScheduledTime } = state;
     const blockTable = [...shared, ...own];

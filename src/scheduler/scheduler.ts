@@ -9,6 +9,7 @@ import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request
 import { findFairVictim } from './fair-preemption.ts';
 import { FinishRate } from './finish-rate.ts';
 import { chooseNumSteps } from './num-steps.ts';
+import type { PrefixExchange } from './prefix-exchange.ts';
 import { RequestQueue } from './request-queue.ts';
 import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
 import type { RunningRequest } from './request-state.ts';
@@ -72,6 +73,11 @@ export class Scheduler {
   /** The limits it keeps. */
   get config(): SchedulerConfig {
     return this.#config;
+  }
+
+  /** Which prefixes are worth keeping elsewhere, and the way in for those that were. */
+  get prefixes(): PrefixExchange {
+    return this.#batch.prefixes;
   }
 
   /**

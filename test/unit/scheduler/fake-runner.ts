@@ -82,6 +82,15 @@ export class FakeRunner implements ModelRunner {
     this.#kv = Array.from({ length: numBlocks }, () => Array<number>(blockSize).fill(-1));
   }
 
+  /** A copy of a block's KV. */
+  readBlock(block: number): readonly number[] {
+    return [...(this.#kv[block] ?? [])];
+  }
+
+  writeBlock(block: number, kv: readonly number[]): void {
+    this.#kv[block]?.splice(0, Infinity, ...kv);
+  }
+
   execute(plan: SchedulerOutput): Promise<ModelRunnerOutput> {
     return Promise.resolve(this.executeNow(plan));
   }
