@@ -1,18 +1,8 @@
 import type { CacheManifest } from './cache-manifest.ts';
+import type { PartStorage } from './part-storage.ts';
 
-/** Where model files are kept between visits. Every method rejects where the browser refuses. */
-export interface ModelStorage {
-  readManifest(url: string): Promise<CacheManifest | undefined>;
-  /** Replaces a manifest by what `change` makes of it, with no other change in between. */
-  updateManifest(url: string, change: (manifest: CacheManifest | undefined) => CacheManifest): Promise<void>;
-  listManifests(): Promise<readonly CacheManifest[]>;
-  /** A part's bytes, undefined where it has no file. */
-  readPart(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Resolves when the part's file is closed; a failure leaves no half part behind. */
-  writePart(url: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Deletes a model's parts and its manifest, the manifest first. */
-  remove(url: string): Promise<void>;
-}
+/** Where model files are kept between visits. */
+export type ModelStorage = PartStorage<CacheManifest>;
 
 /** What is cached of a model. */
 export interface CachedModel {

@@ -14,6 +14,7 @@ import { uploadWeights } from '../models/upload.ts';
 import { planWeights } from '../models/weights.ts';
 import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
+import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { fitCache, planCache } from './kv-cache.ts';
 
 export interface LoadRunnerOptions {
@@ -24,6 +25,8 @@ export interface LoadRunnerOptions {
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens a sequence may have. @default what the model and the cache allow */
   readonly maxModelLen?: number | undefined;
+  /** Whether blocks of the KV cache are to be copied out and in. @default false, which saves a staging buffer */
+  readonly blockTransfer?: boolean | undefined;
   /** Called with what the GPU granted. */
   readonly log?: (level: LogFrame['level'], message: string) => void;
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
@@ -46,6 +49,8 @@ export interface LoadedRunner {
   readonly kvCacheDtype: KvCacheDtype;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
+  /** Where it was asked for. */
+  readonly blockTransfer: KvBlockTransfer | undefined;
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -76,6 +81,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const { weights, destinations } = planWeights(options.file, config, buffers, {
       wideScales: gpu.adapter.isSoftware,
     });
+    const { MAP_READ, COPY_DST } = GPUBufferUsage;
+    const blockStaging =
+      options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
     await buffers.ready(); // the weights come first, the KV cache takes what is left
     const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
       const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
@@ -99,7 +107,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const { device, adapter, lost } = gpu;
     const loseDevice = (): void => device.destroy();
     const counters = (): StepCounters => runner.counters();
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes };
+    const layerBytes = plan.blockBytes / (2 * config.numLayers);
+    const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
     return { runner, device, config, scheduler, adapter, ...kvCache, counters, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);

@@ -1,9 +1,9 @@
 import type { CacheManifest } from '../../../src/loader/cache-manifest.ts';
-import type { ModelStorage } from '../../../src/loader/model-storage.ts';
+import type { PartStorage } from '../../../src/loader/part-storage.ts';
 
 /** A browser's storage in memory, with the faults that real ones have. */
-export interface MemoryStorage extends ModelStorage {
-  readonly manifests: Map<string, CacheManifest>;
+export interface MemoryStorage<Manifest = CacheManifest> extends PartStorage<Manifest> {
+  readonly manifests: Map<string, Manifest>;
   /** By `url#index`. */
   readonly parts: Map<string, Uint8Array<ArrayBuffer>>;
   /** Which operations the browser refuses; `writePart` after this many parts. */
@@ -12,13 +12,13 @@ export interface MemoryStorage extends ModelStorage {
   partsRead: number;
 }
 
-export function memoryStorage(): MemoryStorage {
-  const manifests = new Map<string, CacheManifest>();
+export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifest> {
+  const manifests = new Map<string, Manifest>();
   const parts = new Map<string, Uint8Array<ArrayBuffer>>();
   const refuse = (): never => {
     throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
   };
-  const storage: MemoryStorage = {
+  const storage: MemoryStorage<Manifest> = {
     manifests,
     parts,
     refuses: {},
@@ -38,6 +38,7 @@ export function memoryStorage(): MemoryStorage {
       if (storage.refuses.write === true || parts.size >= (storage.refuses.writeAfter ?? Infinity)) refuse();
       parts.set(`${url}#${index}`, bytes.slice());
     },
+    removePart: async (url, index) => void parts.delete(`${url}#${index}`),
     remove: async (url) => {
       manifests.delete(url);
       for (const key of parts.keys()) if (key.startsWith(`${url}#`)) parts.delete(key);
