@@ -25,7 +25,7 @@ export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export type { LoadProgress } from './core/progress.ts';
-export type { Fault, LoadSettings, ModelInfo, ModelSource } from './core/protocol.ts';
+export type { Fault, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';
 export type {
   BlockPoolSnapshot,
   EngineSnapshot,

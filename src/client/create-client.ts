@@ -1,7 +1,7 @@
 import { toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { LoadOptions, ModelSource } from '../core/protocol.ts';
+import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
 import { Client } from './client.ts';
@@ -36,6 +36,13 @@ export interface ClientOptions {
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
   readonly maxModelLen?: number | undefined;
+  /**
+   * Keeps the KV of prompts that are asked again in the browser's storage (OPFS), so that they need not be computed
+   * after a reload where reading them is faster. Text of prompts and answers ends up on disk, as token ids; never that
+   * of requests with a `cache_salt`. `true` is up to 64 MiB, over all models; `false` deletes what was kept. The first
+   * tab's choice holds. @default nothing is kept or deleted
+   */
+  readonly persistPrefixCache?: PersistPrefixCache | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -90,12 +97,14 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkModelSource(options?.model);
 }
 
-function loadOptions(source: ModelSource, { kvCacheBytes, kvCacheDtype, maxModelLen }: ClientOptions): LoadOptions {
+function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
+  const { kvCacheBytes, kvCacheDtype, maxModelLen, persistPrefixCache } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
+    ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
   };
 }
 

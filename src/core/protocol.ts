@@ -14,7 +14,15 @@ export interface LoadSettings {
   readonly kvCacheDtype?: KvCacheDtype;
   /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
   readonly maxModelLen?: number;
+  /**
+   * Whether the KV of prompts that are asked again is kept in the browser's storage, for after a reload. Their token
+   * ids, which are their text, are then on disk; `false` deletes what was kept. @default nothing is kept or deleted
+   */
+  readonly persistPrefixCache?: PersistPrefixCache;
 }
+
+/** `true`: up to 64 MiB, over all models. */
+export type PersistPrefixCache = boolean | { readonly maxBytes: number };
 
 /** What a tab asks the engine to load. */
 export interface LoadOptions extends LoadSettings {

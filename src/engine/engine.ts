@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly clock: () => number;
   /** Milliseconds that a plan should not exceed, while the smallest there is does not. @default 100 */
   readonly maxPlanMs?: number | undefined;
+  /** Called whenever there is nothing left to do, also before there was anything. */
+  readonly onIdle?: (() => void) | undefined;
 }
 
 /**
@@ -34,6 +36,7 @@ export class Engine {
   readonly #runner: ModelRunner;
   readonly #clock: () => number;
   readonly #budget: StepBudget;
+  readonly #onIdle: () => void;
   readonly #meter = new StepMeter(SPEED_WINDOW_MS);
   /** Rung when there may be something to do. */
   readonly #doorbell = new Doorbell();
@@ -44,11 +47,12 @@ export class Engine {
   #failure: TabserveError | undefined;
   #isRunning = false;
 
-  constructor({ scheduler, runner, clock, maxPlanMs = MAX_PLAN_MS }: EngineOptions) {
+  constructor({ scheduler, runner, clock, maxPlanMs = MAX_PLAN_MS, onIdle = () => {} }: EngineOptions) {
     this.#scheduler = scheduler;
     this.#runner = runner;
     this.#clock = clock;
     this.#budget = new StepBudget(scheduler.config, maxPlanMs);
+    this.#onIdle = onIdle;
   }
 
   /**
@@ -134,6 +138,7 @@ export class Engine {
   #goIdle(): undefined {
     this.#lastStepEnd = undefined;
     this.#scheduler.checkIntegrity();
+    this.#onIdle();
   }
 
   #endAborted(outputs: readonly RequestOutput[]): void {

@@ -1,35 +1,54 @@
 import type { LoadProgress } from '../core/progress.ts';
 import type { ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import { Engine } from '../engine/engine.ts';
+import { Engine, type EngineStats } from '../engine/engine.ts';
+import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { ByteSource } from '../loader/byte-source.ts';
 import { readModelFile } from '../loader/gguf.ts';
+import { identifiedSource } from '../loader/identified-source.ts';
 import { openSource } from '../loader/open-source.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
+import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
-type Runner = Omit<LoadedRunner, 'runner' | 'device'> & { readonly runner: ModelRunner };
+type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer'> & {
+  readonly runner: ModelRunner;
+  readonly blockTransfer?: (BlockTransfer & { readonly blockBytes: number }) | undefined;
+};
 
 export interface ModelLoaderOptions {
   readonly loadRunner: (options: LoadRunnerOptions) => Promise<Runner>;
   /** What a path is relative to. */
   readonly baseUrl: string;
+  /** Where hot prefixes are kept. @default the browser's */
+  readonly prefixStorage?: () => PrefixStorage | undefined;
 }
 
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
-export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): LoadModel {
+export function createModelLoader(options: ModelLoaderOptions): LoadModel {
+  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage } = options;
   return async ({ source, ...settings }, context) => {
     const { log, clock, signal } = context;
+    const { persistPrefixCache, ...runnerSettings } = settings;
+    const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const progress = lastProgress(context);
     const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
-    const file = await readModelFile(abortableSource(opened, signal));
+    const plain = abortableSource(opened, signal);
+    const identified = identifiedSource(plain);
+    const file = await readModelFile(prefixPlan === undefined ? plain : identified);
     const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
-    const loaded = await loadRunner({ file, ...settings, log, onStage: progress.stage });
-    const engine = new Engine({ scheduler: new Scheduler(loaded.scheduler), runner: loaded.runner, clock });
+    const blockTransfer = prefixPlan !== undefined;
+    const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, log, onStage: progress.stage });
+    const { runner, adapter, kvCacheDtype, blockTransfer: transfer } = loaded;
+    const scheduler = new Scheduler(loaded.scheduler);
+    const stats = (): EngineStats => engine.stats();
+    const parts = { file: identified, adapter, kvCacheDtype, scheduler, stats, log, clock };
+    const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
+    const engine = new Engine({ scheduler, runner, clock, onIdle: () => keeper?.onIdle() });
     const info: ModelInfo = {
       id: typeof source === 'string' ? source : source.name,
       name: loaded.config.name,
@@ -41,7 +60,7 @@ export function createModelLoader({ loadRunner, baseUrl }: ModelLoaderOptions): 
       fileBytes: opened.size,
       settings,
     };
-    return serve(loaded, info, tokenizer, engine);
+    return serve(loaded, info, tokenizer, engine, keeper);
   };
 }
 
@@ -50,6 +69,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
+  keeper: PrefixKeeper | undefined,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -69,6 +89,7 @@ function serve(
     },
     destroy: () => {
       stop.abort();
+      keeper?.stop();
       loaded.destroy();
     },
   };
