@@ -126,6 +126,7 @@ describe('what is damaged counts as absent', () => {
     const blocks = (manifest?.blocks ?? []).map((block) => (block.key === first ? { ...block, parent: second } : block));
     storage.manifests.set('set', { url: 'set', blockBytes: BLOCK_BYTES, blocks });
     expect(seedsOf(await open())).toEqual([]);
+    expect([storage.parts.size, storage.manifests.get('set')?.blocks]).toEqual([0, []]); // it takes no room either
   });
 });
 
@@ -150,6 +151,15 @@ describe('the limit', () => {
     const [long] = await putChain(store, [5, 6, 7, 8], 6);
     expect(seedsOf(store)).toEqual([5, 6, 7]);
     expect(long).toBeDefined();
+  });
+
+  test('a block does not go for the one after it, however old', async () => {
+    const { open } = setUp(2);
+    const store = await open();
+    const [first, second] = await putChain(store, [1, 2], 5);
+    expect(await putChain(store, [3], 9, second)).toEqual([]);
+    expect(await putChain(store, [4], 9, first)).toHaveLength(1);
+    expect(seedsOf(store)).toEqual([1, 4]);
   });
 
   test('other sets go first, whole, the oldest before the rest', async () => {
