@@ -19,18 +19,10 @@ export interface StepCounters {
   readonly bytesReadBack: number;
 }
 
-/** The engine's state, as a tab sees it. */
-export interface EngineMetrics {
-  /**
-   * `recovering`: the GPU was lost, and requests wait until it is back. `parked`: another engine of this origin wanted
-   * the GPU while this one had nothing to do; the next request takes it back.
-   */
-  readonly state: 'idle' | 'loading' | 'ready' | 'recovering' | 'parked' | 'failed';
-  readonly model: string | undefined;
-  readonly adapter: AdapterSummary | undefined;
+/** The numbers that the scheduler contributes to {@link EngineMetrics}. */
+export interface SchedulerStats {
   readonly requestsRunning: number;
   readonly requestsWaiting: number;
-  readonly sessions: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
   readonly kvBlockSize: number;
@@ -41,9 +33,25 @@ export interface EngineMetrics {
   /** Prompt tokens looked up in the prefix cache, and those found there (vLLM's `prefix_cache_queries` and `_hits`). */
   readonly prefixCacheQueries: number;
   readonly prefixCacheHits: number;
+}
+
+/** The numbers that the engine contributes. */
+export interface EngineStats extends SchedulerStats {
   /** Over the last steps: tokens a second of pure prefill and of pure decode steps; 0 while unknown. */
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
+}
+
+/** The engine's state, as a tab sees it. */
+export interface EngineMetrics extends EngineStats {
+  /**
+   * `recovering`: the GPU was lost, and requests wait until it is back. `parked`: another engine of this origin wanted
+   * the GPU while this one had nothing to do; the next request takes it back.
+   */
+  readonly state: 'idle' | 'loading' | 'ready' | 'recovering' | 'parked' | 'failed';
+  readonly model: string | undefined;
+  readonly adapter: AdapterSummary | undefined;
+  readonly sessions: number;
   /** Sums since the model was loaded. */
   readonly counters: StepCounters;
 }

@@ -1,9 +1,9 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
-import type { EngineMetrics } from '../core/metrics.ts';
+import type { EngineStats } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
-import type { Scheduler, SchedulerStats } from '../scheduler/scheduler.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Doorbell } from './doorbell.ts';
 import { StepBudget } from './step-budget.ts';
 import { StepMeter } from './step-meter.ts';
@@ -12,8 +12,6 @@ import { StepMeter } from './step-meter.ts';
 const SPEED_WINDOW_MS = 5000;
 /** What a plan may take: the page's frames need the GPU, too, and watchdogs end what takes seconds. */
 const MAX_PLAN_MS = 100;
-
-export type EngineStats = SchedulerStats & Pick<EngineMetrics, 'prefillTokensPerSecond' | 'decodeTokensPerSecond'>;
 
 export interface EngineOptions {
   readonly scheduler: Scheduler;

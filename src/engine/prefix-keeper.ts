@@ -1,8 +1,8 @@
+import type { EngineStats } from '../core/metrics.ts';
 import type { KeptBlock, PrefixStore } from '../loader/prefix-store.ts';
 import { prefixKey } from '../loader/prefix-store.ts';
 import type { CachedBlock } from '../scheduler/prefix-cache.ts';
 import type { PrefixExchange } from '../scheduler/prefix-exchange.ts';
-import type { EngineStats } from './engine.ts';
 
 /** Blocks that a prefix has at least: shorter ones are computed as fast as they are found. */
 export const MIN_BLOCKS = 8;

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { SerializedError } from '../core/errors.ts';
-import type { EngineMetrics } from '../core/metrics.ts';
+import type { SchedulerStats } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunnerOutput, PlanLimits, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
@@ -17,20 +17,6 @@ import { RunningBatch } from './running-batch.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
 import { checkWaitingLimits } from './waiting-limits.ts';
-
-export type SchedulerStats = Pick<
-  EngineMetrics,
-  | 'requestsRunning'
-  | 'requestsWaiting'
-  | 'kvBlocksUsed'
-  | 'kvBlocksTotal'
-  | 'kvBlockSize'
-  | 'preemptions'
-  | 'promptTokens'
-  | 'generationTokens'
-  | 'prefixCacheQueries'
-  | 'prefixCacheHits'
->;
 
 /**
  * Decides which tokens of which requests the next step computes. After vLLM's V1 scheduler: there is no prefill phase

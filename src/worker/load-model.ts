@@ -1,7 +1,8 @@
+import type { EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import { Engine, type EngineStats } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { ByteSource } from '../loader/byte-source.ts';
 import { readModelFile } from '../loader/gguf.ts';

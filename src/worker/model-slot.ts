@@ -36,7 +36,9 @@ function sourceKey(source: ModelSource): string {
 /** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
 function hasSettings(loaded: LoadOptions, { source: _source, ...wanted }: LoadOptions): boolean {
   const settings: Readonly<Record<string, unknown>> = { ...loaded };
-  return Object.entries(wanted).every(([name, value]) => value === undefined || settings[name] === value);
+  // Plain data, and one may have come from another tab.
+  const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+  return Object.entries(wanted).every(([name, value]) => value === undefined || isSame(settings[name], value));
 }
 
 function sourceName(source: ModelSource): string {

@@ -1,5 +1,5 @@
 import type { LogFrame } from '../core/frames.ts';
-import type { AdapterSummary, EngineMetrics, StepCounters } from '../core/metrics.ts';
+import type { AdapterSummary, EngineStats, StepCounters } from '../core/metrics.ts';
 import type { TabserveError } from '../core/errors.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
@@ -9,23 +9,6 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** What the host needs of a tokenizer. */
 export type ServedTokenizer = Pick<Tokenizer, 'encodeChat' | 'createDetokenizer' | 'stopTokenIds'>;
-
-/** The numbers that an engine contributes to {@link EngineMetrics}. */
-export type EngineStats = Pick<
-  EngineMetrics,
-  | 'requestsRunning'
-  | 'requestsWaiting'
-  | 'kvBlocksUsed'
-  | 'kvBlocksTotal'
-  | 'kvBlockSize'
-  | 'preemptions'
-  | 'promptTokens'
-  | 'generationTokens'
-  | 'prefixCacheQueries'
-  | 'prefixCacheHits'
-  | 'prefillTokensPerSecond'
-  | 'decodeTokensPerSecond'
->;
 
 /** What the host needs of an engine. Tests use a fake. */
 export interface ServedEngine {
