@@ -69,7 +69,8 @@ export class RunningBatch {
     const numComputedTokens = cached.length * blockSize;
     if (state.firstScheduledTime === undefined) {
       state.numCachedTokens = numComputedTokens;
-      this.#cache.hit(cached, now);
+      // Another choice of a request finds what the first has computed: that alone asks for nothing again.
+      if (state.request.choice === 0) this.#cache.hit(cached, now);
     }
     state.firstScheduledTime ??= now;
     const { firstScheduledTime } = state;

@@ -87,6 +87,13 @@ test('those found last come first; what has a salt, and what is gone, is never h
   expect(scheduler.prefixes.holds(listed)).toBe(false);
 });
 
+test('other choices of a request make nothing hot', () => {
+  const { scheduler, run } = start();
+  run(asked, { ...again, choice: 1 });
+  expect(scheduler.stats().prefixCacheHits).toBe(20);
+  expect(scheduler.prefixes.hot(1)).toEqual([]);
+});
+
 test('a preempted request that finds its own blocks makes nothing hot', () => {
   const { scheduler, run } = start();
   run(makeRequest('a', 40, { maxTokens: 24 }), makeRequest('b', 40, { maxTokens: 24 }), makeRequest('c', 40, { maxTokens: 24 }));

@@ -106,12 +106,13 @@ describe('loading', () => {
     host.detach(joined);
     const before = loader.last;
     const later = new Tab('c');
-    const loading = host.load(later, { source: 'm', maxModelLen: 64 }, () => {});
+    const settings = { maxModelLen: 64, persistPrefixCache: { maxBytes: 1 } };
+    const loading = host.load(later, { source: 'm', ...settings }, () => {});
     expect(before.destroyed()).toBe(true);
     await settle();
     loader.last.finish();
-    expect((await loading).settings).toEqual({ maxModelLen: 64 });
-    await host.load(later, { source: 'm', maxModelLen: 64 }, () => {});
+    expect((await loading).settings).toEqual(settings);
+    await host.load(later, { source: 'm', ...structuredClone(settings) }, () => {}); // as it crosses to the worker
     expect(loader.loads).toHaveLength(2);
   });
 
