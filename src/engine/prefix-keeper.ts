@@ -48,6 +48,8 @@ export class PrefixKeeper {
   readonly #options: PrefixKeeperOptions;
   readonly #keys = new WeakMap<CachedBlock, string>();
   readonly #speed = new RestoreSpeed();
+  /** Blocks that turned out to be wrong: what is kept of them would fail the first request of every engine to come. */
+  readonly #wrong: CachedBlock[] = [];
   #store: PrefixStore | undefined;
   /** Still to be restored; undefined before the store is open. */
   #pending: KeptBlock[] | undefined;
@@ -62,6 +64,7 @@ export class PrefixKeeper {
 
   constructor(options: PrefixKeeperOptions) {
     this.#options = options;
+    options.prefixes.onWrong = (cached) => void this.#wrong.push(cached);
   }
 
   /** The engine has nothing to do. */
@@ -82,6 +85,7 @@ export class PrefixKeeper {
   /** Ends it after the block under way. */
   stop(): void {
     this.#isStopped = true;
+    this.#options.prefixes.onWrong = () => {}; // nobody would take them
   }
 
   get #mayWork(): boolean {
@@ -111,6 +115,7 @@ export class PrefixKeeper {
     }
     const store = this.#store;
     if (store === undefined) return this.stop();
+    for (const cached of this.#wrong.splice(0)) if (cached.cacheSalt === '') await store.drop(await this.#keyOf(cached));
     for (let block = this.#pending[0]; block !== undefined && this.#mayWork; block = this.#pending[0]) {
       this.#pending.shift();
       await this.#restore(store, block);
@@ -165,8 +170,7 @@ export class PrefixKeeper {
     for (const chain of prefixes.hot(MIN_BLOCKS)) {
       let parent = '';
       for (const cached of chain) {
-        const key = this.#keys.get(cached) ?? (await prefixKey(parent, cached.tokenIds));
-        this.#keys.set(cached, key);
+        const key = await this.#keyOf(cached);
         const lastUsed = Math.round(now() - (clock() - cached.lastHit));
         if (store.get(key) === undefined) wanted.push({ cached, key, parent, lastUsed });
         else uses.set(key, lastUsed);
@@ -175,6 +179,15 @@ export class PrefixKeeper {
     }
     await store.touch(uses);
     return wanted;
+  }
+
+  async #keyOf(cached: CachedBlock): Promise<string> {
+    const known = this.#keys.get(cached);
+    if (known !== undefined) return known;
+    const parent = cached.parent === undefined ? '' : await this.#keyOf(cached.parent);
+    const key = await prefixKey(parent, cached.tokenIds);
+    this.#keys.set(cached, key);
+    return key;
   }
 
   #report(what: string): void {

@@ -145,6 +145,21 @@ export class PrefixStore {
     if (isChanged) await this.#guard(() => this.#save());
   }
 
+  /** Deletes a block that has turned out to be wrong, and all that come after it. */
+  async drop(key: string): Promise<void> {
+    const comesAfter = (block: KeptBlock): boolean => this.#chainTo(block)?.some((each) => each.key === key) === true;
+    const gone = [...this.#blocks.values()].filter(comesAfter);
+    for (const block of gone) this.#blocks.delete(block.key);
+    if (gone.length > 0) await this.#guard(() => this.#removed(gone));
+  }
+
+  /** Makes what has been taken out of memory true in storage. */
+  async #removed(gone: readonly KeptBlock[]): Promise<void> {
+    const { storage, name } = this.#options;
+    await this.#save();
+    for (const { part } of gone) await storage.removePart(name, part);
+  }
+
   async #open(): Promise<void> {
     const { storage, name } = this.#options;
     const stored = await storage.readManifest(name);
@@ -160,8 +175,7 @@ export class PrefixStore {
     this.#others = this.#others.slice(over.sets.length);
     for (const { key } of over.blocks) this.#blocks.delete(key);
     const gone = [...lost, ...over.blocks];
-    if (gone.length > 0) await this.#save();
-    for (const { part } of gone) await storage.removePart(name, part);
+    if (gone.length > 0) await this.#removed(gone);
   }
 
   #isOurs(manifest: PrefixManifest | undefined): manifest is PrefixManifest {

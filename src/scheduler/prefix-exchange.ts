@@ -15,6 +15,8 @@ export type Adoption = 'adopted' | 'there' | 'orphan' | 'collision' | 'full';
  * Only sequences without a salt go through it: a salt says that others are not to find what it covers.
  */
 export class PrefixExchange {
+  /** Called with a block that turned out to be wrong, and so is what comes after it; neither is findable any more. */
+  onWrong: (cached: CachedBlock) => void = () => {};
   readonly #pool: BlockPool;
   readonly #cache: PrefixCache;
   readonly #blockSize: number;

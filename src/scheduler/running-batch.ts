@@ -141,7 +141,10 @@ export class RunningBatch {
   removeFailed(running: RunningRequest): void {
     // Who holds a block holds those before it: from its first block that is nobody else's, all are its own.
     const own = running.cached.find(({ block }) => this.pool.refCount(block) === 1);
-    if (own !== undefined) this.#cache.forget(own);
+    if (own !== undefined) {
+      this.#cache.forget(own);
+      this.prefixes.onWrong(own);
+    }
     this.remove(running);
   }
 

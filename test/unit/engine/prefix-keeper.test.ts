@@ -32,6 +32,8 @@ function start({ storage = memoryStorage(), name = 'set', numBlocks = 64, readMs
   const seen = { reads: 0, writes: 0 };
   /** Called before a block is read from the GPU or written to it. */
   const hooks = { onCopy: (): void => {} };
+  /** Whose logits are no numbers. */
+  const failing = new Set<string>();
   const keeper = new PrefixKeeper({
     prefixes: scheduler.prefixes,
     transfer: {
@@ -62,7 +64,10 @@ function start({ storage = memoryStorage(), name = 'set', numBlocks = 64, readMs
   const stepped = { execute: async (plan: Parameters<FakeRunner['execute']>[0]) => {
     await turn();
     time += stepMs;
-    return runner.execute(plan);
+    const output = await runner.execute(plan);
+    const failed = plan.requests.filter(({ requestId }) => failing.has(requestId));
+    const error = { code: 'internal', message: 'not numbers' } as const;
+    return { ...output, failures: new Map(failed.map(({ requestId }) => [requestId, error])) };
   } };
   const engine = new Engine({ scheduler, runner: stepped, clock, onIdle: () => keeper.onIdle() });
   const outputs: RequestOutput[] = [];
@@ -95,7 +100,7 @@ function start({ storage = memoryStorage(), name = 'set', numBlocks = 64, readMs
     for (const request of requests) engine.add(request);
     await settle();
   };
-  return { storage, lines, scheduler, engine, keeper, seen, hooks, ask, finish, answer, settle };
+  return { storage, lines, scheduler, engine, keeper, seen, hooks, failing, ask, finish, answer, settle };
 }
 
 function turn(): Promise<void> {
@@ -271,6 +276,20 @@ test('a damaged block is absent, and so is what comes after it; the rest is rest
   await third.settle();
   await third.ask(asked);
   expect(third.answer('asked')).toEqual({ outputTokenIds: runAlone(asked, 64).outputTokenIds, cached: 40 });
+});
+
+test('blocks of a request whose numbers are wrong are not restored to the next engine', async () => {
+  const storage = await keptStorage();
+  const next = start({ storage });
+  await next.settle();
+  next.failing.add('asked');
+  await next.ask(asked);
+  expect(next.answer('asked').cached).toBe(40);
+  expect(numKept(next)).toBe(0);
+  expect(storage.parts.size).toBe(0);
+  await next.ask(again);
+  await next.ask({ ...again, requestId: 'third' });
+  expect(numKept(next)).toBe(10); // computed anew
 });
 
 test('another set\'s blocks are not seen', async () => {

@@ -213,6 +213,19 @@ describe('a storage that refuses', () => {
   });
 });
 
+test('a block that is wrong goes with all that come after it', async () => {
+  const { open, storage } = setUp();
+  const store = await open();
+  const [root, second = ''] = await putChain(store, [1, 2, 3], 5);
+  await putChain(store, [4], 5, root);
+  await store.drop(second);
+  expect(seedsOf(store)).toEqual([1, 4]);
+  expect(seedsOf(await open())).toEqual([1, 4]);
+  expect(storage.parts.size).toBe(2);
+  await store.drop('no such block');
+  expect(seedsOf(store)).toEqual([1, 4]);
+});
+
 test('all sets can be deleted', async () => {
   const { open, storage } = setUp();
   await putChain(await open(), [1, 2], 5);
