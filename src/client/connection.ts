@@ -14,7 +14,8 @@ import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
-import { HostConnection } from './host-connection.ts';
+import { greet, PATIENCE_MS } from './host-connection.ts';
+import type { HostConnection } from './host-connection.ts';
 import { PendingRequest } from './pending-request.ts';
 import type { RequestFrame, RequestFrames } from './request-frames.ts';
 import type { Transport } from './transport.ts';
@@ -33,6 +34,7 @@ export class Connection {
   readonly #transport: Transport;
   readonly #locks: Locks;
   readonly #releaseLock: () => void;
+  readonly #patienceMs: number;
   readonly #pending = new Map<string, PendingRequest>();
   readonly #recovery = new RecoveryPolicy();
   /** Aborted, with the reason, when the session is over. */
@@ -45,23 +47,36 @@ export class Connection {
   #loaded: LoadOptions | undefined;
   #onProgress: (progress: LoadProgress) => void = () => {};
 
-  private constructor(sessionId: string, transport: Transport, locks: Locks, releaseLock: () => void) {
+  private constructor(
+    sessionId: string,
+    transport: Transport,
+    locks: Locks,
+    releaseLock: () => void,
+    patienceMs: number,
+  ) {
     this.sessionId = sessionId;
     this.#transport = transport;
     this.#locks = locks;
     this.#releaseLock = releaseLock;
+    this.#patienceMs = patienceMs;
   }
 
   /**
    * Opens a session. The tab's lock is held before the worker hears of it: a lock that can be had means a dead tab.
    *
    * @param giveUp aborted, with the reason, when the worker is not worth waiting for any more
+   * @param patienceMs milliseconds after which a worker that has not answered is greeted anew
    */
-  static async open(transport: Transport, locks: Locks, giveUp: AbortSignal): Promise<Connection> {
+  static async open(
+    transport: Transport,
+    locks: Locks,
+    giveUp: AbortSignal,
+    patienceMs = PATIENCE_MS,
+  ): Promise<Connection> {
     registerErrorTransfer();
     const sessionId = crypto.randomUUID();
     const releaseLock = await holdLock(locks, sessionLockName(sessionId));
-    const connection = new Connection(sessionId, transport, locks, releaseLock);
+    const connection = new Connection(sessionId, transport, locks, releaseLock, patienceMs);
     try {
       connection.#use(await connection.#connect(giveUp));
       return connection;
@@ -161,10 +176,9 @@ export class Connection {
 
   async #connect(giveUp: AbortSignal): Promise<HostConnection> {
     const hello = { sessionId: this.sessionId, lockName: sessionLockName(this.sessionId) };
-    const hostLink = await this.#transport.open(giveUp);
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
-    const opening = HostConnection.open({ hostLink, hello, locks: this.#locks, onFrames, giveUp });
-    const { connection, answer } = await opening;
+    const options = { hello, locks: this.#locks, onFrames, giveUp };
+    const { connection, answer } = await greet(this.#transport, options, this.#patienceMs);
     this.hasWebGpu = answer.hasWebGpu;
     return connection;
   }

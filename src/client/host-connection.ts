@@ -6,10 +6,15 @@ import type { Frame } from '../core/frames.ts';
 import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineHost, HostHello, SessionHello } from '../core/protocol.ts';
-import type { HostLink } from './transport.ts';
+import type { HostLink, Transport } from './transport.ts';
 
-/** How long a new worker may take to answer: it loads its code first, which a development server sends file by file. */
-const START_MS = 60_000;
+/** How long a worker may take to answer the first hello; each further one may take twice as long. */
+export const PATIENCE_MS = 1000;
+
+/** A worker that does not answer within so long does not start: it has its code to load first. */
+const MAX_PATIENCE_MS = 60_000;
+
+const LATE_MESSAGE = `The engine's worker did not answer in ${MAX_PATIENCE_MS / 1000} s; chrome://inspect/#workers shows its errors.`;
 
 const LOST_MESSAGE = 'The browser ended the worker that ran the engine.';
 
@@ -20,6 +25,14 @@ export interface HostConnectionOptions {
   readonly onFrames: (frames: readonly Frame[]) => void;
   /** Aborted, with the reason, when the worker is not worth waiting for any more. */
   readonly giveUp: AbortSignal;
+  /** Milliseconds that the worker may take to answer. */
+  readonly patienceMs: number;
+}
+
+/** A connection, and what the worker said. */
+export interface Opened {
+  readonly connection: HostConnection;
+  readonly answer: HostHello;
 }
 
 /** A session's connection to one worker, for as long as that lives. */
@@ -39,24 +52,36 @@ export class HostConnection {
   }
 
   /**
-   * Says hello.
+   * Says hello. Resolves to `undefined` where no answer has come in time: the worker still loads its code, or has died
+   * before it could be known by its lock.
    *
    * @throws TabserveError `device_lost` where the worker dies before it has answered, or why it was given up
    */
-  static async open(options: HostConnectionOptions): Promise<{ connection: HostConnection; answer: HostHello }> {
-    const { hostLink, hello, locks, giveUp } = options;
+  static async open(options: HostConnectionOptions): Promise<Opened | undefined> {
+    const { hostLink, hello, locks, giveUp, patienceMs } = options;
     const connection = new HostConnection(options);
     const { signal } = connection.#over;
     const opened = new AbortController();
     for (const reason of [giveUp, hostLink.broken]) {
       onAbort(reason, opened.signal, () => connection.close(toTabserveError(reason.reason)));
     }
-    const late = `The engine's worker did not answer in ${START_MS / 1000} s; chrome://inspect/#workers shows its errors.`;
-    const timer = setTimeout(() => connection.close(new TabserveError('internal', late)), START_MS);
-    opened.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      connection.close(new TabserveError('internal', 'The worker did not answer.'));
+    }, patienceMs);
     const lost = (): void => connection.close(new TabserveError('device_lost', LOST_MESSAGE));
     if (hostLink.hostLock !== undefined) watchLock(locks, hostLink.hostLock, signal, lost);
-    const answer = await connection.call((host) => host.connect(hello)).finally(() => opened.abort());
+    let answer: HostHello;
+    try {
+      answer = await connection.call((host) => host.connect(hello));
+    } catch (error) {
+      if (isLate) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      opened.abort();
+    }
     if (hostLink.hostLock === undefined) watchLock(locks, answer.lockName, signal, lost);
     return { connection, answer };
   }
@@ -90,4 +115,23 @@ export class HostConnection {
     this.#host[releaseProxy]();
     this.#link.close();
   }
+}
+
+/**
+ * Greets the worker; again, on another link, where no answer comes: a browser may still connect a tab to a worker that is
+ * dying, after its lock was released. A worker that was only slow takes the last greeting for the session's.
+ *
+ * @param patienceMs milliseconds that the first greeting is given; each further one gets twice as many
+ */
+export async function greet(
+  transport: Transport,
+  options: Omit<HostConnectionOptions, 'hostLink' | 'patienceMs'>,
+  patienceMs: number,
+): Promise<Opened> {
+  for (let ms = patienceMs; ms < MAX_PATIENCE_MS; ms *= 2) {
+    const hostLink = await transport.open(options.giveUp);
+    const opened = await HostConnection.open({ ...options, hostLink, patienceMs: ms });
+    if (opened !== undefined) return opened;
+  }
+  throw new TabserveError('internal', LATE_MESSAGE);
 }

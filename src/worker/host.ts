@@ -77,7 +77,9 @@ export class Host {
     );
   }
 
+  /** A session of the same name is one whose tab has not heard the answer, and greets anew. */
   attach(session: HostSession): void {
+    for (const other of this.#sessions) if (other.sessionId === session.sessionId) this.detach(other);
     this.#sessions.add(session);
     session.send(this.#unreadLog.splice(0));
     if (this.#status !== READY) session.send([{ type: 'status', status: this.#status }]);

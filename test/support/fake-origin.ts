@@ -43,14 +43,20 @@ export class FakeOrigin {
   }
 
   openLink(): MessagePort {
-    if (!this.#isAlive) this.#start();
     const { port1, port2 } = new MessageChannel();
-    this.#ports.push(port1, port2);
+    this.#ports.push(port2);
+    this.answer(port1);
+    port2.start();
+    return port2;
+  }
+
+  /** The worker, started if need be, takes in its end of a link. */
+  answer(port1: MessagePort): void {
+    if (!this.#isAlive) this.#start();
+    this.#ports.push(port1);
     const hello = { lockName: this.hostLock, hasWebGpu: true };
     const session = new Session({ host: this.host, locks: this.locks.locks, link: port1, hello, die: () => this.kill() });
     expose(session, port1);
-    port2.start();
-    return port2;
   }
 
   /** The worker dies: its ports fall silent, and its lock is released. */

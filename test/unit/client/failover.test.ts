@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
+import { Connection } from '../../../src/client/connection.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { EngineStatus } from '../../../src/core/status.ts';
 import { bytes, END } from '../../support/fake-model.ts';
@@ -148,4 +149,47 @@ test('workers that die before a token comes are tried three times', async () => 
   for (let i = 0; i < 3; i++) await replaceWorker(1);
   origin.kill();
   await failed;
+});
+
+test('a link to a worker that is dying already, after its lock was released, is opened anew', async () => {
+  const silent: MessagePort[] = [];
+  const { transport } = origin;
+  let deadLinks = 1;
+  const open: typeof transport.open = async (signal) => {
+    if (deadLinks-- <= 0) return transport.open(signal);
+    const { port1, port2 } = new MessageChannel();
+    silent.push(port1, port2);
+    return { link: port2, hostLock: undefined, broken: new AbortController().signal };
+  };
+  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, 20);
+  const loading = connection.load({ source: 'm' }, () => {});
+  await finishLoad();
+  const client = new Client(connection, await loading, ['m']);
+  const stream = await client.chat.completions.create({ messages: ask, stream: true });
+  origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x') });
+  await until(() => stream.timings.ttft_ms !== undefined);
+  deadLinks = 2;
+  await replaceWorker(1);
+  origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('y'), finish: 'length' });
+  expect(await collect(stream)).toBe('xy');
+  for (const port of silent) port.close();
+});
+
+test('a worker that was only slow takes the last greeting for the session\u2019s', async () => {
+  const links: MessagePort[] = [];
+  const { transport } = origin;
+  // What is said on a link is heard only when the worker is up.
+  const open: typeof transport.open = async () => {
+    const { port1, port2 } = new MessageChannel();
+    links.push(port1);
+    port2.start();
+    return { link: port2, hostLock: undefined, broken: new AbortController().signal };
+  };
+  const opening = Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, 20);
+  await until(() => links.length === 2);
+  for (const link of links) origin.answer(link);
+  const connection = await opening;
+  expect((await connection.metrics()).sessions).toBe(1);
+  await connection.close(new TabserveError('closed', ''));
+  expect(origin.host.metrics().sessions).toBe(0);
 });
