@@ -85,7 +85,7 @@ test.each([
   ['Crash the GPU', 'device_lost', 'The GPU device was destroyed'],
   ['Kill the worker', 'worker_died', 'The browser ended the worker'],
 ])('“%s” in the middle of two answers changes neither', async (_label, fault, cause) => {
-  const [one, two] = [await openTiny(300), await openTiny(300)];
+  const [one, two] = [await openTiny(600), await openTiny(600)];
   await one.ask('What does the machine say?');
   const expected = await one.answered();
   await one.get('new-chat').click();
@@ -103,7 +103,7 @@ test.each([
   expect((await one.text('answer')).length).toBeLessThan(expected.length);
   for (const tab of [one, two]) {
     expect(await tab.answered()).toBe(expected);
-    expect(await tab.text('answer-stats')).toContain('300 tokens');
+    expect(await tab.text('answer-stats')).toContain('600 tokens');
     expect(await tab.get('error').count()).toBe(0);
     await expectLocator(tab.get('recovery')).toHaveCount(0, { timeout: 20_000 });
   }
