@@ -221,11 +221,11 @@ describe('streaming the whole', () => {
   test('a slow reader is not taken for a silent server', async () => {
     file.faults = { ignoreRange: true };
     file.content = content.slice(0, 200_000);
-    const remote = await openHttp(url, context({ idleTimeoutMs: 40 }));
+    const remote = await openHttp(url, context({ idleTimeoutMs: 300 }));
     let received = 0;
     for await (const piece of remote.stream()) {
       received += piece.length;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 450));
     }
     expect(received).toBe(200_000);
     expect(lines).toEqual([]);
