@@ -230,6 +230,8 @@ export class Host {
     this.#isLookingRound = true;
     while (this.#slot.model !== undefined) {
       this.#isDraining = await this.#lease.isWanted();
+      // Who waited may have given up.
+      if (!this.#isDraining && this.#slot.model !== undefined) this.#requests.handKept(this.#slot.model.engine);
       if (this.#isDraining && !this.#requests.isServed) this.#giveWay();
       else await this.#sleep(LOOK_ROUND_MS);
     }

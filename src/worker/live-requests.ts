@@ -44,8 +44,14 @@ export class LiveRequests {
 
   /** Hands all of them to a new engine; one that this engine refuses ends with its reason. */
   handTo(engine: Taker): void {
+    for (const request of this.#requests.values()) this.#kept.add(request);
+    this.handKept(engine);
+  }
+
+  /** Hands those that were kept to the engine that works on the others. */
+  handKept(engine: Taker): void {
     for (const [requestId, request] of this.#requests) {
-      this.#kept.delete(request);
+      if (!this.#kept.delete(request)) continue;
       try {
         engine.add(request.toEngineRequest());
       } catch (error) {

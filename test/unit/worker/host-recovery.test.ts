@@ -243,6 +243,22 @@ describe('two engines of an origin', () => {
     expect(errors()).toEqual([]);
   });
 
+  test('what was kept for the next turn runs at once where the other engine gives up waiting', async () => {
+    generate('r');
+    const second = new Host({ loadModel: new FakeLoader().loadModel, locks: locks.locks, clock: () => now });
+    const other = { sessionId: 'b', send: () => {} };
+    second.attach(other);
+    const refused = expect(second.load(other, { source: 'm' }, () => {})).rejects.toMatchObject({ code: 'aborted' });
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    generate('later');
+    expect([...loader.last.engine.live.keys()]).toEqual(['r']);
+    second.detach(other);
+    await refused;
+    await until(() => loader.last.engine.live.size === 2);
+    expect(loader.last.engine.live.get('later')?.outputTokenIds).toBeUndefined();
+    expect(loader.last.engine.added).toBe(2);
+  });
+
   test('an idle one gives the GPU up, and takes it back when it is asked', async () => {
     const other = new FakeLoader();
     const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now });
