@@ -1,42 +1,17 @@
 import { expect as expectLocator } from 'playwright/test';
-import type { Browser, BrowserContext } from 'playwright';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildDemoOnce, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from '../support/demo-site.ts';
+import { describe, expect, test } from 'vitest';
+import { useDemo } from '../support/demo-fixture.ts';
+import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
 
-let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
-let site: DemoSite;
-let browser: Browser;
-let context: BrowserContext;
+const demo = useDemo();
 
-beforeAll(async () => {
-  dist = await buildDemoOnce();
-  site = await startDemoSite(dist.distDir, { available: false, reason: 'none is needed' });
-  browser = await launchChromium();
-});
+const open = (address: string): Promise<DemoTab> => DemoTab.open(demo.context, `${demo.site.url}/?model=${address}`);
 
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  dist?.remove();
-});
-
-beforeEach(async () => {
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-});
-
-afterEach(() => context.close());
-
-const open = (address: string): Promise<DemoTab> => DemoTab.open(context, `${site.url}/?model=${address}`);
-
-async function openTiny(): Promise<DemoTab> {
-  const tab = await open(TINY_PATH);
-  await tab.ready();
-  return tab;
-}
+const openTiny = (): Promise<DemoTab> => demo.openTiny();
 
 /** A conversation that the page finds in its storage. */
 async function remember(...turns: object[]): Promise<void> {
-  await context.addInitScript((json) => sessionStorage.setItem('tabserve.conversation', json), JSON.stringify(turns));
+  await demo.context.addInitScript((json) => sessionStorage.setItem('tabserve.conversation', json), JSON.stringify(turns));
 }
 
 describe('the focus', () => {
@@ -55,8 +30,8 @@ describe('the focus', () => {
   });
 
   test('goes into the sheet on a phone, stays there, and comes back; the sheet’s header stays in view', async () => {
-    const phone = await browser.newContext({ viewport: { width: 390, height: 700 }, hasTouch: true });
-    const tab = await DemoTab.open(phone, `${site.url}/?model=${TINY_PATH}`);
+    const phone = await demo.browser.newContext({ viewport: { width: 390, height: 700 }, hasTouch: true });
+    const tab = await DemoTab.open(phone, `${demo.site.url}/?model=${TINY_PATH}`);
     await tab.ready();
     await tab.get('panel-toggle').click();
     const close = tab.page.locator('.panel-close');
@@ -98,8 +73,8 @@ describe('what cannot be loaded', () => {
   });
 
   test('without WebGPU there is no engine room to show', async () => {
-    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
-    const tab = await DemoTab.open(context, site.url);
+    await demo.context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
+    const tab = await DemoTab.open(demo.context, demo.site.url);
     await tab.get('unsupported').waitFor();
     expect(await tab.page.locator('ts-panel, ts-composer, [data-testid=panel-toggle]').count()).toBe(0);
   });
@@ -108,7 +83,7 @@ describe('what cannot be loaded', () => {
 describe('what is said', () => {
   test('a long question is cut until it is asked for', async () => {
     await remember({ role: 'user', id: '1', content: 'word '.repeat(4000) }, { role: 'user', id: '2', content: 'short' });
-    const tab = await DemoTab.open(context, site.url);
+    const tab = await DemoTab.open(demo.context, demo.site.url);
     const height = async (): Promise<number> => (await tab.get('question').first().boundingBox())?.height ?? 0;
     expect(await height()).toBeLessThan(300);
     await expectLocator(tab.get('question-more')).toHaveCount(1);
@@ -122,7 +97,7 @@ describe('what is said', () => {
     await remember({ role: 'user', id: '1', content: 'A poem' }, {
       role: 'assistant', id: '2', content: 'The sea\nis deep', state: { kind: 'done' },
     });
-    const tab = await DemoTab.open(context, site.url);
+    const tab = await DemoTab.open(demo.context, demo.site.url);
     expect(await tab.text('answer')).toBe('The sea\nis deep');
   });
 

@@ -2,47 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect as expectLocator } from 'playwright/test';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Browser, BrowserContext } from 'playwright';
-import {
-  buildDemoOnce, DemoTab, launchChromium, launchProfile, startDemoSite, TINY_PATH, type DemoSite,
-} from '../support/demo-site.ts';
+import { describe, expect, test } from 'vitest';
+import { useDemo } from '../support/demo-fixture.ts';
+import { DemoTab, launchChromium, launchProfile, TINY_PATH } from '../support/demo-site.ts';
 
 const REASON = 'the hub is out of reach and pip is not there';
 
-let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
-let site: DemoSite;
-let browser: Browser;
-let context: BrowserContext;
+const demo = useDemo(REASON);
 
-beforeAll(async () => {
-  dist = await buildDemoOnce();
-  site = await startDemoSite(dist.distDir, { available: false, reason: REASON });
-  browser = await launchChromium();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  dist?.remove();
-});
-
-// A context has a storage, a SharedWorker and an engine of its own.
-beforeEach(async () => {
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  site.log.length = 0;
-});
-
-afterEach(() => context.close());
-
-async function openTiny(): Promise<DemoTab> {
-  const tab = await DemoTab.open(context, `${site.url}/?model=${TINY_PATH}`);
-  await tab.ready();
-  return tab;
-}
+const openTiny = (): Promise<DemoTab> => demo.openTiny();
 
 const modelDownloads = (): number =>
-  site.log.filter(({ url, range, status }) => url.endsWith('.gguf') && range !== 'bytes=0-0' && status < 300).length;
+  demo.site.log.filter(({ url, range, status }) => url.endsWith('.gguf') && range !== 'bytes=0-0' && status < 300).length;
 
 describe('a conversation', () => {
   test('streams an answer, shows its times, and takes a follow-up', async () => {
@@ -114,12 +85,12 @@ test('a second visit is served from the cache', async () => {
   const profile = mkdtempSync(join(tmpdir(), 'tabserve-profile-'));
   const downloads: number[] = [];
   for (let visit = 0; visit < 2; visit++) {
-    site.log.length = 0;
+    demo.site.log.length = 0;
     const own = await launchProfile(profile);
-    const tab = await DemoTab.open(own, `${site.url}/?model=${TINY_PATH}`);
+    const tab = await DemoTab.open(own, `${demo.site.url}/?model=${TINY_PATH}`);
     await tab.ready();
     await own.close();
-    expect(site.log.some(({ url }) => url === '/models/index.json')).toBe(true);
+    expect(demo.site.log.some(({ url }) => url === '/models/index.json')).toBe(true);
     downloads.push(modelDownloads());
   }
   rmSync(profile, { recursive: true, force: true });
@@ -158,7 +129,7 @@ describe('several tabs', () => {
 
 describe('without the default model', () => {
   test('the page says why, and the babbling model proves the GPU path', async () => {
-    const tab = await DemoTab.open(context, site.url);
+    const tab = await DemoTab.open(demo.context, demo.site.url);
     await expectLocator(tab.get('no-default-model')).toContainText(REASON);
     await expectLocator(tab.get('model-babble')).toContainText('Random weights: babble');
     await tab.get('model-babble').click();
@@ -171,8 +142,8 @@ describe('without the default model', () => {
   });
 
   test('a file of the user’s loads, by the button', async () => {
-    const tab = await DemoTab.open(context, site.url);
-    await tab.get('model-file').setInputFiles(`${dist.distDir}/babble.gguf`);
+    const tab = await DemoTab.open(demo.context, demo.site.url);
+    await tab.get('model-file').setInputFiles(`${demo.distDir}/babble.gguf`);
     await tab.ready();
     await tab.limitTokens(8);
     await tab.ask('Hello');
@@ -180,7 +151,7 @@ describe('without the default model', () => {
   });
 
   test('a model that is not there is told in words, and another can be chosen', async () => {
-    const tab = await DemoTab.open(context, `${site.url}/?model=/models/missing.gguf`);
+    const tab = await DemoTab.open(demo.context, `${demo.site.url}/?model=/models/missing.gguf`);
     await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'model_not_found', { timeout: 60_000 });
     await tab.get('model-url').fill(TINY_PATH);
     await tab.get('model-load').click();
@@ -200,11 +171,11 @@ const a = '<b>';
 
 test('Markdown of a model’s is shown, never obeyed', async () => {
   const asked = new Set<string>();
-  context.on('request', (request) => asked.add(new URL(request.url()).origin));
-  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  demo.context.on('request', (request) => asked.add(new URL(request.url()).origin));
+  await demo.context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const turns = [{ role: 'user', id: '1', content: '<b>me</b>' }, { role: 'assistant', id: '2', content: HOSTILE, state: { kind: 'done' } }];
-  await context.addInitScript((json) => sessionStorage.setItem('tabserve.conversation', json), JSON.stringify(turns));
-  const tab = await DemoTab.open(context, site.url);
+  await demo.context.addInitScript((json) => sessionStorage.setItem('tabserve.conversation', json), JSON.stringify(turns));
+  const tab = await DemoTab.open(demo.context, demo.site.url);
   const answer = tab.get('answer');
   await expectLocator(answer).toContainText('<img src="https://example.com/a.png"');
   await expectLocator(tab.get('question')).toHaveText('<b>me</b>');
@@ -215,21 +186,21 @@ test('Markdown of a model’s is shown, never obeyed', async () => {
   await answer.getByRole('button', { name: 'Copy' }).click();
   expect(await tab.page.evaluate(() => navigator.clipboard.readText())).toBe("const a = '<b>';");
   expect(await tab.page.title()).not.toBe('owned');
-  expect([...asked]).toEqual([site.url]);
+  expect([...asked]).toEqual([demo.site.url]);
 });
 
 describe('the page', () => {
   test('asks nobody but its own server', async () => {
     const asked = new Set<string>();
-    context.on('request', (request) => asked.add(new URL(request.url()).origin));
+    demo.context.on('request', (request) => asked.add(new URL(request.url()).origin));
     await openTiny();
-    expect([...asked]).toEqual([site.url]);
+    expect([...asked]).toEqual([demo.site.url]);
   });
 
   test('fits a phone, in light and dark', async () => {
     for (const colorScheme of ['light', 'dark'] as const) {
-      const phone = await browser.newContext({ viewport: { width: 360, height: 740 }, colorScheme });
-      const tab = await DemoTab.open(phone, `${site.url}/?model=${TINY_PATH}`);
+      const phone = await demo.browser.newContext({ viewport: { width: 360, height: 740 }, colorScheme });
+      const tab = await DemoTab.open(phone, `${demo.site.url}/?model=${TINY_PATH}`);
       await tab.ready();
       await tab.get('prompt').fill('Hello');
       await tab.get('send').click();
@@ -247,8 +218,8 @@ describe('the page', () => {
   });
 
   test('says which browsers can, where there is no WebGPU', async () => {
-    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
-    const tab = await DemoTab.open(context, site.url);
+    await demo.context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
+    const tab = await DemoTab.open(demo.context, demo.site.url);
     await expectLocator(tab.get('unsupported')).toContainText('webgpu_unavailable');
     await expectLocator(tab.get('unsupported')).toContainText('Firefox');
   });
@@ -256,7 +227,7 @@ describe('the page', () => {
   test('says so where the browser has WebGPU but no adapter', async () => {
     const plain = await launchChromium(['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']);
     try {
-      const tab = await DemoTab.open(await plain.newContext(), `${site.url}/?model=${TINY_PATH}`);
+      const tab = await DemoTab.open(await plain.newContext(), `${demo.site.url}/?model=${TINY_PATH}`);
       await expectLocator(tab.get('unsupported')).toContainText('webgpu_unavailable', { timeout: 60_000 });
     } finally {
       await plain.close();

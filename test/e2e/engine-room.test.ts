@@ -1,34 +1,12 @@
 import { expect as expectLocator } from 'playwright/test';
-import type { Browser, BrowserContext } from 'playwright';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { buildDemoOnce, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from '../support/demo-site.ts';
+import { expect, test } from 'vitest';
+import { useDemo } from '../support/demo-fixture.ts';
+import { DemoTab } from '../support/demo-site.ts';
 
-let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
-let site: DemoSite;
-let browser: Browser;
-let context: BrowserContext;
-
-beforeAll(async () => {
-  dist = await buildDemoOnce();
-  site = await startDemoSite(dist.distDir, { available: false, reason: 'none is needed' });
-  browser = await launchChromium();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  dist?.remove();
-});
-
-beforeEach(async () => {
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-});
-
-afterEach(() => context.close());
+const demo = useDemo();
 
 async function openTiny(numTokens: number): Promise<DemoTab> {
-  const tab = await DemoTab.open(context, `${site.url}/?model=${TINY_PATH}`);
-  await tab.ready();
+  const tab = await demo.openTiny();
   await tab.limitTokens(numTokens);
   return tab;
 }
@@ -74,7 +52,7 @@ test('a second tab is a click away, and has a conversation of its own', async ()
   const tab = await openTiny(4);
   await tab.ask('Hello');
   await tab.answered();
-  const [page] = await Promise.all([context.waitForEvent('page'), tab.get('second-tab').click()]);
+  const [page] = await Promise.all([demo.context.waitForEvent('page'), tab.get('second-tab').click()]);
   const second = new DemoTab(page);
   await second.ready();
   expect(await second.get('question').count()).toBe(0);
