@@ -1,42 +1,55 @@
-// Sampling, second half: the best of the chunks' candidates becomes the slot's last token, from where the next step's
+// Sampling, second half: the best of the candidates becomes the slot's last token, from where the next step's
 // embedding and the read-back take it. The lowest token id wins a tie.
 //
 // Where the sample has penalties, the token is counted, so that a later step of the same plan knows of it.
 //
-// candidates   [sample][CHUNKS]: (score as f32 bits, token)
+// candidates   [sample][CANDIDATES]: (score as f32 bits, token)
 // samples      [sample]: see src/kernels/step-inputs.ts
 // last_tokens  [slot]
 // token_counts [slot][VOCAB]: see penalties.wgsl
 
 override VOCAB: u32;
-override CHUNKS: u32;
+override CANDIDATES: u32;
+override LANES: u32; // a power of two
 
-struct Counts {
-  rows: u32, // here: samples
-}
+const LOWEST = -3.4e38;
 
 @group(0) @binding(0) var<storage, read> candidates: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read> samples: array<array<vec4<u32>, 4>>;
 @group(0) @binding(2) var<storage, read_write> last_tokens: array<u32>;
 @group(0) @binding(3) var<storage, read_write> token_counts: array<u32>;
-@group(0) @binding(4) var<uniform> counts: Counts;
 
-@compute @workgroup_size(4)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let sample = id.x;
-  if (sample >= counts.rows) {
+var<workgroup> best_of_lanes: array<vec2<u32>, LANES>;
+
+// The better of two candidates.
+fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  let score_a = bitcast<f32>(a.x);
+  let score_b = bitcast<f32>(b.x);
+  return select(a, b, score_b > score_a || (score_b == score_a && b.y < a.y));
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let sample = workgroup.x;
+  var best = vec2(bitcast<u32>(LOWEST), VOCAB);
+  for (var i = lane; i < CANDIDATES; i += LANES) {
+    best = better(best, candidates[sample * CANDIDATES + i]);
+  }
+  best_of_lanes[lane] = best;
+  workgroupBarrier();
+  for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
+    if (lane < stride) {
+      best_of_lanes[lane] = better(best_of_lanes[lane], best_of_lanes[lane + stride]);
+    }
+    workgroupBarrier();
+  }
+  if (lane > 0u) {
     return;
   }
-  var best = candidates[sample * CHUNKS];
-  for (var chunk = 1u; chunk < CHUNKS; chunk++) {
-    let candidate = candidates[sample * CHUNKS + chunk];
-    if (bitcast<f32>(candidate.x) > bitcast<f32>(best.x)) {
-      best = candidate;
-    }
-  }
+  let token = best_of_lanes[0].y;
   let slot = samples[sample][0].y;
-  last_tokens[slot] = best.y;
-  if ((samples[sample][1].w & PENALISED) != 0u && best.y < VOCAB) {
-    token_counts[slot * VOCAB + best.y] += 1u;
+  last_tokens[slot] = token;
+  if ((samples[sample][1].w & PENALISED) != 0u && token < VOCAB) {
+    token_counts[slot * VOCAB + token] += 1u;
   }
 }

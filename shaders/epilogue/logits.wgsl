@@ -1,13 +1,51 @@
-// epilogue/: y is the logits of the samples.
-// logits  [sample][OUTPUTS / 4] of 4
+// epilogue/: y is the logits of the samples, and of 32 neighbouring ones each the best candidate, by common/draw: the first
+// half of sampling, where the logits are drawn from as they are.
+// logits      [sample][OUTPUTS / 4] of 4
+// candidates  [sample][CANDIDATES]: (score as f32 bits, token)
+
+override CANDIDATES: u32;
 
 @group(0) @binding(4) var<storage, read> squares: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> logits: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> candidates: array<vec2<u32>>;
+
+var<workgroup> best_of_lanes: array<vec2<u32>, TOKENS * PER_LANE * SET>; // [token][tile][lane]
 
 fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+  var score = LOWEST;
+  var best = OUTPUTS;
   if (token < counts.rows && output < OUTPUTS) {
     logits[(token * OUTPUTS + output) / 4u] = value;
+    let temperature = bitcast<f32>(samples[token][1].y);
+    let key = noise_key(samples[token][0], samples[token][1]);
+    for (var i = 0u; i < 4u; i++) {
+      let other = score_of(value[i], temperature, key, output + i);
+      if (other > score) {
+        score = other;
+        best = output + i;
+      }
+    }
   }
+  best_of_lanes[place] = vec2(bitcast<u32>(score), best);
 }
 
-fn conclude(first_token: u32, first_unit: u32, local: u32) {}
+// The best of 8 lanes; the first wins a tie.
+fn conclude(first_token: u32, first_unit: u32, local: u32) {
+  workgroupBarrier();
+  for (var place = 8u * local; place < TOKENS * PER_LANE * SET; place += 8u * WORKGROUP) {
+    var best = best_of_lanes[place];
+    for (var i = 1u; i < 8u; i++) {
+      let other = best_of_lanes[place + i];
+      if (bitcast<f32>(other.x) > bitcast<f32>(best.x)) {
+        best = other;
+      }
+    }
+    let token = first_token + place / (SET * PER_LANE);
+    let unit = first_unit + place % SET;
+    let tile = (unit / LANES) * TILE_STEP + (place / SET) % PER_LANE * TILE_STRIDE;
+    let output = (tile * LANES + unit % LANES) * 4u;
+    if (token < counts.rows && output < OUTPUTS) {
+      candidates[token * CANDIDATES + output / 32u] = best;
+    }
+  }
+}

@@ -1,13 +1,14 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
+import { candidatesOf } from './sample.ts';
 import { SAMPLE_BYTES } from './step-inputs.ts';
 import { constants, shader } from './shaders.ts';
 
 export const MATMUL_LOGITS = defineKernel({
   name: 'matmul-logits',
-  bindings: { ...MATMUL_BINDINGS, squares: 'read', samples: 'uniform', logits: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON'],
+  bindings: { ...MATMUL_BINDINGS, squares: 'read', samples: 'uniform', logits: 'read_write', candidates: 'read_write' },
+  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'CANDIDATES'],
 });
 
 export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
@@ -15,24 +16,26 @@ export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
   readonly samples: BufferRange;
   /** `[samples][matrix rows]` f32. */
   readonly logits: BufferRange;
+  /** candidatesBytes() bytes. */
+  readonly candidates: BufferRange;
 }
 
-/** The logits of the samples, from the normalised rows that they are drawn from. */
+/** The logits of the samples, from the normalised rows that they are drawn from, and the first half of the draw. */
 export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
-  const { squares, samples, logits } = args;
+  const { squares, samples, logits, candidates, matrix, epsilon } = args;
   return matmulWith(builder, args, {
     spec: MATMUL_LOGITS,
     modules: logitsModules(samples),
     normalised: true,
     paired: false,
     sampled: true,
-    buffers: { squares, samples, logits },
-    overrides: normOverrides(args.matrix.columns, args.epsilon),
+    buffers: { squares, samples, logits, candidates },
+    overrides: { ...normOverrides(matrix.columns, epsilon), CANDIDATES: candidatesOf(matrix.rows) },
   });
 }
 
 /** The epilogue's files. */
 export function logitsModules(samples: { readonly size: number }) {
   const sizes = constants('samples', { SAMPLES: samples.size / SAMPLE_BYTES });
-  return [shader('epilogue/logits'), shader('rows/sampled'), sizes];
+  return [shader('epilogue/logits'), shader('common/draw'), shader('rows/sampled'), sizes];
 }

@@ -1,12 +1,12 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
-import type { Op, OpBuilder } from '../gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { shader } from './shaders.ts';
 
 export const SAMPLE_PARTIAL = defineKernel({
   name: 'sample-partial',
   bindings: { logits: 'read', samples: 'read', selections: 'read', candidates: 'read_write' },
-  overrides: ['VOCAB', 'CHUNK', 'CHUNKS'],
+  overrides: ['VOCAB', 'CHUNK', 'CANDIDATES'],
 });
 
 export const SAMPLE_FINAL = defineKernel({
@@ -16,21 +16,29 @@ export const SAMPLE_FINAL = defineKernel({
     samples: 'read',
     lastTokens: 'read_write',
     tokenCounts: 'read_write',
-    counts: 'uniform',
   },
-  overrides: ['VOCAB', 'CHUNKS'],
+  overrides: ['VOCAB', 'CANDIDATES', 'LANES'],
 });
 
 /** Logits that one workgroup looks through. */
 const CHUNK = 1024;
 
+/** How many candidates a sample's logits leave: one of 32 neighbouring ones each. */
+export function candidatesOf(vocabSize: number): number {
+  return Math.ceil(vocabSize / 32);
+}
+
 /** Bytes of the candidates of `samples` samples. */
 export function candidatesBytes(vocabSize: number, samples: number): number {
-  return samples * Math.ceil(vocabSize / CHUNK) * 8;
+  return samples * candidatesOf(vocabSize) * 8;
 }
 
 export interface SampleArgs {
   readonly vocabSize: number;
+  /** Lanes of a workgroup that share a sample, a power of two; no part of the result. */
+  readonly filterLanes: number;
+  /** Whether the candidates are there already, of logits that nothing has changed or filtered: see matmulLogits(). */
+  readonly begun: boolean;
   /** `[samples][vocabSize]` f32. */
   readonly logits: BufferRange;
   readonly samples: BufferRange;
@@ -42,34 +50,33 @@ export interface SampleArgs {
   readonly lastTokens: BufferRange;
   /** `[slots][vocabSize]` u32; see penalties.ts. */
   readonly tokenCounts: BufferRange;
-  readonly counts: BufferRange;
 }
 
 /** What the two halves are linked from. */
 export function sampleModules(name: 'sample-partial' | 'sample-final'): readonly ShaderModule[] {
-  const order = name === 'sample-partial' ? [shader('common/order')] : [];
-  return [shader(name), shader('common/flags'), ...order];
+  const draw = name === 'sample-partial' ? [shader('common/order'), shader('common/draw')] : [];
+  return [shader(name), shader('common/flags'), ...draw];
 }
 
 /** Draws a token for every sample and writes it to its slot. */
 export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] {
-  const { vocabSize, logits, samples, selections, candidates, lastTokens, tokenCounts, counts } = args;
-  const chunks = Math.ceil(vocabSize / CHUNK);
-  const overrides = { VOCAB: vocabSize, CHUNKS: chunks };
+  const { vocabSize, filterLanes, begun, logits, samples, selections, candidates, lastTokens, tokenCounts } = args;
+  const overrides = { VOCAB: vocabSize, CANDIDATES: candidatesOf(vocabSize) };
   const partial = builder.variant(SAMPLE_PARTIAL, sampleModules('sample-partial'), { ...overrides, CHUNK });
-  const final = builder.variant(SAMPLE_FINAL, sampleModules('sample-final'), overrides);
+  const final = builder.variant(SAMPLE_FINAL, sampleModules('sample-final'), { ...overrides, LANES: filterLanes });
+  const isChanged = ({ biased, penalised, filtered }: StepShape): boolean => biased + penalised + filtered > 0;
   return [
     {
       name: 'sample-partial',
       bindGroup: builder.bind(SAMPLE_PARTIAL, { logits, samples, selections, candidates }),
       pipeline: () => builder.pipeline(partial),
-      grid: (step) => [chunks, step.samples, 1],
+      grid: (step) => [Math.ceil(vocabSize / CHUNK), begun && !isChanged(step) ? 0 : step.samples, 1],
     },
     {
       name: 'sample-final',
-      bindGroup: builder.bind(SAMPLE_FINAL, { candidates, samples, lastTokens, tokenCounts, counts }),
+      bindGroup: builder.bind(SAMPLE_FINAL, { candidates, samples, lastTokens, tokenCounts }),
       pipeline: () => builder.pipeline(final),
-      grid: (step) => [Math.ceil(step.samples / 4), 1, 1],
+      grid: (step) => [step.samples, 1, 1],
     },
   ];
 }

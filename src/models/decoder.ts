@@ -101,7 +101,7 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
 
 /** From logits to sampled token ids, in vLLM's order: see LogitsParams. */
 function sampler({ builder, config, state, limits }: Parts): readonly Op[] {
-  const shape = { ...config, ...limits, ...state, counts: state.sampleCount };
+  const shape = { ...config, ...limits, ...state, begun: true, counts: state.sampleCount };
   return [logitBias(builder, shape), penalties(builder, shape), ...filter(builder, shape), ...sample(builder, shape)];
 }
 

@@ -17,7 +17,7 @@ export interface TestSample {
   readonly tokens?: Tokens;
 }
 
-/** A chunk's best token. */
+/** The best of some neighbouring tokens. */
 export interface Candidate {
   readonly score: number;
   readonly token: number;
@@ -26,7 +26,7 @@ export interface Candidate {
 export interface Sampled {
   /** The tokens drawn, by slot; poison in the slots of no sample. */
   readonly tokens: number[];
-  /** Each sample's, by chunk. */
+  /** Each sample's, in the order of their tokens. */
   readonly candidates: readonly (readonly Candidate[])[];
   /** Each sample's logits as they were drawn from, after biases and penalties. */
   readonly logits: readonly Float32Array[];
@@ -85,6 +85,7 @@ export async function runSampler(lab: KernelLab, samples: readonly TestSample[],
   const buffers = {
     vocabSize,
     filterLanes,
+    begun: false,
     logits: logits.buffer,
     samples: lab.input(words),
     biases: lab.input(biases),
@@ -108,7 +109,7 @@ export async function runSampler(lab: KernelLab, samples: readonly TestSample[],
       Array.from({ length: chunks }, (__, chunk) => {
         const at = (i * chunks + chunk) * 2;
         return { score: best.floats[at] ?? NaN, token: best.bits[at + 1] ?? NaN };
-      }),
+      }).filter(({ token }) => token !== vocabSize),
     ),
     logits: samples.map((_, i) => adjusted.floats.subarray(i * vocabSize, (i + 1) * vocabSize)),
     thresholds: samples.map((_, i) => selected.bits[i * 6] ?? NaN),
