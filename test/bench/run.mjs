@@ -13,9 +13,18 @@
  *     npm run bench -- --headed             in a window
  *     npm run bench -- --model FILE.gguf    another model
  *
+ *     npm run bench -- --dawn=ADAPTER       kernels and models in Node, on Dawn, instead: `native` (the system's GPU),
+ *                                           `lavapipe` or `swiftshader`; ten minutes at most on a GPU. With
+ *         --quick                           less of it
+ *         --only limits,matmul              parts: limits, matmul, attention, decode, prefill, batch, synthetic
+ *         --shapes 135m,1b,8b               which models of random weights; by default what suits the adapter
+ *         --patience 2                      twice the time for each part
+ *         --json FILE                       each row at once, one JSON object a line
+ *         --model FILE.gguf
+ *
  * Figures of a run that is not clean (the last line says so) are no measure of tabserve.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +39,17 @@ import { chooseParts } from './parts.mjs';
 import { makeReport } from './report.mjs';
 import { startBenchServer } from './server.mjs';
 
+const args = process.argv.slice(2);
+if (args.includes('--help')) {
+  console.log(helpText());
+  process.exit();
+}
+const dawn = args.find((arg) => arg.startsWith('--dawn'));
+if (dawn !== undefined) {
+  const { runDawnBench } = await import('./dawn/start.mjs');
+  const rest = args.filter((arg) => arg !== dawn);
+  process.exit(await runDawnBench(dawn.split('=')[1] ?? 'native', rest));
+}
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -53,6 +73,12 @@ const { report, failures } = await main();
 console.log(`\n${formatReport(report)}`);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
 if (failures.length > 0) process.exitCode = 1;
+
+/** The comment that this file begins with. */
+function helpText() {
+  const [, comment = ''] = readFileSync(fileURLToPath(import.meta.url), 'utf8').split(/\/\*\*\n|\n \*\//);
+  return comment.replace(/^ \* ?/gm, '');
+}
 
 async function main() {
   const load = { average: loadavg()[0] ?? 0, cores: availableParallelism() };

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findChromium } from './find-chromium.mjs';
 
 const PACKAGE = fileURLToPath(new URL('../dawn/', import.meta.url));
@@ -11,7 +11,8 @@ const PACKAGE = fileURLToPath(new URL('../dawn/', import.meta.url));
  * Dawn for Node, installed on demand (132 MB), and the environment under which it takes the adapter asked for.
  *
  * @param {string} adapter `swiftshader` (that of the Chromium found), `lavapipe` (Mesa's), or `native` (the system's own choice)
- * @returns {Record<string, string>} variables to start the tests with: the Vulkan loader reads them when a process starts
+ * @returns {Record<string, string>} variables to start Node with: the Vulkan loader reads its own when a process starts,
+ *   test/support/open-dawn.ts the others
  */
 export function setUpDawn(adapter) {
   const environment = adapterEnvironment(adapter);
@@ -25,7 +26,8 @@ export function setUpDawn(adapter) {
     });
     if (status !== 0) throw new Error('npm could not install test/dawn; see above.');
   }
-  return { TABSERVE_DAWN: adapter, ...environment };
+  const entry = pathToFileURL(join(PACKAGE, 'node_modules', 'webgpu', 'index.js')).href;
+  return { TABSERVE_DAWN: adapter, TABSERVE_WEBGPU: entry, ...environment };
 }
 
 /** @param {string} adapter

@@ -1,0 +1,160 @@
+/** All that the bench knows of how kernels are made: what to adapt where their constructors change. */
+import type { ModelConfig } from '../../../src/core/model-config.ts';
+import type { Gpu } from '../../../src/gpu/device.ts';
+import type { Op, OpBuilder } from '../../../src/gpu/op.ts';
+import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
+import { matmul, type PackedMatrix } from '../../../src/kernels/matmul.ts';
+import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
+import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
+import type { ModelFile } from '../../../src/loader/gguf.ts';
+import {
+  packedFormatOf, packedWords, repackRows, scaleWords, TILE_LANES, widenScales,
+} from '../../../src/loader/repack.ts';
+import { type MatrixType, randomMatrix } from '../../support/kernel-matrix.ts';
+import { createRandom } from '../../support/random.ts';
+
+type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
+
+/** Makes ops as the decoder makes them for this adapter, on buffers of their own. */
+export class KernelOps {
+  readonly #gpu: Gpu;
+  readonly #builder: OpBuilder;
+  readonly #buffers: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu, builder: OpBuilder) {
+    this.#gpu = gpu;
+    this.#builder = builder;
+  }
+
+  /**
+   * Matmuls of one shape, each with weights of its own, for up to `maxTokens` rows of activations. `setTokens` says how
+   * many there are. `weightBytes`: of one matrix, scales included.
+   */
+  matmuls(type: MatrixType, rows: number, columns: number, maxTokens: number, workingSetBytes: number) {
+    const first = this.#matrix(type, rows, columns);
+    const weightBytes = first.weights.size + first.scales.size;
+    const copies = Math.min(512, Math.ceil(workingSetBytes / weightBytes));
+    const matrices = Array.from({ length: copies }, (_, i) => (i === 0 ? first : this.#copyOf(first)));
+    const room = Math.ceil(maxTokens / 8) * 8;
+    const x = this.#filled(room * columns);
+    const y = this.#buffer(room * rows * 4);
+    const counts = this.#uniform();
+    const { isSoftware } = this.#gpu.adapter;
+    const ops = matrices.map((matrix) =>
+      matmul(this.#builder, {
+        matrix,
+        x,
+        y,
+        counts,
+        tokens: (step) => step.tokens,
+        subgroups: this.#gpu.hasSubgroups,
+        largestTile: matrix.format === 'int4' && isSoftware ? 4 : 8,
+      }),
+    );
+    const setTokens = (tokens: number): void => this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([tokens]));
+    return { ops: ops.map((op) => [op]), weightBytes, setTokens };
+  }
+
+  /**
+   * Attention of one token each of `sequences` sequences over `context` tokens, itself included; one round for each of
+   * several layers' keys and values. `cacheBytes`: of the keys and values that a round reads.
+   */
+  attentions(heads: Heads, sequences: number, context: number, workingSetBytes: number) {
+    const blockSize = 16;
+    const maxBlocks = Math.ceil(context / blockSize);
+    const shape = { ...heads, blockSize, maxBlocks };
+    const layerBytes = sequences * maxBlocks * layerBlockBytes(shape, 'f32');
+    const layers = Math.min(64, Math.ceil(workingSetBytes / (2 * layerBytes)));
+    const room = Math.ceil(sequences / 8) * 8;
+    const counts = this.#uniform();
+    this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([sequences]));
+    const shared = {
+      ...shape,
+      attentionLanes: this.#gpu.adapter.isSoftware ? 16 : 64,
+      kvCacheDtype: 'f32',
+      queries: this.#filled(queriesBytes(heads, room) / 4),
+      rows: this.#words(Array.from({ length: sequences }, (_, i) => [0, context - 1, 0, i]).flat(), ROW_BYTES * room),
+      // Neighbours in a sequence are no neighbours in memory.
+      blockTables: this.#words(
+        Array.from({ length: sequences }, (_, i) => Array.from({ length: maxBlocks }, (_, j) => j * sequences + i)).flat(),
+      ),
+      partials: this.#buffer(partialsBytes(shape, room)),
+      y: this.#buffer(room * heads.numHeads * heads.headSize * 4),
+      counts,
+    } as const;
+    const rounds = Array.from({ length: layers }, (): readonly Op[] => {
+      const cache = { keys: this.#filled(layerBytes / 4), values: this.#filled(layerBytes / 4) };
+      return attention(this.#builder, { ...shared, ...cache });
+    });
+    return { rounds, cacheBytes: 2 * layerBytes };
+  }
+
+  /** Frees the buffers made so far; pipelines stay. */
+  clear(): void {
+    for (const buffer of this.#buffers.splice(0)) buffer.destroy();
+  }
+
+  #matrix(type: MatrixType, rows: number, columns: number): PackedMatrix {
+    const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns);
+    const format = packedFormatOf(type) ?? 'int8';
+    const wideScales = format === 'int4' && this.#gpu.adapter.isSoftware;
+    const weights = this.#holding(packed.weights);
+    const scales = this.#holding(wideScales ? widenScales(packed.scales) : packed.scales);
+    return { format, wideScales, rows, columns, lanes: TILE_LANES, weights, scales };
+  }
+
+  #copyOf(matrix: PackedMatrix): PackedMatrix {
+    const [weights, scales] = [matrix.weights, matrix.scales].map((buffer) => {
+      const copy = this.#buffer(buffer.size);
+      const encoder = this.#gpu.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, copy, 0, buffer.size);
+      this.#gpu.device.queue.submit([encoder.finish()]);
+      return copy;
+    }) as [GPUBuffer, GPUBuffer];
+    return { ...matrix, weights, scales };
+  }
+
+  /** Floats around zero, the same few again and again. */
+  #filled(length: number): GPUBuffer {
+    const random = createRandom(2);
+    const some = new Float32Array(Math.min(length, 2 ** 16)).map(() => random.normal());
+    const buffer = this.#buffer(length * 4);
+    for (let at = 0; at < length; at += some.length) {
+      this.#gpu.device.queue.writeBuffer(buffer, at * 4, some.subarray(0, Math.min(some.length, length - at)));
+    }
+    return buffer;
+  }
+
+  #words(words: readonly number[], bytes = words.length * 4): GPUBuffer {
+    const buffer = this.#buffer(bytes);
+    this.#gpu.device.queue.writeBuffer(buffer, 0, new Uint32Array(words));
+    return buffer;
+  }
+
+  #holding(data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.#buffer(data.byteLength);
+    this.#gpu.device.queue.writeBuffer(buffer, 0, data);
+    return buffer;
+  }
+
+  #uniform(): GPUBuffer {
+    return this.#buffer(16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  }
+
+  #buffer(bytes: number, usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC): GPUBuffer {
+    const buffer = this.#gpu.device.createBuffer({ size: Math.max(16, Math.ceil(bytes / 16) * 16), usage });
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+}
+
+/** Bytes of weights, packed as on the GPU, that one step reads: all matrices but an embedding that is no head. */
+export function weightBytesOfStep(file: ModelFile, { tiedEmbeddings }: ModelConfig, isSoftware: boolean): number {
+  const bytes = file.tensors.map(({ name, type, shape: [rows = 0, columns = 0] }) => {
+    const format = packedFormatOf(type);
+    if (format === undefined || (name === 'token_embd.weight' && !tiedEmbeddings)) return 0;
+    const scaleBytes = format === 'int4' && isSoftware ? 8 : 4;
+    return packedWords(format, rows, columns) * 4 + scaleWords(rows, columns) * scaleBytes;
+  });
+  return bytes.reduce((a, b) => a + b, 0);
+}

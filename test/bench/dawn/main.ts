@@ -1,0 +1,68 @@
+import { cpus, loadavg } from 'node:os';
+import { openDawn } from '../../support/open-dawn.ts';
+import { Bench } from './bench.ts';
+import { Budget } from './budget.ts';
+import { attentionPart, matmulPart } from './kernel-parts.ts';
+import { limitsPart } from './limits-part.ts';
+import { decodeRows, loadModel, prefillRow, type Subject, syntheticPart } from './model-parts.ts';
+import { BUDGET_SECONDS, GRACE_SECONDS, type Part, readOptions, sizesFor } from './options.ts';
+import { Report } from './report.ts';
+
+/** What version is measured; pack.mjs puts it here. */
+declare const __BENCH_COMMIT__: string;
+
+const options = readOptions(process.argv.slice(2));
+const loadAverage = loadavg()[0] ?? 0; // before anything is done here
+const report = new Report(options.json);
+const start = performance.now();
+const seconds = (): number => (performance.now() - start) / 1000;
+const budgets = options.parts.map((part) => BUDGET_SECONDS[part] * options.patience);
+const giveUp = setTimeout(
+  () => {
+    report.caveat('the GPU did not answer in time, the run was cut short');
+    report.end(seconds());
+    process.exit(1);
+  },
+  (budgets.reduce((a, b) => a + b, 0) + GRACE_SECONDS) * 1000,
+);
+
+const { gpu, info, close } = await openDawn();
+report.head({
+  adapter: info,
+  loadAverage,
+  cpu: `${cpus()[0]?.model ?? 'unknown'} x ${cpus().length}`,
+  node: process.version,
+  commit: __BENCH_COMMIT__,
+  command: process.argv.slice(2).join(' '),
+});
+const bench = new Bench({ gpu, report, options, sizes: sizesFor(info.isFallbackAdapter, options) });
+let subject: Subject | undefined;
+for (const part of options.parts) {
+  const budget = new Budget(BUDGET_SECONDS[part] * options.patience);
+  try {
+    await measure(part, budget);
+  } catch (error) {
+    // Each part on its own: one that fails leaves the others' figures.
+    report.omit(part, 'the rest', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    report.caveat(`${part} failed`);
+  }
+}
+clearTimeout(giveUp);
+subject?.loaded.destroy();
+close();
+report.end(seconds());
+
+async function measure(part: Part, budget: Budget): Promise<void> {
+  if (part === 'limits') return limitsPart(bench);
+  if (part === 'matmul') return matmulPart(bench, budget);
+  if (part === 'attention') return attentionPart(bench, budget);
+  if (part === 'synthetic') {
+    subject?.loaded.destroy(); // the largest shape may need the whole GPU
+    subject = undefined;
+    return syntheticPart(bench, budget);
+  }
+  subject ??= await loadModel(bench, part);
+  if (subject === undefined) return undefined;
+  if (part === 'prefill') return prefillRow(bench, budget, part, subject);
+  return decodeRows(bench, budget, part, subject, part === 'decode' ? [1] : bench.sizes.batches);
+}

@@ -1,0 +1,153 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { openGpu } from '../../../src/gpu/device.ts';
+import { layerBlockBytes } from '../../../src/kernels/rope-kv-write.ts';
+import type { ByteSource } from '../../../src/loader/byte-source.ts';
+import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelConfig } from '../../../src/models/architectures.ts';
+import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
+import { median } from '../statistics.mjs';
+import type { Bench } from './bench.ts';
+import type { Budget } from './budget.ts';
+import { weightBytesOfStep } from './kernel-ops.ts';
+import { ModelRuns } from './model-runs.ts';
+import type { Part } from './options.ts';
+import { SYNTHETIC_SHAPES, syntheticModel } from './synthetic-model.ts';
+
+/** A model on the GPU. */
+export interface Subject {
+  readonly loaded: LoadedRunner;
+  readonly runs: ModelRuns;
+  /** Bytes of weights that a step reads. */
+  readonly weightBytes: number;
+}
+
+/** Loads a model as the product does, with room for the largest batch. A row says how fast. */
+async function load({ gpu, sizes, report }: Bench, part: Part, source: ByteSource): Promise<Subject> {
+  const start = performance.now();
+  const file = await readModelFile(source);
+  const config = readModelConfig(file);
+  const blockSize = 16;
+  const tokens = Math.max(sizes.context + sizes.decodeTokens, sizes.prefillTokens + 1);
+  const maxModelLen = Math.ceil(tokens / blockSize) * blockSize;
+  const maxNumSeqs = Math.max(...sizes.batches);
+  const blocks = (maxNumSeqs * maxModelLen) / blockSize;
+  const kvCacheBytes = blocks * config.numLayers * 2 * layerBlockBytes({ ...config, blockSize }, 'f32');
+  const loaded = await loadRunner({ file, gpu: await openGpu(gpu), kvCacheBytes, maxModelLen, limits: { maxNumSeqs } });
+  const milliseconds = performance.now() - start;
+  const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  report.row({
+    part,
+    name: `${config.name}, load`,
+    counts: `reading ${(bytes / 1e6).toFixed(0)} MB, repacking, upload and compiling`,
+    samples: [milliseconds],
+    figures: { 'MB/s': bytes / milliseconds / 1000 },
+  });
+  const weightBytes = weightBytesOfStep(file, config, loaded.adapter.isSoftware);
+  return { loaded, runs: new ModelRuns(loaded, maxNumSeqs, maxModelLen), weightBytes };
+}
+
+/** The model of the options; undefined, and said so, where its file is not there. */
+export async function loadModel(bench: Bench, part: Part): Promise<Subject | undefined> {
+  const { model } = bench.options;
+  const { size } = statSync(model, { throwIfNoEntry: false }) ?? {};
+  if (size === undefined) {
+    bench.report.omit(part, model, 'there is no such file (--model names one)');
+    return undefined;
+  }
+  const descriptor = openSync(model, 'r');
+  const read = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const bytes = new Uint8Array(length);
+    readSync(descriptor, bytes, 0, length, offset);
+    return bytes;
+  };
+  try {
+    return await load(bench, part, { id: model, size, read });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Prompt tokens a second, one sequence. */
+export async function prefillRow({ sizes, report }: Bench, budget: Budget, part: Part, subject: Subject): Promise<void> {
+  const { runs, loaded } = subject;
+  const { prefillTokens } = sizes;
+  await runs.prefill(1); // what is slow the first time
+  const samples = await budget.repeat(sizes.prefillRepeats, () => runs.prefill(prefillTokens));
+  report.row({
+    part,
+    name: `${loaded.config.name}, prefill`,
+    counts: `a prompt of ${prefillTokens} tokens, ${loaded.scheduler.maxNumBatchedTokens} a step`,
+    samples,
+    figures: { 'tok/s': (prefillTokens / median(samples)) * 1000 },
+  });
+}
+
+/**
+ * Tokens a second of batches, all sequences together; E(B) is what a batch of B gives over B times what one sequence
+ * gives alone, where that was measured before.
+ */
+export async function decodeRows(
+  bench: Bench,
+  budget: Budget,
+  part: Part,
+  subject: Subject,
+  batches: readonly number[],
+): Promise<void> {
+  const { sizes, report } = bench;
+  const { runs, loaded, weightBytes } = subject;
+  const { context, decodeTokens } = sizes;
+  await runs.prefill(context);
+  if (Math.max(...batches) > 1) await runs.copyContext(context);
+  let alone: number | undefined;
+  for (const batch of batches) {
+    const name = `${loaded.config.name}, decode, ${batch} at once`;
+    if (budget.isSpent) {
+      report.omit(part, name, 'no time left');
+      continue;
+    }
+    await runs.decode(batch, context, Math.min(decodeTokens, loaded.scheduler.maxStepsPerPlan)); // slow the first time
+    const before = loaded.counters();
+    const samples = await budget.repeat(sizes.decodeRepeats, () => runs.decode(batch, context, decodeTokens));
+    const after = loaded.counters();
+    const stepMs = median(samples) / decodeTokens;
+    const speed = (batch / stepMs) * 1000;
+    if (batch === 1) alone = speed;
+    const dispatches = (after.dispatches - before.dispatches) / (after.steps - before.steps);
+    report.row({
+      part,
+      name,
+      counts: `${decodeTokens} steps from a context of ${context}, ${loaded.scheduler.maxStepsPerPlan} a plan`,
+      samples,
+      figures: {
+        'tok/s': speed,
+        'ms a step': stepMs,
+        ...(batch > 1 && alone !== undefined && { 'E(B)': speed / (batch * alone) }),
+        ...bench.readFigures(weightBytes / stepMs / 1e6),
+        'dispatches a step': dispatches,
+      },
+    });
+  }
+}
+
+/** Models of random weights, so that no file is needed. */
+export async function syntheticPart(bench: Bench, budget: Budget): Promise<void> {
+  const { report, sizes } = bench;
+  for (const key of sizes.shapes) {
+    const shape = SYNTHETIC_SHAPES[key];
+    if (budget.isSpent) {
+      report.omit('synthetic', shape.name, 'no time left');
+      continue;
+    }
+    let subject: Subject | undefined;
+    try {
+      subject = await load(bench, 'synthetic', syntheticModel(shape));
+      await decodeRows(bench, budget, 'synthetic', subject, [1, Math.max(...sizes.batches)]);
+      await prefillRow(bench, budget, 'synthetic', subject);
+    } catch (error) {
+      // The next one may be smaller, or the failure this one's alone.
+      report.omit('synthetic', shape.name, String(error));
+    } finally {
+      subject?.loaded.destroy();
+    }
+  }
+}

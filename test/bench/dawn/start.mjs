@@ -1,0 +1,43 @@
+// @ts-check
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fetchModel } from '../../../demo/server/fetch-model.mjs';
+import { setUpDawn } from '../../support/dawn-setup.mjs';
+import { packBench } from './pack.mjs';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/**
+ * Packs the Dawn bench and runs it on an adapter.
+ *
+ * @param {string} adapter as of `npm test -- --dawn=ADAPTER`
+ * @param {readonly string[]} args for the bench
+ * @returns {Promise<number>} the exit code
+ */
+export async function runDawnBench(adapter, args) {
+  const environment = setUpDawn(adapter);
+  const folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-dawn-'));
+  try {
+    const bench = join(folder, 'bench.mjs');
+    await packBench(bench);
+    const { status } = spawnSync(process.execPath, [bench, ...(await withModel(args))], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...environment },
+    });
+    return status ?? 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The default model's file is named where none is and it can be had; without it the bench says what it leaves out.
+ * @param {readonly string[]} args */
+async function withModel(args) {
+  if (args.some((arg) => arg === '--model' || arg.startsWith('--model='))) return args;
+  const dir = process.env['TABSERVE_MODELS_DIR'] ?? resolve(root, '.models');
+  const fetched = await fetchModel({ dir, log: (line) => console.error(line), onProgress: () => {} });
+  return fetched.available ? [...args, '--model', fetched.path] : args;
+}

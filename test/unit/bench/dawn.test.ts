@@ -1,0 +1,115 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Budget } from '../../bench/dawn/budget.ts';
+import { BUDGET_SECONDS, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../bench/dawn/options.ts';
+import { packBench } from '../../bench/dawn/pack.mjs';
+import { busyCaveat, formatRow, Report, type Row } from '../../bench/dawn/report.ts';
+
+const ROW: Row = {
+  part: 'matmul',
+  name: 'INT4 64x32, M = 1',
+  counts: 'a dispatch',
+  samples: [3, 1, 2.5],
+  figures: { 'GMAC/s': 12.345678, 'GB/s': 1234.56 },
+};
+const ADAPTER = { vendor: 'v', architecture: 'a', device: 'd', description: '', isFallbackAdapter: false } as GPUAdapterInfo;
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tabserve-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+describe('the report', () => {
+  const linesOf = (file: string): unknown[] =>
+    readFileSync(file, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
+
+  test('has each row in its file at once', () => {
+    const file = join(temporaryFolder(), 'figures.jsonl');
+    const printed: string[] = [];
+    const report = new Report(file, (line) => printed.push(line));
+    report.head({ adapter: ADAPTER, loadAverage: 0.2, commit: 'abc' });
+    expect(linesOf(file)).toEqual([
+      expect.objectContaining({ kind: 'head', commit: 'abc', adapter: expect.objectContaining({ vendor: 'v' }) }),
+    ]);
+    report.row(ROW);
+    expect(linesOf(file).slice(1)).toEqual([{ kind: 'row', ...ROW, medianMs: 2.5, repeats: 3 }]);
+    report.omit('batch', 'the rest', 'no time left');
+    report.end(12);
+    expect(linesOf(file).slice(2)).toEqual([
+      { kind: 'omitted', part: 'batch', name: 'the rest', why: 'no time left' },
+      { kind: 'end', seconds: 12, caveats: [] },
+    ]);
+    expect(printed.at(-1)).toContain('Clean run.');
+  });
+
+  test('a run on a busy machine is not clean, and says so first', () => {
+    const printed: string[] = [];
+    const report = new Report(undefined, (line) => printed.push(line));
+    report.head({ adapter: ADAPTER, loadAverage: 1.25 });
+    expect(printed.at(-1)).toMatch(/^WARNING: .*load average 1\.25/);
+    report.end(1);
+    expect(printed.at(-1)).toMatch(/NOT a clean run: .*load average 1\.25/);
+    expect(busyCaveat(0.5)).toBeUndefined();
+    expect(busyCaveat(0.51)).toBeDefined();
+  });
+
+  test('a row has the median, its range, how many, of what, and the figures', () => {
+    expect(formatRow(ROW)).toBe(
+      'matmul     INT4 64x32, M = 1: GMAC/s 12.35, GB/s 1235 (2.500 [1.000..3.000] ms, median of 3 x a dispatch)',
+    );
+    expect(formatRow({ ...ROW, samples: [4] })).toContain('(4.000 ms, median of 1 x a dispatch)');
+  });
+});
+
+describe('options', () => {
+  test('parts come in their own order, and unknown ones are refused', () => {
+    expect(readOptions([]).parts).toEqual(PARTS);
+    expect(readOptions(['--only', 'decode, limits']).parts).toEqual(['limits', 'decode']);
+    expect(() => readOptions(['--only', 'decode,nothing'])).toThrow(/no "nothing"/);
+    expect(() => readOptions(['--shapes', '70b'])).toThrow(/no "70b"/);
+    expect(() => readOptions(['--patience', '0'])).toThrow(/above 0/);
+  });
+
+  test('everything ends within ten minutes', () => {
+    const seconds = PARTS.reduce((sum, part) => sum + BUDGET_SECONDS[part], GRACE_SECONDS);
+    expect(seconds).toBeLessThanOrEqual(600);
+  });
+
+  test('a software adapter gets no large model unless asked', () => {
+    const options = { quick: false, shapes: undefined };
+    expect(sizesFor(true, options).shapes).toEqual(['135m']);
+    expect(sizesFor(false, options).shapes).toEqual(['135m', '1b', '8b']);
+    expect(sizesFor(true, { ...options, shapes: ['1b'] }).shapes).toEqual(['1b']);
+  });
+});
+
+describe('a budget', () => {
+  test('lets something be repeated until its time is over, and once in any case', async () => {
+    let now = 0;
+    const budget = new Budget(10, () => now);
+    const measure = async (): Promise<number> => {
+      now += 4000;
+      return now;
+    };
+    expect(await budget.repeat(2, measure)).toEqual([4000, 8000]);
+    expect(await budget.repeat(9, measure)).toEqual([12_000]);
+    expect(budget.isSpent).toBe(true);
+    expect(await budget.repeat(9, measure)).toEqual([16_000]);
+  });
+});
+
+test('packed, it is one file that needs Node and nothing else to start', async () => {
+  const file = join(temporaryFolder(), 'bench.mjs');
+  await packBench(file);
+  const code = readFileSync(file, 'utf8');
+  const imports = [...code.matchAll(/^import\b.*?"(?<from>[^"]+)";/gm)].map((match) => match.groups?.['from']);
+  expect(imports.filter((from) => from?.startsWith('node:') !== true)).toEqual([]);
+  expect(code).toContain('@compute');
+  const { stderr, status } = spawnSync(process.execPath, [file, '--only', 'nothing'], { encoding: 'utf8' });
+  expect(stderr).toContain('there is no "nothing"');
+  expect(status).not.toBe(0);
+});
