@@ -18,8 +18,8 @@ export class Bench {
   }
 
   /** A speed of reading, and what it is of the ceiling where that is known. */
-  readFigures(gigabytesPerSecond: number): Record<string, number> {
+  readonly readFigures = (gigabytesPerSecond: number): Record<string, number> => {
     const ceiling = this.readCeiling;
     return { 'GB/s': gigabytesPerSecond, ...(ceiling !== undefined && { 'of the read ceiling': gigabytesPerSecond / ceiling }) };
-  }
+  };
 }

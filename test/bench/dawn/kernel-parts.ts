@@ -1,9 +1,10 @@
 import { openGpu } from '../../../src/gpu/device.ts';
-import { OpBuilder } from '../../../src/gpu/op.ts';
+import { type Op, OpBuilder, type StepShape } from '../../../src/gpu/op.ts';
 import { median } from '../statistics.mjs';
 import type { Bench } from './bench.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, NO_TIME } from './budget.ts';
 import { KernelOps } from './kernel-ops.ts';
+import type { Part } from './options.ts';
 import { OpTimer, shapeOf, withTimestamps } from './time-ops.ts';
 
 /** Matrices as [type, rows, columns]: those of SmolLM2-135M, its head, and larger ones. */
@@ -29,69 +30,95 @@ const SEQUENCES = [1, 16] as const;
 async function openKernels({ gpu }: Bench) {
   const opened = await openGpu(withTimestamps(gpu));
   const builder = new OpBuilder(opened.device);
-  return { device: opened.device, builder, ops: new KernelOps(opened, builder), timer: new OpTimer(opened) };
+  return { device: opened.device, builder, kernels: new KernelOps(opened, builder), timer: new OpTimer(opened) };
+}
+type Kernels = Awaited<ReturnType<typeof openKernels>>;
+
+/** Some ops to be timed, and what a round of them does. */
+interface Timed {
+  readonly part: Part;
+  readonly name: string;
+  readonly rounds: readonly (readonly Op[])[];
+  readonly shape: StepShape;
+  /** What a round is, and what there are several of. */
+  readonly each: readonly [round: string, others: string];
+  /** Multiply-adds of a round, and bytes of weights, or of keys and values, that it reads. */
+  readonly macs: number;
+  readonly bytes: number;
+}
+
+/** Times ops and reports them. */
+async function measure({ sizes, report, readFigures }: Bench, budget: Budget, { builder, timer }: Kernels, timed: Timed): Promise<void> {
+  const { part, name, rounds, shape, each, macs, bytes } = timed;
+  await builder.ready();
+  const timing = { targetMs: sizes.kernelMs, repeats: sizes.kernelRepeats, budget };
+  const { samples, roundsEach } = await timer.time(rounds, shape, timing);
+  const giga = 1 / median(samples) / 1e6; // of a round's, in units of 10^9 a second
+  report.row({
+    part,
+    name,
+    counts: `${each[0]}, mean of ${roundsEach} by ${timer.clock} clock, ${rounds.length} ${each[1]} in turn`,
+    samples,
+    figures: { 'GMAC/s': macs * giga, ...readFigures(bytes * giga) },
+  });
 }
 
 /** The product's own matmul, for each shape and number of tokens. */
 export async function matmulPart(bench: Bench, budget: Budget): Promise<void> {
   const { report, sizes } = bench;
-  const { device, builder, ops: kernels, timer } = await openKernels(bench);
+  const opened = await openKernels(bench);
   const maxTokens = Math.max(...sizes.matmulTokens);
   for (const [type, rows, columns] of MATRICES) {
-    const shape = `${type === 'Q8_0' ? 'INT8' : 'INT4'} ${rows}x${columns}`;
+    const matrix = `${type === 'Q8_0' ? 'INT8' : 'INT4'} ${rows}x${columns}`;
     if (budget.isSpent) {
-      report.omit('matmul', shape, 'no time left');
+      report.omit('matmul', matrix, NO_TIME);
       continue;
     }
-    const { ops, weightBytes, setTokens } = kernels.matmuls(type, rows, columns, maxTokens, sizes.workingSetBytes);
-    await builder.ready();
+    const { ops, weightBytes, setTokens } = opened.kernels.matmuls(type, rows, columns, maxTokens, sizes.workingSetBytes);
     for (const tokens of sizes.matmulTokens) {
       setTokens(tokens);
-      const timing = { targetMs: sizes.kernelMs, repeats: sizes.kernelRepeats, budget };
-      const { samples, rounds } = await timer.time(ops, shapeOf(tokens), timing);
-      const perMs = 1 / median(samples) / 1e6;
-      report.row({
+      await measure(bench, budget, opened, {
         part: 'matmul',
-        name: `${shape}, M = ${tokens}`,
-        counts: `a dispatch, mean of ${rounds} by ${timer.clock} clock, ${ops.length} matrices in turn`,
-        samples,
-        figures: { 'GMAC/s': rows * columns * tokens * perMs, ...bench.readFigures(weightBytes * perMs) },
+        name: `${matrix}, M = ${tokens}`,
+        rounds: ops,
+        shape: shapeOf(tokens),
+        each: ['a dispatch', 'matrices'],
+        macs: rows * columns * tokens,
+        bytes: weightBytes,
       });
     }
-    kernels.clear();
+    opened.kernels.clear();
   }
-  device.destroy();
+  opened.device.destroy();
 }
 
 /** The product's own attention in decode: one token of each sequence. */
 export async function attentionPart(bench: Bench, budget: Budget): Promise<void> {
   const { report, sizes } = bench;
-  const { device, builder, ops: kernels, timer } = await openKernels(bench);
-  for (const heads of HEADS) {
-    for (const context of sizes.attentionContexts) {
-      for (const sequences of SEQUENCES) {
-        const { numHeads, numKvHeads, headSize } = heads;
-        const name = `${numHeads} heads of ${headSize} over ${numKvHeads}, context ${context}, ${sequences} sequences`;
-        if (budget.isSpent) {
-          report.omit('attention', name, 'no time left');
-          continue;
-        }
-        const { rounds: ops, cacheBytes } = kernels.attentions(heads, sequences, context, sizes.workingSetBytes);
-        await builder.ready();
-        const timing = { targetMs: sizes.kernelMs, repeats: sizes.kernelRepeats, budget };
-        const { samples, rounds } = await timer.time(ops, shapeOf(sequences, context), timing);
-        const perMs = 1 / median(samples) / 1e6;
-        const macs = 2 * numHeads * headSize * context * sequences;
-        report.row({
-          part: 'attention',
-          name,
-          counts: `a layer, mean of ${rounds} by ${timer.clock} clock, ${ops.length} layers in turn`,
-          samples,
-          figures: { 'GMAC/s': macs * perMs, ...bench.readFigures(cacheBytes * perMs) },
-        });
-        kernels.clear();
-      }
+  const opened = await openKernels(bench);
+  const bindable = opened.device.limits.maxStorageBufferBindingSize;
+  const scenes = HEADS.flatMap((heads) =>
+    sizes.attentionContexts.flatMap((context) => SEQUENCES.map((sequences) => ({ heads, context, sequences }))),
+  );
+  for (const { heads, context, sequences } of scenes) {
+    const { numHeads, numKvHeads, headSize } = heads;
+    const name = `${numHeads} heads of ${headSize} over ${numKvHeads}, context ${context}, ${sequences} at once`;
+    const isTooLarge = 4 * numKvHeads * headSize * context * sequences > bindable;
+    if (budget.isSpent || isTooLarge) {
+      report.omit('attention', name, isTooLarge ? `keys of more than the ${bindable} bytes that the device binds` : NO_TIME);
+      continue;
     }
+    const { rounds, cacheBytes } = opened.kernels.attentions(heads, sequences, context, sizes.workingSetBytes);
+    await measure(bench, budget, opened, {
+      part: 'attention',
+      name,
+      rounds,
+      shape: shapeOf(sequences, context),
+      each: ['a layer', 'layers'],
+      macs: 2 * numHeads * headSize * context * sequences,
+      bytes: cacheBytes,
+    });
+    opened.kernels.clear();
   }
-  device.destroy();
+  opened.device.destroy();
 }

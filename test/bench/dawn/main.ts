@@ -5,7 +5,7 @@ import { Budget } from './budget.ts';
 import { attentionPart, matmulPart } from './kernel-parts.ts';
 import { limitsPart } from './limits-part.ts';
 import { decodeRows, loadModel, prefillRow, type Subject, syntheticPart } from './model-parts.ts';
-import { BUDGET_SECONDS, GRACE_SECONDS, type Part, readOptions, sizesFor } from './options.ts';
+import { budgetOf, GRACE_SECONDS, type Part, readOptions, sizesFor } from './options.ts';
 import { Report } from './report.ts';
 
 /** What version is measured; pack.mjs puts it here. */
@@ -16,16 +16,6 @@ const loadAverage = loadavg()[0] ?? 0; // before anything is done here
 const report = new Report(options.json);
 const start = performance.now();
 const seconds = (): number => (performance.now() - start) / 1000;
-const budgets = options.parts.map((part) => BUDGET_SECONDS[part] * options.patience);
-const giveUp = setTimeout(
-  () => {
-    report.caveat('the GPU did not answer in time, the run was cut short');
-    report.end(seconds());
-    process.exit(1);
-  },
-  (budgets.reduce((a, b) => a + b, 0) + GRACE_SECONDS) * 1000,
-);
-
 const { gpu, info, close } = await openDawn();
 report.head({
   adapter: info,
@@ -35,16 +25,26 @@ report.head({
   commit: __BENCH_COMMIT__,
   command: process.argv.slice(2).join(' '),
 });
+const budgets = new Map(options.parts.map((part) => [part, budgetOf(part, info.isFallbackAdapter, options)]));
+const giveUp = setTimeout(
+  () => {
+    report.caveat('the GPU did not answer in time, the run was cut short');
+    report.end(seconds());
+    process.exit(1);
+  },
+  ([...budgets.values()].reduce((a, b) => a + b, 0) + GRACE_SECONDS) * 1000,
+);
 const bench = new Bench({ gpu, report, options, sizes: sizesFor(info.isFallbackAdapter, options) });
 let subject: Subject | undefined;
-for (const part of options.parts) {
-  const budget = new Budget(BUDGET_SECONDS[part] * options.patience);
+for (const [part, partSeconds] of budgets) {
+  const budget = new Budget(partSeconds);
   try {
     await measure(part, budget);
   } catch (error) {
     // Each part on its own: one that fails leaves the others' figures.
     report.omit(part, 'the rest', error instanceof Error ? (error.stack ?? error.message) : String(error));
     report.caveat(`${part} failed`);
+    process.exitCode = 1;
   }
 }
 clearTimeout(giveUp);

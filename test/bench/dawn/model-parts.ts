@@ -7,7 +7,7 @@ import { readModelConfig } from '../../../src/models/architectures.ts';
 import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
 import { median } from '../statistics.mjs';
 import type { Bench } from './bench.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, cpuMs, NO_TIME } from './budget.ts';
 import { weightBytesOfStep } from './kernel-ops.ts';
 import { ModelRuns } from './model-runs.ts';
 import type { Part } from './options.ts';
@@ -72,13 +72,15 @@ export async function prefillRow({ sizes, report }: Bench, budget: Budget, part:
   const { runs, loaded } = subject;
   const { prefillTokens } = sizes;
   await runs.prefill(1); // what is slow the first time
+  const before = cpuMs();
   const samples = await budget.repeat(sizes.prefillRepeats, () => runs.prefill(prefillTokens));
+  const cpu = (cpuMs() - before) / samples.length;
   report.row({
     part,
     name: `${loaded.config.name}, prefill`,
     counts: `a prompt of ${prefillTokens} tokens, ${loaded.scheduler.maxNumBatchedTokens} a step`,
     samples,
-    figures: { 'tok/s': (prefillTokens / median(samples)) * 1000 },
+    figures: { 'tok/s': (prefillTokens / median(samples)) * 1000, 'CPU ms a token': cpu / prefillTokens },
   });
 }
 
@@ -102,17 +104,17 @@ export async function decodeRows(
   for (const batch of batches) {
     const name = `${loaded.config.name}, decode, ${batch} at once`;
     if (budget.isSpent) {
-      report.omit(part, name, 'no time left');
+      report.omit(part, name, NO_TIME);
       continue;
     }
     await runs.decode(batch, context, Math.min(decodeTokens, loaded.scheduler.maxStepsPerPlan)); // slow the first time
-    const before = loaded.counters();
+    const before = { ...loaded.counters(), cpu: cpuMs() };
     const samples = await budget.repeat(sizes.decodeRepeats, () => runs.decode(batch, context, decodeTokens));
-    const after = loaded.counters();
+    const after = { ...loaded.counters(), cpu: cpuMs() };
+    const steps = after.steps - before.steps;
     const stepMs = median(samples) / decodeTokens;
     const speed = (batch / stepMs) * 1000;
     if (batch === 1) alone = speed;
-    const dispatches = (after.dispatches - before.dispatches) / (after.steps - before.steps);
     report.row({
       part,
       name,
@@ -123,7 +125,8 @@ export async function decodeRows(
         'ms a step': stepMs,
         ...(batch > 1 && alone !== undefined && { 'E(B)': speed / (batch * alone) }),
         ...bench.readFigures(weightBytes / stepMs / 1e6),
-        'dispatches a step': dispatches,
+        'dispatches a step': (after.dispatches - before.dispatches) / steps,
+        'CPU ms a step': (after.cpu - before.cpu) / steps,
       },
     });
   }
@@ -135,7 +138,7 @@ export async function syntheticPart(bench: Bench, budget: Budget): Promise<void>
   for (const key of sizes.shapes) {
     const shape = SYNTHETIC_SHAPES[key];
     if (budget.isSpent) {
-      report.omit('synthetic', shape.name, 'no time left');
+      report.omit('synthetic', shape.name, NO_TIME);
       continue;
     }
     let subject: Subject | undefined;

@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 export const PARTS = ['limits', 'matmul', 'attention', 'decode', 'prefill', 'batch', 'synthetic'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** Seconds that a part may take; rows that it has not come to by then are left out, and say so. */
-export const BUDGET_SECONDS: Readonly<Record<Part, number>> = {
+/** Seconds that a part may take on a GPU; rows that it has not come to by then are left out, and say so. */
+const BUDGET_SECONDS: Readonly<Record<Part, number>> = {
   limits: 60,
   matmul: 80,
   attention: 40,
@@ -14,6 +14,14 @@ export const BUDGET_SECONDS: Readonly<Record<Part, number>> = {
   batch: 60,
   synthetic: 240,
 };
+
+/** A software adapter takes longer for the little that it gets. */
+const SOFTWARE_PATIENCE = 3;
+
+/** Seconds for a part, of those that the options ask for. */
+export function budgetOf(part: Part, isSoftware: boolean, { patience }: Pick<Options, 'patience'>): number {
+  return BUDGET_SECONDS[part] * patience * (isSoftware ? SOFTWARE_PATIENCE : 1);
+}
 
 /** Seconds beyond all budgets after which the bench gives up on a GPU that does not answer. */
 export const GRACE_SECONDS = 45;

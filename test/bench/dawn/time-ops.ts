@@ -48,20 +48,24 @@ export class OpTimer {
   /**
    * Milliseconds of one round: as many rounds in one pass, one after the other, as take about `targetMs`.
    *
-   * @returns `samples`, one a repetition, and how many `rounds` each is the mean of
+   * @returns `samples`, one a repetition, and of how many rounds each is the mean
+   * @throws Error where WebGPU finds fault: what does not run is fast
    */
   async time(
     rounds: readonly (readonly Op[])[],
     shape: StepShape,
     { targetMs, repeats, budget }: { readonly targetMs: number; readonly repeats: number; readonly budget: Budget },
-  ): Promise<{ readonly samples: readonly number[]; readonly rounds: number }> {
+  ): Promise<{ readonly samples: readonly number[]; readonly roundsEach: number }> {
     const opsEach = rounds[0]?.length ?? 1;
     const most = Math.floor(MAX_DISPATCHES / opsEach);
     let next = 0; // each run goes on where the last one ended, so that it does not find what that left in caches
     const run = (count: number): Promise<number> =>
       this.#run(Array.from({ length: count }, () => rounds[next++ % rounds.length] ?? []).flat(), shape);
     await this.#device.queue.onSubmittedWorkDone(); // uploads
+    this.#device.pushErrorScope('validation');
     await run(1); // slow the first time
+    const fault = await this.#device.popErrorScope();
+    if (fault !== null) throw new Error(fault.message);
     let count = 1;
     let elapsed = await run(count);
     while (elapsed < targetMs / 2 && count < most) {
@@ -70,7 +74,7 @@ export class OpTimer {
     }
     count = Math.min(most, Math.max(1, Math.round((count * targetMs) / elapsed)));
     const samples = await budget.repeat(repeats, async () => (await run(count)) / count);
-    return { samples, rounds: count };
+    return { samples, roundsEach: count };
   }
 
   /** Milliseconds of the ops in one pass. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Budget } from '../../bench/dawn/budget.ts';
-import { BUDGET_SECONDS, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../bench/dawn/options.ts';
+import { budgetOf, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../bench/dawn/options.ts';
 import { packBench } from '../../bench/dawn/pack.mjs';
 import { busyCaveat, formatRow, Report, type Row } from '../../bench/dawn/report.ts';
 
@@ -74,9 +74,12 @@ describe('options', () => {
     expect(() => readOptions(['--patience', '0'])).toThrow(/above 0/);
   });
 
-  test('everything ends within ten minutes', () => {
-    const seconds = PARTS.reduce((sum, part) => sum + BUDGET_SECONDS[part], GRACE_SECONDS);
-    expect(seconds).toBeLessThanOrEqual(600);
+  test('everything ends within ten minutes on a GPU, unless told', () => {
+    const seconds = (patience: number): number =>
+      PARTS.reduce((sum, part) => sum + budgetOf(part, false, { patience }), GRACE_SECONDS);
+    expect(seconds(readOptions([]).patience)).toBeLessThanOrEqual(600);
+    expect(seconds(2)).toBeGreaterThan(1000);
+    expect(budgetOf('decode', true, { patience: 1 })).toBeGreaterThan(budgetOf('decode', false, { patience: 1 }));
   });
 
   test('a software adapter gets no large model unless asked', () => {
