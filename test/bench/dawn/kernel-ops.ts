@@ -1,7 +1,7 @@
 /** All that the bench knows of how kernels are made: what to adapt where their constructors change. */
 import type { ModelConfig } from '../../../src/core/model-config.ts';
 import type { Gpu } from '../../../src/gpu/device.ts';
-import type { Op, OpBuilder } from '../../../src/gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../../../src/gpu/op.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import { matmul, type PackedMatrix } from '../../../src/kernels/matmul.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
@@ -146,6 +146,11 @@ export class KernelOps {
     this.#buffers.push(buffer);
     return buffer;
   }
+}
+
+/** A step that samples nothing. */
+export function shapeOf(tokens: number, maxContext = 1): StepShape {
+  return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, maxContext };
 }
 
 /** Bytes of weights, packed as on the GPU, that one step reads: all matrices but an embedding that is no head. */

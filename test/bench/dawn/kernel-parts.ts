@@ -3,9 +3,9 @@ import { type Op, OpBuilder, type StepShape } from '../../../src/gpu/op.ts';
 import { median } from '../statistics.mjs';
 import type { Bench } from './bench.ts';
 import { type Budget, NO_TIME } from './budget.ts';
-import { KernelOps } from './kernel-ops.ts';
+import { KernelOps, shapeOf } from './kernel-ops.ts';
 import type { Part } from './options.ts';
-import { OpTimer, shapeOf, withTimestamps } from './time-ops.ts';
+import { OpTimer, withTimestamps } from './time-ops.ts';
 
 /** Matrices as [type, rows, columns]: those of SmolLM2-135M, its head, and larger ones. */
 const MATRICES = [

@@ -5,11 +5,6 @@ import type { Budget } from './budget.ts';
 /** The most dispatches of one timing. */
 const MAX_DISPATCHES = 4000;
 
-/** A step that samples nothing. */
-export function shapeOf(tokens: number, maxContext = 1): StepShape {
-  return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, maxContext };
-}
-
 /**
  * Makes the adapters of `gpu` add timestamps to every device that is asked for, where they have them: what is measured
  * is then the device that the product opens.
@@ -17,7 +12,7 @@ export function shapeOf(tokens: number, maxContext = 1): StepShape {
 export function withTimestamps(gpu: GPU): GPU {
   const requestAdapter = async (options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> => {
     const adapter = await gpu.requestAdapter(options);
-    if (adapter === null || adapter.info.isFallbackAdapter || !adapter.features.has('timestamp-query')) return adapter;
+    if (adapter === null || !adapter.features.has('timestamp-query')) return adapter;
     const request = adapter.requestDevice.bind(adapter);
     const value = (descriptor: GPUDeviceDescriptor = {}): Promise<GPUDevice> =>
       request({ ...descriptor, requiredFeatures: [...(descriptor.requiredFeatures ?? []), 'timestamp-query'] });
@@ -27,15 +22,15 @@ export function withTimestamps(gpu: GPU): GPU {
   return { requestAdapter } as GPU;
 }
 
-/** How long kernels take: by the GPU's timestamps, else (`clock`) from the submit to its end. */
+/** How long kernels take: by a GPU's timestamps, else (`clock`) from the submit to its end. */
 export class OpTimer {
   readonly clock: 'GPU' | 'wall';
   readonly #device: GPUDevice;
   readonly #queries: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer; readonly staging: GPUBuffer } | undefined;
 
-  constructor({ device }: Gpu) {
+  constructor({ device, adapter }: Gpu) {
     this.#device = device;
-    this.#queries = device.features.has('timestamp-query')
+    this.#queries = device.features.has('timestamp-query') && !adapter.isSoftware
       ? {
           set: device.createQuerySet({ type: 'timestamp', count: 2 }),
           resolved: device.createBuffer({ size: 16, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC }),
