@@ -19,7 +19,8 @@ export function withTimestamps(gpu: GPU): GPU {
     Object.defineProperty(adapter, 'requestDevice', { value });
     return adapter;
   };
-  return { requestAdapter } as GPU;
+  const { wgslLanguageFeatures } = gpu;
+  return { requestAdapter, wgslLanguageFeatures } as GPU;
 }
 
 /** How long kernels take: by a GPU's timestamps, else (`clock`) from the submit to its end. */
