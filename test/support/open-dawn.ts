@@ -20,8 +20,8 @@ const POLL_PAUSE_MS = 0.2;
  * TABSERVE_WEBGPU names.
  *
  * Dawn polls for what the GPU has done in a loop of `setImmediate`, which keeps a core busy: on a software adapter, one
- * of those that compute. There each poll sleeps first (decode of SmolLM2 on two cores: 9.4 tok/s instead of 5 on
- * SwiftShader, 28 instead of 17 on lavapipe). On a GPU, where the sleep would be seen in every time, it does not.
+ * of those that compute. There each poll sleeps first, which halves the CPU time of a decode step on two cores (see
+ * test/bench/LOG.md). On a GPU, where the sleep would be seen in every time, it does not.
  *
  * @throws Error where Dawn finds no adapter
  */
