@@ -20,7 +20,7 @@ const POLL_PAUSE_MS = 0.2;
  * TABSERVE_WEBGPU names.
  *
  * Dawn polls for what the GPU has done in a loop of `setImmediate`, which keeps a core busy: on a software adapter, one
- * of those that compute. There each poll sleeps first, which halves the CPU time of a decode step on two cores (see
+ * of those that compute. There each poll sleeps first, which saves a third to a half of a decode step's CPU time (see
  * test/bench/LOG.md). On a GPU, where the sleep would be seen in every time, it does not.
  *
  * @throws Error where Dawn finds no adapter
