@@ -1,4 +1,5 @@
-// Paged attention, second half: combines the splits of a row's context, in order, and normalises.
+// Paged attention, second half: combines the splits of a row's context, in order, and normalises. Where a row has few
+// splits, matmul does the same as it reads them (MERGED), to the same bits.
 //
 // rows     [row]: y is the position
 // partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
@@ -35,12 +36,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     highest = max(highest, partials[(first + split + 1u) * size - 1u].x);
   }
   var sum = 0.0;
+  for (var split = 0u; split < splits; split++) {
+    let max_and_sum = partials[(first + split + 1u) * size - 1u];
+    sum += exp(max_and_sum.x - highest) * max_and_sum.y;
+  }
   var value = vec4<f32>();
   for (var split = 0u; split < splits; split++) {
     let max_and_sum = partials[(first + split + 1u) * size - 1u];
-    let weight = exp(max_and_sum.x - highest);
-    sum += weight * max_and_sum.y;
-    value += weight * partials[(first + split) * size + element];
+    value += exp(max_and_sum.x - highest) / sum * partials[(first + split) * size + element];
   }
-  y[(row * NUM_HEADS + head) * (HEAD_SIZE / 4u) + element] = value / sum;
+  y[(row * NUM_HEADS + head) * (HEAD_SIZE / 4u) + element] = value;
 }

@@ -81,10 +81,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let groups = K / 32u;
   let slices = (groups + SLICE_GROUPS - 1u) / SLICE_GROUPS;
 #for t in TOKENS
+#if MERGED
+  let row_at_#t = 0u;
+#else
 #if SUBGROUPS
   let row_at_#t = row_of(first_token + #t) * K + (lane & 3u);
 #else
   let row_at_#t = row_of(first_token + #t) * K;
+#end
 #end
 #end
 #for s in SERIES
@@ -115,6 +119,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let first_group = 0u;
 #end
     for (var group = first_group; group < min(first_group + SLICE_GROUPS, groups); group++) {
+#end
+#if MERGED
+      // A group of 32 k lies in one head; what its splits weigh is the same for all of it.
+      let head = group * 32u / HEAD_SIZE;
+      let element = group * 32u % HEAD_SIZE;
+      var highest = -3.4e38;
+#for m in MERGED
+      let split_#m = max_and_sum_of(first_token, head, #m);
+      let split_at_#m = split_at(first_token, head, #m) + element;
+      highest = max(highest, split_#m.x);
+#end
+      var split_sum = 0.0;
+#for m in MERGED
+      split_sum += exp(split_#m.x - highest) * split_#m.y;
+#end
+#for m in MERGED
+      let weight_#m = exp(split_#m.x - highest) / split_sum;
+#end
 #end
 #for t in TOKENS
       let x_at_#t = row_at_#t + group * 32u;
@@ -151,14 +173,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #for t in TOKENS
           {
 #if SUBGROUPS
+#if MERGED
+            var mine = 0.0;
+#for m in MERGED
+            let mine_#m = weight_#m * x[split_at_#m + j * WORD_K + #h * 4u + (lane & 3u)];
+            mine += select(0.0, mine_#m, has_split(first_token, #m));
+#end
+#else
             let mine = x[x_at_#t + j * WORD_K + #h * 4u];
+#end
             x_sum_#t += mine;
             let xa = x_#h_0(mine);
             let xb = x_#h_1(quadSwapX(mine));
             let xc = x_#h_2(quadSwapY(mine));
             let xd = x_#h_3(quadSwapDiagonal(mine));
 #else
-            let quad = in_lane_order(x[(x_at_#t + j * WORD_K + #h * 4u) / 4u], lane);
+#if MERGED
+            var in_order = vec4<f32>();
+#for m in MERGED
+            let quad_#m = weight_#m * x[(split_at_#m + j * WORD_K + #h * 4u) / 4u];
+            in_order += select(vec4<f32>(), quad_#m, has_split(first_token, #m));
+#end
+#else
+            let in_order = x[(x_at_#t + j * WORD_K + #h * 4u) / 4u];
+#end
+            let quad = in_lane_order(in_order, lane);
             x_sum_#t += quad;
             let xa = x_#h_0(quad.x);
             let xb = x_#h_1(quad.y);

@@ -57,6 +57,8 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
   readonly paired: boolean;
   /** Whether the tokens are samples, and their rows of x looked up. */
   readonly sampled: boolean;
+  /** How many splits of attention x is merged from as it is read: see prologue/merge. 0: x is x. */
+  readonly merged?: number;
   readonly buffers: Omit<Buffers<S>, keyof typeof MATMUL_BINDINGS>;
   readonly overrides: Omit<Overrides<S>, (typeof MATMUL_OVERRIDES)[number]>;
 }
@@ -79,7 +81,7 @@ export interface MatmulArgs {
 /** The modules that make up a variant. */
 export function matmulModules(
   { matrix, x, subgroups }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups'>,
-  { modules, normalised, paired, sampled }: Pick<Epilogue, 'modules' | 'normalised' | 'paired' | 'sampled'>,
+  { modules, normalised, paired, sampled, merged = 0 }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
   const isInt4 = matrix.format === 'int4';
@@ -97,6 +99,7 @@ export function matmulModules(
     HAS_MINIMUM: isInt4,
     NORMALISED: normalised,
     PAIRED: paired,
+    MERGED: merged,
   };
   const { weights, scales } = matrix;
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
@@ -108,7 +111,7 @@ export function matmulModules(
     ...scaleModules(matrix),
     ...(sampled ? [] : [shader('rows/own')]),
     ...(normalised ? [shader('common/inverse-rms')] : []),
-    ...modules,
+    ...modules.map((module) => ({ values, ...module })),
   ];
 }
 

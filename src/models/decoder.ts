@@ -1,13 +1,13 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
-import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { type Op, type OpBuilder, onlyWhere, type StepShape } from '../gpu/op.ts';
 import { attention } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
 import { matmulLogits } from '../kernels/matmul-logits.ts';
-import { matmulResidual } from '../kernels/matmul-residual.ts';
+import { matmulMergedResidual, matmulResidual, mergesAsItReads } from '../kernels/matmul-residual.ts';
 import { matmulRopeKvWrite } from '../kernels/matmul-rope-kv-write.ts';
 import { matmulSiluMul } from '../kernels/matmul-silu-mul.ts';
 import { matmulNormalised, type PackedMatrix } from '../kernels/matmul.ts';
@@ -62,6 +62,8 @@ export interface DecoderLimits {
   readonly attentionLanes: number;
   readonly ropeLanes: number;
   readonly filterLanes: number;
+  /** The most splits of attention that the output projection merges as it reads them. */
+  readonly maxMergedSplits: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */
   readonly tilings: (matrix: PackedMatrix, paired: boolean) => Tilings;
 }
@@ -110,12 +112,18 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
   const { builder, config, state, limits } = parts;
   const { attended, gated } = state;
   const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
-  const output = projection(parts, layer.attentionOutput, attended);
   const down = projection(parts, layer.down, gated);
+  const [splits, merge] = attention(builder, { ...shape, y: attended });
+  const isMerged = (step: StepShape): boolean => mergesAsItReads(shape, step);
+  const output = { ...shape, gain: layer.ffnNorm };
+  const merged = projection(parts, layer.attentionOutput, state.partials);
+  const alone = projection(parts, layer.attentionOutput, attended);
   return [
     ...queriesKeysValues(parts, layer.qkv, cache),
-    ...attention(builder, { ...shape, y: attended }),
-    matmulResidual(builder, { ...state, ...output, gain: layer.ffnNorm }),
+    splits,
+    onlyWhere(merge, (step) => !isMerged(step)),
+    ...matmulMergedResidual(builder, { ...output, ...merged }),
+    onlyWhere(matmulResidual(builder, { ...output, ...alone }), (step) => !isMerged(step)),
     ...gatedUp(parts, layer.gateUp),
     matmulResidual(builder, { ...state, ...down, gain: nextGain }),
   ];

@@ -126,15 +126,15 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
+export function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
-function kernelSizes({ isSoftware }: AdapterSummary) {
+export function kernelSizes({ isSoftware }: AdapterSummary) {
   const tilings = ({ rows, lanes }: PackedMatrix, paired: boolean): Tilings =>
     defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / (4 * lanes)), paired });
   return isSoftware
-    ? ({ attentionLanes: 16, ropeLanes: 8, filterLanes: 16, tilings } as const)
-    : ({ attentionLanes: 64, ropeLanes: 64, filterLanes: 256, tilings } as const);
+    ? ({ attentionLanes: 16, ropeLanes: 8, filterLanes: 16, maxMergedSplits: 2, tilings } as const)
+    : ({ attentionLanes: 64, ropeLanes: 64, filterLanes: 256, maxMergedSplits: 4, tilings } as const);
 }

@@ -7,7 +7,7 @@ import { EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
 import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts';
-import { MATMUL_RESIDUAL } from '../../src/kernels/matmul-residual.ts';
+import { MATMUL_MERGED_RESIDUAL, MATMUL_RESIDUAL, mergedResidualModules } from '../../src/kernels/matmul-residual.ts';
 import { MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
 import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
 import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModules } from '../../src/kernels/matmul.ts';
@@ -62,6 +62,7 @@ const plain = { normalised: false, paired: false, sampled: false };
 const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
   { ...plain, spec: MATMUL, modules: [shader('epilogue/store')] },
   { ...plain, spec: MATMUL_RESIDUAL, modules: [shader('epilogue/residual')] },
+  { ...plain, spec: MATMUL_MERGED_RESIDUAL, modules: mergedResidualModules(buffer), merged: 2 },
   { ...plain, spec: MATMUL_NORMALISED, modules: [shader('epilogue/store-normalised')], normalised: true },
   { ...plain, spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
   { ...plain, spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer), normalised: true },

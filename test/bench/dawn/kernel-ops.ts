@@ -8,8 +8,9 @@ import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-writ
 import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
 import type { ModelFile } from '../../../src/loader/gguf.ts';
 import {
-  packedFormatOf, packedWords, repackRows, scaleWords, TILE_LANES, widenScales,
+  GROUP_SIZE, packedFormatOf, packedWords, repackRows, scaleWords, TILE_LANES, widenScales,
 } from '../../../src/loader/repack.ts';
+import { kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
 import { type MatrixType, randomMatrix } from '../../support/kernel-matrix.ts';
 import { createRandom } from '../../support/random.ts';
 
@@ -39,7 +40,7 @@ export class KernelOps {
     const x = this.#filled(room * columns);
     const y = this.#buffer(room * rows * 4);
     const counts = this.#uniform();
-    const { isSoftware } = this.#gpu.adapter;
+    const tilings = kernelSizes(this.#gpu.adapter).tilings(first, false);
     const ops = matrices.map((matrix) =>
       matmul(this.#builder, {
         matrix,
@@ -48,7 +49,7 @@ export class KernelOps {
         counts,
         tokens: (step) => step.tokens,
         subgroups: this.#gpu.hasSubgroups,
-        largestTile: matrix.format === 'int4' && isSoftware ? 4 : 8,
+        tilings,
       }),
     );
     const setTokens = (tokens: number): void => this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([tokens]));
@@ -70,7 +71,7 @@ export class KernelOps {
     this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([sequences]));
     const shared = {
       ...shape,
-      attentionLanes: this.#gpu.adapter.isSoftware ? 16 : 64,
+      ...kernelSizes(this.#gpu.adapter),
       kvCacheDtype: 'f32',
       queries: this.#filled(queriesBytes(heads, room) / 4),
       rows: this.#words(Array.from({ length: sequences }, (_, i) => [0, context - 1, 0, i]).flat(), ROW_BYTES * room),
@@ -97,10 +98,12 @@ export class KernelOps {
   #matrix(type: MatrixType, rows: number, columns: number): PackedMatrix {
     const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns);
     const format = packedFormatOf(type) ?? 'int8';
-    const wideScales = format === 'int4' && this.#gpu.adapter.isSoftware;
+    const layout = matrixLayout(this.#gpu.adapter);
+    const wideScales = format === 'int4' && layout.wideScales;
+    const sliceGroups = Math.ceil(columns / GROUP_SIZE / layout.maxSlices);
     const weights = this.#holding(packed.weights);
     const scales = this.#holding(wideScales ? widenScales(packed.scales) : packed.scales);
-    return { format, wideScales, rows, columns, lanes: TILE_LANES, weights, scales };
+    return { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups, weights, scales };
   }
 
   #copyOf(matrix: PackedMatrix): PackedMatrix {
