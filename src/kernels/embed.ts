@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { type PackedMatrix, scaleModules } from './matmul.ts';
+import { cost } from './cost.ts';
+import { matrixBytes, type PackedMatrix, scaleModules } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const EMBED = defineKernel({
@@ -34,5 +35,6 @@ export function embed(builder: OpBuilder, { table, rows, lastTokens, y, counts }
     bindGroup: builder.bind(EMBED, { weights: table.weights, scales: table.scales, rows, lastTokens, y, counts }),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [Math.ceil(table.columns / 64), step.tokens, 1],
+    cost: ({ tokens }) => cost({ words: tokens * table.columns, bytes: (tokens * matrixBytes(table)) / table.rows }),
   };
 }

@@ -2,6 +2,7 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { PackedFormat } from '../loader/repack.ts';
+import { cost } from './cost.ts';
 import { constants, shader } from './shaders.ts';
 
 export const MATMUL = defineKernel({
@@ -21,6 +22,11 @@ export interface PackedMatrix {
   readonly lanes: number;
   readonly weights: GPUBuffer;
   readonly scales: GPUBuffer;
+}
+
+/** Bytes of a matrix, its scales included. */
+export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 'scales'>): number {
+  return weights.size + scales.size;
 }
 
 /** Groups of 32 k that are summed before slices are: part of the numerics, so the same for every variant. */
@@ -109,5 +115,9 @@ export function matmul(builder: OpBuilder, args: MatmulArgs): Op {
     bindGroup: builder.bind(MATMUL, { weights: matrix.weights, scales: matrix.scales, x, y, counts }),
     pipeline: (step) => builder.pipeline(keys.get(tileOf(step)) ?? ''),
     grid: (step) => [tiles, Math.ceil(args.tokens(step) / tileOf(step)), 1],
+    cost: (step) => {
+      const activations = args.tokens(step) * (matrix.columns + matrix.rows * (args.accumulate === true ? 2 : 1));
+      return cost({ words: activations, bytes: matrixBytes(matrix), macs: args.tokens(step) * matrix.rows * matrix.columns });
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
-import type { Op, OpBuilder } from '../gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const RMS_NORM = defineKernel({
@@ -28,10 +29,12 @@ export interface RmsNormArgs {
 export function rmsNorm(builder: OpBuilder, { size, epsilon, lanes, gather, ...buffers }: RmsNormArgs): Op {
   const overrides = { SIZE: size, EPSILON: epsilon, GATHER: gather, LANES: lanes };
   const key = builder.variant(RMS_NORM, [shader('rms-norm')], overrides);
+  const rowsOf = (step: StepShape): number => (gather ? step.samples : step.tokens);
   return {
     name: 'rms-norm',
     bindGroup: builder.bind(RMS_NORM, buffers),
     pipeline: () => builder.pipeline(key),
-    grid: (step) => [gather ? step.samples : step.tokens, 1, 1],
+    grid: (step) => [rowsOf(step), 1, 1],
+    cost: (step) => cost({ words: size * (1 + 2 * rowsOf(step)), macs: 2 * size * rowsOf(step) }),
   };
 }

@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const SAMPLE_PARTIAL = defineKernel({
@@ -64,6 +65,7 @@ export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] 
       bindGroup: builder.bind(SAMPLE_PARTIAL, { logits, samples, selections, candidates }),
       pipeline: () => builder.pipeline(partial),
       grid: (step) => [chunks, step.samples, 1],
+      cost: (step) => cost({ words: step.samples * vocabSize }),
     },
     {
       name: 'sample-final',

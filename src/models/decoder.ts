@@ -79,7 +79,7 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
   const { rows, lastTokens, hidden, rowCount, sampleCount, normed, logits } = state;
   return [
     embed(builder, { table: weights.embedding, rows, lastTokens, y: hidden, counts: rowCount }),
-    ...weights.layers.flatMap((layer, index) => decoderLayer(parts, layer, state.cache[index])),
+    ...weights.layers.flatMap((each, layer) => decoderLayer(parts, each, state.cache[layer]).map((op) => ({ ...op, layer }))),
     norm(parts, weights.outputNorm, true),
     matmul(builder, {
       matrix: weights.head,
