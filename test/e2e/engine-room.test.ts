@@ -73,9 +73,17 @@ test('a profile of the next steps is a flame chart that the keyboard walks throu
   await expectLocator(tab.get('ceilings')).toContainText(/Reads.*GB\/s/s);
   await expectLocator(tab.get('profile-kernel').first()).toHaveAttribute('aria-label', /: [\d.]+ .?s, \d+ % of the step; .* GB\/s .* of the ceiling$/);
 
+  await tab.get('profile-kernel').first().focus();
+  await expectLocator(tab.get('kernel-figures')).toContainText('GFLOP/s');
+  expect(await tab.page.locator('.flame .is-lit').count()).toBeGreaterThan(0);
   const part = (key: string) => tab.page.locator(`[data-testid=flame-part][data-key="${key}"]`);
   const parts = await tab.get('flame-part').count();
   expect(parts).toBeGreaterThan(12);
+  // No part is wider than its time: those of a row do not overlap.
+  const ends = await tab.page.locator('[data-testid=flame-part][aria-level="3"]').evaluateAll((all) =>
+    all.map((each) => each.getBoundingClientRect()).map(({ left, right }) => [left, right]),
+  );
+  for (const [i, [left = 0]] of ends.entries()) expect(left).toBeGreaterThanOrEqual((ends[i - 1]?.[1] ?? 0) - 0.1);
   await part('0').focus();
   for (const key of ['ArrowDown', 'ArrowRight']) await tab.page.keyboard.press(key);
   await expectLocator(part('0.1')).toBeFocused();

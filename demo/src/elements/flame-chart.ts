@@ -1,5 +1,6 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { classMap } from 'lit/directives/class-map.js';
 import { styleMap } from 'lit/directives/style-map.js';
 import { depthOf, flatten, KERNEL_KINDS, neighbour, placeIn, type FlameNode, type KernelKind } from '../flame.ts';
 import { formatFineDuration, share } from '../format.ts';
@@ -61,11 +62,19 @@ export class FlameChart extends LightElement {
     const depth = depthOf(node);
     const place = styleMap({ left: `${100 * left}%`, width: `${100 * width}%`, '--row': String(depth) });
     const isAbove = depth < depthOf(zoomed);
+    const isLabelled = width >= MIN_LABEL_WIDTH;
+    const classes = {
+      'is-group': node.kind === undefined,
+      [`kind-${node.kind}`]: node.kind !== undefined,
+      'is-above': isAbove,
+      'is-labelled': isLabelled,
+      'is-lit': node.label === this.lit,
+    };
     return html`<button type="button" role="treeitem" data-testid="flame-part" data-key=${node.key} aria-level=${depth + 1}
       aria-label=${`${node.label}, ${formatFineDuration(node.ms)}`} tabindex=${node.key === this.focused ? 0 : -1} style=${place}
-      class="${node.kind === undefined ? 'is-group' : `kind-${node.kind}`} ${isAbove ? 'is-above' : ''} ${node.label === this.lit ? 'is-lit' : ''}"
+      class=${classMap(classes)}
       @click=${() => this.#zoom(node)} @pointerenter=${() => this.#point(node.key)}
-      @focus=${() => this.#point(node.key)} @blur=${() => this.#point(undefined)}>${width < MIN_LABEL_WIDTH ? nothing : node.label}</button>`;
+      @focus=${() => this.#point(node.key)} @blur=${() => this.#point(undefined)}>${isLabelled ? node.label : nothing}</button>`;
   }
 
   #caption(nodes: readonly FlameNode[], flame: FlameNode, zoomed: FlameNode): string {

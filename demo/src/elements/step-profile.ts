@@ -51,8 +51,11 @@ export class StepProfileView extends LightElement {
   }
 
   #result(profile: StepProfile, flame: FlameNode): TemplateResult {
+    const pointed = profile.kernels.find(({ name }) => name === this.kernel);
     return html`
       <ts-flame-chart .flame=${flame} .lit=${this.kernel}></ts-flame-chart>
+      <p class="help kernel-figures" data-testid="kernel-figures">${pointed === undefined
+        ? 'Each kernel’s time in a step, and how near it comes to what the GPU can do.' : describe(pointed)}</p>
       <ul class="profile-kernels" aria-label="Kernels">${profile.kernels.map((kernel) => this.#row(kernel))}</ul>
       ${ceilings(profile.limits)}`;
   }
@@ -61,14 +64,13 @@ export class StepProfileView extends LightElement {
     const { name, ms, ofCeiling } = kernel;
     const point = (): void => void (this.kernel = name);
     const leave = (): void => void (this.kernel = undefined);
-    return html`<li><button type="button" class="kind-${kindOf(name)}" data-testid="profile-kernel" title=${describe(kernel)}
+    return html`<li><button type="button" class="kind-${kindOf(name)}" data-testid="profile-kernel"
       aria-label=${describe(kernel)} @pointerenter=${point} @pointerleave=${leave} @focus=${point} @blur=${leave}>
       <span class="swatch" aria-hidden="true"></span>
       <span class="kernel-name">${name}</span>
       <span class="number">${formatFineDuration(ms)}</span>
-      <span class="number">${share(kernel.share)}</span>
-      <small class="number" title="Of what the adapter can do at most">${ofCeiling === undefined ? nothing : share(ofCeiling)}</small>
-    </button>${this.kernel === name ? html`<p class="help kernel-figures">${figures(kernel)}</p>` : nothing}</li>`;
+      <small class="number">${ofCeiling === undefined ? nothing : share(ofCeiling)}</small>
+    </button></li>`;
   }
 }
 
