@@ -1,11 +1,16 @@
-// Token embedding: y[t][k] = table[token of row t][k], from a table packed as matmul's weights are.
+// Token embedding: hidden[t][k] = table[token of row t][k], from a table packed as matmul's weights are. It begins the first
+// layer's RMSNorm, as epilogue/residual does.
 //
 // Slots: element/ (what a weight word holds), scales/ (what INT4's scales look like).
-// rows   [row]: x is the token id, or 0x80000000 + slot for the token last sampled for that slot.
-// y      [row][K]
+// rows      [row]: x is the token id, or 0x80000000 + slot for the token last sampled for that slot.
+// gain      [K / 4] of 4
+// hidden    [row][K / 4] of 4
+// weighted  [row][K / 4] of 4: hidden times gain
+// squares   [row][4 * SQUARES]: sums of squares of 32 neighbouring elements each
 
 override LANES: u32; // of the packed table
-override K: u32;
+override K: u32; // a multiple of 32
+override SQUARES: u32;
 
 struct Counts {
   rows: u32,
@@ -15,23 +20,55 @@ struct Counts {
 @group(0) @binding(1) var<storage, read> scales: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> rows: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> last_tokens: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<uniform> counts: Counts;
+@group(0) @binding(4) var<storage, read> gain: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> weighted: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> squares: array<f32>;
+@group(0) @binding(8) var<uniform> counts: Counts;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let k = id.x;
-  let row = id.y;
-  if (k >= K || row >= counts.rows) {
-    return;
-  }
-  var token = rows[row].x;
+const SIZE = 32u; // lanes of a workgroup, each with 4 elements
+
+var<workgroup> lane_squares: array<f32, SIZE>;
+
+fn token_of(row: u32) -> u32 {
+  let token = rows[row].x;
   if (token >= 0x80000000u) {
-    token = last_tokens[token - 0x80000000u];
+    return last_tokens[token - 0x80000000u];
   }
+  return token;
+}
+
+// 4 neighbouring elements: they are in one word.
+fn elements(token: u32, k: u32) -> vec4<f32> {
   let tile = token / (4u * LANES);
   let lane = (token / 4u) % LANES;
   let word = weights[(tile * (K / WORD_K) + k / WORD_K) * LANES + lane][token % 4u];
   let scale_at = (tile * (K / 32u) + k / 32u) * LANES + lane;
-  y[row * K + k] = element(word, k, lane, scale_at, token % 4u);
+  return vec4(
+    element(word, k, lane, scale_at, token % 4u),
+    element(word, k + 1u, lane, scale_at, token % 4u),
+    element(word, k + 2u, lane, scale_at, token % 4u),
+    element(word, k + 3u, lane, scale_at, token % 4u),
+  );
+}
+
+@compute @workgroup_size(SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let row = workgroup.y;
+  let at = workgroup.x * SIZE + local;
+  var value = vec4<f32>();
+  if (4u * at < K && row < counts.rows) {
+    value = elements(token_of(row), 4u * at);
+    hidden[row * (K / 4u) + at] = value;
+    weighted[row * (K / 4u) + at] = value * gain[at];
+  }
+  lane_squares[local] = dot(value, value);
+  workgroupBarrier();
+  if (local % 8u == 0u && 4u * at < K && row < counts.rows) {
+    var sum = 0.0;
+    for (var i = 0u; i < 8u; i++) {
+      sum += lane_squares[local + i];
+    }
+    squares[row * 4u * SQUARES + at / 8u] = sum;
+  }
 }

@@ -1,34 +1,39 @@
-// Matrix product with quantised weights: y[t][n] (+)= sum over k of w[n][k] * x[t][k], for tokens t and outputs n.
+// Matrix product with quantised weights, y[t][n] = sum over k of w[n][k] * x[t][k] for tokens t and outputs n, and what is
+// to be done with y at once.
 //
-// A lane computes 4 neighbouring outputs for TOKENS tokens; a workgroup of LANES lanes computes a tile of 4 * LANES
-// outputs. No lane waits for another: no barrier, no workgroup memory.
+// A lane computes 4 neighbouring outputs of each of SERIES * TILES tiles, for TOKENS tokens. SET lanes side by side make
+// up a workgroup, SPLITS times: each of these sets takes its own slices of k.
 //
 // Slots:
-//   sizes         lengths of the buffers: WEIGHTS, SCALES, X_ELEMENTS, Y. Robust access to arrays of fixed size costs a
-//                 fifth less, and a pipeline constant cannot size them
-//   quant/        what a weight word holds
-//   scales/       what INT4's scales look like
-//   activations/  how x reaches the lanes, and the entry point
-//   tokens/       how many tokens a lane carries
-//   walk/         how a group's words are walked
+//   sizes      constants: lengths of the buffers (robust access to arrays of fixed size costs a fifth less, and a pipeline
+//              constant cannot size them), and the values of this template
+//   quant/     what a weight word holds
+//   scales/    what INT4's scales look like
+//   rows/      which row of x a token is
+//   epilogue/  what becomes of the outputs
 //
-// Every combination adds the same numbers in the same order, so a token's outputs have the same bits whichever is used:
-// k in order within a group of 32 (but see below), groups in order within a slice of SLICE_GROUPS, then slices in order.
+// Whatever TOKENS, TILES, SERIES, SET, SPLITS and SUBGROUPS are, the same numbers are added in the same order, so a
+// token's outputs have the same bits: k in order within a group of 32 (but see below), groups in order within a slice of
+// SLICE_GROUPS, then slices in order.
 //
 // The 4 neighbouring k of a quad stand in lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x they
-// loaded, which costs less than handing every lane the same x.
+// loaded (SUBGROUPS), which costs less than handing every lane the same x. Right for any subgroup size, as long as lanes
+// 4i to 4i + 3 of a workgroup form a quad: every known adapter does that, WGSL does not promise it, so
+// src/gpu/quad-probe.ts asks the adapter first.
 //
 // weights [tile][k / WORD_K][lane] vec4: component c is the word of output tile * 4 * LANES + lane * 4 + c.
 // scales  [tile][k / 32][lane] vec4: likewise, one scale (and min) for each group of 32 k.
-// y       [token][OUTPUT_STRIDE], written from OUTPUT_OFFSET on.
+#if SUBGROUPS
+enable subgroups;
+#end
 
-override LANES: u32;
+override LANES: u32; // of a tile
 override OUTPUTS: u32; // a multiple of 4
 override K: u32; // a multiple of 32
 override SLICE_GROUPS: u32;
-override OUTPUT_OFFSET: u32; // a multiple of 4
-override OUTPUT_STRIDE: u32; // a multiple of 4
-override ACCUMULATE: bool; // add to y (a residual) instead of overwriting it
+// A lane's tiles are TILE_STRIDE apart, those of neighbouring sets of lanes TILE_STEP.
+override TILE_STEP: u32;
+override TILE_STRIDE: u32;
 
 struct Counts {
   rows: u32, // how many tokens this step
@@ -36,48 +41,216 @@ struct Counts {
 
 @group(0) @binding(0) var<storage, read> weights: array<vec4<i32>, WEIGHTS>;
 @group(0) @binding(1) var<storage, read> scales: array<vec4<u32>, SCALES>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>, Y>;
-@group(0) @binding(4) var<uniform> counts: Counts;
+#if SUBGROUPS
+@group(0) @binding(2) var<storage, read> x: array<f32, X_ELEMENTS>;
+#else
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>, X_ELEMENTS / 4u>;
+#end
+@group(0) @binding(3) var<uniform> counts: Counts;
 
-// The weights of 4 outputs at 4 neighbouring k.
-struct Quad {
-  k0: vec4<f32>,
-  k1: vec4<f32>,
-  k2: vec4<f32>,
-  k3: vec4<f32>,
+const PER_LANE = SERIES * TILES;
+
+#if SPLIT
+// What sets of lanes hand to the first: [set][token][tile][lane].
+var<workgroup> parts: array<vec4<f32>, SPLITS * TOKENS * TILES * SET>;
+#end
+
+#if SUBGROUPS
+// The sum of x over a group, from the shares that the lanes of a quad have.
+fn x_total(share: f32) -> f32 {
+  return (share + quadSwapX(share)) + (quadSwapY(share) + quadSwapDiagonal(share));
+}
+#else
+// 4 neighbouring k in a lane's order.
+fn in_lane_order(quad: vec4<f32>, lane: u32) -> vec4<f32> {
+  let paired = select(quad, quad.yxwz, (lane & 1u) != 0u);
+  return select(paired, paired.zwxy, (lane & 2u) != 0u);
 }
 
-fn multiply_add(sum: vec4<f32>, w: Quad, x: vec4<f32>) -> vec4<f32> {
-  return sum + w.k0 * x.x + w.k1 * x.y + w.k2 * x.z + w.k3 * x.w;
+fn x_total(sum: vec4<f32>) -> f32 {
+  return (sum.x + sum.y) + (sum.z + sum.w);
 }
+#end
 
-fn store(token: u32, output: u32, value: vec4<f32>) {
-  if (token >= counts.rows) {
-    return;
-  }
-  let at = (token * OUTPUT_STRIDE + OUTPUT_OFFSET + output) / 4u;
-  if (ACCUMULATE) {
-    y[at] += value;
-  } else {
-    y[at] = value;
-  }
-}
-
-fn matmul(workgroup: vec3<u32>, lane: u32) {
-  let tile = workgroup.x;
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let split = local / SET; // the set of lanes that this one is of
+  let unit = workgroup.x * SET + local % SET;
+  let lane = unit % LANES;
   let first_token = workgroup.y * TOKENS;
   let groups = K / 32u;
-  var total = Tile();
-  for (var first = 0u; first < groups; first += SLICE_GROUPS) {
-    var slice = Tile();
-    for (var group = first; group < min(first + SLICE_GROUPS, groups); group++) {
-      let part = group_sums(((tile * K + group * 32u) / WORD_K) * LANES + lane, first_token * K + group * 32u);
-      slice = tile_add(slice, finish_group(part, (tile * groups + group) * LANES + lane));
+  let slices = (groups + SLICE_GROUPS - 1u) / SLICE_GROUPS;
+#for t in TOKENS
+#if SUBGROUPS
+  let row_at_#t = row_of(first_token + #t) * K + (lane & 3u);
+#else
+  let row_at_#t = row_of(first_token + #t) * K;
+#end
+#end
+#for s in SERIES
+#for r in TILES
+  let tile_#s_#r = (unit / LANES) * TILE_STEP + (#s * TILES + #r) * TILE_STRIDE;
+#for t in TOKENS
+  var total_#s_#r_#t = vec4<f32>();
+#end
+#end
+#if SLICED
+  for (var first_slice = 0u; first_slice < slices; first_slice += SPLITS) {
+#else
+  {
+#end
+#for r in TILES
+#for t in TOKENS
+    var slice_#r_#t = vec4<f32>();
+#end
+#end
+#if SPLIT
+    // As often for every lane, since they swap x: what lies past the end is left out.
+    for (var i = 0u; i < SLICE_GROUPS; i++) {
+      let group = (first_slice + split) * SLICE_GROUPS + i;
+#else
+#if SLICED
+    let first_group = first_slice * SLICE_GROUPS;
+#else
+    let first_group = 0u;
+#end
+    for (var group = first_group; group < min(first_group + SLICE_GROUPS, groups); group++) {
+#end
+#for t in TOKENS
+      let x_at_#t = row_at_#t + group * 32u;
+#if SUBGROUPS
+      var x_sum_#t = 0.0;
+#else
+      var x_sum_#t = vec4<f32>();
+#end
+#for r in TILES
+      var part_#r_#t = vec4<f32>();
+#end
+#end
+#for r in TILES
+      let word_at_#r = ((tile_#s_#r * K + group * 32u) / WORD_K) * LANES + lane;
+#end
+#for j in UNROLLED_WORDS
+#if LOOPED
+      for (var j = 0u; j < 32u / WORD_K; j++) {
+#else
+      {
+        const j = u32(#j);
+#end
+#for r in TILES
+        let word_#r = weights[word_at_#r + j * LANES];
+#end
+#for h in WORD_QUADS
+        {
+#for r in TILES
+          let a_#r = weight_#h_0(word_#r);
+          let b_#r = weight_#h_1(word_#r);
+          let c_#r = weight_#h_2(word_#r);
+          let d_#r = weight_#h_3(word_#r);
+#end
+#for t in TOKENS
+          {
+#if SUBGROUPS
+            let mine = x[x_at_#t + j * WORD_K + #h * 4u];
+            x_sum_#t += mine;
+            let xa = x_#h_0(mine);
+            let xb = x_#h_1(quadSwapX(mine));
+            let xc = x_#h_2(quadSwapY(mine));
+            let xd = x_#h_3(quadSwapDiagonal(mine));
+#else
+            let quad = in_lane_order(x[(x_at_#t + j * WORD_K + #h * 4u) / 4u], lane);
+            x_sum_#t += quad;
+            let xa = x_#h_0(quad.x);
+            let xb = x_#h_1(quad.y);
+            let xc = x_#h_2(quad.z);
+            let xd = x_#h_3(quad.w);
+#end
+#for r in TILES
+            part_#r_#t = part_#r_#t + a_#r * xa + b_#r * xb + c_#r * xc + d_#r * xd;
+#end
+          }
+#end
+        }
+#end
+      }
+#end
+#for r in TILES
+      {
+        let scale = group_scale((tile_#s_#r * groups + group) * LANES + lane);
+#if HAS_MINIMUM
+        let minimum = group_minimum((tile_#s_#r * groups + group) * LANES + lane);
+#for t in TOKENS
+        let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
+#end
+#else
+#for t in TOKENS
+        let sum_#t = scale * part_#r_#t;
+#end
+#end
+#for t in TOKENS
+#if SPLIT
+        slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups);
+#else
+        slice_#r_#t += sum_#t;
+#end
+#end
+      }
+#end
     }
-    total = tile_add(total, slice);
+#if SPLIT
+#for r in TILES
+#for t in TOKENS
+    parts[((split * TOKENS + #t) * TILES + #r) * SET + local % SET] = slice_#r_#t;
+#end
+#end
+    workgroupBarrier();
+    if (split == 0u) {
+      for (var i = 0u; i < min(SPLITS, slices - first_slice); i++) {
+#for r in TILES
+#for t in TOKENS
+        total_#s_#r_#t += parts[((i * TOKENS + #t) * TILES + #r) * SET + local];
+#end
+#end
+      }
+    }
+    workgroupBarrier();
+#else
+#for r in TILES
+#for t in TOKENS
+    total_#s_#r_#t += slice_#r_#t;
+#end
+#end
+#end
   }
-  let output = (tile * LANES + lane) * 4u;
-  if (output < OUTPUTS) {
-    tile_store(total, first_token, output);
+#end
+  if (split == 0u) {
+    // From here on in loops: the epilogue would be compiled once for each output.
+    var totals = array<vec4<f32>, TOKENS * PER_LANE>(
+#for t in TOKENS
+#for s in SERIES
+#for r in TILES
+      total_#s_#r_#t,
+#end
+#end
+#end
+    );
+    for (var t = 0u; t < TOKENS; t++) {
+      let token = first_token + t;
+#if NORMALISED
+      let norm = inverse_rms(row_of(token));
+#else
+      let norm = 1.0;
+#end
+#if PAIRED
+      finish(token, (unit / LANES * LANES + lane) * 4u, norm * totals[2u * t], norm * totals[2u * t + 1u]);
+#else
+      for (var i = 0u; i < PER_LANE; i++) {
+        let tile = (unit / LANES) * TILE_STEP + i * TILE_STRIDE;
+        let place = (t * PER_LANE + i) * SET + local;
+        finish(token, (tile * LANES + lane) * 4u, norm * totals[t * PER_LANE + i], place);
+      }
+#end
+    }
   }
+  conclude(first_token, workgroup.x * SET, local);
 }

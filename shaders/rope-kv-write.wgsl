@@ -78,6 +78,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
   }
   if (head >= NUM_HEADS) {
-    finish(cache_vector, lane);
+    seal(cache_vector, lane);
   }
 }

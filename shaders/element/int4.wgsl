@@ -5,6 +5,5 @@ const WORD_K = 8u;
 fn element(word: u32, k: u32, lane: u32, scale_at: u32, component: u32) -> f32 {
   let place = (k % WORD_K) ^ (lane & 3u);
   let q = ((word ^ 0x80000000u) >> (4u * place)) & 0xfu;
-  let group = scale_and_min(scale_at);
-  return f32(q) * group.scale[component] + group.minimum[component];
+  return f32(q) * group_scale(scale_at)[component] + group_minimum(scale_at)[component];
 }

@@ -13,4 +13,4 @@ fn put(vector: CacheVector, element: u32, value: f32) {
   }
 }
 
-fn finish(vector: CacheVector, lane: u32) {}
+fn seal(vector: CacheVector, lane: u32) {}

@@ -21,7 +21,7 @@ fn put(vector: CacheVector, element: u32, value: f32) {
   highest = max(highest, bitcast<u32>(value) & 0x7fffffffu);
 }
 
-fn finish(vector: CacheVector, lane: u32) {
+fn seal(vector: CacheVector, lane: u32) {
   lane_highest[lane] = highest;
   workgroupBarrier();
   var bits = 0u;

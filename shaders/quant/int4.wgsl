@@ -6,24 +6,67 @@
 
 const WORD_K = 8u;
 
-fn add_word(part: ptr<function, Part>, word: vec4<i32>, x_at: u32) {
-  let low = Quad(
-    vec4<f32>(word & vec4(0xf)),
-    vec4<f32>(word & vec4(0xf0)),
-    vec4<f32>(word & vec4(0xf00)),
-    vec4<f32>(word & vec4(0xf000)),
-  );
-  add_quad(part, low, x_at, vec4(1.0, 0x1p-4, 0x1p-8, 0x1p-12));
-  let high = Quad(
-    vec4<f32>(word & vec4(0xf0000)),
-    vec4<f32>(word & vec4(0xf00000)),
-    vec4<f32>(word & vec4(0xf000000)),
-    vec4<f32>(word & vec4(-0x10000000)) + 0x1p31,
-  );
-  add_quad(part, high, x_at + 4u, vec4(0x1p-16, 0x1p-20, 0x1p-24, 0x1p-28));
+// weight_h_i: of each output of a lane, the i-th k of the h-th quad of a word; x_h_i: its x, scaled to match.
+fn weight_0_0(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf));
 }
 
-fn finish_group(part: Part, scale_at: u32) -> Tile {
-  let group = scale_and_min(scale_at);
-  return scaled_with_min(part, group.scale, group.minimum);
+fn weight_0_1(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf0));
+}
+
+fn weight_0_2(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf00));
+}
+
+fn weight_0_3(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf000));
+}
+
+fn weight_1_0(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf0000));
+}
+
+fn weight_1_1(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf00000));
+}
+
+fn weight_1_2(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xf000000));
+}
+
+fn weight_1_3(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(-0x10000000)) + 0x1p31;
+}
+
+fn x_0_0(x: f32) -> f32 {
+  return x;
+}
+
+fn x_0_1(x: f32) -> f32 {
+  return x * 0x1p-4;
+}
+
+fn x_0_2(x: f32) -> f32 {
+  return x * 0x1p-8;
+}
+
+fn x_0_3(x: f32) -> f32 {
+  return x * 0x1p-12;
+}
+
+fn x_1_0(x: f32) -> f32 {
+  return x * 0x1p-16;
+}
+
+fn x_1_1(x: f32) -> f32 {
+  return x * 0x1p-20;
+}
+
+fn x_1_2(x: f32) -> f32 {
+  return x * 0x1p-24;
+}
+
+fn x_1_3(x: f32) -> f32 {
+  return x * 0x1p-28;
 }

@@ -6,17 +6,40 @@
 
 const WORD_K = 4u;
 
-fn add_word(part: ptr<function, Part>, word: vec4<i32>, x_at: u32) {
-  let quad = Quad(
-    vec4<f32>(word & vec4(0xff)) - 0x1p7,
-    vec4<f32>(word & vec4(0xff00)) - 0x1p15,
-    vec4<f32>(word & vec4(0xff0000)) - 0x1p23,
-    vec4<f32>(word & vec4(-0x1000000)),
-  );
-  add_quad(part, quad, x_at, vec4(1.0, 0x1p-8, 0x1p-16, 0x1p-24));
+// weight_0_i: of each output of a lane, the i-th k of a word; x_0_i: its x, scaled to match.
+fn weight_0_0(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xff)) - 0x1p7;
+}
+
+fn weight_0_1(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xff00)) - 0x1p15;
+}
+
+fn weight_0_2(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(0xff0000)) - 0x1p23;
+}
+
+fn weight_0_3(word: vec4<i32>) -> vec4<f32> {
+  return vec4<f32>(word & vec4(-0x1000000));
+}
+
+fn x_0_0(x: f32) -> f32 {
+  return x;
+}
+
+fn x_0_1(x: f32) -> f32 {
+  return x * 0x1p-8;
+}
+
+fn x_0_2(x: f32) -> f32 {
+  return x * 0x1p-16;
+}
+
+fn x_0_3(x: f32) -> f32 {
+  return x * 0x1p-24;
 }
 
 // scales  [tile][k / 32][lane] vec4 of f32
-fn finish_group(part: Part, scale_at: u32) -> Tile {
-  return scaled(part, bitcast<vec4<f32>>(scales[scale_at]));
+fn group_scale(at: u32) -> vec4<f32> {
+  return bitcast<vec4<f32>>(scales[at]);
 }

@@ -1,7 +1,10 @@
-/** One WGSL file: its path under `shaders/`, for messages, and its text. */
+import { expand, type TemplateValues } from './expand.ts';
+
+/** One WGSL file: its path under `shaders/`, for messages, and its text; where it is a template, also its values. */
 export interface ShaderModule {
   readonly path: string;
   readonly text: string;
+  readonly values?: TemplateValues;
 }
 
 /** Linked WGSL, and where its lines come from. */
@@ -15,18 +18,18 @@ const ENABLE = /^enable [\w, ]+;$/;
 
 /**
  * Joins WGSL files into one shader. WGSL module scope is order-free, so this is concatenation, with the `enable`
- * directives, which must stand first, moved to the top.
+ * directives, which must stand first, moved to the top. Templates are expanded first.
  */
 export function link(modules: readonly ShaderModule[]): LinkedShader {
   const enables = new Set<string>();
   const lines: string[] = [];
   const origins: string[] = [];
-  for (const { path, text } of modules) {
-    for (const [index, line] of text.split('\n').entries()) {
-      const directive = ENABLE.test(line);
-      if (directive) enables.add(line);
-      lines.push(directive ? '' : line);
-      origins.push(`${path}:${index + 1}`);
+  for (const { path, text, values = {} } of modules) {
+    for (const { text: code, line } of expand(text, values)) {
+      const directive = ENABLE.test(code);
+      if (directive) enables.add(code);
+      lines.push(directive ? '' : code);
+      origins.push(`${path}:${line}`);
     }
   }
   return {

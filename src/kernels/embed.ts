@@ -11,30 +11,41 @@ export const EMBED = defineKernel({
     scales: 'read',
     rows: 'read',
     lastTokens: 'read',
-    y: 'read_write',
+    gain: 'read',
+    hidden: 'read_write',
+    weighted: 'read_write',
+    squares: 'read_write',
     counts: 'uniform',
   },
-  overrides: ['LANES', 'K'],
+  overrides: ['LANES', 'K', 'SQUARES'],
 });
 
 export interface EmbedArgs {
   readonly table: PackedMatrix;
   readonly rows: BufferRange;
   readonly lastTokens: BufferRange;
+  /** Of the norm that comes next, `[columns]` f32. */
+  readonly gain: BufferRange;
   /** `[tokens][columns]` f32. */
-  readonly y: BufferRange;
+  readonly hidden: BufferRange;
+  /** hidden * gain, `[tokens][columns]` f32. */
+  readonly weighted: BufferRange;
+  /** squaresBytes() bytes. */
+  readonly squares: BufferRange;
   readonly counts: BufferRange;
 }
 
-/** y[t] = table[token of row t]. */
-export function embed(builder: OpBuilder, { table, rows, lastTokens, y, counts }: EmbedArgs): Op {
+/** hidden[t] = table[token of row t], and the first RMSNorm begun. */
+export function embed(builder: OpBuilder, { table, ...buffers }: EmbedArgs): Op {
   const modules = [shader('embed'), shader(`element/${table.format}`), ...scaleModules(table)];
-  const key = builder.variant(EMBED, modules, { LANES: table.lanes, K: table.columns });
+  const overrides = { LANES: table.lanes, K: table.columns, SQUARES: Math.ceil(table.columns / 128) };
+  const key = builder.variant(EMBED, modules, overrides);
+  const { weights, scales } = table;
   return {
     name: 'embed',
-    bindGroup: builder.bind(EMBED, { weights: table.weights, scales: table.scales, rows, lastTokens, y, counts }),
+    bindGroup: builder.bind(EMBED, { weights, scales, ...buffers }),
     pipeline: () => builder.pipeline(key),
-    grid: (step) => [Math.ceil(table.columns / 64), step.tokens, 1],
-    cost: ({ tokens }) => cost({ words: tokens * table.columns, bytes: (tokens * matrixBytes(table)) / table.rows }),
+    grid: (step) => [Math.ceil(table.columns / 128), step.tokens, 1],
+    cost: ({ tokens }) => cost({ words: 2 * tokens * table.columns, bytes: (tokens * matrixBytes(table)) / table.rows }),
   };
 }

@@ -1,17 +1,21 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
-import type { Op, OpBuilder } from '../gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { attention } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
-import { matmul } from '../kernels/matmul.ts';
+import { matmulLogits } from '../kernels/matmul-logits.ts';
+import { matmulResidual } from '../kernels/matmul-residual.ts';
+import { matmulRopeKvWrite } from '../kernels/matmul-rope-kv-write.ts';
+import { matmulSiluMul } from '../kernels/matmul-silu-mul.ts';
+import { matmulNormalised, type PackedMatrix } from '../kernels/matmul.ts';
 import { penalties } from '../kernels/penalties.ts';
-import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
+import type { Tilings } from '../kernels/tiling.ts';
 import type { LayerWeights, ModelWeights, PlacedMatrix } from './weights.ts';
 
 /** One layer's part of the paged KV cache. */
@@ -29,13 +33,14 @@ export interface DecoderState {
   readonly sampleCount: BufferRange; // uniform: how many samples
   readonly rotation: GPUBuffer; // [positions][ropeDimensions / 2] of (cosine, sine)
   readonly cache: readonly LayerCache[];
-  readonly hidden: GPUBuffer; // [maxRows][hiddenSize]
-  readonly normed: GPUBuffer; // [maxRows][hiddenSize]
-  readonly qkv: GPUBuffer; // [maxRows][(numHeads + 2 numKvHeads) * headSize]
+  readonly hidden: GPUBuffer; // [maxRows][hiddenSize]: the residual stream
+  readonly weighted: GPUBuffer; // [maxRows][hiddenSize]: hidden times the next norm's gain
+  readonly squares: GPUBuffer; // see common/inverse-rms
+  readonly qkv: GPUBuffer; // [maxRows][(numHeads + 2 numKvHeads) * headSize], where they are not rotated at once
   readonly queries: GPUBuffer; // see kernels/rope-kv-write.ts
   readonly partials: GPUBuffer; // see kernels/attention.ts
   readonly attended: GPUBuffer; // [maxRows][numHeads * headSize]
-  readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize]
+  readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize], where they are not multiplied at once
   readonly gated: GPUBuffer; // [maxRows][intermediateSize]
   readonly logits: GPUBuffer; // [maxSamples][vocabSize]
   readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
@@ -55,11 +60,10 @@ export interface DecoderLimits {
   readonly maxBlocks: number;
   readonly subgroups: boolean;
   readonly attentionLanes: number;
-  readonly normLanes: number;
   readonly ropeLanes: number;
   readonly filterLanes: number;
-  /** The most tokens an INT4 matmul's lane carries. */
-  readonly largestInt4Tile: 4 | 8;
+  /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */
+  readonly tilings: (matrix: PackedMatrix, paired: boolean) => Tilings;
 }
 
 /** What every op of a decoder is made from. */
@@ -73,21 +77,25 @@ interface Parts {
 /**
  * A whole step of a llama-shaped decoder, from token ids to sampled token ids, as the ops to dispatch in order.
  * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU.
+ *
+ * A norm has no op of its own: whatever writes the residual stream also writes it times the norm's gain, and its sums of
+ * squares; whatever reads that divides its own results.
  */
 export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[] {
-  const { builder, state, limits } = parts;
-  const { rows, lastTokens, hidden, rowCount, sampleCount, normed, logits } = state;
+  const { builder, config, state } = parts;
+  const { layers, outputNorm, embedding, head } = weights;
+  const gainAfter = (index: number): GPUBuffer => layers[index + 1]?.attentionNorm ?? outputNorm;
   return [
-    embed(builder, { table: weights.embedding, rows, lastTokens, y: hidden, counts: rowCount }),
-    ...weights.layers.flatMap((each, layer) => decoderLayer(parts, each, state.cache[layer]).map((op) => ({ ...op, layer }))),
-    norm(parts, weights.outputNorm, true),
-    matmul(builder, {
-      matrix: weights.head,
-      x: normed,
-      y: logits,
-      counts: sampleCount,
+    embed(builder, { ...state, table: embedding, gain: gainAfter(-1), counts: state.rowCount }),
+    ...layers.flatMap((weightsOf, layer) =>
+      decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer)).map((op) => ({ ...op, layer })),
+    ),
+    matmulLogits(builder, {
+      ...projection(parts, head, state.weighted),
+      ...state,
+      epsilon: config.rmsNormEps,
+      counts: state.sampleCount,
       tokens: (step) => step.samples,
-      subgroups: limits.subgroups,
     }),
     ...sampler(parts),
   ];
@@ -99,52 +107,61 @@ function sampler({ builder, config, state, limits }: Parts): readonly Op[] {
   return [logitBias(builder, shape), penalties(builder, shape), ...filter(builder, shape), ...sample(builder, shape)];
 }
 
-function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | undefined): Op[] {
+function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | undefined, nextGain: GPUBuffer): Op[] {
   if (cache === undefined) throw new Error('every layer needs a cache');
   const { builder, config, state, limits } = parts;
-  const { hidden, normed, qkv, attended, gateUp, gated, rowCount: counts } = state;
-  const shape = { ...config, ...limits, ...state, ...cache, counts };
+  const { attended, gated } = state;
+  const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
+  const output = projection(parts, layer.attentionOutput, attended);
+  const down = projection(parts, layer.down, gated);
   return [
-    norm(parts, layer.attentionNorm),
-    ...project(parts, layer.qkv, normed, qkv),
-    ropeKvWrite(builder, { ...shape, interleaved: config.ropeStyle === 'interleaved' }),
+    ...queriesKeysValues(parts, layer.qkv, cache),
     ...attention(builder, { ...shape, y: attended }),
-    ...project(parts, layer.attentionOutput, attended, hidden, true),
-    norm(parts, layer.ffnNorm),
-    ...project(parts, layer.gateUp, normed, gateUp),
-    siluMul(builder, { size: config.intermediateSize, gateUp, y: gated, counts }),
-    ...project(parts, layer.down, gated, hidden, true),
+    matmulResidual(builder, { ...state, ...output, gain: layer.ffnNorm }),
+    ...gatedUp(parts, layer.gateUp),
+    matmulResidual(builder, { ...state, ...down, gain: nextGain }),
   ];
 }
 
-/** Normalises hidden into normed: every row, or only those to be sampled. */
-function norm({ builder, config, state, limits }: Parts, weight: GPUBuffer, gather = false): Op {
-  const { hidden: x, normed: y, samples } = state;
-  const shape = { size: config.hiddenSize, epsilon: config.rmsNormEps, lanes: limits.normLanes };
-  return rmsNorm(builder, { ...shape, x, weight, samples, y, gather });
+/** Queries, keys and values to where attention reads them: rotated as they are computed, where one lane has both of a pair. */
+function queriesKeysValues(parts: Parts, weights: readonly PlacedMatrix[], cache: LayerCache): Op[] {
+  const { builder, config, state, limits } = parts;
+  const interleaved = config.ropeStyle === 'interleaved';
+  const shape = { ...config, ...limits, ...state, ...cache, epsilon: config.rmsNormEps, counts: state.rowCount };
+  if (interleaved && limits.kvCacheDtype === 'f32') {
+    return weights.map(({ matrix, outputOffset }) =>
+      matmulRopeKvWrite(builder, { ...shape, ...projection(parts, matrix, state.weighted), outputOffset }),
+    );
+  }
+  return [...project(parts, weights, state.qkv), ropeKvWrite(builder, { ...shape, interleaved })];
 }
 
-/** y = x · Wᵀ, or y += x · Wᵀ; the parts of W fill y's rows from left to right. */
-function project(
-  { builder, state, limits }: Parts,
-  weights: readonly PlacedMatrix[],
-  x: GPUBuffer,
-  y: GPUBuffer,
-  accumulate = false,
-): Op[] {
+/** silu(gate) * up: at once, where both are one matrix. */
+function gatedUp(parts: Parts, weights: readonly PlacedMatrix[]): Op[] {
+  const { builder, config, state } = parts;
+  const [first, second] = weights;
+  if (first !== undefined && second === undefined) {
+    const product = projection(parts, first.matrix, state.weighted, true);
+    return [matmulSiluMul(builder, { ...state, ...product, epsilon: config.rmsNormEps, y: state.gated })];
+  }
+  const { gateUp, gated: y, rowCount: counts } = state;
+  return [...project(parts, weights, gateUp), siluMul(builder, { size: config.intermediateSize, gateUp, y, counts })];
+}
+
+/** y = x · Wᵀ of the normalised stream; the parts of W fill y's rows from left to right. */
+function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): Op[] {
+  const { builder, config, state } = parts;
   const outputStride = weights.reduce((sum, { matrix }) => sum + matrix.rows, 0);
-  return weights.map(({ matrix, outputOffset }) =>
-    matmul(builder, {
-      matrix,
-      x,
-      y,
-      outputOffset,
-      outputStride,
-      accumulate,
-      counts: state.rowCount,
-      tokens: (step) => step.tokens,
-      subgroups: limits.subgroups,
-      largestTile: matrix.format === 'int4' ? limits.largestInt4Tile : 8,
-    }),
-  );
+  return weights.map(({ matrix, outputOffset }) => {
+    const product = projection(parts, matrix, state.weighted);
+    const { squares } = state;
+    return matmulNormalised(builder, { ...product, squares, epsilon: config.rmsNormEps, y, outputOffset, outputStride });
+  });
+}
+
+/** What every product of a row's vector needs. */
+function projection({ state, limits }: Parts, matrix: PackedMatrix, x: GPUBuffer, paired = false) {
+  const { subgroups } = limits;
+  const tilings = limits.tilings(matrix, paired);
+  return { matrix, x, counts: state.rowCount, tokens: (step: StepShape) => step.tokens, subgroups, tilings };
 }

@@ -3,7 +3,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
-import { packedFormatOf, packedWords, scaleWords, TILE_LANES, TILE_ROWS } from '../loader/repack.ts';
+import { GROUP_SIZE, packedFormatOf, packedWords, scaleWords, TILE_LANES, TILE_ROWS } from '../loader/repack.ts';
 import { requireTensor } from './architectures.ts';
 
 /** A matrix whose outputs land at `outputOffset` of a wider row: a part of a fused projection. */
@@ -16,10 +16,10 @@ export interface PlacedMatrix {
 export interface LayerWeights {
   readonly attentionNorm: GPUBuffer; // [hiddenSize]
   readonly qkv: readonly PlacedMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hiddenSize]
-  readonly attentionOutput: readonly PlacedMatrix[]; // [hiddenSize][numHeads * headSize]
+  readonly attentionOutput: PackedMatrix; // [hiddenSize][numHeads * headSize]
   readonly ffnNorm: GPUBuffer; // [hiddenSize]
   readonly gateUp: readonly PlacedMatrix[]; // [2 * intermediateSize][hiddenSize]
-  readonly down: readonly PlacedMatrix[]; // [hiddenSize][intermediateSize]
+  readonly down: PackedMatrix; // [hiddenSize][intermediateSize]
 }
 
 export interface ModelWeights {
@@ -34,6 +34,14 @@ export type Destination =
   | { readonly kind: 'matrix'; readonly matrix: PackedMatrix; readonly rowOffset: number }
   | { readonly kind: 'vector'; readonly buffer: GPUBuffer };
 
+/** What the adapter decides of how matrices are held and summed. */
+export interface MatrixLayout {
+  /** See {@link PackedMatrix}. */
+  readonly wideScales: boolean;
+  /** The most slices that k is summed in, so that sets of lanes can share it out. */
+  readonly maxSlices: number;
+}
+
 /** The weights' buffers, still empty, and what fills them. */
 export interface WeightsPlan {
   readonly weights: ModelWeights;
@@ -41,8 +49,7 @@ export interface WeightsPlan {
 }
 
 /**
- * Creates the buffers of every weight and says which tensor goes where. Nothing is read yet. `wideScales`: see
- * {@link PackedMatrix}.
+ * Creates the buffers of every weight and says which tensor goes where. Nothing is read yet.
  *
  * @throws TabserveError `unsupported_tensor` for a type or shape that no kernel reads, and for tensors that the decoder
  *   would not use; `corrupt_model` for missing tensors or shapes that contradict the metadata.
@@ -51,9 +58,9 @@ export function planWeights(
   file: ModelFile,
   config: ModelConfig,
   buffers: BufferPool,
-  { wideScales }: { readonly wideScales: boolean },
+  layout: MatrixLayout,
 ): WeightsPlan {
-  const planner = new Planner(file, buffers, wideScales);
+  const planner = new Planner(file, buffers, layout);
   const { hiddenSize, intermediateSize, numHeads, numKvHeads, headSize, vocabSize } = config;
   const heads = numHeads * headSize;
   const kvHeads = numKvHeads * headSize;
@@ -68,10 +75,10 @@ export function planWeights(
     return {
       attentionNorm: planner.vector(name('attn_norm'), hiddenSize),
       qkv: planner.fuse(qkv),
-      attentionOutput: planner.fuse([planner.tensor(name('attn_output'), hiddenSize, heads)]),
+      attentionOutput: planner.matrix([planner.tensor(name('attn_output'), hiddenSize, heads)]),
       ffnNorm: planner.vector(name('ffn_norm'), hiddenSize),
       gateUp: planner.fuse(gateUp),
-      down: planner.fuse([planner.tensor(name('ffn_down'), hiddenSize, intermediateSize)]),
+      down: planner.matrix([planner.tensor(name('ffn_down'), hiddenSize, intermediateSize)]),
     };
   });
   const embedding = planner.matrix([planner.tensor('token_embd.weight', vocabSize, hiddenSize)]);
@@ -87,13 +94,12 @@ class Planner {
   readonly destinations = new Map<string, Destination>();
   readonly #file: ModelFile;
   readonly #buffers: BufferPool;
+  readonly #layout: MatrixLayout;
 
-  readonly #wideScales: boolean;
-
-  constructor(file: ModelFile, buffers: BufferPool, wideScales: boolean) {
+  constructor(file: ModelFile, buffers: BufferPool, layout: MatrixLayout) {
     this.#file = file;
     this.#buffers = buffers;
-    this.#wideScales = wideScales;
+    this.#layout = layout;
   }
 
   /** A quantised matrix of exactly this shape. */
@@ -152,9 +158,11 @@ class Planner {
     const format = packedFormatOf(tensors[0]?.type ?? '') ?? 'int8';
     const name = tensors.map((tensor) => tensor.name).join(' + ');
     const weights = this.#buffers.create(name, packedWords(format, rows, columns) * 4);
-    const wideScales = format === 'int4' && this.#wideScales;
+    const wideScales = format === 'int4' && this.#layout.wideScales;
+    const sliceGroups = Math.ceil(columns / GROUP_SIZE / this.#layout.maxSlices);
     const scales = this.#buffers.create(`scales of ${name}`, scaleWords(rows, columns) * (wideScales ? 8 : 4));
-    const matrix: PackedMatrix = { format, wideScales, rows, columns, lanes: TILE_LANES, weights, scales };
+    const shape = { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
+    const matrix: PackedMatrix = { ...shape, weights, scales };
     let rowOffset = 0;
     for (const tensor of tensors) {
       this.destinations.set(tensor.name, { kind: 'matrix', matrix, rowOffset });

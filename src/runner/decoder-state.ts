@@ -4,6 +4,7 @@ import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
 import { filterBytes } from '../kernels/filter.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
+import { squaresBytes } from '../kernels/matmul.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
@@ -39,7 +40,8 @@ export function createState(
     rotation,
     cache,
     hidden: f32('hidden', maxRows * hiddenSize),
-    normed: f32('normed', maxRows * hiddenSize),
+    weighted: f32('weighted', maxRows * hiddenSize),
+    squares: buffers.create('squares', squaresBytes(hiddenSize, maxRows)),
     qkv: f32('qkv', maxRows * (numHeads + 2 * numKvHeads) * headSize),
     queries: buffers.create('queries', queriesBytes(config, maxRows)),
     partials: buffers.create('partials', partialsBytes({ ...config, blockSize, maxBlocks }, maxRows)),

@@ -9,10 +9,12 @@ import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
+import type { PackedMatrix } from '../kernels/matmul.ts';
+import { defaultTilings, type Tilings } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import { planWeights } from '../models/weights.ts';
+import { type MatrixLayout, planWeights } from '../models/weights.ts';
 import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
@@ -80,9 +82,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     gpu.device.destroy();
   };
   try {
-    const { weights, destinations } = planWeights(options.file, config, buffers, {
-      wideScales: gpu.adapter.isSoftware,
-    });
+    const { weights, destinations } = planWeights(options.file, config, buffers, matrixLayout(gpu.adapter));
     const { MAP_READ, COPY_DST } = GPUBufferUsage;
     const blockStaging =
       options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
@@ -128,9 +128,16 @@ function defaultLimits(adapter: AdapterSummary) {
     : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4 };
 }
 
+/** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
+function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
+  return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
+}
+
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 function kernelSizes({ isSoftware }: AdapterSummary) {
+  const tilings = ({ rows, lanes }: PackedMatrix, paired: boolean): Tilings =>
+    defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / (4 * lanes)), paired });
   return isSoftware
-    ? ({ attentionLanes: 16, normLanes: 16, ropeLanes: 8, filterLanes: 16, largestInt4Tile: 4 } as const)
-    : ({ attentionLanes: 64, normLanes: 64, ropeLanes: 64, filterLanes: 256, largestInt4Tile: 8 } as const);
+    ? ({ attentionLanes: 16, ropeLanes: 8, filterLanes: 16, tilings } as const)
+    : ({ attentionLanes: 64, ropeLanes: 64, filterLanes: 256, tilings } as const);
 }

@@ -62,11 +62,17 @@ function nibble(view: DataView, at: number, i: number): number {
 }
 
 /** The matrix on the GPU, packed as the loader packs it. */
-export function packMatrix(lab: KernelLab, block: BlockMatrix, options: { wideScales?: boolean } = {}): PackedMatrix {
+export function packMatrix(
+  lab: KernelLab,
+  block: BlockMatrix,
+  options: { wideScales?: boolean; maxSlices?: number } = {},
+): PackedMatrix {
   const { type, rows, columns, bytes } = block;
   const { weights, scales } = repackRows(type, bytes, rows, columns);
   const format = packedFormatOf(type) ?? 'int8';
   const wideScales = format === 'int4' && (options.wideScales ?? false);
   const scaleBuffer = lab.input(wideScales ? widenScales(scales) : scales);
-  return { format, wideScales, rows, columns, lanes: TILE_LANES, weights: lab.input(weights), scales: scaleBuffer };
+  const sliceGroups = Math.ceil(columns / BLOCK / (options.maxSlices ?? 1));
+  const shape = { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
+  return { ...shape, weights: lab.input(weights), scales: scaleBuffer };
 }

@@ -18,21 +18,15 @@ export function matmulReference(weights: RowWeights, x: Float32Array, before = 0
     value += (weights.values[k] ?? NaN) * at;
     magnitude += (weights.magnitudes[k] ?? NaN) * Math.abs(at);
   }
-  // A product, 32 additions in a group, scale and min, 8 groups in a slice, the slices, and what was there before.
-  const operations = 1 + 32 + 3 + 8 + Math.ceil(x.length / 256) + 1;
+  // A product, 32 additions in a group, scale and min, the groups in however many slices, and what was there before.
+  const operations = 1 + 32 + 3 + Math.ceil(x.length / 32) + 1;
   return { value, error: operations * U * magnitude };
 }
 
-/** x / sqrt(mean of x^2 + epsilon) * weight */
-export function rmsNormReference(x: Float32Array, weight: Float32Array, epsilon: number): Expected[] {
-  const meanSquare = x.reduce((sum, v) => sum + v * v, 0) / x.length;
-  const rms = Math.sqrt(meanSquare + epsilon);
-  // The sum of squares (all positive; a root halves its error), and a dozen for the root, divisions and products.
-  const operations = (x.length / 64 + 8) / 2 + 12;
-  return [...x].map((v, i) => {
-    const value = (v / rms) * (weight[i] ?? NaN);
-    return { value, error: operations * U * Math.abs(value) };
-  });
+/** sum of x^2 */
+export function squaresReference(x: Float32Array): Expected {
+  const value = x.reduce((sum, v) => sum + v * v, 0);
+  return { value, error: (x.length + 1) * U * value };
 }
 
 /** gate / (1 + exp(-gate)) * up */

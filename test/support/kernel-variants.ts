@@ -9,13 +9,17 @@ import { ATTENTION, ATTENTION_MERGE } from '../../src/kernels/attention.ts';
 import { EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
-import { MATMUL, matmulModules, scaleModules, TOKEN_TILES } from '../../src/kernels/matmul.ts';
+import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts';
+import { MATMUL_RESIDUAL } from '../../src/kernels/matmul-residual.ts';
+import { MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
+import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
+import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModules } from '../../src/kernels/matmul.ts';
 import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
-import { RMS_NORM } from '../../src/kernels/rms-norm.ts';
 import { ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
 import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
 import { shader } from '../../src/kernels/shaders.ts';
 import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
+import { defaultTilings } from '../../src/kernels/tiling.ts';
 
 export type AnyKernelSpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
@@ -36,14 +40,8 @@ const buffer = { size: 4096 } as GPUBuffer;
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, RMS_NORM, SILU_MUL];
+  const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
   const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
-  const matmuls = FORMATS.flatMap((scales) => {
-    const matrix = { ...scales, rows: 64, columns: 64, lanes: 16, weights: buffer, scales: buffer };
-    return [false, true].flatMap((subgroups) =>
-      TOKEN_TILES.map((tile) => matmulModules({ matrix, x: buffer, y: buffer, subgroups }, tile)),
-    );
-  });
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
     { spec: ATTENTION, modules: [shader('attention'), shader(`kv-read/${dtype}`)] },
     { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), shader(`kv-write/${dtype}`)] },
@@ -63,6 +61,32 @@ export function kernelVariants(): KernelVariant[] {
     { spec: PROBE_READ, modules: readModules(4096) },
     { spec: PROBE_TICK, modules: tickModules() },
     ...(['f32', 'f16', 'int8'] as const).map((number) => ({ spec: PROBE_ARITHMETIC, modules: arithmeticModules(number) })),
-    ...matmuls.map((modules) => ({ spec: MATMUL, modules })),
+    ...matmulVariants(),
   ];
+}
+
+const plain = { normalised: false, paired: false, sampled: false };
+const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
+  { ...plain, spec: MATMUL, modules: [shader('epilogue/store')] },
+  { ...plain, spec: MATMUL_RESIDUAL, modules: [shader('epilogue/residual')] },
+  { ...plain, spec: MATMUL_NORMALISED, modules: [shader('epilogue/store-normalised')], normalised: true },
+  { ...plain, spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
+  { ...plain, spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer), normalised: true },
+  { ...plain, spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
+];
+
+/** Every epilogue with every format, and the tilings of both kinds of adapter. */
+function matmulVariants(): KernelVariant[] {
+  return EPILOGUES.flatMap((epilogue) =>
+    FORMATS.flatMap((scales) =>
+      [false, true].flatMap((subgroups) => {
+        const shape = { ...scales, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
+        const args = { matrix: { ...shape, weights: buffer, scales: buffer }, x: buffer, subgroups };
+        return defaultTilings({ isSoftware: subgroups, matrixTiles: 2, paired: epilogue.paired }).map((tiling) => ({
+          spec: epilogue.spec,
+          modules: matmulModules(args, epilogue, tiling),
+        }));
+      }),
+    ),
+  );
 }

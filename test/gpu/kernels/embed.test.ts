@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { embed } from '../../../src/kernels/embed.ts';
 import { FROM_SLOT } from '../../../src/kernels/step-inputs.ts';
-import { firstWritten, KernelLab } from '../../support/kernel-lab.ts';
+import { firstWritten, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
+import { squaresReference } from '../../support/kernel-references.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -27,22 +28,35 @@ test.each(TABLES)('%s table of %i x %i, wide scales %s, to the bit', async (type
   // What a slot drew last is fed back without being read: rows 3 and 9 take it from slots 2 and 1.
   const fields = ids.map((id, row) => (row === 3 ? FROM_SLOT + 2 : row === 9 ? FROM_SLOT + 1 : id));
   const tokens = ids.map((id, row) => (row === 3 ? rows - 4 : row === 9 ? 1 : id));
+  const gain = new Float32Array(columns).map(() => random.normal());
+  const sums = 4 * Math.ceil(columns / 128);
   const y = lab.output(ids.length * columns);
+  const weighted = lab.output(ids.length * columns);
+  const squares = lab.output(ids.length * sums);
   const op = embed(lab.builder, {
     table: packMatrix(lab, table, { wideScales }),
     rows: lab.input(new Uint32Array(fields.flatMap((field) => [field, 9999, 9999, 9999]))),
     lastTokens: lab.input(new Uint32Array(lastTokens)),
-    y: y.buffer,
+    gain: lab.input(gain),
+    hidden: y.buffer,
+    weighted: weighted.buffer,
+    squares: squares.buffer,
     counts: lab.rowCount,
   });
   for (const count of [1, ids.length]) {
-    const [result] = await lab.run([op], { tokens: count }, [y]);
+    const [result, times, sum] = await lab.run([op], { tokens: count }, [y, weighted, squares]);
     for (const [row, token] of tokens.slice(0, count).entries()) {
       // A quant times a scale is exact in f32, so adding the min rounds once, as does this.
       const expected = Float32Array.from(weightsOfRow(table, token).values);
       const actual = result!.floats.subarray(row * columns, (row + 1) * columns);
       expect(actual.every((value, k) => value === expected[k]), `row ${row}, token ${token}`).toBe(true);
+      const product = times!.floats.subarray(row * columns, (row + 1) * columns);
+      expect(product.every((value, k) => value === Math.fround((expected[k] ?? NaN) * (gain[k] ?? NaN))), `row ${row}`).toBe(true);
+      const own = Array.from({ length: columns / 32 }, (_, i) => squaresReference(expected.subarray(32 * i, 32 * i + 32)));
+      expect(firstWrong(sum!.floats, own, row * sums)).toBeUndefined();
+      expect(firstWritten(sum!, row * sums + columns / 32, (row + 1) * sums)).toBeUndefined();
     }
-    expect(firstWritten(result!, count * columns)).toBeUndefined();
+    for (const written of [result!, times!]) expect(firstWritten(written, count * columns)).toBeUndefined();
+    expect(firstWritten(sum!, count * sums)).toBeUndefined();
   }
 });

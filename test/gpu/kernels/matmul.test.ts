@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { matmul, type MatmulArgs, TOKEN_TILES } from '../../../src/kernels/matmul.ts';
+import { isSliced, matmul, type StoreArgs } from '../../../src/kernels/matmul.ts';
+import { defaultTilings, type Tiling, type Tilings } from '../../../src/kernels/tiling.ts';
 import { firstDifference, firstWritten, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { matmulReference } from '../../support/kernel-references.ts';
@@ -37,11 +38,23 @@ function activationKinds(): readonly boolean[] {
   return lab.gpu.hasSubgroups ? [true, false] : [false];
 }
 
-type Product = Pick<MatmulArgs, 'matrix' | 'x' | 'accumulate' | 'outputOffset' | 'outputStride'>;
+type Product = Pick<StoreArgs, 'matrix' | 'x' | 'outputOffset' | 'outputStride'>;
 
-/** A product with every number of tokens a lane, and as many as the step chooses. */
-function tokenTiles(subgroups: boolean, y: () => Output, product: Product) {
-  return [...TOKEN_TILES, undefined].map((tokenTile) => {
+/** Every part of a tiling at each of its values at least once; where k is in slices, sets of lanes that share it out too. */
+function tilings(sliced: boolean): Readonly<Record<string, Tilings>> {
+  const one = (tokens: number, tiles: number, set = 16, splits = 1, series = 1): Tilings => [{ tokens, tiles, series, set, splits }];
+  const shared = [one(1, 1, 16, 16), one(1, 2, 16, 4), one(2, 1, 8, 16), one(4, 1, 16, 8), one(8, 1, 16, 4), one(1, 1, 32, 3)];
+  const alone = [one(1, 1, 8), one(1, 1, 64), one(1, 1, 16, 1, 2), one(2, 2), one(4, 1), one(4, 2), one(8, 1), one(8, 3), one(3, 2, 8, 1, 2)];
+  const single = Object.fromEntries([...alone, ...(sliced ? shared : [])].map((tiling) => [nameOf(tiling), tiling]));
+  const isSoftware = [true, ...(sliced ? [false] : [])];
+  return { ...single, ...Object.fromEntries(isSoftware.map((is) => [`default ${is}`, defaultTilings({ isSoftware: is, matrixTiles: 2, paired: false })])) };
+}
+
+const nameOf = ([tiling]: Tilings): string => Object.entries(tiling as Tiling).map(([key, value]) => `${value} ${key}`).join(', ');
+
+/** A product in every tiling. */
+function everyTiling(subgroups: boolean, y: () => Output, product: Product) {
+  return Object.entries(tilings(isSliced(product.matrix))).map(([tiling, ascending]) => {
     const output = y();
     const op = matmul(lab.builder, {
       ...product,
@@ -49,14 +62,14 @@ function tokenTiles(subgroups: boolean, y: () => Output, product: Product) {
       counts: lab.rowCount,
       tokens: (step) => step.tokens,
       subgroups,
-      ...(tokenTile === undefined ? {} : { tokenTile }),
+      tilings: ascending,
     });
     const kind = `${subgroups ? 'subgroup' : 'uniform'}${product.matrix.wideScales ? ', wide scales' : ''}`;
-    return { name: `${kind}, ${tokenTile ?? 'any'} tokens a lane`, op, output };
+    return { name: `${kind}, ${tiling}`, op, output };
   });
 }
 
-type Variants = ReturnType<typeof tokenTiles>;
+type Variants = ReturnType<typeof everyTiling>;
 
 /** Runs all of them side by side. */
 async function runAll(all: Variants, tokens: number): Promise<readonly [Result, ...Result[]]> {
@@ -78,30 +91,31 @@ function firstDeviant(all: Variants, results: readonly Result[], alone: Result, 
   return undefined;
 }
 
-/** Rows a multiple of 4 and columns of 32, below, at and above tiles of 64 rows and slices of 256 columns. */
-const SHAPES: readonly (readonly [MatrixType, number, number])[] = [
-  ['Q4_0', 4, 32],
-  ['Q8_0', 4, 32],
-  ['Q4_1', 68, 7 * 32],
-  ['Q8_0', 60, 9 * 32],
-  ['Q4_0', 148, 17 * 32],
-  ['Q8_0', 132, 8 * 32],
+/** Rows a multiple of 4 and columns of 32, below, at and above tiles of 64 rows; k in so many slices, even and not. */
+const SHAPES: readonly (readonly [MatrixType, number, number, number])[] = [
+  ['Q4_0', 4, 32, 1],
+  ['Q8_0', 4, 32, 16],
+  ['Q4_1', 68, 7 * 32, 1],
+  ['Q8_0', 60, 9 * 32, 16],
+  ['Q4_0', 148, 17 * 32, 16],
+  ['Q4_1', 72, 35 * 32, 16],
+  ['Q8_0', 132, 8 * 32, 3],
 ];
 
-test.each(SHAPES)('%s %i x %i: right, and the same bits for every variant and batch', async (type, rows, columns) => {
+test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and batch', async (type, rows, columns, maxSlices) => {
   const random = createRandom(rows * columns);
   const matrix = randomMatrix(type, rows, columns, random);
   const x = activations(columns, random);
   const xs = lab.input(x);
   const all = (type === 'Q4_1' ? [false, true] : [false]).flatMap((wideScales) => {
-    const packed = packMatrix(lab, matrix, { wideScales });
+    const packed = packMatrix(lab, matrix, { wideScales, maxSlices });
     const y = (): Output => lab.output(MAX_TOKENS * rows);
-    return activationKinds().flatMap((subgroups) => tokenTiles(subgroups, y, { matrix: packed, x: xs }));
+    return activationKinds().flatMap((subgroups) => everyTiling(subgroups, y, { matrix: packed, x: xs }));
   });
   const full = await runAll(all, MAX_TOKENS);
   expect(wrongOutput(matrix, x, full[0], MAX_TOKENS)).toBeUndefined();
   expect(firstDeviant(all, full, full[0], MAX_TOKENS * rows)).toBeUndefined();
-  for (let tokens = 1; tokens <= 17; tokens++) {
+  for (const tokens of [1, 2, 3, 4, 5, 8, 9, 16, 17]) {
     // What lies behind the step's rows is left over from other steps, and must not matter.
     lab.write(xs, x.map((value, i) => (i < tokens * columns ? value : NaN)));
     const results = await runAll(all, tokens);
@@ -122,10 +136,10 @@ test.each(SHIPPED)('%s: %s %i x %i, as shipped', async (name, type, rows, column
   const random = createRandom(rows + columns);
   const matrix = randomMatrix(type, rows, columns, random);
   const x = activations(columns, random);
-  const packed = packMatrix(lab, matrix, { wideScales: lab.gpu.adapter.isSoftware });
+  const packed = packMatrix(lab, matrix, { wideScales: lab.gpu.adapter.isSoftware, maxSlices: name === 'qkv' ? 16 : 1 });
   const kinds = name === 'down' ? activationKinds() : activationKinds().slice(0, 1);
   const all = kinds.flatMap((subgroups) =>
-    tokenTiles(subgroups, () => lab.output(8 * rows), { matrix: packed, x: lab.input(x) }),
+    everyTiling(subgroups, () => lab.output(8 * rows), { matrix: packed, x: lab.input(x) }),
   );
   const five = await runAll(all, 5);
   expect(wrongOutput(matrix, x, five[0], 5, stride)).toBeUndefined();
@@ -136,15 +150,14 @@ test.each(SHIPPED)('%s: %s %i x %i, as shipped', async (name, type, rows, column
 describe.each(['Q4_1', 'Q8_0'] as const)('%s, outputs in columns 36 to 103 of 160', (type) => {
   const [rows, columns, offset, stride] = [68, 96, 36, 160];
 
-  test.each([false, true])('accumulate %s: right, and nothing beside them is touched', async (accumulate) => {
+  test('right, and nothing beside them is touched', async () => {
     const random = createRandom(11);
     const matrix = randomMatrix(type, rows, columns, random);
     const x = activations(columns, random);
     const before = new Float32Array(MAX_TOKENS * stride).map(() => random.normal());
-    const all = tokenTiles(activationKinds()[0] ?? false, () => lab.inOut(before), {
+    const all = everyTiling(activationKinds()[0] ?? false, () => lab.inOut(before), {
       matrix: packMatrix(lab, matrix),
       x: lab.input(x),
-      accumulate,
       outputOffset: offset,
       outputStride: stride,
     });
@@ -154,7 +167,7 @@ describe.each(['Q4_1', 'Q8_0'] as const)('%s, outputs in columns 36 to 103 of 16
       for (let token = 0; token < tokens; token++) {
         const at = token * stride + offset;
         const xs = x.subarray(token * columns, (token + 1) * columns);
-        const own = expected.map((weights, row) => matmulReference(weights, xs, accumulate ? before[at + row] : 0));
+        const own = expected.map((weights) => matmulReference(weights, xs));
         expect(firstWrong(results[0].floats, own, at), `${tokens} tokens`).toBeUndefined();
       }
       for (const [i, { name, output }] of all.entries()) {

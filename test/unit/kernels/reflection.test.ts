@@ -5,7 +5,7 @@ import { kernelVariants } from '../../support/kernel-variants.ts';
 import { listFiles } from '../structure/source-graph.ts';
 
 const VARIANTS = kernelVariants().map(({ spec, modules }) => ({
-  title: `${spec.name}: ${modules.map(({ path }) => path).join(' ')}`,
+  title: `${spec.name}: ${modules.map(({ path, values }) => path + JSON.stringify(values ?? '')).join(' ')}`,
   spec,
   modules,
 }));
@@ -57,7 +57,7 @@ test('every shader file is part of a variant', () => {
 
 test('only the files that say so need an optional feature', () => {
   const needing = VARIANTS.filter(({ modules }) => link(modules).code.startsWith('enable'));
-  const optional = ['quad-probe', 'subgroup', 'probe/f16'];
+  const optional = ['quad-probe', 'probe/f16', '"SUBGROUPS":true'];
   for (const { title } of needing) expect(optional.some((part) => title.includes(part)), title).toBe(true);
-  expect(needing.length).toBe(11);
+  expect(needing.length).toBe(2 + VARIANTS.filter(({ title }) => title.includes('"SUBGROUPS":true')).length);
 });

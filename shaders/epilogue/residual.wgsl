@@ -1,0 +1,44 @@
+// epilogue/: y is added to the residual stream, and the RMSNorm that comes next is begun: the stream times the norm's gain,
+// and sums of squares. What it is to be divided by, common/inverse-rms computes where it is read.
+// hidden    [token][OUTPUTS / 4] of 4
+// gain      [OUTPUTS / 4] of 4
+// weighted  [token][OUTPUTS / 4] of 4
+// squares   [token][4 * SQUARES]: of 32 neighbouring outputs each; those past the last are 0 and stay it
+
+@group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> gain: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> weighted: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> squares: array<f32>;
+
+override SQUARES: u32;
+
+var<workgroup> lane_squares: array<f32, TOKENS * PER_LANE * SET>; // [token][tile][lane]
+
+fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+  var sum = vec4<f32>();
+  if (token < counts.rows && output < OUTPUTS) {
+    let at = (token * OUTPUTS + output) / 4u;
+    sum = hidden[at] + value;
+    hidden[at] = sum;
+    weighted[at] = sum * gain[output / 4u];
+  }
+  lane_squares[place] = dot(sum, sum);
+}
+
+// Adds the squares of 8 lanes up, in order.
+fn conclude(first_token: u32, first_unit: u32, local: u32) {
+  workgroupBarrier();
+  for (var place = 8u * local; place < TOKENS * PER_LANE * SET; place += 8u * WORKGROUP) {
+    var sum = 0.0;
+    for (var i = 0u; i < 8u; i++) {
+      sum += lane_squares[place + i];
+    }
+    let token = first_token + place / (SET * PER_LANE);
+    let unit = first_unit + place % SET;
+    let tile = (unit / LANES) * TILE_STEP + (place / SET) % PER_LANE * TILE_STRIDE;
+    let output = (tile * LANES + unit % LANES) * 4u;
+    if (token < counts.rows && output < OUTPUTS) {
+      squares[token * 4u * SQUARES + output / 32u] = sum;
+    }
+  }
+}

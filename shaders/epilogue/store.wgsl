@@ -1,0 +1,15 @@
+// epilogue/: y, stored.
+// y  [token][OUTPUT_STRIDE], written from OUTPUT_OFFSET on
+
+override OUTPUT_OFFSET: u32; // a multiple of 4
+override OUTPUT_STRIDE: u32; // a multiple of 4
+
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+  if (token < counts.rows && output < OUTPUTS) {
+    y[(token * OUTPUT_STRIDE + OUTPUT_OFFSET + output) / 4u] = value;
+  }
+}
+
+fn conclude(first_token: u32, first_unit: u32, local: u32) {}

@@ -1,0 +1,81 @@
+/** What a template's directives go by: how often a `#for` repeats, whether an `#if` holds. */
+export type TemplateValues = Readonly<Record<string, number | boolean>>;
+
+/** A line of expanded WGSL, and the line (from 1) of the file that it comes from. */
+export interface ExpandedLine {
+  readonly text: string;
+  readonly line: number;
+}
+
+const FOR = /^\s*#for (\w+) in (\w+)$/;
+const IF = /^\s*#if (\w+)$/;
+const ELSE = /^\s*#else$/;
+const END = /^\s*#end$/;
+
+/**
+ * Expands the directives of a WGSL file, each on a line of its own, nested as deep as one likes:
+ *
+ *     #for t in TOKENS      the lines up to #end once for each t = 0 .. TOKENS - 1, with `#t` replaced by the number;
+ *     #end                  instead of a value's name there may be a number
+ *     #if SUBGROUPS         the lines up to #else or #end, where the value is true or above 0
+ *     #else
+ *     #end
+ *
+ * Why text and not loops, arrays and functions: compilers of software adapters keep arrays, structs and loop variables in
+ * memory; named variables in straight-line code cost them half as much, and cost a GPU's compiler nothing.
+ *
+ * @throws Error for a directive that is not closed, or a value that is not given.
+ */
+export function expand(text: string, values: TemplateValues): readonly ExpandedLine[] {
+  const lines = text.split('\n').map((line, index) => ({ text: line, line: index + 1 }));
+  return expandLines(lines, values);
+}
+
+function expandLines(lines: readonly ExpandedLine[], values: TemplateValues): readonly ExpandedLine[] {
+  const result: ExpandedLine[] = [];
+  for (let i = 0; i < lines.length; ) {
+    const line = lines[i] as ExpandedLine;
+    const [, variable, count] = FOR.exec(line.text) ?? [];
+    const [, condition] = IF.exec(line.text) ?? [];
+    if (variable !== undefined && count !== undefined) {
+      const { body, next } = blockAt(lines, i);
+      for (let n = 0; n < valueOf(count, values); n++) result.push(...expandLines(replaced(body, variable, n), values));
+      i = next;
+    } else if (condition !== undefined) {
+      const { body, otherwise, next } = blockAt(lines, i);
+      result.push(...expandLines(valueOf(condition, values) > 0 ? body : otherwise, values));
+      i = next;
+    } else {
+      result.push(line);
+      i++;
+    }
+  }
+  return result;
+}
+
+/** The lines between a directive and its `#end`. */
+function blockAt(lines: readonly ExpandedLine[], start: number) {
+  let depth = 0;
+  let middle: number | undefined;
+  for (let i = start; i < lines.length; i++) {
+    const { text } = lines[i] as ExpandedLine;
+    if (FOR.test(text) || IF.test(text)) depth++;
+    else if (ELSE.test(text) && depth === 1) middle = i;
+    else if (END.test(text)) depth--;
+    if (depth > 0) continue;
+    const otherwise = middle === undefined ? [] : lines.slice(middle + 1, i);
+    return { body: lines.slice(start + 1, middle ?? i), otherwise, next: i + 1 };
+  }
+  throw new Error(`line ${lines[start]?.line}: ${lines[start]?.text.trim()} has no #end`);
+}
+
+function replaced(lines: readonly ExpandedLine[], variable: string, n: number): ExpandedLine[] {
+  const place = new RegExp(`#${variable}(?![a-zA-Z0-9])`, 'g');
+  return lines.map(({ text, line }) => ({ text: text.replace(place, String(n)), line }));
+}
+
+function valueOf(name: string, values: TemplateValues): number {
+  const value = /^\d+$/.test(name) ? Number(name) : values[name];
+  if (value === undefined) throw new Error(`a template's value ${name} is not given`);
+  return Number(value);
+}

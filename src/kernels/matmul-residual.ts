@@ -1,0 +1,36 @@
+import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { Op, OpBuilder } from '../gpu/op.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith } from './matmul.ts';
+import { shader } from './shaders.ts';
+
+export const MATMUL_RESIDUAL = defineKernel({
+  name: 'matmul-residual',
+  bindings: { ...MATMUL_BINDINGS, hidden: 'read_write', gain: 'read', weighted: 'read_write', squares: 'read_write' },
+  overrides: [...MATMUL_OVERRIDES, 'SQUARES'],
+});
+
+export interface MatmulResidualArgs extends MatmulArgs {
+  /** The residual stream, `[rows][matrix rows]` f32. */
+  readonly hidden: BufferRange;
+  /** Of the norm that comes next, `[matrix rows]` f32. */
+  readonly gain: BufferRange;
+  /** hidden * gain, `[rows][matrix rows]` f32. */
+  readonly weighted: BufferRange;
+  /** squaresBytes() bytes. */
+  readonly squares: BufferRange;
+}
+
+/** hidden += x · Wᵀ, and the RMSNorm that comes next begun. */
+export function matmulResidual(builder: OpBuilder, args: MatmulResidualArgs): Op {
+  const { hidden, gain, weighted, squares, matrix } = args;
+  return matmulWith(builder, args, {
+    spec: MATMUL_RESIDUAL,
+    modules: [shader('epilogue/residual')],
+    normalised: false,
+    paired: false,
+    sampled: false,
+    wordsPerOutput: 3,
+    buffers: { hidden, gain, weighted, squares },
+    overrides: { SQUARES: Math.ceil(matrix.rows / 128) },
+  });
+}

@@ -1,0 +1,66 @@
+import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { Op, OpBuilder } from '../gpu/op.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
+import { ROW_BYTES } from './step-inputs.ts';
+import { constants, shader } from './shaders.ts';
+
+const SHAPE_OVERRIDES = ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'BLOCK_SIZE', 'OUTPUT_OFFSET'] as const;
+
+export const MATMUL_ROPE_KV_WRITE = defineKernel({
+  name: 'matmul-rope-kv-write',
+  bindings: {
+    ...MATMUL_BINDINGS,
+    keys: 'read_write',
+    values: 'read_write',
+    squares: 'read',
+    rows: 'uniform',
+    rotation: 'read',
+    queries: 'read_write',
+  },
+  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', ...SHAPE_OVERRIDES],
+});
+
+export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headSize: number;
+  readonly ropeDimensions: number;
+  readonly blockSize: number;
+  /** Where in [queries, keys, values] the matrix's outputs start. */
+  readonly outputOffset: number;
+  /** ROW_BYTES a row; no more than 64 KiB. */
+  readonly rows: BufferRange;
+  /** As ropeKvWrite's. */
+  readonly rotation: BufferRange;
+  readonly queries: BufferRange;
+  /** f32. */
+  readonly keys: BufferRange;
+  readonly values: BufferRange;
+}
+
+/** Queries, keys and values of normalised x: rotated in neighbouring pairs, and where attention reads them. */
+export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArgs): Op {
+  const { keys, values, squares, rows, rotation, queries } = args;
+  return matmulWith(builder, args, {
+    spec: MATMUL_ROPE_KV_WRITE,
+    modules: ropeKvWriteModules(rows),
+    normalised: true,
+    paired: false,
+    sampled: false,
+    buffers: { keys, values, squares, rows, rotation, queries },
+    overrides: {
+      ...normOverrides(args.matrix.columns, args.epsilon),
+      NUM_HEADS: args.numHeads,
+      NUM_KV_HEADS: args.numKvHeads,
+      HEAD_SIZE: args.headSize,
+      ROPE_DIMENSIONS: args.ropeDimensions,
+      BLOCK_SIZE: args.blockSize,
+      OUTPUT_OFFSET: args.outputOffset,
+    },
+  });
+}
+
+/** The epilogue's files. */
+export function ropeKvWriteModules(rows: { readonly size: number }) {
+  return [shader('epilogue/rope-kv-write'), shader('kv-write/f32'), constants('rows', { ROWS: rows.size / ROW_BYTES })];
+}
