@@ -24,6 +24,15 @@ export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
+export { ceilingShare } from './core/profile.ts';
+export type {
+  AdapterLimits,
+  DispatchProfile,
+  KernelProfile,
+  ProfileOptions,
+  ProfilePhase,
+  StepProfile,
+} from './core/profile.ts';
 export type { LoadProgress } from './core/progress.ts';
 export type { Fault, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';
 export type {

@@ -8,6 +8,7 @@ import type { DefaultModel } from './default-model.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { addressChoice, type ModelChoice } from './model-choice.ts';
 import { badAddress, toProblem, type Problem } from './problems.ts';
+import { Profiling } from './profiling.ts';
 import { restoreSettings, saveSettings, type Settings } from './settings.ts';
 
 export type ModelState =
@@ -36,6 +37,7 @@ export class ChatController implements ReactiveController {
   turns: readonly Turn[] = [];
   settings: Settings;
   readonly engine = new EngineRoom();
+  readonly profiling: Profiling;
   /** `undefined` until the server has answered. */
   defaultModel: DefaultModel | undefined;
 
@@ -51,6 +53,7 @@ export class ChatController implements ReactiveController {
     this.#env = environment;
     this.turns = restoreConversation(environment.storage);
     this.settings = restoreSettings(environment.storage);
+    this.profiling = new Profiling(() => host.requestUpdate());
     host.addController(this);
   }
 
@@ -98,6 +101,7 @@ export class ChatController implements ReactiveController {
     const previous = this.#client;
     this.#client = undefined;
     this.engine.reset();
+    this.profiling.reset();
     this.#setModel({ kind: 'loading', choice, progress: undefined });
     let hasArrived = false;
     try {
@@ -177,6 +181,11 @@ export class ChatController implements ReactiveController {
   /** Breaks the engine on purpose. What becomes of it comes as a status. */
   injectFault(fault: Fault): void {
     this.#client?.injectFault(fault).catch(() => {}); // it is gone already
+  }
+
+  /** Profiles the next steps; what comes of it is `profiling.state`. */
+  profileSteps(): void {
+    if (this.#client !== undefined) void this.profiling.run(this.#client);
   }
 
   /** The banner that tells of a recovery has been seen. */

@@ -1,6 +1,6 @@
 import type {
-  ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress,
-  ModelInfo, ModelSource, RequestTimings,
+  AdapterLimits, ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress,
+  ModelInfo, ModelSource, ProfileOptions, RequestTimings, StepProfile,
 } from '../../src/index.ts';
 
 /** The part of tabserve's client that the page uses, so that tests can put another in its place. */
@@ -9,6 +9,8 @@ export interface ChatClient {
   readonly chat: { readonly completions: { create(request: ChatRequest, options: { signal: AbortSignal }): Promise<ChatStream> } };
   metrics(): Promise<EngineMetrics>;
   inspect(): Promise<EngineSnapshot>;
+  profile(options: ProfileOptions): Promise<StepProfile>;
+  limits(): Promise<AdapterLimits>;
   injectFault(fault: Fault): Promise<void>;
   close(): Promise<void>;
 }

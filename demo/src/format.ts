@@ -45,3 +45,18 @@ export function percent(done: number | undefined, total: number | undefined): st
   if (done === undefined || total === undefined || total <= 0) return '';
   return `${Math.floor((100 * Math.min(done, total)) / total)} %`;
 }
+
+/** A kernel's time: `512 µs`, `1.54 ms`, `149 ms`. */
+export function formatFineDuration(milliseconds: number): string {
+  return milliseconds < 1 ? `${(1000 * milliseconds).toFixed(0)} µs` : `${formatSignificant(milliseconds)} ms`;
+}
+
+/** Three digits: `0.21`, `4.75`, `13.2`, `4,321`. */
+export function formatSignificant(value: number): string {
+  return value.toLocaleString('en-US', value < 100 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 0 });
+}
+
+/** A share of 1: `0.4 %`, `37 %`. */
+export function share(value: number): string {
+  return `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+}

@@ -54,6 +54,7 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
     'Free some disk space, or leave private browsing, and try again.',
     'reload-model',
   ),
+  profiling_unavailable: words('The GPU gives no timestamps', 'Steps cannot be profiled in this browser.', 'none'),
   webgpu_unavailable: words('WebGPU is not available here', 'tabserve runs models on your GPU through WebGPU.', 'none'),
   queue_full: words(
     'Too many questions wait already',

@@ -2,6 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { Fault, ModelInfo } from '../core/protocol.ts';
+import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { Completions } from './completions.ts';
@@ -39,6 +40,24 @@ export class Client {
    */
   inspect(): Promise<EngineSnapshot> {
     return this.#connection.inspect();
+  }
+
+  /**
+   * Where the GPU's time goes, kernel by kernel, in the next steps that decode (or read a prompt), of all tabs. Those steps
+   * are slower, and their answers the same. Without `limits()` measured before, they are measured first if nothing runs.
+   * @throws TabserveError `profiling_unavailable` (no GPU timestamps in this browser), `deadline_exceeded` (no such step
+   *   came in time: send a request), `invalid_request`, `device_lost`, `closed`
+   */
+  profile(options: ProfileOptions = {}): Promise<StepProfile> {
+    return this.#connection.profile(options);
+  }
+
+  /**
+   * What the adapter can do at most, measured on it once for a loaded model: a second or two, as soon as nothing runs.
+   * Requests that come meanwhile wait so long. @throws TabserveError `out_of_memory`, `device_lost`, `closed`
+   */
+  limits(): Promise<AdapterLimits> {
+    return this.#connection.limits();
   }
 
   /** Reads the engine's log from here on, in place of the listener before. */

@@ -5,6 +5,7 @@ import type { Frame, LogFrame } from '../core/frames.ts';
 import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
+import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { sessionLockName } from '../core/protocol.ts';
 import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
@@ -100,6 +101,14 @@ export class Connection {
 
   inspect(): Promise<EngineSnapshot> {
     return this.#call((host) => host.inspect());
+  }
+
+  profile(options: ProfileOptions): Promise<StepProfile> {
+    return this.#call((host) => host.profile(options));
+  }
+
+  limits(): Promise<AdapterLimits> {
+    return this.#call((host) => host.limits());
   }
 
   /** Breaks something on purpose. Resolves when it was asked for. */

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'corrupt_model' // bytes that contradict their own header or checksum
   | 'download_failed' // the network gave up; what has arrived is kept and the next try resumes
   | 'storage_failed' // the browser's storage refused
+  | 'profiling_unavailable' // the GPU gives no timestamps
   | 'webgpu_unavailable' // no usable WebGPU here; the message says what is missing
   | 'device_lost' // the GPU device was lost
   | 'out_of_memory' // the GPU refused an allocation

@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
+import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
 
@@ -136,6 +137,10 @@ export interface EngineHost {
   metrics(): Promise<EngineMetrics>;
   /** Who holds which blocks at this moment. */
   inspect(): Promise<EngineSnapshot>;
+  /** Where the GPU's time goes in the next steps. */
+  profile(options: ProfileOptions): Promise<StepProfile>;
+  /** What the adapter can do at most; measured once, when the engine is idle. */
+  limits(): Promise<AdapterLimits>;
   /** For tests and demonstrations of failover. */
   injectFault(fault: Fault): Promise<void>;
   /** Ends the session: its requests are aborted. */

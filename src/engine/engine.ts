@@ -38,6 +38,8 @@ export class Engine {
   readonly #meter = new StepMeter(SPEED_WINDOW_MS);
   /** Rung when there may be something to do. */
   readonly #doorbell = new Doorbell();
+  /** What is to be done when there is nothing else to do. */
+  readonly #idleTasks: (() => Promise<void>)[] = [];
   /** Final outputs of aborted requests, for `run` to yield. */
   readonly #aborted: RequestOutput[] = [];
   /** When the last step ended, unless the engine has been idle since. */
@@ -82,6 +84,14 @@ export class Engine {
     return this.#scheduler.snapshot();
   }
 
+  /** Runs a task once there is nothing to do; requests that come meanwhile wait until it has ended. */
+  whenIdle<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#idleTasks.push(() => task().then(resolve, reject));
+      this.#doorbell.ring();
+    });
+  }
+
   /**
    * Works until `signal` aborts, then ends after the step under way; a later `run` would go on from there. Yields what
    * each step produced, never an empty list. Without work it waits, and does not poll.
@@ -98,7 +108,7 @@ export class Engine {
         const stepped = await this.#stepOrFail();
         const outputs = [...(stepped ?? []), ...this.#aborted.splice(0)];
         if (outputs.length > 0) yield outputs;
-        else if (stepped === undefined) await this.#doorbell.wait();
+        else if (stepped === undefined) await (this.#idleTasks.shift()?.() ?? this.#doorbell.wait());
       }
     } finally {
       this.#isRunning = false;

@@ -36,7 +36,7 @@ export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu):
     );
   }
   const hasSubgroups = adapter.features.has('subgroups');
-  const device = await requestDevice(adapter, hasSubgroups);
+  const device = await requestDevice(adapter);
   const lost = lossOf(device);
   try {
     const usesSubgroups = hasSubgroups && (await formsQuads(device));
@@ -46,10 +46,13 @@ export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu):
   }
 }
 
-async function requestDevice(adapter: GPUAdapter, hasSubgroups: boolean): Promise<GPUDevice> {
+/** Features in use where the adapter has them; profiles need the timestamps, nothing else does. */
+const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
+
+async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   try {
     return await adapter.requestDevice({
-      requiredFeatures: hasSubgroups ? ['subgroups'] : [],
+      requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
       requiredLimits: {
         maxBufferSize: adapter.limits.maxBufferSize,
         maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,

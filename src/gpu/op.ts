@@ -15,6 +15,16 @@ export interface StepShape {
   readonly topP: number;
   /** The longest context that one of the tokens attends to, itself included. */
   readonly maxContext: number;
+  /** Tokens that are attended to: of each request once, and of each token fed. Only what ops cost depends on them. */
+  readonly contextTokens: number;
+  readonly attendedTokens: number;
+}
+
+/** What an op has to move at least, whatever is read again, and to compute. */
+export interface OpCost {
+  readonly bytes: number;
+  /** Multiply-adds. */
+  readonly macs: number;
 }
 
 export type Grid = readonly [x: number, y: number, z: number];
@@ -26,6 +36,10 @@ export interface Op {
   pipeline(step: StepShape): GPUComputePipeline;
   /** Zero workgroups: nothing to do this step. */
   grid(step: StepShape): Grid;
+  /** For profiles. */
+  cost?(step: StepShape): OpCost;
+  /** The decoder's layer that it belongs to, from 0. */
+  readonly layer?: number;
 }
 
 /** An op that has no work in other steps. */

@@ -1,7 +1,18 @@
 import type { StepCounters } from '../core/metrics.ts';
 import type { Op, OpBuilder, StepShape } from './op.ts';
+import type { PassTimer } from './pass-timer.ts';
 
-/** Records and submits steps: one encoder, one compute pass and one submit each; and counts what it does. */
+/** A step's result, a multiple of 4 bytes, and where it is copied to for reading back. */
+export interface Readback {
+  readonly result: GPUBuffer;
+  readonly staging: GPUBuffer;
+  readonly stagingOffset: number;
+}
+
+/**
+ * Records and submits steps: one encoder, one compute pass and one submit each; and counts what it does. A step that is
+ * timed has a pass for each dispatch.
+ */
 export class Recorder {
   readonly #builder: OpBuilder;
   readonly #bindGroupsBefore: number;
@@ -15,19 +26,10 @@ export class Recorder {
     this.#bindGroupsBefore = builder.bindGroupsCreated;
   }
 
-  /** Runs the ops in order, then copies `result` (a multiple of 4 bytes) to `staging` for reading back. */
-  submit(ops: readonly Op[], step: StepShape, result: GPUBuffer, staging: GPUBuffer, stagingOffset: number): void {
+  /** Runs the ops in order, then copies the result. */
+  submit(ops: readonly Op[], step: StepShape, { result, staging, stagingOffset }: Readback, timer?: PassTimer): void {
     const encoder = this.#builder.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const op of ops) {
-      const [x, y, z] = op.grid(step);
-      if (x * y * z === 0) continue;
-      pass.setPipeline(op.pipeline(step));
-      pass.setBindGroup(0, op.bindGroup);
-      pass.dispatchWorkgroups(x, y, z);
-      this.#dispatches++;
-    }
-    pass.end();
+    this.#dispatches += timer === undefined ? encodePass(encoder, ops, step) : timer.encode(encoder, ops, step);
     encoder.copyBufferToBuffer(result, 0, staging, stagingOffset, result.size);
     this.#builder.device.queue.submit([encoder.finish()]);
     this.#steps++;
@@ -45,4 +47,20 @@ export class Recorder {
       bytesReadBack: this.#bytesReadBack,
     };
   }
+}
+
+/** @returns how many dispatches there are */
+function encodePass(encoder: GPUCommandEncoder, ops: readonly Op[], step: StepShape): number {
+  const pass = encoder.beginComputePass();
+  let dispatches = 0;
+  for (const op of ops) {
+    const [x, y, z] = op.grid(step);
+    if (x * y * z === 0) continue;
+    pass.setPipeline(op.pipeline(step));
+    pass.setBindGroup(0, op.bindGroup);
+    pass.dispatchWorkgroups(x, y, z);
+    dispatches++;
+  }
+  pass.end();
+  return dispatches;
 }

@@ -1,6 +1,8 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
-import type { Op, OpBuilder } from '../gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { cost } from './cost.ts';
+import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
 
 /** SPLIT of attention.wgsl: tokens of the context that one workgroup takes. Fixed, so that numbers do not depend on load. */
@@ -45,6 +47,11 @@ export function partialsBytes(shape: AttentionShape, rows: number): number {
   return rows * shape.numHeads * maxSplits(shape) * (shape.headSize + 4) * 4;
 }
 
+/** Words of a step's partial results, one of each split that a row has at least a part of. */
+function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attendedTokens }: StepShape): number {
+  return Math.max(tokens, attendedTokens / ATTENTION_SPLIT) * numHeads * (headSize + 4);
+}
+
 export interface AttentionArgs extends AttentionShape {
   /** Lanes of a workgroup, where a head has no more vectors; part of the numerics. */
   readonly attentionLanes: number;
@@ -84,12 +91,18 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
       bindGroup: builder.bind(ATTENTION, { queries, keys, values, rows, blockTables, partials }),
       pipeline: () => builder.pipeline(split),
       grid: (step) => [step.tokens, numKvHeads, Math.ceil(step.maxContext / ATTENTION_SPLIT)],
+      cost: (step) => {
+        const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / blockSize;
+        const words = step.tokens * numHeads * headSize + partialWords(args, step);
+        return cost({ words, bytes: kv, macs: 2 * step.attendedTokens * numHeads * headSize });
+      },
     },
     {
       name: 'attention-merge',
       bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),
       pipeline: () => builder.pipeline(merge),
       grid: (step) => [Math.ceil((numHeads * headSize) / 4 / 64), step.tokens, 1],
+      cost: (step) => cost({ words: partialWords(args, step) + step.tokens * numHeads * headSize }),
     },
   ];
 }

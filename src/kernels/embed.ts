@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { type PackedMatrix, scaleModules } from './matmul.ts';
+import { cost } from './cost.ts';
+import { matrixBytes, type PackedMatrix, scaleModules } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const EMBED = defineKernel({
@@ -45,5 +46,6 @@ export function embed(builder: OpBuilder, { table, ...buffers }: EmbedArgs): Op 
     bindGroup: builder.bind(EMBED, { weights, scales, ...buffers }),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [Math.ceil(table.columns / 128), step.tokens, 1],
+    cost: ({ tokens }) => cost({ words: 2 * tokens * table.columns, bytes: (tokens * matrixBytes(table)) / table.rows }),
   };
 }

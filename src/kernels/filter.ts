@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const FILTER_MAX = defineKernel({
@@ -86,6 +87,7 @@ export function filter(builder: OpBuilder, args: FilterArgs): readonly Op[] {
       bindGroup: builder.bind(FILTER_MAX, { logits, samples, maxima }),
       pipeline: () => builder.pipeline(max),
       grid: (step) => [step.filtered === 0 ? 0 : chunks, step.samples, 1],
+      cost: (step) => cost({ words: step.filtered * vocabSize }),
     },
     {
       name: 'filter-begin',
@@ -115,6 +117,7 @@ function select(
       bindGroup: builder.bind(FILTER_HISTOGRAM, { logits, samples, selections, histograms }),
       pipeline: () => builder.pipeline(histogram),
       grid: (step) => [isNeeded(step) ? Math.ceil(vocabSize / CHUNK) : 0, step.samples, 1],
+      cost: (step) => cost({ words: step.filtered * vocabSize }),
     },
     {
       name: `filter-pick (${measure})`,

@@ -1,6 +1,7 @@
 import { MAX_LOGIT_BIASES } from '../core/request.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const LOGIT_BIAS = defineKernel({
@@ -30,5 +31,6 @@ export function logitBias(builder: OpBuilder, { vocabSize, samples, biases, logi
     bindGroup: builder.bind(LOGIT_BIAS, { samples, biases, logits }),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [step.biased === 0 ? 0 : MAX_LOGIT_BIASES / 64, step.samples, 1],
+    cost: (step) => cost({ words: 4 * step.biased * MAX_LOGIT_BIASES, macs: step.biased * MAX_LOGIT_BIASES }),
   };
 }

@@ -37,6 +37,7 @@ export function matmulResidual(builder: OpBuilder, args: MatmulResidualArgs): Op
     normalised: false,
     paired: false,
     sampled: false,
+    wordsPerOutput: 3,
     buffers: { hidden, gain, weighted, squares },
     overrides: { SQUARES: Math.ceil(matrix.rows / 128) },
   });

@@ -22,6 +22,7 @@ export function matmulSiluMul(builder: OpBuilder, args: MatmulSiluMulArgs): Op {
     normalised: true,
     paired: true,
     sampled: false,
+    wordsPerOutput: 0.5,
     buffers: { squares: args.squares, y: args.y },
     overrides: normOverrides(args.matrix.columns, args.epsilon),
   });

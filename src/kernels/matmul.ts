@@ -2,6 +2,7 @@ import { type Access, type Buffers, type BufferRange, defineKernel, type KernelS
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { PackedFormat } from '../loader/repack.ts';
+import { cost } from './cost.ts';
 import { constants, shader } from './shaders.ts';
 import { tileStep, type Tiling, type Tilings, widthOf } from './tiling.ts';
 
@@ -36,6 +37,11 @@ export interface PackedMatrix {
   readonly scales: GPUBuffer;
 }
 
+/** Bytes of a matrix, its scales included. */
+export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 'scales'>): number {
+  return weights.size + scales.size;
+}
+
 /** The module that reads INT4's scales; INT8 has its own, one f32 a group. */
 export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule[] {
   return format === 'int4' ? [shader(`scales/${wideScales ? 'f32' : 'f16'}`)] : [];
@@ -59,6 +65,8 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
   readonly sampled: boolean;
   /** How many splits of attention x is merged from as it is read: see prologue/merge. 0: x is x. */
   readonly merged?: number;
+  /** Words of 4 bytes that are moved for each output of a token. @default 1 */
+  readonly wordsPerOutput?: number;
   readonly buffers: Omit<Buffers<S>, keyof typeof MATMUL_BINDINGS>;
   readonly overrides: Omit<Overrides<S>, (typeof MATMUL_OVERRIDES)[number]>;
 }
@@ -144,6 +152,10 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     grid: (step) => {
       const { workgroups, tiling } = variantOf(step);
       return [workgroups, Math.ceil(tokens(step) / tiling.tokens), 1];
+    },
+    cost: (step) => {
+      const words = tokens(step) * (matrix.columns + matrix.rows * (epilogue.wordsPerOutput ?? 1));
+      return cost({ words, bytes: matrixBytes(matrix), macs: tokens(step) * matrix.rows * matrix.columns });
     },
   };
 }

@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const PENALTIES = defineKernel({
@@ -33,5 +34,6 @@ export function penalties(builder: OpBuilder, { vocabSize, samples, tokenCounts,
     bindGroup: builder.bind(PENALTIES, { samples, tokenCounts, logits }),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [step.penalised === 0 ? 0 : Math.ceil(vocabSize / 64), step.samples, 1],
+    cost: (step) => cost({ words: 3 * step.penalised * vocabSize }),
   };
 }

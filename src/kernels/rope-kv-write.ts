@@ -1,6 +1,7 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const ROPE_KV_WRITE = defineKernel({
@@ -74,6 +75,11 @@ export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
     bindGroup: builder.bind(ROPE_KV_WRITE, buffers),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [numHeads + 2 * numKvHeads, step.tokens, 1],
+    cost: ({ tokens }) => {
+      const rotated = tokens * (numHeads + numKvHeads) * ropeDimensions;
+      const words = tokens * ((2 * numHeads + 2 * numKvHeads) * headSize + ropeDimensions);
+      return cost({ words, bytes: (2 * tokens * layerBlockBytes(args, kvCacheDtype)) / blockSize, macs: 2 * rotated });
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const SAMPLE_PARTIAL = defineKernel({
@@ -71,6 +72,7 @@ export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] 
       bindGroup: builder.bind(SAMPLE_PARTIAL, { logits, samples, selections, candidates }),
       pipeline: () => builder.pipeline(partial),
       grid: (step) => [Math.ceil(vocabSize / CHUNK), begun && !isChanged(step) ? 0 : step.samples, 1],
+      cost: (step) => cost({ words: step.samples * vocabSize }),
     },
     {
       name: 'sample-final',

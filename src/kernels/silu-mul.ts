@@ -1,5 +1,6 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
+import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
 export const SILU_MUL = defineKernel({
@@ -25,5 +26,6 @@ export function siluMul(builder: OpBuilder, { size, ...buffers }: SiluMulArgs): 
     bindGroup: builder.bind(SILU_MUL, buffers),
     pipeline: () => builder.pipeline(key),
     grid: (step) => [Math.ceil(size / 4 / 64), step.tokens, 1],
+    cost: (step) => cost({ words: 3 * size * step.tokens, macs: size * step.tokens }),
   };
 }

@@ -89,7 +89,9 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
   const gainAfter = (index: number): GPUBuffer => layers[index + 1]?.attentionNorm ?? outputNorm;
   return [
     embed(builder, { ...state, table: embedding, gain: gainAfter(-1), counts: state.rowCount }),
-    ...layers.flatMap((layer, index) => decoderLayer(parts, layer, state.cache[index], gainAfter(index))),
+    ...layers.flatMap((weightsOf, layer) =>
+      decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer)).map((op) => ({ ...op, layer })),
+    ),
     matmulLogits(builder, {
       ...projection(parts, head, state.weighted),
       ...state,

@@ -7,6 +7,7 @@ import { Recorder } from '../gpu/recorder.ts';
 import type { DecoderState } from '../models/decoder.ts';
 import { SlotHistory } from './slot-history.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
+import { StepProfiler } from './step-profiler.ts';
 
 /** Only the request whose logits they are is lost: rows share nothing but weights. */
 const NO_TOKEN: SerializedError = {
@@ -31,6 +32,7 @@ export interface GpuModelRunnerParts {
 /** Runs plans on the GPU: plan -> inputs -> dispatches -> sampled token ids. Creates nothing while it runs. */
 export class GpuModelRunner implements ModelRunner {
   readonly state: DecoderState;
+  readonly profiler: StepProfiler;
   readonly #parts: GpuModelRunnerParts;
   readonly #packer: StepPacker;
   readonly #history: SlotHistory;
@@ -45,6 +47,7 @@ export class GpuModelRunner implements ModelRunner {
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#staging = parts.staging;
+    this.profiler = new StepProfiler(parts.gpu, parts.ops);
     parts.gpu.device.addEventListener('uncapturederror', ({ error }) => {
       const code = error instanceof GPUOutOfMemoryError ? 'out_of_memory' : 'internal';
       this.#fault ??= new TabserveError(code, `The GPU reported an error: ${error.message}`);
@@ -64,7 +67,8 @@ export class GpuModelRunner implements ModelRunner {
     for (let step = 0; step < plan.numSteps; step++) {
       const { words, shape } = this.#packer.pack(plan, step);
       gpu.device.queue.writeBuffer(inputs, 0, words);
-      this.#recorder.submit(ops, shape, lastTokens, this.#staging, step * lastTokens.size);
+      const readback = { result: lastTokens, staging: this.#staging, stagingOffset: step * lastTokens.size };
+      this.#recorder.submit(ops, shape, readback, this.profiler.timerOf(shape));
     }
     await this.#staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
       const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });

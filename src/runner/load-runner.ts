@@ -3,6 +3,7 @@ import type { LogFrame } from '../core/frames.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
@@ -53,6 +54,7 @@ export interface LoadedRunner {
   readonly kvCacheBytes: number;
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
+  readonly profiler: Profiler;
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -110,7 +112,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
     const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
-    return { runner, device, config, scheduler, adapter, ...kvCache, counters, lost, loseDevice, destroy };
+    const { profiler } = runner;
+    return { runner, device, config, scheduler, adapter, ...kvCache, profiler, counters, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();

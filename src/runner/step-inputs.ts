@@ -68,6 +68,8 @@ export class StepPacker {
     let row = 0;
     let sample = 0;
     let maxContext = 0;
+    let contextTokens = 0;
+    let attendedTokens = 0;
     let needs = NO_NEEDS;
     for (const [table, request] of plan.requests.entries()) {
       const start = request.startPosition + step;
@@ -79,6 +81,8 @@ export class StepPacker {
       }
       const end = start + request.tokenIds.length;
       maxContext = Math.max(maxContext, end);
+      contextTokens += end;
+      attendedTokens += ((start + 1 + end) * request.tokenIds.length) / 2;
       if (request.samples) {
         const at = (samples + sample * SAMPLE_BYTES) / 4;
         const inputs = { ...request.sampling, row: row - 1, slot: request.slot, position: end };
@@ -90,7 +94,7 @@ export class StepPacker {
     this.#words[sampleCount / 4] = sample;
     return {
       words: this.#words.subarray(0, blockTables / 4 + plan.requests.length * maxBlocks),
-      shape: { tokens: row, samples: sample, maxContext, ...needs },
+      shape: { tokens: row, samples: sample, maxContext, contextTokens, attendedTokens, ...needs },
     };
   }
 

@@ -2,6 +2,7 @@ import { serializeError, TabserveError, toTabserveError } from '../core/errors.t
 import type { Frame, LogFrame } from '../core/frames.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
+import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { retryUntilBack, RecoveryPolicy } from '../core/recovery.ts';
@@ -16,7 +17,7 @@ import { Inspector } from './inspector.ts';
 import { LiveRequests } from './live-requests.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { LoadIntoSlot } from './model-slot.ts';
-import type { LoadModel, ServedModel } from './served-model.ts';
+import type { LoadModel, ServedModel, ServedProfiler } from './served-model.ts';
 
 export interface HostOptions {
   readonly loadModel: LoadModel;
@@ -144,6 +145,16 @@ export class Host {
     return this.#inspector.inspect(session, [...this.#sessions], scheduler ?? this.#requests.toSnapshot());
   }
 
+  /** Where the GPU's time goes in the next steps, of all sessions. @throws TabserveError `device_lost` while there is no GPU */
+  async profile(options: ProfileOptions): Promise<StepProfile> {
+    return this.#requireProfiler().profile(options);
+  }
+
+  /** What the adapter can do at most. @throws TabserveError `device_lost` while there is no GPU */
+  async limits(): Promise<AdapterLimits> {
+    return this.#requireProfiler().limits();
+  }
+
   /** Tells every session, or the next one where there is none. */
   log(level: LogFrame['level'], message: string): void {
     const frame: LogFrame = { type: 'log', level, message };
@@ -246,6 +257,13 @@ export class Host {
     this.#lease.release();
     this.log('info', 'Another engine of this origin has the GPU now; the next request takes it back.');
     if (this.#requests.size > 0) this.#bringBack();
+  }
+
+  #requireProfiler(): ServedProfiler {
+    this.#slot.requireKnown();
+    const model = this.#slot.model;
+    if (model !== undefined) return model.profiler;
+    throw new TabserveError('device_lost', 'The model is not on the GPU at the moment: wait until it is, or send a request.');
   }
 
   #setStatus(status: EngineStatus): void {

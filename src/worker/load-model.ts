@@ -13,6 +13,7 @@ import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
+import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
@@ -78,6 +79,7 @@ function serve(
     tokenizer,
     adapter: loaded.adapter,
     lost: loaded.lost,
+    profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
     counters: () => loaded.counters(),
     loseDevice: () => loaded.loseDevice(),
     engine: {

@@ -6,6 +6,7 @@ import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ModelProfiler } from './model-profiler.ts';
 
 /** What the host needs of a tokenizer. */
 export type ServedTokenizer = Pick<Tokenizer, 'encodeChat' | 'createDetokenizer' | 'stopTokenIds'>;
@@ -21,12 +22,16 @@ export interface ServedEngine {
   run(): AsyncIterable<readonly RequestOutput[]>;
 }
 
+/** What the host needs of a profiler: see `client.profile` and `client.limits`. */
+export type ServedProfiler = Pick<ModelProfiler, 'profile' | 'limits'>;
+
 /** A model that is loaded and answers. */
 export interface ServedModel {
   readonly info: ModelInfo;
   readonly adapter: AdapterSummary;
   readonly tokenizer: ServedTokenizer;
   readonly engine: ServedEngine;
+  readonly profiler: ServedProfiler;
   /** Resolves when the GPU device is lost. */
   readonly lost: Promise<TabserveError>;
   counters(): StepCounters;

@@ -4,6 +4,7 @@ import type { Link } from '../core/link.ts';
 import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
+import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type {
   EngineHost, Fault, GenerateRequest, HostHello, LoadOptions, ModelInfo, Queued, SessionHello,
 } from '../core/protocol.ts';
@@ -68,6 +69,14 @@ export class Session implements EngineHost {
 
   async inspect(): Promise<EngineSnapshot> {
     return this.#options.host.inspect(this.#session());
+  }
+
+  async profile(options: ProfileOptions): Promise<StepProfile> {
+    return this.#options.host.profile(options);
+  }
+
+  async limits(): Promise<AdapterLimits> {
+    return this.#options.host.limits();
   }
 
   async injectFault(fault: Fault): Promise<void> {

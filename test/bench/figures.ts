@@ -1,8 +1,9 @@
 import type { AdapterSummary, StepCounters } from '../../src/core/metrics.ts';
+import type { AdapterLimits, StepProfile } from '../../src/core/profile.ts';
 import type { Fault } from '../../src/core/protocol.ts';
 
 /** What can be measured, in the order in which it is: the last one breaks things. */
-export type BenchPart = 'engine' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'failover';
+export type BenchPart = 'engine' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
 
 export interface BenchOptions {
   /** A GGUF's URL. */
@@ -131,6 +132,13 @@ export interface FailoverFigures {
   readonly bytesFetched: number;
 }
 
+/** What the adapter can do, and where a step's time goes. */
+export interface ProfileFigures {
+  readonly limits: AdapterLimits;
+  readonly decode: StepProfile;
+  readonly prefill: StepProfile;
+}
+
 /** What each part gives; those that were left out or failed are not there. */
 export interface PartFigures {
   readonly engine: EngineFigures;
@@ -139,6 +147,7 @@ export interface PartFigures {
   readonly stall: StallFigures;
   readonly prefix: PrefixFigures;
   readonly close: CloseFigures;
+  readonly profile: ProfileFigures;
   readonly failover: FailoverFigures;
 }
 

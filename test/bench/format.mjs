@@ -1,4 +1,5 @@
 // @ts-check
+import { formatLimits, formatProfile } from './profile-table.mjs';
 import { median } from './statistics.mjs';
 
 /** @typedef {import('./report.mjs').Report} Report */
@@ -10,9 +11,10 @@ import { median } from './statistics.mjs';
 export function formatReport(report) {
   const rows = [...headRows(report), ...engineRows(report), ...loadRows(report), ...partRows(report)];
   const width = Math.max(...rows.map(([key]) => key.length));
+  const profiles = profileTables(report);
   const left = report.leftOut.length === 0 ? [] : [`Left out: ${report.leftOut.join('; ')}.`];
   const verdict = report.clean ? 'Clean run.' : `NOT a clean run: ${report.caveats.join('; ')}.`;
-  return [...rows.map(([key, value]) => `${key.padEnd(width)}  ${value}`), '', ...left, verdict].join('\n');
+  return [...rows.map(([key, value]) => `${key.padEnd(width)}  ${value}`), ...profiles, '', ...left, verdict].join('\n');
 }
 
 /** @param {Report} report
@@ -65,7 +67,7 @@ function loadRows({ load }) {
 
 /** @param {Report} report
  * @returns {Row[]} */
-function partRows({ stall, prefix, close, failover, samples }) {
+function partRows({ stall, prefix, close, profile, failover, samples }) {
   /** @type {Row[]} */
   const rows = [];
   if (stall !== undefined) {
@@ -83,6 +85,7 @@ function partRows({ stall, prefix, close, failover, samples }) {
   if (close !== undefined && samples.close !== undefined) {
     rows.push(['closed tab', `blocks free after ${spread(samples.close.freedMs, 1)} ms (a look takes ${close.pollMs.toFixed(1)} ms)`]);
   }
+  if (profile !== undefined) rows.push(['ceilings', formatLimits(profile.limits)]);
   for (const fault of /** @type {const} */ (['device_lost', 'worker_died'])) {
     if (failover === undefined || samples.failover === undefined) continue;
     const { recoveringMs, readyMs } = failover[fault];
@@ -91,6 +94,13 @@ function partRows({ stall, prefix, close, failover, samples }) {
     rows.push([fault, `${total} ms from the last text before to the first after (${split})`]);
   }
   return rows;
+}
+
+/** Each with an empty line before it.
+ * @param {Report} report */
+function profileTables({ profile }) {
+  if (profile === undefined) return [];
+  return [profile.decode, profile.prefill].flatMap((each) => ['', formatProfile(each)]);
 }
 
 /** @param {boolean} isWithin */

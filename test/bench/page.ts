@@ -6,6 +6,7 @@ import { measureFailover } from './failover.ts';
 import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures } from './figures.ts';
 import { measureLoad } from './load.ts';
 import { measurePrefix } from './prefix.ts';
+import { measureProfile } from './profile.ts';
 import { measureStall } from './stall.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
 
@@ -48,6 +49,7 @@ const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine'>, (context: BenchCon
   stall: measureStall,
   prefix: measurePrefix,
   close: measureClose,
+  profile: measureProfile,
   failover: measureFailover,
 };
 

@@ -4,7 +4,7 @@
 
 /** What can be measured, in the order in which it is: the last one breaks things.
  * @type {readonly BenchPart[]} */
-export const PARTS = ['engine', 'ttft', 'load', 'stall', 'prefix', 'close', 'failover'];
+export const PARTS = ['engine', 'ttft', 'load', 'stall', 'prefix', 'close', 'profile', 'failover'];
 
 /** How many requests may run at once, one level of load after the other. */
 export const LOAD_LEVELS = [1, 2, 4, 8, 16];

@@ -51,6 +51,7 @@ export function makeReport(figures, options, load, model, { parts, failures }) {
     ...(figures.stall && { stall: stallReport(figures.stall) }),
     ...(figures.prefix && { prefix: prefixReport(figures.prefix) }),
     ...(figures.close && { close: { freedMs: median(figures.close.freedMs), pollMs: figures.close.pollMs } }),
+    ...(figures.profile && { profile: figures.profile }),
     ...(figures.failover && { failover: failoverReport(figures.failover) }),
   };
   const found = [

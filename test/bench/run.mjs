@@ -4,7 +4,7 @@
  *
  *     npm run bench                         everything, the medians of several runs
  *     npm run bench -- --quick              less of it, once: two minutes where there is no GPU
- *     npm run bench -- --only load,prefix   parts of it: engine, ttft, load, stall, prefix, close, failover
+ *     npm run bench -- --only load,prefix   parts of it: engine, ttft, load, stall, prefix, close, profile, failover
  *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of
  *                                           as many as one that is alone could answer
  *     npm run bench -- --json FILE          the figures, for a machine to read

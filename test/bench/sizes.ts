@@ -20,6 +20,12 @@ export interface Sizes {
   };
   readonly prefix: { readonly promptTokens: number; readonly repeats: number };
   readonly close: { readonly repeats: number };
+  readonly profile: {
+    readonly decodeSteps: number;
+    readonly prefillSteps: number;
+    /** Of each prompt whose steps are profiled. */
+    readonly promptTokens: number;
+  };
   /** Of each fault. */
   readonly failover: { readonly repeats: number };
 }
@@ -36,6 +42,7 @@ function hardwareSizes(levels: readonly number[], quick: boolean): Sizes {
     stall: { promptTokens: 2000, streams: 4, tokensBefore: 64, repeats: quick ? 1 : 3 },
     prefix: { promptTokens: 1000, repeats: quick ? 1 : 5 },
     close: { repeats: quick ? 3 : 10 },
+    profile: { decodeSteps: quick ? 32 : 100, prefillSteps: quick ? 8 : 32, promptTokens: 1000 },
     failover: { repeats: quick ? 1 : 5 },
   };
 }
@@ -46,6 +53,7 @@ function softwareSizes(levels: readonly number[], quick: boolean): Sizes {
     stall: { promptTokens: quick ? 128 : 256, streams: 2, tokensBefore: quick ? 8 : 12, repeats: 1 },
     prefix: { promptTokens: 256, repeats: quick ? 1 : 3 },
     close: { repeats: quick ? 2 : 5 },
+    profile: { decodeSteps: quick ? 4 : 16, prefillSteps: quick ? 2 : 4, promptTokens: 96 },
     failover: { repeats: quick ? 1 : 3 },
   };
 }

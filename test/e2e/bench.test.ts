@@ -49,15 +49,21 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
     stall: { streams: 2, chunks: positive, itlBeforeMs: times, itlDuringMs: times, boundMs: positive },
     prefix: { cachedTokens: positive, firstTtftMs: positive, secondTtftMs: positive },
     close: { freedMs: positive },
+    profile: {
+      limits: { readGBps: positive, f32Gflops: positive },
+      decode: { phase: 'decode', steps: 4, rows: 1, ms: positive },
+      prefill: { phase: 'prefill', steps: 2 },
+    },
     failover: { bytesFetched: 0, device_lost: { firstTextMs: positive }, worker_died: { firstTextMs: positive } },
   });
+  expect(stdout).toMatch(/kernel +calls +ms +share +GB\/s +GFLOP\/s +% of ceiling\n  \S+ +\d/);
   // Each prompt has a salt of its own: the prefix cache has no part in the load's figures.
   expect(figures).toMatchObject({ load: { levels: [{ cachedTokens: 0 }, { cachedTokens: 0 }] } });
 });
 
 test('npm run bench -- --only measures what it is asked for, and refuses what there is not', async () => {
   const { stdout, figures } = await bench('--only', 'ttft', '--rate', '5');
-  expect(stdout).toContain('Left out: engine, load, stall, prefix, close, failover (--only)');
+  expect(stdout).toContain('Left out: engine, load, stall, prefix, close, profile, failover (--only)');
   expect(figures).toMatchObject({ ttftMs: positive, options: { rate: 5 } });
   expect(figures).not.toHaveProperty('load');
   await expect(bench('--only', 'speed')).rejects.toThrow('there is no "speed"');

@@ -59,6 +59,47 @@ test('a second tab is a click away, and has a conversation of its own', async ()
   await expectLocator(second.get('metric-sessions')).toHaveText('2');
 });
 
+test('a profile of the next steps is a flame chart that the keyboard walks through, and leaves the answer alone', async () => {
+  const tab = await openTiny(300);
+  await tab.ask('Tell me all');
+  const expected = await tab.answered();
+  await tab.get('new-chat').click();
+  await tab.get('profiler').locator('summary').click();
+  await tab.get('profile').click();
+  await expectLocator(tab.get('profile')).toHaveText('Waiting for an answer…');
+  await tab.ask('Tell me all');
+  await expectLocator(tab.get('profile-help')).toContainText('The mean of 8 decode steps');
+  expect(await tab.answered()).toBe(expected);
+  await expectLocator(tab.get('ceilings')).toContainText(/Reads.*GB\/s/s);
+  await expectLocator(tab.get('profile-kernel').first()).toHaveAttribute('aria-label', /: [\d.]+ .?s, \d+ % of the step; .* GB\/s .* of the ceiling$/);
+
+  await tab.get('profile-kernel').first().focus();
+  await expectLocator(tab.get('kernel-figures')).toContainText('GFLOP/s');
+  expect(await tab.page.locator('.flame .is-lit').count()).toBeGreaterThan(0);
+  const part = (key: string) => tab.page.locator(`[data-testid=flame-part][data-key="${key}"]`);
+  const parts = await tab.get('flame-part').count();
+  expect(parts).toBeGreaterThan(12);
+  // No part is wider than its time: those of a row do not overlap.
+  const ends = await tab.page.locator('[data-testid=flame-part][aria-level="3"]').evaluateAll((all) =>
+    all.map((each) => each.getBoundingClientRect()).map(({ left, right }) => [left, right]),
+  );
+  for (const [i, [left = 0]] of ends.entries()) expect(left).toBeGreaterThanOrEqual((ends[i - 1]?.[1] ?? 0) - 0.1);
+  await part('0').focus();
+  for (const key of ['ArrowDown', 'ArrowRight']) await tab.page.keyboard.press(key);
+  await expectLocator(part('0.1')).toBeFocused();
+  await expectLocator(tab.get('flame-caption')).toHaveText(/^Layer 1: [\d.]+ .?s, \d+ %$/);
+  await tab.page.keyboard.press('Enter');
+  await expectLocator(part('0.2')).toHaveCount(0);
+  const width = (key: string) => part(key).evaluate((element) => element.getBoundingClientRect().width);
+  await expect.poll(async () => (await width('0.1')) / (await width('0'))).toBeCloseTo(1);
+  await tab.page.keyboard.press('ArrowDown');
+  await expectLocator(tab.get('flame-caption')).toContainText(/^\S+ in layer 1: /);
+  await tab.page.keyboard.press('Escape');
+  await expectLocator(tab.get('flame-part')).toHaveCount(parts);
+  await expectLocator(part('0.1')).toBeFocused();
+  expect(tab.complaints).toEqual([]);
+});
+
 test.each([
   ['Crash the GPU', 'device_lost', 'The GPU device was destroyed'],
   ['Kill the worker', 'worker_died', 'The browser ended the worker'],

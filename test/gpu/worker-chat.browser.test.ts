@@ -72,6 +72,20 @@ test('a stop string ends the answer before it, and an abort leaves nothing runni
   expect(await client.metrics()).toMatchObject({ requestsRunning: 0, requestsWaiting: 0 });
 });
 
+test('a profile of the steps of an answer, and the adapter’s limits, leave the answer as it is', async () => {
+  const alone = await text('Profile me', { max_tokens: 30 });
+  const limits = await client.limits();
+  expect(limits.readGBps).toBeGreaterThan(0);
+  const [profile, answer] = await Promise.all([client.profile({ steps: 4 }), text('Profile me', { max_tokens: 30 })]);
+  expect(answer).toBe(alone);
+  expect(profile).toMatchObject({ phase: 'decode', steps: 4, rows: 1 });
+  expect(profile.kernels.length).toBeGreaterThan(8);
+  expect(profile.kernels.some(({ ofCeiling = 0 }) => ofCeiling > 0)).toBe(true);
+  expect(profile.limits).toEqual(limits);
+  await expect(client.profile({ steps: 0 })).rejects.toMatchObject({ code: 'invalid_request', param: 'steps' });
+  await expect(client.profile({ timeoutMs: 20 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+}, 60_000);
+
 test('metrics tell the adapter, the cache and the work done', async () => {
   const metrics = await client.metrics();
   expect(metrics).toMatchObject({ state: 'ready', model: 'babble.gguf', sessions: 1, kvBlocksUsed: 0 });

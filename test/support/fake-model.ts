@@ -1,6 +1,7 @@
 import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
 import type { LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
+import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 import type {
   LoadContext, LoadModel, ServedEngine, ServedModel, ServedTokenizer,
 } from '../../src/worker/served-model.ts';
@@ -143,6 +144,7 @@ export class FakeLoader {
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         tokenizer: byteTokenizer,
         engine,
+        profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
         loseDevice: () => lose(new TabserveError('closed', 'destroyed')),

@@ -5,6 +5,7 @@ import { readModelConfig } from '../../src/models/architectures.ts';
 import { serveBroker } from '../../src/worker/broker.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import { serveElectedWorker, serveSharedWorker } from '../../src/worker/serve.ts';
+import { noProfiler } from './fake-profiler.ts';
 
 // A worker like the real one, whatever started it, but for its runner: no GPU, and a token every 5 ms that follows from
 // the one before it, its position and the seed, so that a token twice, or one too few, changes all that come after.
@@ -46,6 +47,7 @@ const loadModel = createModelLoader({
       kvCacheDtype: 'f32' as const,
       kvCacheBytes: 4096,
       adapter: { vendor: 'fake', architecture: '', device: '', description: '', isSoftware: true, features: [] },
+      profiler: noProfiler,
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
       lost: new Promise<TabserveError>((resolve) => (lose = resolve)),
       loseDevice: () => lose(new TabserveError('device_lost', 'lost on purpose')),

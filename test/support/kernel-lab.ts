@@ -74,7 +74,7 @@ export class KernelLab {
   async run(ops: readonly Op[], step: Partial<StepShape>, outputs: readonly Output[]): Promise<Result[]> {
     await this.builder.ready();
     const { device } = this.gpu;
-    const noNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
+    const noNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, contextTokens: 0, attendedTokens: 0 };
     const shape: StepShape = { tokens: 0, samples: 0, maxContext: 1, ...noNeeds, ...step };
     device.pushErrorScope('validation');
     device.queue.writeBuffer(this.rowCount, 0, new Uint32Array([shape.tokens]));

@@ -1,6 +1,9 @@
 import { KV_CACHE_DTYPES } from '../../src/core/kv-cache-dtype.ts';
 import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
 import type { ShaderModule } from '../../src/gpu/link.ts';
+import {
+  arithmeticModules, fillModules, PROBE_ARITHMETIC, PROBE_FILL, PROBE_READ, PROBE_TICK, readModules, tickModules,
+} from '../../src/gpu/probe-kernels.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
 import { ATTENTION, ATTENTION_MERGE } from '../../src/kernels/attention.ts';
 import { EMBED } from '../../src/kernels/embed.ts';
@@ -54,6 +57,10 @@ export function kernelVariants(): KernelVariant[] {
     { spec: SAMPLE_PARTIAL, modules: sampleModules('sample-partial') },
     { spec: SAMPLE_FINAL, modules: sampleModules('sample-final') },
     ...embeds.map((modules) => ({ spec: EMBED, modules })),
+    { spec: PROBE_FILL, modules: fillModules(4096) },
+    { spec: PROBE_READ, modules: readModules(4096) },
+    { spec: PROBE_TICK, modules: tickModules() },
+    ...(['f32', 'f16', 'int8'] as const).map((number) => ({ spec: PROBE_ARITHMETIC, modules: arithmeticModules(number) })),
     ...matmulVariants(),
   ];
 }

@@ -87,6 +87,7 @@ export class TabserveApp extends LightElement {
       </main>
       ${!isSupported ? nothing : html`<ts-panel
         .open=${this.panelOpen} .model=${model} .engine=${chat.engine} .stats=${chat.latestStats} .settings=${chat.settings}
+        .profiling=${chat.profiling.state} @profile-steps=${() => chat.profileSteps()}
         @close-panel=${() => this.#closePanel()}
         @inject-fault=${(event: CustomEvent<Fault>) => chat.injectFault(event.detail)}
         @change-settings=${(event: CustomEvent<Partial<Settings>>) => chat.changeSettings(event.detail)}

@@ -3,12 +3,14 @@ import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
 import type { AnswerStats } from '../conversation.ts';
 import type { EngineRoom } from '../engine-room.ts';
+import type { ProfilingState } from '../profiling.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
 import './developer-menu.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { aboutCards } from './live-figures.ts';
 import './settings-form.ts';
+import './step-profile.ts';
 
 /** Where the panel is a sheet over the chat. */
 export const NARROW = matchMedia('(max-width: 900px)');
@@ -21,6 +23,7 @@ export class Panel extends LightElement {
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) engine: EngineRoom | undefined;
   @property({ attribute: false }) stats: AnswerStats | undefined;
+  @property({ attribute: false }) profiling: ProfilingState = { kind: 'none' };
   @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
 
   override connectedCallback(): void {
@@ -50,6 +53,7 @@ export class Panel extends LightElement {
             @click=${() => this.emit('close-panel')}>${icon('close')}</button>
         </header>
         <ts-live-figures .engine=${engine} .stats=${this.stats} .info=${info} .choice=${choice}></ts-live-figures>
+        <ts-step-profile .profiling=${this.profiling} .ready=${canBreak} .busy=${isBusy}></ts-step-profile>
         <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
         ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}

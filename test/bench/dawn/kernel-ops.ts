@@ -153,7 +153,8 @@ export class KernelOps {
 
 /** A step that samples nothing. */
 export function shapeOf(tokens: number, maxContext = 1): StepShape {
-  return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, maxContext };
+  const attended = { maxContext, contextTokens: tokens * maxContext, attendedTokens: tokens * maxContext };
+  return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, ...attended };
 }
 
 /** Bytes of weights, packed as on the GPU, that one step reads: all matrices but an embedding that is no head. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StepProfile } from '../../../src/core/profile.ts';
 import type { BenchFigures } from '../../bench/figures.ts';
 import { formatReport } from '../../bench/format.mjs';
 import { chooseParts, leftOut, PARTS } from '../../bench/parts.mjs';
@@ -12,6 +13,14 @@ const RUN = { parts: PARTS, failures: [] };
 const request = (textMs: readonly number[]) => {
   return { sentAt: 0, textMs, endMs: textMs.at(-1) ?? 0, promptTokens: 50, cachedTokens: 0, outputTokens: textMs.length };
 };
+const profileOf = (phase: 'decode' | 'prefill', gbps: number | undefined): StepProfile => ({
+  adapter: ADAPTER, limits: undefined, phase, steps: 16, rows: 1, ms: 2, spanMs: 2.5, resolutionUs: 100, lostSpans: 0,
+  kernels: [
+    { name: 'matmul', calls: 4, ms: 1.5, share: 0.75, bytes: 9, macs: 9, gbps, gflops: 0.0123, ofCeiling: gbps && 0.4567 },
+    { name: 'norm', calls: 2.25, ms: 0.5, share: 0.25, bytes: undefined, macs: undefined, gbps: undefined, gflops: undefined, ofCeiling: undefined },
+  ],
+  dispatches: [],
+});
 const FIGURES = {
   subject: { adapter: ADAPTER, modelName: 'Small' },
   engine: {
@@ -40,6 +49,14 @@ const FIGURES = {
   },
   prefix: { promptTokens: 1011, firstMs: [400, 410], secondMs: [90, 100], cachedTokens: [992, 992] },
   close: { freedMs: [30, 20, 40], pollMs: 0.5 },
+  profile: {
+    limits: {
+      readGBps: 4321, readBytes: 2 ** 30, f32Gflops: 56789, f16Gflops: undefined, int8Gops: 98.76, dispatchUs: 1.25,
+      submitUs: 20, readbackMs: 0.3,
+    },
+    decode: profileOf('decode', 12.5),
+    prefill: profileOf('prefill', undefined),
+  },
   failover: {
     bytesFetched: 0,
     samples: {
@@ -72,6 +89,16 @@ test('so do requests that failed, weights that were fetched, and parts that coul
     '1 requests of 8 at once failed',
     'weights were fetched anew in a failover',
   ]);
+});
+
+test('a profile is a table of kernels under the adapter’s ceilings', () => {
+  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
+  expect(table).toContain('reads 4321 GB/s (of 1024 MiB), f32 56789 GFLOP/s, dot4I8Packed 98.8 GOP/s; dispatch 1.3 us, submit 20 us');
+  expect(table).toContain('16 decode steps of 1.0 tokens: 2.000 ms of kernels in 2.500 ms a step (timestamps in steps of 100 us)');
+  expect(table).toContain('  kernel  calls     ms   share  GB/s  GFLOP/s  % of ceiling\n');
+  expect(table).toContain('  matmul      4  1.500  75.0 %  12.5   0.0123        45.7 %\n');
+  expect(table).toContain('  matmul      4  1.500  75.0 %     -   0.0123             -\n');
+  expect(table).toContain('  norm      2.3  0.500  25.0 %     -        -             -\n');
 });
 
 test('the table says what was measured, on what, and whether to believe it', () => {
@@ -140,7 +167,7 @@ describe('parts', () => {
     const table = formatReport(report);
     expect(table).not.toContain('prefill');
     expect(table).toContain(
-      '\nLeft out: engine, load, stall, prefix, close, failover (--only); most repeats (--quick).\nClean run.',
+      '\nLeft out: engine, load, stall, prefix, close, profile, failover (--only); most repeats (--quick).\nClean run.',
     );
     expect(leftOut(PARTS, true)).toEqual(['load of 2, 8, 16 at once (--quick)', 'most repeats (--quick)']);
   });

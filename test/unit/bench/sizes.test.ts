@@ -6,6 +6,7 @@ test('a GPU gets the prompts that the bounds speak of, a software adapter shorte
   expect([gpu.stall.promptTokens, gpu.prefix.promptTokens]).toEqual([2000, 1000]);
   expect([software.stall.promptTokens, software.prefix.promptTokens]).toEqual([256, 256]);
   expect(gpu.load.levels).toEqual([1, 2, 4, 8, 16]);
+  expect(gpu.profile.decodeSteps).toBeGreaterThan(software.profile.decodeSteps);
   expect(software.load.levels).toEqual([1, 2, 4, 8, 16]);
 });
 

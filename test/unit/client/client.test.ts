@@ -115,6 +115,14 @@ describe('the connection', () => {
     });
   });
 
+  test('profiles and limits come over the link, and so does why there are none', async () => {
+    const { client } = await open();
+    expect(await client.profile({ steps: 3 })).toMatchObject({ phase: 'decode', kernels: [] });
+    expect(await client.limits()).toMatchObject({ dispatchUs: 2 });
+    await client.close();
+    await expect(client.profile()).rejects.toMatchObject({ code: 'closed' });
+  });
+
   test('log lines reach the client', async () => {
     const { client } = await open();
     const lines: LogLine[] = [];

@@ -4,7 +4,10 @@ import { ChatController, type ChatEnvironment } from '../../../demo/src/chat-con
 import type { ChatClient, ChatRequest, CreateClient } from '../../../demo/src/contract.ts';
 import type { ModelChoice } from '../../../demo/src/model-choice.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress, ModelInfo } from '../../../src/index.ts';
+import type {
+  AdapterLimits, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress, ModelInfo, ProfileOptions, StepProfile,
+} from '../../../src/index.ts';
+import { FAKE_LIMITS, fakeProfile } from '../../support/fake-profiler.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
 const INFO: ModelInfo = {
@@ -43,6 +46,14 @@ class FakeClient implements ChatClient {
 
   inspect(): Promise<EngineSnapshot> {
     return Promise.reject(new Error('not asked here'));
+  }
+
+  async profile({ steps = 1 }: ProfileOptions): Promise<StepProfile> {
+    return fakeProfile(steps);
+  }
+
+  async limits(): Promise<AdapterLimits> {
+    return FAKE_LIMITS;
   }
 
   async injectFault(fault: Fault): Promise<void> {

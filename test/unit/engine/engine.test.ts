@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { RequestOutput } from '../../../src/core/request.ts';
 import type { ModelRunner, ModelRunnerOutput, PlanLimits, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
@@ -309,5 +309,41 @@ describe('failure', () => {
     }
     const { failure } = start(new FakeRunner(CONFIG), new LeakyScheduler(CONFIG));
     expect(await failure).toMatchObject({ message: 'Block 3 is lost.' });
+  });
+});
+
+describe('what is to be done when the engine is idle', () => {
+  test('waits for the requests there are, and those that come meanwhile wait for it', async () => {
+    const runner = new ManualRunner();
+    const { engine, stop, endsOf } = start(runner);
+    engine.add(makeRequest('before', 5, { maxTokens: 1 }));
+    await settle();
+    let finish = (): void => {};
+    const task = vi.fn(() => new Promise<string>((resolve) => (finish = () => resolve('done'))));
+    const done = engine.whenIdle(task);
+    await settle();
+    expect(task).not.toHaveBeenCalled();
+    await runner.finishStep();
+    expect(endsOf('before')).toEqual(['length']);
+    expect(task).toHaveBeenCalledTimes(1);
+    engine.add(makeRequest('after', 5, { maxTokens: 1 }));
+    await settle();
+    expect(runner.isExecuting).toBe(false);
+    finish();
+    expect(await done).toBe('done');
+    await settle();
+    await runner.finishStep();
+    expect(endsOf('after')).toEqual(['length']);
+    await stop();
+  });
+
+  test('wakes an idle engine, and fails for whoever asked and nobody else', async () => {
+    const { engine, stop, endsOf } = start(new FakeRunner(CONFIG));
+    await settle();
+    await expect(engine.whenIdle(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    engine.add(makeRequest('after', 5, { maxTokens: 1 }));
+    await settle();
+    expect(endsOf('after')).toEqual(['length']);
+    await stop();
   });
 });

@@ -77,7 +77,7 @@ test('a ragged batch: each row its token, position, place in the cache and block
   ]);
   expect(step.temperatures).toEqual([Math.fround(0.7), 0]);
   expect(step.counts).toEqual([6, 2]);
-  expect(step.shape).toEqual({ tokens: 6, samples: 2, maxContext: 65, ...NO_NEEDS });
+  expect(step.shape).toEqual({ tokens: 6, samples: 2, maxContext: 65, contextTokens: 18 + 33 + 65, attendedTokens: 16 + 17 + 18 + 32 + 33 + 65, ...NO_NEEDS });
 });
 
 test('sampling parameters, ragged: what each asks for, and how many ask for what', () => {
@@ -122,7 +122,7 @@ test('steps after the first feed what their slot drew, one position further', ()
     [0, 3, 0, 0, 67],
     [1, 1, 0, 0, 17],
   ]);
-  expect(step.shape).toEqual({ tokens: 2, samples: 2, maxContext: 67, ...NO_NEEDS });
+  expect(step.shape).toEqual({ tokens: 2, samples: 2, maxContext: 67, contextTokens: 84, attendedTokens: 84, ...NO_NEEDS });
 });
 
 test('a smaller step leaves nothing of a larger one in what it counts', () => {

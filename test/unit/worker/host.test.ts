@@ -341,3 +341,17 @@ test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
     counters: { steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 },
   });
 });
+
+describe('profiles', () => {
+  test('are those of the model that answers; without one it is said why there is none', async () => {
+    await expect(host.profile({})).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(host.limits()).rejects.toMatchObject({ code: 'invalid_request' });
+    await ready('a');
+    expect(await host.profile({})).toMatchObject({ phase: 'decode' });
+    expect(await host.limits()).toMatchObject({ readGBps: 100 });
+    loader.last.lose(new TabserveError('device_lost', 'gone'));
+    await settle();
+    await expect(host.profile({})).rejects.toMatchObject({ code: 'device_lost' });
+    await expect(host.limits()).rejects.toMatchObject({ code: 'device_lost' });
+  });
+});

@@ -8,6 +8,7 @@ import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
 import { memoryStorage } from '../loader/memory-storage.ts';
+import { noProfiler } from '../../support/fake-profiler.ts';
 
 const bytes = tinyModel({ type: 'Q8_0' });
 const runner: ModelRunner = {
@@ -38,6 +39,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
       kvCacheDtype,
       kvCacheBytes: 4096,
       blockTransfer: blockTransfer === true ? transfer : undefined,
+      profiler: noProfiler,
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
       lost: new Promise<TabserveError>(() => {}),
       loseDevice: () => {},

@@ -6,6 +6,7 @@ import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
+import { noProfiler } from '../../support/fake-profiler.ts';
 
 const bytes = tinyModel({ type: 'Q8_0' });
 const source = new File([bytes], 'tiny.gguf', { lastModified: 1 });
@@ -33,6 +34,7 @@ async function loadRunner({ file, kvCacheDtype = 'f32', log, onStage }: LoadRunn
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
     kvCacheDtype,
     kvCacheBytes: 4096,
+    profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
     lost: new Promise<TabserveError>(() => {}),
     loseDevice: () => {},

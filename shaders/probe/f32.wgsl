@@ -1,0 +1,1 @@
+alias number = f32;

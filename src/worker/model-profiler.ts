@@ -1,0 +1,69 @@
+import { TabserveError } from '../core/errors.ts';
+import type { EngineStats } from '../core/metrics.ts';
+import type { AdapterLimits, ProfileOptions, Profiler, StepProfile } from '../core/profile.ts';
+
+const DEFAULTS: Required<ProfileOptions> = { steps: 8, phase: 'decode', timeoutMs: 10_000 };
+const MAX_STEPS = 100;
+
+/** The engine that the profiler works beside. */
+interface Idler {
+  stats(): Pick<EngineStats, 'requestsRunning' | 'requestsWaiting'>;
+  whenIdle<T>(task: () => Promise<T>): Promise<T>;
+}
+
+export interface ModelProfilerOptions {
+  readonly profiler: Profiler;
+  readonly engine: Idler;
+  /** Resolves when the GPU device is lost, or the model unloaded. */
+  readonly lost: Promise<TabserveError>;
+}
+
+/** Profiles of one loaded model, for any session that asks. What fails here fails for whoever asked, and for no request. */
+export class ModelProfiler {
+  readonly #options: ModelProfilerOptions;
+  #limits: AdapterLimits | undefined;
+  #measuring: Promise<AdapterLimits> | undefined;
+
+  constructor(options: ModelProfilerOptions) {
+    this.#options = options;
+  }
+
+  /** Measured once, when the engine has nothing to do; what comes meanwhile waits for the second or two that it takes. */
+  async limits(): Promise<AdapterLimits> {
+    const { engine, profiler } = this.#options;
+    this.#measuring ??= engine.whenIdle(() => profiler.measureLimits());
+    try {
+      this.#limits = await this.#untilLost(this.#measuring);
+      return this.#limits;
+    } catch (error) {
+      this.#measuring = undefined; // the next one tries again
+      throw error;
+    }
+  }
+
+  /** With the limits, where they are known or the engine has the time to measure them now. */
+  async profile(options: ProfileOptions): Promise<StepProfile> {
+    const wanted = checkOptions(options);
+    const { requestsRunning, requestsWaiting } = this.#options.engine.stats();
+    if (this.#limits === undefined && requestsRunning + requestsWaiting === 0) await this.limits();
+    return this.#untilLost(this.#options.profiler.profile(wanted, this.#limits));
+  }
+
+  #untilLost<T>(task: Promise<T>): Promise<T> {
+    const lost = this.#options.lost.then((error) => Promise.reject(error));
+    return Promise.race([task, lost]);
+  }
+}
+
+/** Callers without types may pass anything. */
+function checkOptions(options: ProfileOptions): Required<ProfileOptions> {
+  const wanted = { ...DEFAULTS, ...options };
+  const { steps, phase, timeoutMs } = wanted;
+  const refuse = (param: string, message: string): never => {
+    throw new TabserveError('invalid_request', message, { param });
+  };
+  if (!Number.isInteger(steps) || steps < 1 || steps > MAX_STEPS) refuse('steps', `steps is a whole number from 1 to ${MAX_STEPS}.`);
+  if (phase !== 'decode' && phase !== 'prefill') refuse('phase', 'phase is "decode" or "prefill".');
+  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31)) refuse('timeoutMs', 'timeoutMs is a number of milliseconds above 0.');
+  return wanted;
+}
