@@ -1,7 +1,11 @@
+import { expand } from './expand.ts';
+
 /** One WGSL file: its path under `shaders/`, for messages, and its text. */
 export interface ShaderModule {
   readonly path: string;
   readonly text: string;
+  /** How often its `#for` lines repeat what is between them and `#end`; see {@link expand}. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /** Linked WGSL, and where its lines come from. */
@@ -15,18 +19,18 @@ const ENABLE = /^enable [\w, ]+;$/;
 
 /**
  * Joins WGSL files into one shader. WGSL module scope is order-free, so this is concatenation, with the `enable`
- * directives, which must stand first, moved to the top.
+ * directives, which must stand first, moved to the top, and `#for` loops expanded.
  */
 export function link(modules: readonly ShaderModule[]): LinkedShader {
   const enables = new Set<string>();
   const lines: string[] = [];
   const origins: string[] = [];
-  for (const { path, text } of modules) {
-    for (const [index, line] of text.split('\n').entries()) {
-      const directive = ENABLE.test(line);
-      if (directive) enables.add(line);
-      lines.push(directive ? '' : line);
-      origins.push(`${path}:${index + 1}`);
+  for (const { path, text, counts = {} } of modules) {
+    for (const { text: code, line } of expand(text, counts)) {
+      const directive = ENABLE.test(code);
+      if (directive) enables.add(code);
+      lines.push(directive ? '' : code);
+      origins.push(`${path}:${line}`);
     }
   }
   return {

@@ -51,7 +51,8 @@ export class OpBuilder {
   /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
   variant<S extends AnySpec>(spec: S, modules: readonly ShaderModule[], overrides: Overrides<S>): string {
     const values: Readonly<Record<string, number | boolean>> = overrides;
-    const key = `${spec.name} ${modules.map((module) => module.path).join(' ')} ${JSON.stringify(values)}`;
+    const files = modules.map(({ path, counts }) => (counts === undefined ? path : `${path}${JSON.stringify(counts)}`));
+    const key = `${spec.name} ${files.join(' ')} ${JSON.stringify(values)}`;
     if (!this.#pipelines.has(key)) {
       const pipeline = compile(this.device, key, this.#layout(spec), modules, values);
       pipeline.catch(() => {}); // reported by ready()
