@@ -15,6 +15,9 @@ export interface StepShape {
   readonly topP: number;
   /** The longest context that one of the tokens attends to, itself included. */
   readonly maxContext: number;
+  /** What attention works on: tokens that are their request's only one, and tiles of several of one request. */
+  readonly singles: number;
+  readonly tiles: number;
 }
 
 export type Grid = readonly [x: number, y: number, z: number];

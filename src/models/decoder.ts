@@ -2,7 +2,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { attention } from '../kernels/attention.ts';
+import { attention, type AttentionLanes } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
@@ -23,6 +23,8 @@ export interface LayerCache {
 /** What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. */
 export interface DecoderState {
   readonly rows: BufferRange; // [maxRows] of ROW_BYTES
+  readonly singles: BufferRange; // [maxRows] of TILE_BYTES: tiles of one row
+  readonly tiles: BufferRange; // [maxRows / 2] of TILE_BYTES: tiles of several
   readonly samples: BufferRange; // [maxSamples] of SAMPLE_BYTES
   readonly blockTables: BufferRange; // [maxSamples][maxBlocks] u32
   readonly rowCount: BufferRange; // uniform: how many rows
@@ -54,7 +56,7 @@ export interface DecoderLimits {
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
-  readonly attentionLanes: number;
+  readonly attentionLanes: AttentionLanes;
   readonly normLanes: number;
   readonly ropeLanes: number;
   readonly filterLanes: number;

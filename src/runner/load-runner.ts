@@ -8,6 +8,7 @@ import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
+import type { AttentionLanes } from '../kernels/attention.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
@@ -95,14 +96,15 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const builder = new OpBuilder(gpu.device);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
-    const limits = { ...shape, ...kernelSizes(gpu.adapter) };
+    const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
-    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, vocabSize };
+    const { tileRows } = limits.attentionLanes;
+    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, tileRows, vocabSize };
     const runner = new GpuModelRunner(parts);
     const { device, adapter, lost } = gpu;
     const loseDevice = (): void => device.destroy();
@@ -126,8 +128,20 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
-function kernelSizes({ isSoftware }: AdapterSummary) {
+function kernelSizes({ isSoftware }: AdapterSummary, config: ModelConfig) {
+  const sizes = isSoftware
+    ? ({ normLanes: 16, ropeLanes: 8, filterLanes: 16, largestInt4Tile: 4 } as const)
+    : ({ normLanes: 64, ropeLanes: 64, filterLanes: 256, largestInt4Tile: 8 } as const);
+  return { ...sizes, attentionLanes: attentionLanes(isSoftware, config) };
+}
+
+/**
+ * A software adapter runs a workgroup's lanes in one thread, 4 at a time; what does not fit its registers costs it less
+ * than loads do, and barriers much. The text grows with a tile's elements, and with it the time to compile.
+ */
+function attentionLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: ModelConfig): AttentionLanes {
+  const elements = Math.min(4, numHeads / numKvHeads) * headSize;
   return isSoftware
-    ? ({ attentionLanes: 16, normLanes: 16, ropeLanes: 8, filterLanes: 16, largestInt4Tile: 4 } as const)
-    : ({ attentionLanes: 64, normLanes: 64, ropeLanes: 64, filterLanes: 256, largestInt4Tile: 8 } as const);
+    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true }
+    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
 }
