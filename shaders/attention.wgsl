@@ -84,13 +84,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   // Rows from the tile's last to its first, so that each has no more tokens than the one before; if there are fewer than
   // ROWS, the first is repeated.
 #for r in ROWS
-  let row#r = tile.x + max(tile.y, #ru + 1u) - (#ru + 1u);
+  let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
   let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);
   let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
 #for n in FLAT
 #for i in STEPS
 #for b in FOUR
-  let q#r_#i_#b = query_of(query#r, #iu, #bu, quad_lane);
+  let q#r_#i_#b = query_of(query#r, #i, #b, quad_lane);
 #end
 #end
 #end
@@ -109,7 +109,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let scale = SCALE * key_scale(head, place + quad_lane);
 #for n in FLAT
 #for i in STEPS
-    let keys#i = load_keys(key, #iu, quad_lane);
+    let keys#i = load_keys(key, #i, quad_lane);
     let k#i_0 = key_0(keys#i);
     let k#i_1 = key_1(keys#i);
     let k#i_2 = key_2(keys#i);
@@ -139,7 +139,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let k3 = key_3(four);
 #for r in ROWS
 #for b in FOUR
-      let q#r_#b = query_of(query#r, step, #bu, quad_lane);
+      let q#r_#b = query_of(query#r, step, #b, quad_lane);
 #end
 #for h in HEADS
       dot#r_#h = dot#r_#h + k0 * q#r_0[#h] + k1 * q#r_1[#h] + k2 * q#r_2[#h] + k3 * q#r_3[#h];
@@ -157,7 +157,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       ) * scale;
       let is_own = 4u * group + quad_lane < count#r;
 #for h in HEADS
-      keep_score((#ru * HEADS + #hu) * GROUPS, group, groups, quad_lane, sums[#h]);
+      keep_score((#r * HEADS + #h) * GROUPS, group, groups, quad_lane, sums[#h]);
 #end
 #for h in HEADS
       highest#r_#h = max(highest#r_#h, select(LOWEST, sums[#h], is_own));
@@ -182,7 +182,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let vectors = HEAD_SIZE / 4u; // of a head
   let own_vector = lane % VECTOR_LANES;
 #for j in VECTORS
-  let vector#j = min(own_vector + #ju * VECTOR_LANES, vectors - 1u);
+  let vector#j = min(own_vector + #j * VECTOR_LANES, vectors - 1u);
 #end
 
   // Weights of 0 do not rid a row of a later row's value that is no number. So this lane takes no value from the first
@@ -236,7 +236,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #for r in ROWS
 #for h in HEADS
       {
-        let at = (#ru * HEADS + #hu) * GROUPS + min(own, groups - 1u);
+        let at = (#r * HEADS + #h) * GROUPS + min(own, groups - 1u);
         let w = weights_of(at, quad_lane, maxima#r[#h], tokens, count#r);
         class_sum#r_#h += w.x;
 #for j in VECTORS
@@ -260,7 +260,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #for h in HEADS
   sums[#r][#h] = sum#r_#h;
 #for j in VECTORS
-  outputs[(#ru * HEADS + #hu) * VECTORS + #ju] = total#r_#h_#j;
+  outputs[(#r * HEADS + #h) * VECTORS + #j] = total#r_#h_#j;
 #end
 #end
 #end

@@ -9,15 +9,15 @@ fn scatter_sums(
 ) -> vec4<f32> {
   workgroupBarrier();
 #for h in HEADS
-  exchange[#hu * LANES + lane] = head#h;
+  exchange[#h * LANES + lane] = head#h;
 #end
   workgroupBarrier();
   let quad = lane - (lane & 3u);
   let component = lane & 3u;
   var sums = vec4<f32>();
 #for h in HEADS
-  sums[#h] = (exchange[#hu * LANES + quad][component] + exchange[#hu * LANES + quad + 1u][component])
-    + (exchange[#hu * LANES + quad + 2u][component] + exchange[#hu * LANES + quad + 3u][component]);
+  sums[#h] = (exchange[#h * LANES + quad][component] + exchange[#h * LANES + quad + 1u][component])
+    + (exchange[#h * LANES + quad + 2u][component] + exchange[#h * LANES + quad + 3u][component]);
 #end
   return sums;
 }
