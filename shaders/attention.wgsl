@@ -1,216 +1,281 @@
-// Paged attention, first half: one workgroup attends for one row (token), one KV head with its group of query heads,
-// and one split of the context. A split is a fixed SPLIT tokens, so a row's numbers depend on its own context alone.
+// Paged attention, first half: one workgroup attends for a tile of ROWS rows (tokens) of one request, one KV head with up
+// to 4 of its query heads, and one split of the context. A split is a fixed SPLIT tokens. A decoding row is a tile of 1.
 // Kwon et al., PagedAttention, 2023; split-KV as in Dao et al., Flash-Decoding, 2023.
 //
-// Rows of any number of requests, prefilling or decoding, run side by side: each looks its request's blocks up.
-// Up to 4 query heads of the group are computed at once, one in each component of a vec4, so that each key and value is
-// loaded once for all of them.
+// Every key and value is loaded once for all rows and heads of the tile. A quad of lanes takes 4 neighbouring tokens (a
+// group) at a time: for the scores each lane has a quarter of the head's elements, and ends up with one token's sum; for
+// the values each lane has a token's weight, hands it to the quad, and adds up elements of its own.
+//
+// The order of additions is fixed per row, whatever ROWS, CLASS_LANES, VECTOR_LANES and the slots:
+//   scores   elements of a lane in order, then (lane 0 + 1) + (2 + 3)
+//   values   of the groups of a class (group % 4) in order, a group's tokens in the order k ^ (vector % 4), then classes in
+//            order
+//   weights  of a class's tokens t with the same t % 4 in order, then classes in order, then (0 + 1) + (2 + 3)
+//
+// Slots:
+//   kv-read/  what the cache holds
+//   quads/    how the lanes of a quad share
+//   lanes/    where scores are kept
+//   classes/  how classes are added up
+//   sizes     lengths of arrays, and what follows from the overrides: LANES, QUADS, GROUP (heads of a KV head), BLOCK_SHIFT
+//
+// Counts of what is repeated: ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 /
+// VECTOR_LANES, rounded up); FOUR. 1 or 0: FLAT where queries are kept in registers, LOOPED where not, SEVERAL_ROWS.
+//
+// An adapter may run both sides of every `if`, so there are few; and compile long texts slowly.
 //
 // queries      [row][kv head][group / 4, rounded up][HEAD_SIZE] of 4 heads
-// keys         see kv-read/: neighbouring lanes read neighbouring tokens
-// values       see kv-read/: neighbouring lanes read neighbouring elements
 // rows         [row]: y is the position, w the row of the block tables
 // block_tables [request][MAX_BLOCKS]
+// tiles        [tile]: first row, how many
 // partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: the sum of exp(score - max) * value, then (max, sum, -, -)
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
-override HEAD_SIZE: u32; // a multiple of 4, at most 256
-override BLOCK_SIZE: u32; // a multiple of 4
+override HEAD_SIZE: u32; // a multiple of 4
+override BLOCK_SIZE: u32; // a power of two, at least 4
 override MAX_BLOCKS: u32;
 override MAX_SPLITS: u32;
 override SCALE: f32;
-override LANES: u32; // a power of two, at least HEAD_SIZE / 4
-override SHARED_OUTPUTS: u32; // 4 * LANES where lanes share a head's vectors, else 1
+override CLASS_LANES: u32; // 1 or 4: among how many lanes a vector's classes are divided
+override VECTOR_LANES: u32; // a multiple of 4: among how many lanes the vectors are
 
 const SPLIT = 128u; // tokens
+const GROUPS = SPLIT / 4u;
 const LOWEST = -3.4e38;
 
-@group(0) @binding(0) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> queries: array<vec4<f32>, QUERIES>;
 @group(0) @binding(3) var<storage, read> rows: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> block_tables: array<u32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> tiles: array<vec2<u32>>;
+@group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>, PARTIALS>;
 
-// Kept small: an adapter may clear workgroup memory lane by lane.
-var<workgroup> weights: array<vec4<f32>, SPLIT>; // [token] of 4 heads: scores, then exp(score - max)
-var<workgroup> lane_values: array<vec4<f32>, LANES>;
-var<workgroup> outputs: array<vec4<f32>, SHARED_OUTPUTS>; // [head][lane]
+// By row, from the tile's last on: of each head, the largest score, and the sum of the lane's weights.
+var<private> maxima: array<vec4<f32>, ROWS>;
+var<private> sums: array<vec4<f32>, ROWS>;
+var<private> outputs: array<vec4<f32>, OUTPUTS>; // [row][head][vector of this lane]
 
-// The largest of the lanes' values, for every lane.
-fn max_of_lanes(lane: u32, value: vec4<f32>) -> vec4<f32> {
-  lane_values[lane] = value;
-  workgroupBarrier();
-  for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
-    if (lane < stride) {
-      lane_values[lane] = max(lane_values[lane], lane_values[lane + stride]);
-    }
-    workgroupBarrier();
-  }
-  return lane_values[0];
+fn is_finite(value: vec4<f32>) -> bool {
+  return all((bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u));
 }
 
-// The sum of the lanes' values, for every lane.
-fn sum_of_lanes(lane: u32, value: vec4<f32>) -> vec4<f32> {
-  lane_values[lane] = value;
-  workgroupBarrier();
-  for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
-    if (lane < stride) {
-      lane_values[lane] += lane_values[lane + stride];
-    }
-    workgroupBarrier();
-  }
-  return lane_values[0];
-}
-
-// The dot products of 4 heads' queries with the keys of 4 neighbouring tokens: a token each, a head in each component.
-struct Dots {
-  a: vec4<f32>,
-  b: vec4<f32>,
-  c: vec4<f32>,
-  d: vec4<f32>,
-}
-
-// One element of the 4 heads' queries, and of the 4 tokens' keys.
-fn add_product(dots: ptr<function, Dots>, query: vec4<f32>, key: vec4<f32>) {
-  (*dots).a += query * key.x;
-  (*dots).b += query * key.y;
-  (*dots).c += query * key.z;
-  (*dots).d += query * key.w;
-}
-
-// The scores of 4 neighbouring tokens, written to weights; returns the largest.
-fn score(token: u32, count: u32, query: u32, head: u32) -> vec4<f32> {
-  let dots = dot_keys(head, (token % BLOCK_SIZE) / 4u, query);
-  let a = dots.a * SCALE;
-  let b = dots.b * SCALE;
-  let c = dots.c * SCALE;
-  let d = dots.d * SCALE;
-  weights[token] = a;
-  weights[token + 1u] = b;
-  weights[token + 2u] = c;
-  weights[token + 3u] = d;
-  return max(
-    max(a, select(a, b, token + 1u < count)),
-    max(select(a, c, token + 2u < count), select(a, d, token + 3u < count)),
-  );
-}
-
-struct MaxAndSum {
-  highest: vec4<f32>,
-  sum: vec4<f32>,
-}
-
-// Fills weights; returns the 4 heads' largest scores and their sums of weights.
-fn weigh(lane: u32, table: u32, kv_head: u32, count: u32, query: u32) -> MaxAndSum {
-  var highest = vec4(LOWEST);
-  for (var token = 4u * lane; token < count; token += 4u * LANES) {
-    let block = block_tables[table + token / BLOCK_SIZE];
-    highest = max(highest, score(token, count, query, block * NUM_KV_HEADS + kv_head));
-  }
-  highest = max_of_lanes(lane, highest);
-  workgroupBarrier();
-  var sum = vec4<f32>();
-  for (var token = lane; token < count; token += LANES) {
-    let weight = exp(weights[token] - highest);
-    weights[token] = weight;
-    sum += weight;
-  }
-  return MaxAndSum(highest, sum_of_lanes(lane, sum));
-}
-
-// The 4 heads' weighted sums of values: a head each, an element in each component.
-struct Output {
-  a: vec4<f32>,
-  b: vec4<f32>,
-  c: vec4<f32>,
-  d: vec4<f32>,
-}
-
-// Sums every `shares`-th token of each block, from `share` on, for one vector of the head's elements.
-fn weighted_values(share: u32, shares: u32, vector: u32, table: u32, kv_head: u32, count: u32) -> Output {
-  var output = Output();
-  for (var start = 0u; start < count; start += BLOCK_SIZE) {
-    let block = block_tables[table + start / BLOCK_SIZE];
-    for (var i = share; i < min(BLOCK_SIZE, count - start); i += shares) {
-      let w = weights[start + i];
-      let v = value_of(block * NUM_KV_HEADS + kv_head, i, vector);
-      output.a += w.x * v;
-      output.b += w.y * v;
-      output.c += w.z * v;
-      output.d += w.w * v;
-    }
-  }
-  return output;
-}
-
-// Adds up what lanes with different shares have of the same vector, in order, and writes it.
-fn write_shared(lane: u32, output: Output, heads: u32, shares: u32, at: u32, head_stride: u32) {
-  let vectors = HEAD_SIZE / 4u;
-  outputs[lane] = output.a;
-  outputs[LANES + lane] = output.b;
-  outputs[2u * LANES + lane] = output.c;
-  outputs[3u * LANES + lane] = output.d;
-  workgroupBarrier();
-  for (var i = lane; i < heads * vectors; i += LANES) {
-    let head = i / vectors;
-    var sum = vec4<f32>();
-    for (var share = 0u; share < shares; share++) {
-      sum += outputs[head * LANES + share * vectors + i % vectors];
-    }
-    partials[at + head * head_stride + i % vectors] = sum;
-  }
-}
-
-// Every lane has a vector of its own.
-fn write_own(lane: u32, output: Output, heads: u32, at: u32, head_stride: u32) {
-  partials[at + lane] = output.a;
-  if (heads > 1u) {
-    partials[at + head_stride + lane] = output.b;
-  }
-  if (heads > 2u) {
-    partials[at + 2u * head_stride + lane] = output.c;
-  }
-  if (heads > 3u) {
-    partials[at + 3u * head_stride + lane] = output.d;
-  }
+// 4 heads' queries, of the element that a quad's lane takes as the b-th of 4 in a step.
+fn query_of(query: u32, step: u32, b: u32, quad_lane: u32) -> vec4<f32> {
+  let element = element_of(step, b, quad_lane);
+  return select(vec4<f32>(), queries[query + min(element, HEAD_SIZE - 1u)] * KEY_UNITS[b], element < HEAD_SIZE);
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let row = workgroup.x;
-  let kv_head = workgroup.y;
-  let split = workgroup.z;
-  let context = rows[row].y + 1u;
-  if (split * SPLIT >= context) {
+  let tile = tiles[workgroup.x];
+  let fours = (GROUP + 3u) / 4u;
+  let kv_head = workgroup.y / fours;
+  let four = workgroup.y % fours;
+  let start = workgroup.z * SPLIT;
+  let last = rows[tile.x + tile.y - 1u];
+  if (start > last.y) {
     return;
   }
-  let count = min(SPLIT, context - split * SPLIT);
-  let table = rows[row].w * MAX_BLOCKS + split * (SPLIT / BLOCK_SIZE);
-  let group = NUM_HEADS / NUM_KV_HEADS;
-  let vectors = HEAD_SIZE / 4u; // of a head
-  let shares = LANES / vectors; // that the tokens are divided into
-  let share = lane / vectors;
-  let head_stride = MAX_SPLITS * (vectors + 1u);
+  let groups = (min(SPLIT, last.y + 1u - start) + 3u) / 4u;
+  let table = last.w * MAX_BLOCKS + (start >> BLOCK_SHIFT);
+  let quad_lane = lane & 3u;
 
-  for (var first = 0u; first < group; first += 4u) {
-    let heads = min(4u, group - first);
-    let query = ((row * NUM_KV_HEADS + kv_head) * ((group + 3u) / 4u) + first / 4u) * HEAD_SIZE;
-    let max_and_sum = weigh(lane, table, kv_head, count, query);
-    workgroupBarrier();
-    var output = Output();
-    if (share < shares) {
-      output = weighted_values(share, shares, lane % vectors, table, kv_head, count);
+  var last_count = 0u;
+  // Rows from the tile's last to its first, so that each has no more tokens than the one before; if there are fewer than
+  // ROWS, the first is repeated.
+#for r in ROWS
+  let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
+  let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);
+  let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
+#for n in FLAT
+#for i in STEPS
+#for b in FOUR
+  let q#r_#i_#b = query_of(query#r, #i, #b, quad_lane);
+#end
+#end
+#end
+#for h in HEADS
+  var highest#r_#h = LOWEST;
+#end
+  last_count = count#r;
+#end
+
+  for (var first = 0u; first < groups; first += QUADS) {
+    let group = first + lane / 4u;
+    let token = 4u * min(group, groups - 1u);
+    let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
+    let place = token & (BLOCK_SIZE - 1u);
+    let key = key_at(head, place, quad_lane);
+    let scale = SCALE * key_scale(head, place + quad_lane);
+#for n in FLAT
+#for i in STEPS
+    let keys#i = load_keys(key, #i, quad_lane);
+    let k#i_0 = key_0(keys#i);
+    let k#i_1 = key_1(keys#i);
+    let k#i_2 = key_2(keys#i);
+    let k#i_3 = key_3(keys#i);
+#end
+#for r in ROWS
+#for h in HEADS
+    let dot#r_#h = vec4<f32>()
+#for i in STEPS
+      + k#i_0 * q#r_#i_0[#h] + k#i_1 * q#r_#i_1[#h] + k#i_2 * q#r_#i_2[#h] + k#i_3 * q#r_#i_3[#h]
+#end
+    ;
+#end
+#end
+#end
+#for n in LOOPED
+#for r in ROWS
+#for h in HEADS
+    var dot#r_#h = vec4<f32>();
+#end
+#end
+    for (var step = 0u; step < (HEAD_SIZE + 15u) / 16u; step++) {
+      let four = load_keys(key, step, quad_lane);
+      let k0 = key_0(four);
+      let k1 = key_1(four);
+      let k2 = key_2(four);
+      let k3 = key_3(four);
+#for r in ROWS
+#for b in FOUR
+      let q#r_#b = query_of(query#r, step, #b, quad_lane);
+#end
+#for h in HEADS
+      dot#r_#h = dot#r_#h + k0 * q#r_0[#h] + k1 * q#r_1[#h] + k2 * q#r_2[#h] + k3 * q#r_3[#h];
+#end
+#end
     }
-    let at = ((row * NUM_HEADS + kv_head * group + first) * MAX_SPLITS + split) * (vectors + 1u);
-    if (SHARED_OUTPUTS > 1u) {
-      write_shared(lane, output, heads, shares, at, head_stride);
-    } else {
-      write_own(lane, output, heads, at, head_stride);
+#end
+#for r in ROWS
+    {
+      let sums = scatter_sums(
+        lane,
+#for h in HEADS
+        dot#r_#h,
+#end
+      ) * scale;
+      let is_own = 4u * group + quad_lane < count#r;
+#for h in HEADS
+      keep_score((#r * HEADS + #h) * GROUPS, group, groups, quad_lane, sums[#h]);
+#end
+#for h in HEADS
+      highest#r_#h = max(highest#r_#h, select(LOWEST, sums[#h], is_own));
+#end
     }
-    if (lane < heads) {
-      let of_head = vec4(max_and_sum.highest[lane], max_and_sum.sum[lane], 0.0, 0.0);
-      partials[at + lane * head_stride + vectors] = of_head;
+#end
+  }
+
+#for r in ROWS
+#for h in HEADS
+  maxima[#r][#h] = highest#r_#h;
+#end
+#end
+  for (var r = 0u; r < ROWS; r++) {
+    maxima[r] = max_of_quads(lane, quad_max(lane, maxima[r]));
+  }
+#for r in ROWS
+  let maxima#r = maxima[#r];
+#end
+  await_scores();
+
+  let vectors = HEAD_SIZE / 4u; // of a head
+  let own_vector = lane % VECTOR_LANES;
+#for j in VECTORS
+  let vector#j = min(own_vector + #j * VECTOR_LANES, vectors - 1u);
+#end
+
+  // Weights of 0 do not rid a row of a later row's value that is no number. So this lane takes no value from the first
+  // such on, but the one before it in its place; and rows that do see it become no numbers.
+  var seen = count0;
+#for n in SEVERAL_ROWS
+  for (var token = last_count; token < count0; token++) {
+    let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
+    let value = value_at(head, token & (BLOCK_SIZE - 1u));
+#for j in VECTORS
+    seen = select(min(seen, token), seen, is_finite(load_value(value, vector#j)));
+#end
+  }
+#end
+  let last_token = max(seen, 1u) - 1u;
+
+#for r in ROWS
+  let start_total#r = bitcast<f32>(select(0u, 0x7fc00000u, count#r > seen));
+#for h in HEADS
+  var sum#r_#h = 0.0;
+#for j in VECTORS
+  var total#r_#h_#j = vec4(start_total#r);
+#end
+#end
+#end
+  for (var share = 0u; share < 4u; share += CLASS_LANES) {
+#for r in ROWS
+#for h in HEADS
+    var class_sum#r_#h = 0.0;
+#for j in VECTORS
+    var output#r_#h_#j = vec4<f32>();
+#end
+#end
+#end
+    for (var first = share; first < groups; first += 4u) {
+      let own = first + lane / VECTOR_LANES; // group; none where there are fewer
+      let group = min(own, last_token / 4u);
+      let block = block_tables[table + ((4u * group) >> BLOCK_SHIFT)];
+      let head = block * NUM_KV_HEADS + kv_head;
+      let place = (4u * group) & (BLOCK_SIZE - 1u);
+      let tokens = vec4(4u * own) + (vec4(0u, 1u, 2u, 3u) ^ vec4(quad_lane));
+      let places = min(tokens, vec4(last_token)) - vec4(4u * group - place);
+#for k in FOUR
+      let value#k = value_at(head, places[#k]);
+#end
+#for j in VECTORS
+#for k in FOUR
+      let v#k_#j = load_value(value#k, vector#j);
+#end
+#end
+#for r in ROWS
+#for h in HEADS
+      {
+        let at = (#r * HEADS + #h) * GROUPS + min(own, groups - 1u);
+        let w = weights_of(at, quad_lane, maxima#r[#h], tokens, count#r);
+        class_sum#r_#h += w.x;
+#for j in VECTORS
+        output#r_#h_#j = output#r_#h_#j + v0_#j * w.x + v1_#j * w.y + v2_#j * w.z + v3_#j * w.w;
+#end
+      }
+#end
+#end
     }
-    workgroupBarrier();
+#for r in ROWS
+#for h in HEADS
+    sum#r_#h += class_sum#r_#h;
+#for j in VECTORS
+    total#r_#h_#j += output#r_#h_#j;
+#end
+#end
+#end
+  }
+
+#for r in ROWS
+#for h in HEADS
+  sums[#r][#h] = sum#r_#h;
+#for j in VECTORS
+  outputs[(#r * HEADS + #h) * VECTORS + #j] = total#r_#h_#j;
+#end
+#end
+#end
+  let heads = min(HEADS, GROUP - 4u * four);
+  let head_stride = MAX_SPLITS * (vectors + 1u);
+  for (var r = 0u; r < tile.y; r++) {
+    let row = tile.x + tile.y - 1u - r;
+    let has_tokens = rows[row].y >= start;
+    let at = ((row * NUM_HEADS + kv_head * GROUP + four * 4u) * MAX_SPLITS + workgroup.z) * (vectors + 1u);
+    let sum = sum_of_lanes(lane, own_vector, sums[r]);
+    for (var j = 0u; j < VECTORS; j++) {
+      write_outputs(lane, own_vector, r, j, select(0u, heads, has_tokens), at, head_stride);
+    }
+    for (var h = lane; h < select(0u, heads, has_tokens); h += LANES) {
+      partials[at + h * head_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
+    }
   }
 }

@@ -1,31 +1,72 @@
 // kv-read/: INT8 with a scale for each vector, as kv-write/int8.wgsl leaves it. The layouts are those of f32 with 4
-// elements to a word, so lanes read the same neighbours; a key's scale is applied after its sum.
+// elements to a word, so lanes read the same neighbours. A quad's lane takes every 4th word of a key.
 // keys    [block][kv head][HEAD_SIZE / 4][BLOCK_SIZE / 4] of 4 tokens, then [BLOCK_SIZE / 4] scales of 4 tokens
 // values  [block][kv head][BLOCK_SIZE][HEAD_SIZE / 4], then [BLOCK_SIZE] scales
+//
+// No shift extracts a byte: it is masked where it stands, so it reads as byte * 256^b, and what it is multiplied with
+// carries 256^-b; powers of two are exact. The lower three bytes are biased first, for their sign is not where an i32's is.
+//
+// `head` is block * NUM_KV_HEADS + kv head, `token` a place in the block.
 
-@group(0) @binding(1) var<storage, read> keys: array<vec4<i32>>;
-@group(0) @binding(2) var<storage, read> values: array<i32>;
+@group(0) @binding(1) var<storage, read> keys: array<vec4<i32>, KEYS>;
+@group(0) @binding(2) var<storage, read> values: array<i32, VALUES * 4u>;
 
-// `head` is block * NUM_KV_HEADS + kv head; the keys are those of 4 neighbouring tokens of the block.
-fn dot_keys(head: u32, four: u32, query: u32) -> Dots {
-  var dots = Dots();
-  var key = head * (HEAD_SIZE / 4u + 1u) * (BLOCK_SIZE / 4u) + four;
-  for (var i = 0u; i < HEAD_SIZE; i += 4u) {
-    let words = keys[key];
-    add_product(&dots, queries[query + i], vec4<f32>((words << vec4(24u)) >> vec4(24u)));
-    add_product(&dots, queries[query + i + 1u], vec4<f32>((words << vec4(16u)) >> vec4(24u)));
-    add_product(&dots, queries[query + i + 2u], vec4<f32>((words << vec4(8u)) >> vec4(24u)));
-    add_product(&dots, queries[query + i + 3u], vec4<f32>(words >> vec4(24u)));
-    key += BLOCK_SIZE / 4u;
-  }
-  let scales = bitcast<vec4<f32>>(keys[key]);
-  return Dots(dots.a * scales.x, dots.b * scales.y, dots.c * scales.z, dots.d * scales.w);
+const BIASED = 0x808080;
+const UNITS = vec4(1.0, 1.0 / 256.0, 1.0 / 65536.0, 1.0 / 16777216.0);
+
+// What the b-th of a step's keys is to be multiplied with.
+const KEY_UNITS = UNITS;
+
+alias Keys = vec4<i32>;
+
+fn element_of(step: u32, b: u32, quad_lane: u32) -> u32 {
+  return 16u * step + 4u * quad_lane + b;
 }
 
-// 4 elements of one token of the block.
-fn value_of(head: u32, token: u32, vector: u32) -> vec4<f32> {
+fn key_at(head: u32, token: u32, quad_lane: u32) -> u32 {
+  return head * (HEAD_SIZE / 4u + 1u) * (BLOCK_SIZE / 4u) + token / 4u;
+}
+
+// 4 elements of 4 neighbouring tokens' keys; past the head's end, any of the head's.
+fn load_keys(at: u32, step: u32, quad_lane: u32) -> Keys {
+  return keys[at + min(4u * step + quad_lane, HEAD_SIZE / 4u - 1u) * (BLOCK_SIZE / 4u)] ^ vec4(BIASED);
+}
+
+fn key_0(raw: Keys) -> vec4<f32> {
+  return vec4<f32>(raw & vec4(0xff)) - 0x1p7;
+}
+
+fn key_1(raw: Keys) -> vec4<f32> {
+  return vec4<f32>(raw & vec4(0xff00)) - 0x1p15;
+}
+
+fn key_2(raw: Keys) -> vec4<f32> {
+  return vec4<f32>(raw & vec4(0xff0000)) - 0x1p23;
+}
+
+fn key_3(raw: Keys) -> vec4<f32> {
+  return vec4<f32>(raw & vec4(-0x1000000));
+}
+
+fn key_scale(head: u32, token: u32) -> f32 {
+  let scales = (head + 1u) * (HEAD_SIZE / 4u + 1u) - 1u;
+  return bitcast<f32>(keys[scales * (BLOCK_SIZE / 4u) + token / 4u][token % 4u]);
+}
+
+// Where a token's value is, and the bytes' units.
+struct ValueAt {
+  at: u32,
+  units: vec4<f32>,
+}
+
+fn value_at(head: u32, token: u32) -> ValueAt {
   let first = head * (HEAD_SIZE / 4u + 1u) * BLOCK_SIZE;
-  let word = values[first + token * (HEAD_SIZE / 4u) + vector];
   let scale = bitcast<f32>(values[first + BLOCK_SIZE * (HEAD_SIZE / 4u) + token]);
-  return scale * vec4<f32>((vec4(word) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u));
+  return ValueAt(first + token * (HEAD_SIZE / 4u), scale * UNITS);
+}
+
+// 4 elements of a token's value.
+fn load_value(value: ValueAt, vector: u32) -> vec4<f32> {
+  let bytes = vec4(values[value.at + vector] ^ BIASED) & vec4(0xff, 0xff00, 0xff0000, -0x1000000);
+  return (vec4<f32>(bytes) - vec4(0x1p7, 0x1p15, 0x1p23, 0.0)) * value.units;
 }

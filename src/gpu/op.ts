@@ -18,6 +18,9 @@ export interface StepShape {
   /** Tokens that are attended to: of each request once, and of each token fed. Only what ops cost depends on them. */
   readonly contextTokens: number;
   readonly attendedTokens: number;
+  /** What attention works on: tokens that are their request's only one, and tiles of several of one request. */
+  readonly singles: number;
+  readonly tiles: number;
 }
 
 /** What an op has to move at least, whatever is read again, and to compute. */

@@ -7,6 +7,9 @@ export const FROM_SLOT = 0x80000000;
 /** Bytes of one row: token id or FROM_SLOT + slot, position, cache slot, row of the block tables; u32 each. */
 export const ROW_BYTES = 16;
 
+/** Bytes of one tile of rows: the first row, and how many that follow one another in the same request; u32 each. */
+export const TILE_BYTES = 8;
+
 /**
  * Bytes of one sample, four vectors of u32 (floats as their bits):
  *

@@ -2,7 +2,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import { type Op, type OpBuilder, onlyWhere, type StepShape } from '../gpu/op.ts';
-import { attention } from '../kernels/attention.ts';
+import { attention, type AttentionLanes } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
@@ -27,6 +27,8 @@ export interface LayerCache {
 /** What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. */
 export interface DecoderState {
   readonly rows: BufferRange; // [maxRows] of ROW_BYTES
+  readonly singles: BufferRange; // [maxRows] of TILE_BYTES: tiles of one row
+  readonly tiles: BufferRange; // [maxRows / 2] of TILE_BYTES: tiles of several
   readonly samples: BufferRange; // [maxSamples] of SAMPLE_BYTES
   readonly blockTables: BufferRange; // [maxSamples][maxBlocks] u32
   readonly rowCount: BufferRange; // uniform: how many rows
@@ -59,7 +61,7 @@ export interface DecoderLimits {
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
-  readonly attentionLanes: number;
+  readonly attentionLanes: AttentionLanes;
   readonly ropeLanes: number;
   readonly filterLanes: number;
   /** The most splits of attention that the output projection merges as it reads them. */
@@ -115,14 +117,15 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
   const { attended, gated } = state;
   const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
   const down = projection(parts, layer.down, gated);
-  const [splits, merge] = attention(builder, { ...shape, y: attended });
+  const [rows, tiles, merge] = attention(builder, { ...shape, y: attended });
   const isMerged = (step: StepShape): boolean => mergesAsItReads(shape, step);
   const output = { ...shape, gain: layer.ffnNorm };
   const merged = projection(parts, layer.attentionOutput, state.partials);
   const alone = projection(parts, layer.attentionOutput, attended);
   return [
     ...queriesKeysValues(parts, layer.qkv, cache),
-    splits,
+    rows,
+    tiles,
     onlyWhere(merge, (step) => !isMerged(step)),
     ...matmulMergedResidual(builder, { ...output, ...merged }),
     onlyWhere(matmulResidual(builder, { ...output, ...alone }), (step) => !isMerged(step)),

@@ -32,7 +32,9 @@ export function createState(
   const { numHeads, numKvHeads, headSize, hiddenSize, intermediateSize, vocabSize } = config;
   const filters = filterBytes(vocabSize, maxNumSeqs);
   const state: DecoderState = {
-    rows: range(layout.rows, layout.samples - layout.rows),
+    rows: range(layout.rows, layout.singles - layout.rows),
+    singles: range(layout.singles, layout.tiles - layout.singles),
+    tiles: range(layout.tiles, layout.samples - layout.tiles),
     samples: range(layout.samples, layout.blockTables - layout.samples),
     blockTables: range(layout.blockTables, layout.size - layout.blockTables),
     rowCount: range(layout.rowCount, 16),

@@ -26,6 +26,8 @@ export interface GpuModelRunnerParts {
   readonly staging: GPUBuffer;
   readonly layout: StepInputsLayout;
   readonly scheduler: SchedulerConfig;
+  /** Rows of a request that attention takes at once, at most. */
+  readonly tileRows: number;
   readonly vocabSize: number;
 }
 
@@ -43,7 +45,7 @@ export class GpuModelRunner implements ModelRunner {
   constructor(parts: GpuModelRunnerParts) {
     this.#parts = parts;
     this.state = parts.state;
-    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize);
+    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, parts.tileRows);
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#staging = parts.staging;

@@ -9,6 +9,7 @@ import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
+import type { AttentionLanes } from '../kernels/attention.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
 import { defaultTilings, type Tilings } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
@@ -97,14 +98,15 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const builder = new OpBuilder(gpu.device);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
-    const limits = { ...shape, ...kernelSizes(gpu.adapter) };
+    const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
-    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, vocabSize };
+    const { tileRows } = limits.attentionLanes;
+    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, tileRows, vocabSize };
     const runner = new GpuModelRunner(parts);
     const { device, adapter, lost } = gpu;
     const loseDevice = (): void => device.destroy();
@@ -134,10 +136,24 @@ export function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
 }
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
-export function kernelSizes({ isSoftware }: AdapterSummary) {
+export function kernelSizes({ isSoftware }: AdapterSummary, config: Heads) {
   const tilings = ({ rows, lanes }: PackedMatrix, paired: boolean): Tilings =>
     defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / (4 * lanes)), paired });
+  const sizes = isSoftware
+    ? ({ ropeLanes: 8, filterLanes: 16, maxMergedSplits: 2 } as const)
+    : ({ ropeLanes: 64, filterLanes: 256, maxMergedSplits: 4 } as const);
+  return { ...sizes, tilings, attentionLanes: attentionLanes(isSoftware, config) };
+}
+
+type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
+
+/**
+ * A software adapter runs a workgroup's lanes in one thread, 4 at a time; what does not fit its registers costs it less
+ * than loads do, and barriers much. The text grows with a tile's elements, and with it the time to compile.
+ */
+function attentionLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: Heads): AttentionLanes {
+  const elements = Math.min(4, numHeads / numKvHeads) * headSize;
   return isSoftware
-    ? ({ attentionLanes: 16, ropeLanes: 8, filterLanes: 16, maxMergedSplits: 2, tilings } as const)
-    : ({ attentionLanes: 64, ropeLanes: 64, filterLanes: 256, maxMergedSplits: 4, tilings } as const);
+    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true }
+    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
 }

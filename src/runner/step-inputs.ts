@@ -1,5 +1,5 @@
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
-import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, writeSample } from '../kernels/step-inputs.ts';
+import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, TILE_BYTES, writeSample } from '../kernels/step-inputs.ts';
 import type { StepShape } from '../gpu/op.ts';
 
 /** WebGPU's alignment of bound ranges. */
@@ -10,6 +10,9 @@ export interface StepInputsLayout {
   readonly rowCount: number;
   readonly sampleCount: number;
   readonly rows: number;
+  /** Tiles of one row, and of several. */
+  readonly singles: number;
+  readonly tiles: number;
   readonly samples: number;
   readonly blockTables: number;
   readonly size: number;
@@ -23,10 +26,13 @@ export interface StepInputsLayout {
 export function stepInputsLayout(maxRows: number, maxSamples: number, maxBlocks: number): StepInputsLayout {
   const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   const rows = 2 * ALIGNMENT;
-  const samples = align(rows + maxRows * ROW_BYTES);
+  const singles = align(rows + maxRows * ROW_BYTES);
+  const tiles = align(singles + maxRows * TILE_BYTES);
+  const samples = align(tiles + Math.ceil(maxRows / 2) * TILE_BYTES);
   const blockTables = align(samples + maxSamples * SAMPLE_BYTES);
   const size = align(blockTables + maxSamples * maxBlocks * 4);
-  return { rowCount: 0, sampleCount: ALIGNMENT, rows, samples, blockTables, size, maxRows, maxSamples, maxBlocks };
+  const parts = { rowCount: 0, sampleCount: ALIGNMENT, rows, singles, tiles, samples, blockTables };
+  return { ...parts, size, maxRows, maxSamples, maxBlocks };
 }
 
 const NO_NEEDS: SamplingNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
@@ -51,12 +57,15 @@ export interface PackedStep {
 export class StepPacker {
   readonly #layout: StepInputsLayout;
   readonly #blockSize: number;
+  readonly #tileRows: number;
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #floats: Float32Array<ArrayBuffer>;
 
-  constructor(layout: StepInputsLayout, blockSize: number) {
+  /** Attention takes up to `tileRows` rows of a request at once. */
+  constructor(layout: StepInputsLayout, blockSize: number, tileRows: number) {
     this.#layout = layout;
     this.#blockSize = blockSize;
+    this.#tileRows = tileRows;
     const bytes = new ArrayBuffer(layout.size);
     this.#words = new Uint32Array(bytes);
     this.#floats = new Float32Array(bytes);
@@ -70,6 +79,7 @@ export class StepPacker {
     let maxContext = 0;
     let contextTokens = 0;
     let attendedTokens = 0;
+    const tiles = { singles: 0, tiles: 0 };
     let needs = NO_NEEDS;
     for (const [table, request] of plan.requests.entries()) {
       const start = request.startPosition + step;
@@ -79,6 +89,7 @@ export class StepPacker {
         this.#words.set([token, start + i, this.#cacheSlot(request.blockTable, start + i), table], rows / 4 + row * 4);
         row++;
       }
+      this.#tile(row - request.tokenIds.length, row, tiles);
       const end = start + request.tokenIds.length;
       maxContext = Math.max(maxContext, end);
       contextTokens += end;
@@ -94,8 +105,18 @@ export class StepPacker {
     this.#words[sampleCount / 4] = sample;
     return {
       words: this.#words.subarray(0, blockTables / 4 + plan.requests.length * maxBlocks),
-      shape: { tokens: row, samples: sample, maxContext, contextTokens, attendedTokens, ...needs },
+      shape: { tokens: row, samples: sample, maxContext, contextTokens, attendedTokens, ...tiles, ...needs },
     };
+  }
+
+  /** Divides a request's rows, `row` to `end`, into tiles, and counts them. */
+  #tile(row: number, end: number, counts: { singles: number; tiles: number }): void {
+    for (let first = row; first < end; first += this.#tileRows) {
+      const rows = Math.min(this.#tileRows, end - first);
+      const kind = rows === 1 ? 'singles' : 'tiles';
+      this.#words.set([first, rows], (this.#layout[kind] + counts[kind] * TILE_BYTES) / 4);
+      counts[kind]++;
+    }
   }
 
   #cacheSlot(blockTable: readonly number[], position: number): number {

@@ -75,7 +75,8 @@ export class KernelLab {
     await this.builder.ready();
     const { device } = this.gpu;
     const noNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, contextTokens: 0, attendedTokens: 0 };
-    const shape: StepShape = { tokens: 0, samples: 0, maxContext: 1, ...noNeeds, ...step };
+    const nothing = { tokens: 0, samples: 0, maxContext: 1, singles: 0, tiles: 0 };
+    const shape: StepShape = { ...nothing, ...noNeeds, ...step };
     device.pushErrorScope('validation');
     device.queue.writeBuffer(this.rowCount, 0, new Uint32Array([shape.tokens]));
     device.queue.writeBuffer(this.sampleCount, 0, new Uint32Array([shape.samples]));

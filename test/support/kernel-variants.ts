@@ -1,11 +1,11 @@
-import { KV_CACHE_DTYPES } from '../../src/core/kv-cache-dtype.ts';
+import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
 import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
 import type { ShaderModule } from '../../src/gpu/link.ts';
 import {
   arithmeticModules, fillModules, PROBE_ARITHMETIC, PROBE_FILL, PROBE_READ, PROBE_TICK, readModules, tickModules,
 } from '../../src/gpu/probe-kernels.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
-import { ATTENTION, ATTENTION_MERGE } from '../../src/kernels/attention.ts';
+import { ATTENTION, ATTENTION_MERGE, attentionModules } from '../../src/kernels/attention.ts';
 import { EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
@@ -38,12 +38,27 @@ const FORMATS = [
 const MEASURES = ['count', 'mass'] as const;
 const buffer = { size: 4096 } as GPUBuffer;
 
+/** Attention with a cache of this type: of one row and of several, with and without subgroups, on one quad and on many. */
+function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
+  const shape = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 8 };
+  const buffers = { queries: buffer, keys: buffer, values: buffer, partials: buffer };
+  return [
+    { classLanes: 1, vectorLanes: 4, isFlat: true, subgroups: true, rows: 4 },
+    { classLanes: 1, vectorLanes: 8, isFlat: false, subgroups: true, rows: 1 },
+    { classLanes: 4, vectorLanes: 16, isFlat: false, subgroups: false, rows: 2 },
+  ].map(({ rows, subgroups, classLanes, ...lanes }) => {
+    const attentionLanes = { ...lanes, classLanes: classLanes === 1 ? (1 as const) : (4 as const), tileRows: rows };
+    const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups, attentionLanes }, rows);
+    return { spec: ATTENTION, modules };
+  });
+}
+
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
   const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
   const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
-    { spec: ATTENTION, modules: [shader('attention'), shader(`kv-read/${dtype}`)] },
+    ...attentions(dtype),
     { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), shader(`kv-write/${dtype}`)] },
   ]);
   return [

@@ -16,6 +16,9 @@ import { createRandom } from '../../support/random.ts';
 
 type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
 
+/** Where no attention is asked about. */
+const NO_HEADS: Heads = { numHeads: 1, numKvHeads: 1, headSize: 64 };
+
 /** Makes ops as the decoder makes them for this adapter, on buffers of their own. */
 export class KernelOps {
   readonly #gpu: Gpu;
@@ -40,7 +43,7 @@ export class KernelOps {
     const x = this.#filled(room * columns);
     const y = this.#buffer(room * rows * 4);
     const counts = this.#uniform();
-    const tilings = kernelSizes(this.#gpu.adapter).tilings(first, false);
+    const tilings = kernelSizes(this.#gpu.adapter, NO_HEADS).tilings(first, false);
     const ops = matrices.map((matrix) =>
       matmul(this.#builder, {
         matrix,
@@ -71,7 +74,10 @@ export class KernelOps {
     this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([sequences]));
     const shared = {
       ...shape,
-      ...kernelSizes(this.#gpu.adapter),
+      ...kernelSizes(this.#gpu.adapter, heads),
+      subgroups: this.#gpu.hasSubgroups,
+      singles: this.#words(Array.from({ length: room }, (_, i) => [i, 1]).flat()),
+      tiles: this.#words([0, 0, 0, 0]),
       kvCacheDtype: 'f32',
       queries: this.#filled(queriesBytes(heads, room) / 4),
       rows: this.#words(Array.from({ length: sequences }, (_, i) => [0, context - 1, 0, i]).flat(), ROW_BYTES * room),
@@ -85,7 +91,9 @@ export class KernelOps {
     } as const;
     const rounds = Array.from({ length: layers }, (): readonly Op[] => {
       const cache = { keys: this.#filled(layerBytes / 4), values: this.#filled(layerBytes / 4) };
-      return attention(this.#builder, { ...shared, ...cache });
+      // Rows alone, and the merge: no request has several here.
+      const [rows, , merge] = attention(this.#builder, { ...shared, ...cache });
+      return [rows, merge];
     });
     return { rounds, cacheBytes: 2 * layerBytes };
   }
@@ -153,7 +161,7 @@ export class KernelOps {
 
 /** A step that samples nothing. */
 export function shapeOf(tokens: number, maxContext = 1): StepShape {
-  const attended = { maxContext, contextTokens: tokens * maxContext, attendedTokens: tokens * maxContext };
+  const attended = { maxContext, singles: tokens, tiles: 0, contextTokens: tokens * maxContext, attendedTokens: tokens * maxContext };
   return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, ...attended };
 }
 

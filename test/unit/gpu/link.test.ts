@@ -38,3 +38,15 @@ test('only a whole line is a directive', () => {
   const { code } = link([{ path: 'd.wgsl', text: '// enable f16;\nconst x = 1; // enable f16;' }]);
   expect(code).toBe('// enable f16;\nconst x = 1; // enable f16;');
 });
+
+test('what is repeated is found at the line that it is repeated from', () => {
+  const values = { N: 2 };
+  const linked = link([{ path: 'e.wgsl', text: 'enable f16;\n#for i in N\na#i\n#end\nb', values }, A]);
+  const lines = linked.code.split('\n');
+  expect(['a0', 'a1', 'b', 'fn a() {}'].map((line) => linked.locate(lines.indexOf(line) + 1))).toEqual([
+    'e.wgsl:3',
+    'e.wgsl:3',
+    'e.wgsl:5',
+    'a.wgsl:3',
+  ]);
+});

@@ -15,7 +15,7 @@ function op(name: string, layer?: number, cost?: (step: StepShape) => OpCost): O
 
 /** A step in which ops, by index, ran from one microsecond to another. */
 function timed(spans: readonly (readonly [index: number, from: number, to: number])[], shape: Partial<StepShape> = {}): TimedStep {
-  const noNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, contextTokens: 0, attendedTokens: 0 };
+  const noNeeds = { biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, contextTokens: 0, attendedTokens: 0, singles: 1, tiles: 0 };
   return {
     shape: { tokens: 1, samples: 1, maxContext: 1, ...noNeeds, ...shape },
     dispatched: spans.map(([index]) => index),
