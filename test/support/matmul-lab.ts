@@ -1,5 +1,5 @@
 import { isSliced, type PackedMatrix } from '../../src/kernels/matmul.ts';
-import type { Op } from '../../src/gpu/op.ts';
+import type { Op, StepShape } from '../../src/gpu/op.ts';
 import { defaultTilings, type Tilings } from '../../src/kernels/tiling.ts';
 import { firstDifference, type KernelLab, type Output, type Result } from './kernel-lab.ts';
 import type { Random } from './random.ts';
@@ -81,7 +81,7 @@ export interface Variant {
 }
 
 /** Runs all of them in one pass; each variant's results in the order of its outputs. */
-export async function runVariants(lab: KernelLab, all: readonly Variant[], step: { tokens?: number; samples?: number }): Promise<Result[][]> {
+export async function runVariants(lab: KernelLab, all: readonly Variant[], step: Partial<StepShape>): Promise<Result[][]> {
   const results = await lab.run(all.flatMap(({ ops }) => ops), step, all.flatMap(({ outputs }) => outputs));
   return all.map(({ outputs }) => results.splice(0, outputs.length));
 }
