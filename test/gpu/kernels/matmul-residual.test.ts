@@ -95,7 +95,7 @@ test.each(['Q4_1', 'Q8_0'] as const)('%s: of attention’s splits, the same bits
   const [, merge] = attention(lab.builder, { ...shared, ...buffers, kvCacheDtype: 'f32', attentionLanes: 16 });
   const outputs = () => [lab.inOut(hidden), lab.output(rows), lab.output(4 * Math.ceil(rows / 128))] as const;
   const bind = ([stream, weighted, squares]: ReturnType<typeof outputs>) => ({ hidden: stream.buffer, weighted: weighted.buffer, squares: squares.buffer });
-  const all = someWays(lab, matrix).flatMap(({ name, subgroups, tilings }) => {
+  const all = someWays(lab, matrix).slice(0, 2).flatMap(({ name, subgroups, tilings }) => {
     const way = { subgroups, tilings: tilings.slice(0, 1) };
     const [before, as] = [outputs(), outputs()];
     const apart = matmulResidual(lab.builder, { ...shared, ...way, ...bind(before), x: attended.buffer });
