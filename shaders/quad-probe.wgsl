@@ -1,5 +1,5 @@
 // Whether lanes 4i to 4i + 3 of a workgroup form a quad, in order: writes 1 for each lane that sees its neighbours
-// where shaders/activations/subgroup.wgsl expects them.
+// where shaders/matmul.wgsl expects them.
 enable subgroups;
 
 const LANES = 64u;

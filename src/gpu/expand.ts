@@ -11,6 +11,8 @@ const FOR = /^\s*#for (\w+) in (\w+)$/;
 const IF = /^\s*#if (\w+)$/;
 const ELSE = /^\s*#else$/;
 const END = /^\s*#end$/;
+/** WGSL has none: a directive that is misspelt, or where it does not belong. */
+const STRAY = /^\s*#/;
 
 /**
  * Expands the directives of a WGSL file, each on a line of its own, nested as deep as one likes:
@@ -24,7 +26,7 @@ const END = /^\s*#end$/;
  * Why text and not loops, arrays and functions: compilers of software adapters keep arrays, structs and loop variables in
  * memory; named variables in straight-line code cost them half as much, and cost a GPU's compiler nothing.
  *
- * @throws Error for a directive that is not closed, or a value that is not given.
+ * @throws Error for a directive that is not closed or does not belong where it is, or a value that is not given.
  */
 export function expand(text: string, values: TemplateValues): readonly ExpandedLine[] {
   const lines = text.split('\n').map((line, index) => ({ text: line, line: index + 1 }));
@@ -39,12 +41,14 @@ function expandLines(lines: readonly ExpandedLine[], values: TemplateValues): re
     const [, condition] = IF.exec(line.text) ?? [];
     if (variable !== undefined && count !== undefined) {
       const { body, next } = blockAt(lines, i);
-      for (let n = 0; n < valueOf(count, values); n++) result.push(...expandLines(replaced(body, variable, n), values));
+      for (let n = 0; n < valueOf(count, values, line); n++) result.push(...expandLines(replaced(body, variable, n), values));
       i = next;
     } else if (condition !== undefined) {
       const { body, otherwise, next } = blockAt(lines, i);
-      result.push(...expandLines(valueOf(condition, values) > 0 ? body : otherwise, values));
+      result.push(...expandLines(valueOf(condition, values, line) > 0 ? body : otherwise, values));
       i = next;
+    } else if (STRAY.test(line.text)) {
+      throw stray(line);
     } else {
       result.push(line);
       i++;
@@ -60,7 +64,7 @@ function blockAt(lines: readonly ExpandedLine[], start: number) {
   for (let i = start; i < lines.length; i++) {
     const { text } = lines[i] as ExpandedLine;
     if (FOR.test(text) || IF.test(text)) depth++;
-    else if (ELSE.test(text) && depth === 1) middle = i;
+    else if (ELSE.test(text) && depth === 1) middle = elseAt(lines, start, i, middle);
     else if (END.test(text)) depth--;
     if (depth > 0) continue;
     const otherwise = middle === undefined ? [] : lines.slice(middle + 1, i);
@@ -69,13 +73,22 @@ function blockAt(lines: readonly ExpandedLine[], start: number) {
   throw new Error(`line ${lines[start]?.line}: ${lines[start]?.text.trim()} has no #end`);
 }
 
+function elseAt(lines: readonly ExpandedLine[], start: number, at: number, earlier: number | undefined): number {
+  if (earlier !== undefined || !IF.test(lines[start]?.text ?? '')) throw stray(lines[at] as ExpandedLine);
+  return at;
+}
+
+function stray({ text, line }: ExpandedLine): Error {
+  return new Error(`line ${line}: ${text.trim()} is no directive here`);
+}
+
 function replaced(lines: readonly ExpandedLine[], variable: string, n: number): ExpandedLine[] {
   const place = new RegExp(`#${variable}(?![a-zA-Z0-9])`, 'g');
   return lines.map(({ text, line }) => ({ text: text.replace(place, String(n)), line }));
 }
 
-function valueOf(name: string, values: TemplateValues): number {
+function valueOf(name: string, values: TemplateValues, { line }: ExpandedLine): number {
   const value = /^\d+$/.test(name) ? Number(name) : values[name];
-  if (value === undefined) throw new Error(`a template's value ${name} is not given`);
+  if (value === undefined) throw new Error(`line ${line}: a template's value ${name} is not given`);
   return Number(value);
 }

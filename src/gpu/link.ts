@@ -24,8 +24,9 @@ export function link(modules: readonly ShaderModule[]): LinkedShader {
   const enables = new Set<string>();
   const lines: string[] = [];
   const origins: string[] = [];
-  for (const { path, text, values = {} } of modules) {
-    for (const { text: code, line } of expand(text, values)) {
+  for (const module of modules) {
+    const { path } = module;
+    for (const { text: code, line } of expanded(module)) {
       const directive = ENABLE.test(code);
       if (directive) enables.add(code);
       lines.push(directive ? '' : code);
@@ -36,4 +37,12 @@ export function link(modules: readonly ShaderModule[]): LinkedShader {
     code: [...enables, ...lines].join('\n'),
     locate: (line) => origins[line - 1 - enables.size] ?? 'enable directives',
   };
+}
+
+function expanded({ path, text, values = {} }: ShaderModule) {
+  try {
+    return expand(text, values);
+  } catch (cause) {
+    throw new Error(`${path}, ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }

@@ -111,7 +111,8 @@ export class KernelLab {
   }
 
   #create(bytes: number): GPUBuffer {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const { STORAGE, UNIFORM, COPY_DST, COPY_SRC } = GPUBufferUsage;
+    const usage = STORAGE | UNIFORM | COPY_DST | COPY_SRC;
     const buffer = this.gpu.device.createBuffer({ size: Math.max(16, Math.ceil(bytes / 16) * 16), usage });
     this.#buffers.push(buffer);
     return buffer;
@@ -148,6 +149,11 @@ export interface Expected {
   readonly value: number;
   /** How far rounding alone may take it: a bound, derived beside each reference. */
   readonly error: number;
+}
+
+/** Numbers that are what they are. */
+export function exactly(values: ArrayLike<number>): Expected[] {
+  return Array.from(values, (value) => ({ value, error: 0 }));
 }
 
 /** The first float that is further from its expectation than rounding explains. */

@@ -9,8 +9,15 @@ import type { RowWeights } from './kernel-matrix.ts';
 /** Relative rounding error of one f32 operation. */
 const U = 2 ** -24;
 
+/** a * b, rounded. */
+export function productReference(a: Expected, b: Expected): Expected {
+  const value = a.value * b.value;
+  const inherited = Math.abs(a.value) * b.error + Math.abs(b.value) * a.error + a.error * b.error;
+  return { value, error: inherited + U * Math.abs(value) };
+}
+
 /** sum over k of w[k] * x[k], plus what was there before. */
-export function matmulReference(weights: RowWeights, x: Float32Array, before = 0): Expected {
+export function matmulReference(weights: RowWeights, x: ArrayLike<number>, before = 0): Expected {
   let value = before;
   let magnitude = Math.abs(before);
   for (let k = 0; k < x.length; k++) {
@@ -23,21 +30,49 @@ export function matmulReference(weights: RowWeights, x: Float32Array, before = 0
   return { value, error: operations * U * magnitude };
 }
 
+/** The same of an x that is itself rounded. */
+export function matmulOfReference(weights: RowWeights, x: readonly Expected[]): Expected {
+  const { value, error } = matmulReference(weights, Float64Array.from(x, (each) => each.value));
+  return { value, error: error + x.reduce((sum, each, k) => sum + (weights.magnitudes[k] ?? NaN) * each.error, 0) };
+}
+
 /** sum of x^2 */
-export function squaresReference(x: Float32Array): Expected {
-  const value = x.reduce((sum, v) => sum + v * v, 0);
+export function squaresReference(x: ArrayLike<number>): Expected {
+  const value = Array.from(x).reduce((sum, v) => sum + v * v, 0);
   return { value, error: (x.length + 1) * U * value };
 }
 
+/** 1 / sqrt(mean of x^2 + epsilon), of the sums of squares of `size` elements. */
+export function inverseRmsReference(squares: readonly Expected[], size: number, epsilon: number): Expected {
+  const mean = squares.reduce((sum, { value }) => sum + value, 0) / size + epsilon;
+  const value = 1 / Math.sqrt(mean);
+  // Their sum (none is negative), the division by the size, epsilon; a root halves all that. Then the root and a quotient.
+  const before = squares.reduce((sum, { error }) => sum + error, 0) / size / mean + (squares.length + 5 + 1) * U;
+  return { value, error: (before / 2 + (2 * 3 + 2 * 2.5) * U) * value };
+}
+
+/** The sums of squares of every 32 neighbours. */
+export function chunkSquaresReference(x: readonly Expected[]): Expected[] {
+  return Array.from({ length: Math.ceil(x.length / 32) }, (_, chunk) => {
+    const own = x.slice(32 * chunk, 32 * chunk + 32);
+    const { value, error } = squaresReference(own.map((each) => each.value));
+    return { value, error: error + own.reduce((sum, each) => sum + 2 * Math.abs(each.value) * each.error + each.error ** 2, 0) };
+  });
+}
+
 /** gate / (1 + exp(-gate)) * up */
-export function siluMulReference(gate: Float32Array, up: Float32Array): Expected[] {
-  return [...gate].map((g, i) => {
-    const value = (g / (1 + Math.exp(-g))) * (up[i] ?? NaN);
+export function siluMulReference(gate: readonly Expected[], up: readonly Expected[]): Expected[] {
+  return gate.map(({ value: g, error }, i) => {
+    const other = up[i] ?? { value: NaN, error: NaN };
+    const silu = g / (1 + Math.exp(-g));
+    const value = silu * other.value;
     const shareOfExp = 1 / (1 + Math.exp(g)); // of the denominator
     const operations = 2 * (3 + 2 * Math.abs(g)) * shareOfExp + 8;
     // Below -87, exp overflows f32 and the quotient may be flushed to 0: it is less than 2^-118 there.
-    const tiny = g < -87 ? 2 ** -118 * Math.abs(up[i] ?? NaN) : 0;
-    return { value, error: operations * U * Math.abs(value) + tiny };
+    const tiny = g < -87 ? 2 ** -118 * Math.abs(other.value) : 0;
+    // silu is nowhere steeper than 1.1.
+    const inherited = 1.1 * error * (Math.abs(other.value) + other.error) + Math.abs(silu) * other.error;
+    return { value, error: operations * U * Math.abs(value) + tiny + inherited };
   });
 }
 
@@ -48,15 +83,16 @@ export interface RopeOptions {
 }
 
 /** Rotates each pair of a head's first `dimensions` elements by position * theta^(-2i / dimensions). */
-export function ropeReference(head: Float32Array, position: number, options: RopeOptions): Expected[] {
+export function ropeReference(head: readonly Expected[], position: number, options: RopeOptions): Expected[] {
   const { dimensions, theta, interleaved } = options;
-  const rotated: Expected[] = [...head].map((value) => ({ value, error: 0 }));
+  const rotated = [...head];
+  const nothing = { value: NaN, error: NaN };
   for (let i = 0; i < dimensions / 2; i++) {
     const a = interleaved ? 2 * i : i;
     const b = interleaved ? 2 * i + 1 : i + dimensions / 2;
-    const [x, y] = [head[a] ?? NaN, head[b] ?? NaN];
+    const [{ value: x, error: ofX }, { value: y, error: ofY }] = [head[a] ?? nothing, head[b] ?? nothing];
     const angle = position * theta ** ((-2 * i) / dimensions);
-    const error = 4 * U * (Math.abs(x) + Math.abs(y));
+    const error = 4 * U * (Math.abs(x) + Math.abs(y)) + ofX + ofY;
     rotated[a] = { value: x * Math.cos(angle) - y * Math.sin(angle), error };
     rotated[b] = { value: x * Math.sin(angle) + y * Math.cos(angle), error };
   }

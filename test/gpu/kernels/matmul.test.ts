@@ -1,23 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { isSliced, matmul, type StoreArgs } from '../../../src/kernels/matmul.ts';
-import { defaultTilings, type Tiling, type Tilings } from '../../../src/kernels/tiling.ts';
-import { firstDifference, firstWritten, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
+import { isSliced, matmul, type PackedMatrix, type StoreArgs } from '../../../src/kernels/matmul.ts';
+import { defaultTilings, type Tilings } from '../../../src/kernels/tiling.ts';
+import { firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { matmulReference } from '../../support/kernel-references.ts';
-import { createRandom, type Random } from '../../support/random.ts';
+import { activations, firstDeviant, firstUnlike, MAX_ROWS, oneTiling as one, onlyRows, runVariants, TOKEN_COUNTS, type Variant, waysOf } from '../../support/matmul-lab.ts';
+import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
 beforeAll(async () => void (lab = await KernelLab.open()));
 afterEach(() => lab.clear());
 afterAll(() => lab.close());
-
-/** Token counts up to this, and the rows that a lane of 8 tokens reads beyond them. */
-const MAX_TOKENS = 32;
-
-/** x of MAX_TOKENS rows; about a third of it a hundred times larger than the rest, as activations are. */
-function activations(columns: number, random: Random): Float32Array<ArrayBuffer> {
-  return new Float32Array(MAX_TOKENS * columns).map(() => random.normal() * (random.below(3) === 0 ? 10 : 0.1));
-}
 
 /** The first output that is wrong: of every token, and of every `stride`-th row and the last. */
 function wrongOutput(matrix: BlockMatrix, x: Float32Array, y: Result, tokens: number, stride = 1): string | undefined {
@@ -33,62 +26,48 @@ function wrongOutput(matrix: BlockMatrix, x: Float32Array, y: Result, tokens: nu
   return undefined;
 }
 
-/** How x can reach the lanes on this adapter; the first is how it does in a model. */
-function activationKinds(): readonly boolean[] {
-  return lab.gpu.hasSubgroups ? [true, false] : [false];
+/**
+ * Every part of a tiling at some values; where k is in slices, sets of lanes that share it out too. SwiftShader takes a second
+ * to compile some of the latter, so a GPU's defaults are left to few shapes.
+ */
+const ALONE = [one(1, 1, 8), one(1, 1, 64), one(1, 1, 16, 1, 2), one(2, 2), one(4, 1), one(4, 2), one(8, 1), one(8, 3), one(3, 2, 8, 1, 2)];
+const SHARED = [one(1, 2, 16, 4), one(2, 1, 8, 16), one(1, 1, 32, 3)];
+
+function everyTiling(matrix: PackedMatrix): readonly Tilings[] {
+  return [...ALONE, ...(isSliced(matrix) ? SHARED : []), defaultsFor(matrix, true)];
 }
 
-type Product = Pick<StoreArgs, 'matrix' | 'x' | 'outputOffset' | 'outputStride'>;
-
-/** Every part of a tiling at each of its values at least once; where k is in slices, sets of lanes that share it out too. */
-function tilings(sliced: boolean): Readonly<Record<string, Tilings>> {
-  const one = (tokens: number, tiles: number, set = 16, splits = 1, series = 1): Tilings => [{ tokens, tiles, series, set, splits }];
-  const shared = [one(1, 1, 16, 16), one(1, 2, 16, 4), one(2, 1, 8, 16), one(4, 1, 16, 8), one(8, 1, 16, 4), one(1, 1, 32, 3)];
-  const alone = [one(1, 1, 8), one(1, 1, 64), one(1, 1, 16, 1, 2), one(2, 2), one(4, 1), one(4, 2), one(8, 1), one(8, 3), one(3, 2, 8, 1, 2)];
-  const single = Object.fromEntries([...alone, ...(sliced ? shared : [])].map((tiling) => [nameOf(tiling), tiling]));
-  const isSoftware = [true, ...(sliced ? [false] : [])];
-  return { ...single, ...Object.fromEntries(isSoftware.map((is) => [`default ${is}`, defaultTilings({ isSoftware: is, matrixTiles: 2, paired: false })])) };
+function defaultsFor({ rows }: PackedMatrix, isSoftware: boolean): Tilings {
+  return defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / 64), paired: false });
 }
 
-const nameOf = ([tiling]: Tilings): string => Object.entries(tiling as Tiling).map(([key, value]) => `${value} ${key}`).join(', ');
+type Product = Pick<StoreArgs, 'x' | 'outputOffset' | 'outputStride'>;
 
-/** A product in every tiling. */
-function everyTiling(subgroups: boolean, y: () => Output, product: Product) {
-  return Object.entries(tilings(isSliced(product.matrix))).map(([tiling, ascending]) => {
+/**
+ * A product by each tiling, on the matrices (the same, packed in several ways) and with the ways of x to the lanes in turn;
+ * `turn` says which come first.
+ */
+function variantsOf(
+  matrices: readonly [PackedMatrix, ...PackedMatrix[]],
+  tilings: readonly Tilings[],
+  product: Product,
+  y: () => Output,
+  turn = 0,
+): Variant[] {
+  const [first] = matrices;
+  return waysOf(lab, tilings, turn).map(({ name, ...way }, i) => {
+    const matrix = matrices[Math.floor((i + turn) / 2) % matrices.length] ?? first;
     const output = y();
     const op = matmul(lab.builder, {
       ...product,
+      ...way,
+      matrix,
       y: output.buffer,
       counts: lab.rowCount,
-      tokens: (step) => step.tokens,
-      subgroups,
-      tilings: ascending,
+      tokens: ({ tokens }) => tokens,
     });
-    const kind = `${subgroups ? 'subgroup' : 'uniform'}${product.matrix.wideScales ? ', wide scales' : ''}`;
-    return { name: `${kind}, ${tiling}`, op, output };
+    return { name: `${name}${matrix.wideScales ? ', wide scales' : ''}`, ops: [op], outputs: [output] };
   });
-}
-
-type Variants = ReturnType<typeof everyTiling>;
-
-/** Runs all of them side by side. */
-async function runAll(all: Variants, tokens: number): Promise<readonly [Result, ...Result[]]> {
-  const [first, ...others] = await lab.run(
-    all.map(({ op }) => op),
-    { tokens },
-    all.map(({ output }) => output),
-  );
-  if (first === undefined) throw new Error('no variant');
-  return [first, ...others];
-}
-
-/** The first variant whose bits differ from `alone`, or that wrote rows beyond the step's. */
-function firstDeviant(all: Variants, results: readonly Result[], alone: Result, words: number): string | undefined {
-  for (const [i, result] of results.entries()) {
-    const fault = firstDifference(result, alone, words) ?? firstWritten(result, words);
-    if (fault !== undefined) return `${all[i]?.name}: ${fault}`;
-  }
-  return undefined;
 }
 
 /** Rows a multiple of 4 and columns of 32, below, at and above tiles of 64 rows; k in so many slices, even and not. */
@@ -104,22 +83,22 @@ const SHAPES: readonly (readonly [MatrixType, number, number, number])[] = [
 
 test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and batch', async (type, rows, columns, maxSlices) => {
   const random = createRandom(rows * columns);
-  const matrix = randomMatrix(type, rows, columns, random);
+  const block = randomMatrix(type, rows, columns, random);
   const x = activations(columns, random);
   const xs = lab.input(x);
-  const all = (type === 'Q4_1' ? [false, true] : [false]).flatMap((wideScales) => {
-    const packed = packMatrix(lab, matrix, { wideScales, maxSlices });
-    const y = (): Output => lab.output(MAX_TOKENS * rows);
-    return activationKinds().flatMap((subgroups) => everyTiling(subgroups, y, { matrix: packed, x: xs }));
-  });
-  const full = await runAll(all, MAX_TOKENS);
-  expect(wrongOutput(matrix, x, full[0], MAX_TOKENS)).toBeUndefined();
-  expect(firstDeviant(all, full, full[0], MAX_TOKENS * rows)).toBeUndefined();
-  for (const tokens of [1, 2, 3, 4, 5, 8, 9, 16, 17]) {
-    // What lies behind the step's rows is left over from other steps, and must not matter.
-    lab.write(xs, x.map((value, i) => (i < tokens * columns ? value : NaN)));
-    const results = await runAll(all, tokens);
-    expect(firstDeviant(all, results, full[0], tokens * rows), `${tokens} tokens`).toBeUndefined();
+  const packed = (wideScales: boolean) => packMatrix(lab, block, { wideScales, maxSlices });
+  const matrix = packed(false);
+  const matrices = [matrix, ...(type === 'Q8_0' ? [] : [packed(true)])] as const;
+  const tilings = [...everyTiling(matrix), ...(maxSlices === 3 ? [defaultsFor(matrix, false)] : [])];
+  const all = variantsOf(matrices, tilings, { x: xs }, () => lab.output(MAX_ROWS * rows), rows / 4);
+  const most = await runVariants(lab, all, { tokens: MAX_ROWS });
+  expect(wrongOutput(block, x, most[0]![0]!, MAX_ROWS)).toBeUndefined();
+  expect(firstDeviant(all, most)).toBeUndefined();
+  for (const tokens of TOKEN_COUNTS) {
+    lab.write(xs, onlyRows(x, tokens * columns));
+    const results = await runVariants(lab, all, { tokens });
+    expect(firstUnlike(results[0]![0]!, most[0]![0]!, all[0]!.outputs[0]!, tokens * rows), `${tokens} tokens`).toBeUndefined();
+    expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
   }
 });
 
@@ -134,17 +113,19 @@ const SHIPPED: readonly (readonly [string, MatrixType, number, number, number])[
 
 test.each(SHIPPED)('%s: %s %i x %i, as shipped', async (name, type, rows, columns, stride) => {
   const random = createRandom(rows + columns);
-  const matrix = randomMatrix(type, rows, columns, random);
+  const block = randomMatrix(type, rows, columns, random);
   const x = activations(columns, random);
-  const packed = packMatrix(lab, matrix, { wideScales: lab.gpu.adapter.isSoftware, maxSlices: name === 'qkv' ? 16 : 1 });
-  const kinds = name === 'down' ? activationKinds() : activationKinds().slice(0, 1);
-  const all = kinds.flatMap((subgroups) =>
-    everyTiling(subgroups, () => lab.output(8 * rows), { matrix: packed, x: lab.input(x) }),
-  );
-  const five = await runAll(all, 5);
-  expect(wrongOutput(matrix, x, five[0], 5, stride)).toBeUndefined();
-  expect(firstDeviant(all, five, five[0], 5 * rows)).toBeUndefined();
-  expect(firstDeviant(all, await runAll(all, 1), five[0], rows)).toBeUndefined();
+  const matrix = packMatrix(lab, block, { wideScales: lab.gpu.adapter.isSoftware, maxSlices: name === 'down' ? 16 : 1 });
+  const tilings = [defaultsFor(matrix, true), ...(isSliced(matrix) ? [defaultsFor(matrix, false)] : [])];
+  const all = variantsOf([matrix], tilings, { x: lab.input(x) }, () => lab.output(8 * rows));
+  const five = await runVariants(lab, all, { tokens: 5 });
+  expect(wrongOutput(block, x, five[0]![0]!, 5, stride)).toBeUndefined();
+  expect(firstDeviant(all, five)).toBeUndefined();
+  for (const tokens of [1, 2, 4]) {
+    const results = await runVariants(lab, all, { tokens });
+    expect(firstUnlike(results[0]![0]!, five[0]![0]!, all[0]!.outputs[0]!, tokens * rows), `${tokens} tokens`).toBeUndefined();
+    expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
+  }
 });
 
 describe.each(['Q4_1', 'Q8_0'] as const)('%s, outputs in columns 36 to 103 of 160', (type) => {
@@ -152,31 +133,26 @@ describe.each(['Q4_1', 'Q8_0'] as const)('%s, outputs in columns 36 to 103 of 16
 
   test('right, and nothing beside them is touched', async () => {
     const random = createRandom(11);
-    const matrix = randomMatrix(type, rows, columns, random);
+    const block = randomMatrix(type, rows, columns, random);
     const x = activations(columns, random);
-    const before = new Float32Array(MAX_TOKENS * stride).map(() => random.normal());
-    const all = everyTiling(activationKinds()[0] ?? false, () => lab.inOut(before), {
-      matrix: packMatrix(lab, matrix),
-      x: lab.input(x),
-      outputOffset: offset,
-      outputStride: stride,
-    });
-    const expected = Array.from({ length: rows }, (_, row) => weightsOfRow(matrix, row));
+    const before = new Float32Array(MAX_ROWS * stride).map(() => random.normal());
+    const place = { x: lab.input(x), outputOffset: offset, outputStride: stride };
+    const tilings = [one(1, 1, 8), one(2, 2), one(8, 3), one(3, 2, 8, 1, 2)];
+    const all = variantsOf([packMatrix(lab, block)], tilings, place, () => lab.inOut(before));
+    const weights = Array.from({ length: rows }, (_, row) => weightsOfRow(block, row));
     for (const tokens of [1, 3, 13]) {
-      const results = await runAll(all, tokens);
+      const results = await runVariants(lab, all, { tokens });
+      const { floats, bits } = results[0]![0]!;
       for (let token = 0; token < tokens; token++) {
-        const at = token * stride + offset;
-        const xs = x.subarray(token * columns, (token + 1) * columns);
-        const own = expected.map((weights) => matmulReference(weights, xs));
-        expect(firstWrong(results[0].floats, own, at), `${tokens} tokens`).toBeUndefined();
+        const own = x.subarray(token * columns, (token + 1) * columns);
+        const expected = weights.map((each) => matmulReference(each, own));
+        expect(firstWrong(floats, expected, token * stride + offset), `${tokens} tokens`).toBeUndefined();
       }
-      for (const [i, { name, output }] of all.entries()) {
-        const isOwn = (word: number): boolean =>
-          word < tokens * stride && word % stride >= offset && word % stride < offset + rows;
-        const touched = results[i]?.bits.findIndex((word, at) => !isOwn(at) && word !== output.before[at]);
-        expect(touched, `${name}: beside the outputs`).toBe(-1);
-        expect(firstDifference(results[i] ?? results[0], results[0]), name).toBeUndefined();
-      }
+      const isOwn = (word: number): boolean =>
+        word < tokens * stride && word % stride >= offset && word % stride < offset + rows;
+      const touched = bits.findIndex((word, at) => !isOwn(at) && word !== all[0]!.outputs[0]!.before[at]);
+      expect(touched, 'beside the outputs').toBe(-1);
+      expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
     }
   });
 });

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { queriesBytes, ropeKvWrite, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
-import { type Expected, firstDifference, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
+import { exactly, type Expected, firstDifference, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { quantiseReference, ropeReference } from '../../support/kernel-references.ts';
 import { cacheWords, type CacheVector, elementWord, scaleWord } from '../../support/kv-layout.ts';
+import { queryWord } from '../../support/qkv-layout.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -66,14 +67,6 @@ function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
   return { op, head, rows, inputs, outputs: [queries, keys, values] };
 }
 
-/** Where a query's element should stand; every other word stays poison. */
-const QUERY = ({ numHeads, numKvHeads, headSize }: Shape, row: number, head: number, element: number): number => {
-  const group = numHeads / numKvHeads;
-  const fours = Math.ceil(group / 4);
-  const [kvHead, inGroup] = [Math.floor(head / group), head % group];
-  return (((row * numKvHeads + kvHead) * fours + Math.floor(inGroup / 4)) * headSize + element) * 4 + (inGroup % 4);
-};
-
 /** A key or value that a row should write: its place, and its elements as numbers. */
 interface Written {
   readonly at: CacheVector;
@@ -86,8 +79,8 @@ function written(shape: Shape, rows: number, head: (row: number, h: number) => F
   return Array.from({ length: rows }, (_, row) => row).flatMap((row) =>
     Array.from({ length: numKvHeads }, (_, kvHead): Written[] => {
       const at = { slot: CACHE_SLOT[row] ?? 0, kvHead };
-      const key = ropeReference(head(row, numHeads + kvHead), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
-      const value = [...head(row, numHeads + numKvHeads + kvHead)].map((element) => ({ value: element, error: 0 }));
+      const key = ropeReference(exactly(head(row, numHeads + kvHead)), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
+      const value = exactly(head(row, numHeads + numKvHeads + kvHead));
       return [
         { at: { ...at, kind: 'key' }, elements: key },
         { at: { ...at, kind: 'value' }, elements: value },
@@ -102,8 +95,8 @@ function expectedQueries(shape: Shape, rows: number, head: (row: number, h: numb
   const queries = new Map<number, Expected>();
   for (let row = 0; row < rows; row++) {
     for (let h = 0; h < numHeads; h++) {
-      const rotated = ropeReference(head(row, h), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
-      for (const [i, expected] of rotated.entries()) queries.set(QUERY(shape, row, h, i), expected);
+      const rotated = ropeReference(exactly(head(row, h)), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
+      for (const [i, expected] of rotated.entries()) queries.set(queryWord({ ...shape, blockSize: BLOCK_SIZE }, row, h, i), expected);
     }
   }
   return queries;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { siluMul } from '../../../src/kernels/silu-mul.ts';
-import { firstDifference, firstWritten, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
+import { exactly, firstDifference, firstWritten, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
 import { siluMulReference } from '../../support/kernel-references.ts';
 import { createRandom } from '../../support/random.ts';
 
@@ -22,7 +22,7 @@ test.each([4, 68, 256, 260, 1536])('rows of %i', async (size) => {
   const expected = Array.from({ length: ROWS }, (_, row) => {
     const gate = gateUp.subarray(row * 2 * size, (row * 2 + 1) * size);
     const up = gateUp.subarray((row * 2 + 1) * size, (row + 1) * 2 * size);
-    return siluMulReference(gate, up);
+    return siluMulReference(exactly(gate), exactly(up));
   });
   expect(firstWrong(all!.floats, expected.flat())).toBeUndefined();
 
@@ -39,5 +39,5 @@ test('saturates: -> 0 from below, -> the gate from above, never NaN', async () =
   const gateUp = lab.input(new Float32Array([...gate, ...up]));
   const op = siluMul(lab.builder, { size: gate.length, gateUp, y: y.buffer, counts: lab.rowCount });
   const [result] = await lab.run([op], { tokens: 1 }, [y]);
-  expect(firstWrong(result!.floats, siluMulReference(gate, up))).toBeUndefined();
+  expect(firstWrong(result!.floats, siluMulReference(exactly(gate), exactly(up)))).toBeUndefined();
 });
