@@ -118,7 +118,8 @@ test('so is a step that mixes a prompt’s chunk with decoding', async () => {
     [prefilling, 4],
   ]);
   expect(requests.map(({ samples }) => samples)).toEqual([true, false]);
-  const expected = { created: { createCommandEncoder: 1 }, submits: 1, passes: 1, maps: 1, dispatches: DISPATCHES };
+  // Rows that are alone and rows in tiles attend in a dispatch each.
+  const expected = { created: { createCommandEncoder: 1 }, submits: 1, passes: 1, maps: 1, dispatches: DISPATCHES + NUM_LAYERS };
   expect(webGpu.counts()).toMatchObject(expected);
 });
 
