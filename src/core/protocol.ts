@@ -2,6 +2,7 @@ import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
+import type { Tuning } from './tuning.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
@@ -19,6 +20,8 @@ export interface LoadSettings {
    * ids, which are their text, are then on disk; `false` deletes what was kept. @default nothing is kept or deleted
    */
   readonly persistPrefixCache?: PersistPrefixCache;
+  /** How kernels are fitted to the adapter; no answer depends on it. @default auto */
+  readonly tuning?: Tuning;
 }
 
 /** `true`: up to 64 MiB, over all models. */

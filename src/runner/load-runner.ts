@@ -4,12 +4,13 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import type { Tunable, Winners } from '../core/tuning.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
-import type { PackedMatrix } from '../kernels/matmul.ts';
-import { defaultTilings, type Tilings } from '../kernels/tiling.ts';
+import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
+import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
@@ -18,6 +19,7 @@ import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { fitCache, planCache } from './kv-cache.ts';
+import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
@@ -39,6 +41,8 @@ export interface LoadRunnerOptions {
   readonly gpu?: Gpu;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
+  /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
+  readonly winners?: ((adapter: AdapterSummary) => Promise<Winners>) | undefined;
 }
 
 /** A model on the GPU, ready to run plans. */
@@ -53,6 +57,8 @@ export interface LoadedRunner {
   readonly kvCacheBytes: number;
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
+  /** What may be raced on this adapter. */
+  readonly tunables: readonly Tunable[];
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -74,6 +80,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   const plan = planCache(config, options);
   const kvCacheDtype = plan.dtype;
   const gpu = options.gpu ?? (await openGpu());
+  const winners = options.winners?.(gpu.adapter);
   const buffers = new BufferPool(gpu.device);
   const destroy = (): void => {
     buffers.destroy();
@@ -92,7 +99,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
-    const builder = new OpBuilder(gpu.device);
+    const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
     const limits = { ...shape, ...kernelSizes(gpu.adapter) };
@@ -110,7 +117,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
     const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
-    return { runner, device, config, scheduler, adapter, ...kvCache, counters, lost, loseDevice, destroy };
+    const tunables = tunablesOf(gpu, builder);
+    return { runner, device, config, scheduler, adapter, ...kvCache, tunables, counters, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();
@@ -132,8 +140,10 @@ function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 function kernelSizes({ isSoftware }: AdapterSummary) {
-  const tilings = ({ rows, lanes }: PackedMatrix, paired: boolean): Tilings =>
-    defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / (4 * lanes)), paired });
+  const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
+    const needs = { isSoftware, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
+    return { tilings: defaultTilings(needs), rivals: (tokens) => candidateTilings(needs, tokens) };
+  };
   return isSoftware
     ? ({ attentionLanes: 16, ropeLanes: 8, filterLanes: 16, tilings } as const)
     : ({ attentionLanes: 64, ropeLanes: 64, filterLanes: 256, tilings } as const);

@@ -145,6 +145,7 @@ export class FakeLoader {
         engine,
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
+        tuning: () => ({ state: 'done', gpuMs: 7, numKernels: 1, kernels: [] }),
         loseDevice: () => lose(new TabserveError('closed', 'destroyed')),
         destroy: () => void (destroyed = true),
       };
