@@ -35,6 +35,8 @@ export interface Tunable {
 export interface Contest {
   /** The names of the ways that compile; the first is what is good without having been raced. */
   readonly ways: readonly string[];
+  /** Milliseconds that its clock goes forward by, at least; browsers make it coarse. */
+  readonly clockMs: number;
   /**
    * Milliseconds until the GPU has run so many dispatches of a way and nothing else; none: what asking alone takes.
    * @throws TabserveError where the GPU finds fault, or is lost

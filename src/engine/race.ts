@@ -2,6 +2,10 @@ import type { Contest, Winner } from '../core/tuning.ts';
 
 /** What a run that counts should take: long enough for the clock, short enough for a request that comes meanwhile. */
 const RUN_MS = 3;
+/** And so many steps of the clock. */
+const RUN_STEPS = 20;
+/** Beyond that a request would wait for too long. */
+const MAX_RUN_MS = 50;
 /** The heats are shorter, and only tell who is far behind. */
 const HEAT_SHARE = 4;
 const MAX_LAG = 1.5;
@@ -19,16 +23,19 @@ const MIN_GAIN = 1.05;
  *
  * @param time runs so many dispatches of a way, see {@link Contest}
  * @returns the default unless another is clearly faster
+ * @throws Error where the clock is too coarse, and what `time` does
  */
-export async function race({ ways }: Pick<Contest, 'ways'>, time: Contest['time']): Promise<Winner> {
+export async function race({ ways, clockMs }: Pick<Contest, 'ways' | 'clockMs'>, time: Contest['time']): Promise<Winner> {
   const [initial] = ways;
   if (initial === undefined) throw new Error('there is nothing to race');
+  const runMs = Math.max(RUN_MS, RUN_STEPS * clockMs);
+  if (runMs > MAX_RUN_MS) throw new Error(`this browser's clock is too coarse: it goes by ${clockMs} ms`);
   const idleMs = Math.min(await time(initial, 0), await time(initial, 0), await time(initial, 0));
   const msOf = async (way: string, dispatches: number): Promise<number> => {
     const ms = await time(way, dispatches);
     return Math.max(ms - idleMs, ms / 100) / dispatches;
   };
-  const dispatches = await dispatchesFor(RUN_MS, (count) => msOf(initial, count));
+  const dispatches = await dispatchesFor(runMs, (count) => msOf(initial, count));
   const heats = new Map<string, number>();
   for (const way of ways) {
     await time(way, 1); // the first run sets things up

@@ -6,7 +6,7 @@ import type { OpBuilder } from '../gpu/op.ts';
 
 /** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs no memory. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
-  let buffers: RaceBuffers | undefined;
+  let commons: RaceCommons | undefined;
   return builder.choices.map((choice) => ({
     key: choice.key,
     name: choice.options.name,
@@ -14,24 +14,39 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
     get way() {
       return choice.way.name;
     },
-    prepare: () => GpuContest.open(gpu, builder, choice, (buffers ??= raceBuffers(gpu.device))),
+    prepare: () => GpuContest.open(gpu, builder, choice, (commons ??= raceCommons(gpu.device))),
   }));
 }
 
 /** What all races of a device share; they take turns. */
-interface RaceBuffers {
+interface RaceCommons {
   /** A uniform of zeros. */
   readonly counts: GPUBuffer;
   /** Mapped when a race is over. */
   readonly probe: GPUBuffer;
+  readonly clockMs: number;
 }
 
-function raceBuffers(device: GPUDevice): RaceBuffers {
+function raceCommons(device: GPUDevice): RaceCommons {
   const { COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = GPUBufferUsage;
   return {
     counts: device.createBuffer({ label: 'no rows', size: 16, usage: UNIFORM | COPY_SRC }),
     probe: device.createBuffer({ label: 'race probe', size: 16, usage: MAP_READ | COPY_DST }),
+    clockMs: clockStep(),
   };
+}
+
+/** Milliseconds from one tick of the clock to the next, and for a clock that stands still for long, infinite. */
+function clockStep(): number {
+  const tick = (): number => {
+    const start = performance.now();
+    for (let i = 0; i < 100_000; i++) {
+      const now = performance.now();
+      if (now > start) return now - start;
+    }
+    return Infinity;
+  };
+  return Math.min(tick(), tick(), tick());
 }
 
 /** A way that compiles. */
@@ -47,36 +62,38 @@ interface Runner {
  */
 class GpuContest implements Contest {
   readonly ways: readonly string[];
+  readonly clockMs: number;
   readonly #gpu: Gpu;
   readonly #choice: Choice;
   readonly #runners: ReadonlyMap<string, Runner>;
   readonly #bindGroups: readonly GPUBindGroup[];
-  readonly #buffers: RaceBuffers;
+  readonly #commons: RaceCommons;
 
-  private constructor(gpu: Gpu, builder: OpBuilder, choice: Choice, runners: readonly Runner[], buffers: RaceBuffers) {
+  private constructor(gpu: Gpu, builder: OpBuilder, choice: Choice, runners: readonly Runner[], commons: RaceCommons) {
     this.#gpu = gpu;
     this.#choice = choice;
     this.#runners = new Map(runners.map((runner) => [runner.way.name, runner]));
-    this.#buffers = buffers;
+    this.#commons = commons;
+    this.clockMs = commons.clockMs;
     this.ways = [...this.#runners.keys()];
-    const { counts } = buffers;
+    const { counts } = commons;
     this.#bindGroups = choice.buffers.map((own) => builder.bindApart(choice.options.spec, { ...own, counts }));
   }
 
   /** Ways that do not compile, whatever a driver has against them, are left out. */
-  static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, buffers: RaceBuffers): Promise<GpuContest> {
+  static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, commons: RaceCommons): Promise<GpuContest> {
     const compile = (way: Way): Promise<GPUComputePipeline> =>
       way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu.device, () => choice.compile(way));
     const compiled = await Promise.allSettled(
       choice.ways().map(async (way): Promise<Runner> => ({ way, pipeline: await compile(way) })),
     );
     const runners = compiled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    return new GpuContest(gpu, builder, choice, runners, buffers);
+    return new GpuContest(gpu, builder, choice, runners, commons);
   }
 
   async time(name: string, dispatches: number): Promise<number> {
     const { device, lost } = this.#gpu;
-    const { probe } = this.#buffers;
+    const { probe } = this.#commons;
     const runner = this.#runner(name);
     device.pushErrorScope('validation');
     const commands = this.#encode(runner, dispatches);
@@ -109,7 +126,7 @@ class GpuContest implements Contest {
       pass.dispatchWorkgroups(...way.raceGrid);
     }
     pass.end();
-    encoder.copyBufferToBuffer(this.#buffers.counts, 0, this.#buffers.probe, 0, 16);
+    encoder.copyBufferToBuffer(this.#commons.counts, 0, this.#commons.probe, 0, 16);
     return encoder.finish();
   }
 

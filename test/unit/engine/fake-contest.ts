@@ -9,6 +9,7 @@ export const IDLE_MS = 0.4;
 /** A GPU of numbers: a run takes what its dispatches take. */
 export class FakeContest implements Contest {
   readonly ways: readonly string[];
+  clockMs = 0.001;
   readonly runs: { readonly way: string; readonly dispatches: number; readonly ms: number }[] = [];
   readonly used: string[] = [];
   /** Called while a run is under way; may return milliseconds that it takes longer. */
@@ -23,7 +24,8 @@ export class FakeContest implements Contest {
   async time(way: string, dispatches: number): Promise<number> {
     const extra = (await this.onRun()) ?? 0;
     await new Promise((resolve) => setImmediate(resolve));
-    const ms = IDLE_MS + dispatches * (this.#speeds[way] ?? NaN) + extra;
+    const exact = IDLE_MS + dispatches * (this.#speeds[way] ?? NaN) + extra;
+    const ms = Math.floor(exact / this.clockMs) * this.clockMs;
     this.runs.push({ way, dispatches, ms });
     return ms;
   }
