@@ -43,4 +43,5 @@ export type {
   SessionSnapshot,
 } from './core/snapshot.ts';
 export type { EngineStatus } from './core/status.ts';
+export type { TunedKernel, Tuning, TuningMetrics } from './core/tuning.ts';
 export type { Ownership } from './client/ownership.ts';

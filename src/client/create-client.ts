@@ -3,6 +3,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
+import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
@@ -43,6 +44,13 @@ export interface ClientOptions {
    * tab's choice holds. @default nothing is kept or deleted
    */
   readonly persistPrefixCache?: PersistPrefixCache | undefined;
+  /**
+   * Whether kernels are fitted to this adapter by racing their variants, while nothing is asked; no answer depends on it.
+   * `auto` races what it does not know from an earlier load, in at most 2 s of the GPU's time, and nothing on a software
+   * adapter; `off` neither races nor looks it up; `force` races all anew, however long it takes. `metrics().tuning` tells.
+   * The first tab's choice holds. @default auto
+   */
+  readonly tuning?: Tuning | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -98,13 +106,14 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, kvCacheDtype, maxModelLen, persistPrefixCache } = options;
+  const { kvCacheBytes, kvCacheDtype, maxModelLen, persistPrefixCache, tuning } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
+    ...(tuning === undefined ? {} : { tuning }),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { TuningMetrics } from './tuning.ts';
+
 /** What the GPU is and can do. */
 export interface AdapterSummary {
   readonly vendor: string;
@@ -54,6 +56,7 @@ export interface EngineMetrics extends EngineStats {
   readonly sessions: number;
   /** Sums since the model was loaded. */
   readonly counters: StepCounters;
+  readonly tuning: TuningMetrics | undefined;
 }
 
 /** Where one request's time has gone so far, as its tab saw it. */

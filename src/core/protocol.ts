@@ -3,6 +3,7 @@ import type { EngineMetrics } from './metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
+import type { Tuning } from './tuning.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
@@ -20,6 +21,8 @@ export interface LoadSettings {
    * ids, which are their text, are then on disk; `false` deletes what was kept. @default nothing is kept or deleted
    */
   readonly persistPrefixCache?: PersistPrefixCache;
+  /** How kernels are fitted to the adapter; no answer depends on it. @default auto */
+  readonly tuning?: Tuning;
 }
 
 /** `true`: up to 64 MiB, over all models. */

@@ -1,3 +1,5 @@
+import type { Winners } from '../core/tuning.ts';
+import { Choice, type ChoiceOptions, type OpBuffers } from './choice.ts';
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
@@ -65,16 +67,19 @@ export class OpBuilder {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   readonly #compiled = new Map<string, GPUComputePipeline>();
+  readonly #choices = new Map<string, Choice>();
+  readonly #winners: Winners;
 
-  constructor(device: GPUDevice) {
+  /** @param winners the ways to begin with, by the keys of their choices: see {@link choice} */
+  constructor(device: GPUDevice, winners: Winners = new Map()) {
     this.device = device;
+    this.#winners = winners;
   }
 
   /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
   variant<S extends AnySpec>(spec: S, modules: readonly ShaderModule[], overrides: Overrides<S>): string {
     const values: Readonly<Record<string, number | boolean>> = overrides;
-    const files = modules.map((module) => `${module.path}${module.values ? JSON.stringify(module.values) : ''}`);
-    const key = `${spec.name} ${files.join(' ')} ${JSON.stringify(values)}`;
+    const key = variantKey(spec, modules, values);
     if (!this.#pipelines.has(key)) {
       const pipeline = compile(this.device, key, this.#layout(spec), modules, values);
       pipeline.catch(() => {}); // reported by ready()
@@ -83,14 +88,43 @@ export class OpBuilder {
     return key;
   }
 
+  /**
+   * What all ops that begin with the same variant share: which way they are run, for a number of tokens. Its key, the same
+   * at the next load, is that variant's.
+   */
+  choice<Detail>(options: ChoiceOptions<Detail>): Choice<Detail> {
+    const { spec, initial } = options;
+    const key = variantKey(spec, initial.modules, initial.overrides);
+    const known = this.#choices.get(key);
+    if (known !== undefined) return known as Choice<Detail>;
+    const layout = this.#layout(spec);
+    const choice = new Choice<Detail>(
+      key,
+      options,
+      ({ modules, overrides }) => compile(this.device, variantKey(spec, modules, overrides), layout, modules, overrides),
+      this.#winners.get(key)?.way,
+    );
+    this.#choices.set(key, choice as Choice);
+    return choice;
+  }
+
+  /** All there are so far, in the order of a step. */
+  get choices(): readonly Choice[] {
+    return [...this.#choices.values()];
+  }
+
   /** The buffers of one op. */
   bind<S extends AnySpec>(spec: S, buffers: Buffers<S>): GPUBindGroup {
     this.bindGroupsCreated++;
-    const ranges: Readonly<Record<string, GPUBindingResource | GPUBuffer>> = buffers;
+    return this.bindApart(spec, buffers);
+  }
+
+  /** Buffers for something beside steps, which is not counted. */
+  bindApart(spec: AnySpec, buffers: OpBuffers): GPUBindGroup {
     return this.device.createBindGroup({
       label: spec.name,
       layout: this.#layout(spec),
-      entries: Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(ranges[name], name) })),
+      entries: Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(buffers[name], name) })),
     });
   }
 
@@ -104,6 +138,7 @@ export class OpBuilder {
   /** Waits for every variant registered so far. @throws TabserveError where one does not compile. */
   async ready(): Promise<void> {
     for (const [key, pipeline] of this.#pipelines) this.#compiled.set(key, await pipeline);
+    for (const choice of this.#choices.values()) await choice.ready();
   }
 
   #layout(spec: AnySpec): GPUBindGroupLayout {
@@ -113,6 +148,12 @@ export class OpBuilder {
     this.#layouts.set(spec.name, layout);
     return layout;
   }
+}
+
+/** All that a compiled variant depends on. */
+function variantKey({ name }: AnySpec, modules: readonly ShaderModule[], overrides: Variant['overrides']): string {
+  const files = modules.map(({ path, values }) => `${path}${values ? JSON.stringify(values) : ''}`);
+  return `${name} ${files.join(' ')} ${JSON.stringify(overrides)}`;
 }
 
 function resourceOf(range: GPUBindingResource | GPUBuffer | undefined, name: string): GPUBindingResource {

@@ -1,10 +1,11 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
-import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import type { Way } from '../gpu/choice.ts';
+import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { PackedFormat } from '../loader/repack.ts';
 import { cost } from './cost.ts';
 import { constants, shader } from './shaders.ts';
-import { tileStep, type Tiling, type Tilings, widthOf } from './tiling.ts';
+import { nameOfTiling, tileStep, type Tiling, type TilingPlan, widthOf } from './tiling.ts';
 
 /** What every matmul binds and is told, whatever its epilogue. */
 export const MATMUL_BINDINGS = { weights: 'read', scales: 'read', x: 'read', counts: 'uniform' } as const;
@@ -47,9 +48,19 @@ export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format'
   return format === 'int4' ? [shader(`scales/${wideScales ? 'f32' : 'f16'}`)] : [];
 }
 
+/** Tiles of a matrix: the last may be short. */
+export function tilesOf({ rows, lanes }: Pick<PackedMatrix, 'rows' | 'lanes'>): number {
+  return Math.ceil(rows / (4 * lanes));
+}
+
+/** How many sums k is summed in. */
+export function slicesOf({ columns, sliceGroups }: Pick<PackedMatrix, 'columns' | 'sliceGroups'>): number {
+  return Math.ceil(columns / 32 / sliceGroups);
+}
+
 /** Whether k is summed in slices, as it must be where sets of lanes share it out. */
-export function isSliced({ columns, sliceGroups }: Pick<PackedMatrix, 'columns' | 'sliceGroups'>): boolean {
-  return sliceGroups < columns / 32;
+export function isSliced(matrix: Pick<PackedMatrix, 'columns' | 'sliceGroups'>): boolean {
+  return slicesOf(matrix) > 1;
 }
 
 /** What is done with a product, as a part of the kernel. */
@@ -73,7 +84,8 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
 
 export type MatmulSpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
-export interface MatmulArgs {
+/** How lanes share the work out is no part of the numerics. */
+export interface MatmulArgs extends TilingPlan {
   readonly matrix: PackedMatrix;
   /** `[rows][columns]` f32, with room for rows rounded up to 8. */
   readonly x: BufferRange;
@@ -82,8 +94,6 @@ export interface MatmulArgs {
   /** How many tokens a step has. */
   readonly tokens: (step: StepShape) => number;
   readonly subgroups: boolean;
-  /** How lanes share the work out, by how many tokens there are. No part of the numerics. */
-  readonly tilings: Tilings;
 }
 
 /** The modules that make up a variant. */
@@ -123,41 +133,59 @@ export function matmulModules(
   ];
 }
 
+/** Tokens that the widest lanes are raced with: they carry prompts, too. */
+const RACED_TOKENS = 64;
+
 /** An epilogue of x · Wᵀ. */
 export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: MatmulArgs, epilogue: Epilogue<S>): Op {
-  const { matrix, x, counts, tilings, tokens } = args;
-  const { spec, paired } = epilogue;
-  const tiles = Math.ceil(matrix.rows / (4 * matrix.lanes));
-  const variants = tilings.map((tiling) => {
-    const step = tileStep(tiling, paired);
-    const overrides = {
-      ...epilogue.overrides,
-      LANES: matrix.lanes,
-      OUTPUTS: matrix.rows,
-      K: matrix.columns,
-      SLICE_GROUPS: matrix.sliceGroups,
-      TILE_STEP: step,
-      TILE_STRIDE: paired ? tiles / 2 : 1,
-    };
-    const key = builder.variant(spec, matmulModules(args, epilogue, tiling), overrides as unknown as Overrides<S>);
-    const lanes = Math.ceil(tiles / tiling.tiles / tiling.series) * matrix.lanes;
-    return { key, tiling, workgroups: Math.ceil(lanes / tiling.set) };
+  const { matrix, x, counts, tilings, rivals = () => [], tokens } = args;
+  const { spec } = epilogue;
+  const name = `${spec.name}-${matrix.format}-${matrix.rows}x${matrix.columns}`;
+  const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers } as unknown as Buffers<S>;
+  const choices = tilings.map((tiling) => {
+    const raced = tiling === tilings.at(-1) ? RACED_TOKENS : tiling.tokens;
+    const wayOf = (each: Tiling): Way<Tiling> => tiledWay(args, epilogue, each, raced);
+    const others = (): Way<Tiling>[] => rivals(tiling.tokens).map(wayOf);
+    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial: wayOf(tiling), others });
+    choice.buffers.push(buffers);
+    return choice;
   });
-  const variantOf = (step: StepShape) => widthOf(variants, tokens(step), ({ tiling }) => tiling.tokens);
-  const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers };
+  const choiceOf = (step: StepShape) => widthOf(choices, tokens(step), ({ options }) => options.tokens);
   return {
-    name: `${spec.name}-${matrix.format}-${matrix.rows}x${matrix.columns}`,
-    bindGroup: builder.bind(spec, buffers as unknown as Buffers<S>),
-    pipeline: (step) => builder.pipeline(variantOf(step).key),
-    grid: (step) => {
-      const { workgroups, tiling } = variantOf(step);
-      return [workgroups, Math.ceil(tokens(step) / tiling.tokens), 1];
-    },
+    name,
+    bindGroup: builder.bind(spec, buffers),
+    pipeline: (step) => choiceOf(step).pipeline,
+    grid: (step) => gridOf(matrix, choiceOf(step).way.detail, tokens(step)),
     cost: (step) => {
       const words = tokens(step) * (matrix.columns + matrix.rows * (epilogue.wordsPerOutput ?? 1));
       return cost({ words, bytes: matrixBytes(matrix), macs: tokens(step) * matrix.rows * matrix.columns });
     },
   };
+}
+
+/** A product in one tiling. */
+function tiledWay<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>, tiling: Tiling, raced: number): Way<Tiling> {
+  const { matrix } = args;
+  return {
+    name: nameOfTiling(tiling),
+    detail: tiling,
+    modules: matmulModules(args, epilogue, tiling),
+    overrides: {
+      ...epilogue.overrides,
+      LANES: matrix.lanes,
+      OUTPUTS: matrix.rows,
+      K: matrix.columns,
+      SLICE_GROUPS: matrix.sliceGroups,
+      TILE_STEP: tileStep(tiling, epilogue.paired),
+      TILE_STRIDE: epilogue.paired ? tilesOf(matrix) / 2 : 1,
+    },
+    raceGrid: gridOf(matrix, tiling, raced),
+  };
+}
+
+function gridOf(matrix: PackedMatrix, { tiles, series, set, tokens }: Tiling, count: number): Grid {
+  const lanes = Math.ceil(tilesOf(matrix) / tiles / series) * matrix.lanes;
+  return [Math.ceil(lanes / set), Math.ceil(count / tokens), 1];
 }
 
 export interface StoreArgs extends MatmulArgs {

@@ -15,6 +15,24 @@ export interface Tiling {
 /** One for each number of tokens that a lane may carry, ascending. */
 export type Tilings = readonly Tiling[];
 
+/** Names it from one load to the next. */
+export function nameOfTiling({ tokens, tiles, series, set, splits }: Tiling): string {
+  return `${tokens} tokens, ${tiles} x ${series} tiles, ${set} x ${splits} lanes`;
+}
+
+/** Bytes of workgroup memory that a matmul takes, at most: what sets of lanes hand over, and the lanes' best candidates. */
+export function workgroupBytes({ tokens, tiles, series, set, splits }: Tiling): number {
+  return (splits > 1 ? splits * tokens * tiles * set * 16 : 0) + tokens * tiles * series * set * 8;
+}
+
+/** How a matrix's products are tiled. */
+export interface TilingPlan {
+  /** What to begin with. */
+  readonly tilings: Tilings;
+  /** What may be raced against one of them, by the tokens of its lanes. @default nothing */
+  readonly rivals?: (tokens: number) => Tilings;
+}
+
 /** The first that has room for all tokens, else the last. */
 export function widthOf<T>(ascending: readonly T[], tokens: number, tokensOf: (item: T) => number): T {
   const found = ascending.find((item) => tokensOf(item) >= tokens) ?? ascending.at(-1);
@@ -34,13 +52,15 @@ export interface TilingNeeds {
   readonly matrixTiles: number;
   /** Whether a lane has a tile of the matrix's first half and the one of its second half. */
   readonly paired: boolean;
+  /** How many sums of k there are: there is nothing for more sets of lanes to do. */
+  readonly slices: number;
 }
 
 /**
  * What is good without having been raced. A software adapter has few registers, slow barriers, a slow compiler and no more
  * than some threads to keep busy; a GPU wants many lanes, and hides nothing where one has much to do alone.
  */
-export function defaultTilings({ isSoftware, matrixTiles, paired }: TilingNeeds): Tilings {
+export function defaultTilings({ isSoftware, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
   const one = paired ? { tiles: 1, series: 2 } : { tiles: 1, series: 1 };
   const two = { tiles: paired || matrixTiles % 2 === 0 ? 2 : 1, series: 1 };
   if (isSoftware) {
@@ -59,4 +79,33 @@ export function defaultTilings({ isSoftware, matrixTiles, paired }: TilingNeeds)
     { tokens: 4, ...one, set: 16, splits: 8 },
     { tokens: 8, ...one, set: 16, splits: 4 },
   ];
+}
+
+/** WebGPU's default limits. */
+const MAX_WORKGROUP_BYTES = 16 * 1024;
+/** Outputs of 4 that a lane has in registers at once. */
+const MAX_PER_LANE = 16;
+
+/**
+ * What may be better than the default for so many tokens a lane: sets from narrow to wide, k shared out until there is
+ * nothing left to share, in small workgroups and in large ones; with one tile a lane and with more.
+ */
+export function candidateTilings({ isSoftware, matrixTiles, paired, slices }: TilingNeeds, tokens: number): Tilings {
+  const shares = paired ? [[1, 2], [2, 1]] as const : [[1, 1], [2, 1], [3, 1]] as const;
+  return shares.flatMap(([tiles, series]) =>
+    lanesOf(isSoftware, slices).map(([set, splits]) => ({ tokens, tiles, series, set, splits })),
+  ).filter((tiling) => {
+    const { tiles, series } = tiling;
+    const fits = workgroupBytes(tiling) <= MAX_WORKGROUP_BYTES && tokens * tiles <= MAX_PER_LANE;
+    return fits && matrixTiles % (tiles * series) === 0;
+  });
+}
+
+/** Sets of lanes and how wide they are. A software adapter's lanes only wait for each other. */
+function lanesOf(isSoftware: boolean, slices: number): readonly (readonly [set: number, splits: number])[] {
+  if (isSoftware) return [[8, 1], [16, 1], [32, 1]];
+  const sets = [8, 16, 32, 64, 128];
+  const shared = [64, 256].flatMap((lanes) => sets.map((set) => [set, lanes / set] as const));
+  // Up to a power of two that has a set for each slice.
+  return shared.filter(([, splits]) => splits >= 1 && splits <= 16 && splits < 2 * slices);
 }

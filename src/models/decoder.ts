@@ -15,7 +15,7 @@ import { penalties } from '../kernels/penalties.ts';
 import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
-import type { Tilings } from '../kernels/tiling.ts';
+import type { TilingPlan } from '../kernels/tiling.ts';
 import type { LayerWeights, ModelWeights, PlacedMatrix } from './weights.ts';
 
 /** One layer's part of the paged KV cache. */
@@ -67,7 +67,7 @@ export interface DecoderLimits {
   /** The most splits of attention that the output projection merges as it reads them. */
   readonly maxMergedSplits: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */
-  readonly tilings: (matrix: PackedMatrix, paired: boolean) => Tilings;
+  readonly tilings: (matrix: PackedMatrix, paired: boolean) => TilingPlan;
 }
 
 /** What every op of a decoder is made from. */
@@ -173,6 +173,6 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
 /** What every product of a row's vector needs. */
 function projection({ state, limits }: Parts, matrix: PackedMatrix, x: GPUBuffer, paired = false) {
   const { subgroups } = limits;
-  const tilings = limits.tilings(matrix, paired);
-  return { matrix, x, counts: state.rowCount, tokens: (step: StepShape) => step.tokens, subgroups, tilings };
+  const tokens = (step: StepShape): number => step.tokens;
+  return { matrix, x, counts: state.rowCount, tokens, subgroups, ...limits.tilings(matrix, paired) };
 }

@@ -5,13 +5,14 @@ import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import type { Tunable, Winners } from '../core/tuning.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
 import type { AttentionLanes } from '../kernels/attention.ts';
-import type { PackedMatrix } from '../kernels/matmul.ts';
-import { defaultTilings, type Tilings } from '../kernels/tiling.ts';
+import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
+import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
@@ -20,6 +21,7 @@ import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { fitCache, planCache } from './kv-cache.ts';
+import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
@@ -41,6 +43,8 @@ export interface LoadRunnerOptions {
   readonly gpu?: Gpu;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
+  /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
+  readonly winners?: ((adapter: AdapterSummary) => Promise<Winners>) | undefined;
 }
 
 /** A model on the GPU, ready to run plans. */
@@ -56,6 +60,8 @@ export interface LoadedRunner {
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
+  /** What may be raced on this adapter. */
+  readonly tunables: readonly Tunable[];
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -77,6 +83,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   const plan = planCache(config, options);
   const kvCacheDtype = plan.dtype;
   const gpu = options.gpu ?? (await openGpu());
+  const winners = options.winners?.(gpu.adapter);
   const buffers = new BufferPool(gpu.device);
   const destroy = (): void => {
     buffers.destroy();
@@ -95,7 +102,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
-    const builder = new OpBuilder(gpu.device);
+    const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
     const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
@@ -115,7 +122,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
     const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
     const { profiler } = runner;
-    return { runner, device, config, scheduler, adapter, ...kvCache, profiler, counters, lost, loseDevice, destroy };
+    const tunables = tunablesOf(gpu, builder);
+    const made = { ...kvCache, profiler, tunables, counters };
+    return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();
@@ -137,8 +146,10 @@ export function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 export function kernelSizes({ isSoftware }: AdapterSummary, config: Heads) {
-  const tilings = ({ rows, lanes }: PackedMatrix, paired: boolean): Tilings =>
-    defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / (4 * lanes)), paired });
+  const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
+    const needs = { isSoftware, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
+    return { tilings: defaultTilings(needs), rivals: (tokens) => candidateTilings(needs, tokens) };
+  };
   const sizes = isSoftware
     ? ({ ropeLanes: 8, filterLanes: 16, maxMergedSplits: 2 } as const)
     : ({ ropeLanes: 64, filterLanes: 256, maxMergedSplits: 4 } as const);

@@ -136,6 +136,7 @@ export class Host {
       adapter: model?.adapter,
       sessions: this.#sessions.size,
       counters: model?.counters() ?? NO_STEPS,
+      tuning: model?.tuning(),
     };
   }
 

@@ -9,12 +9,10 @@ import { opfsPartStorage } from '../loader/opfs-storage.ts';
 import type { PartStorage } from '../loader/part-storage.ts';
 import { type PrefixManifest, PrefixStore, removeKeptPrefixes } from '../loader/prefix-store.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
+import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
-
-/** A release may compute other bits, or lay blocks out in another way. */
-const BUILD = typeof __TABSERVE_BUILD_ID__ === 'undefined' ? '' : __TABSERVE_BUILD_ID__;
 
 export type PrefixStorage = PartStorage<PrefixManifest>;
 

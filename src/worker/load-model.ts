@@ -1,13 +1,16 @@
-import type { EngineStats } from '../core/metrics.ts';
+import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
+import type { Tunable, Winners } from '../core/tuning.ts';
+import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { ByteSource } from '../loader/byte-source.ts';
 import { readModelFile } from '../loader/gguf.ts';
 import { identifiedSource } from '../loader/identified-source.ts';
 import { openSource } from '../loader/open-source.ts';
+import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -15,10 +18,12 @@ import { createTokenizer } from '../tokenizer/tokenizer.ts';
 import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
 import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
+import { KernelTuning } from './tune-kernels.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
-type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer'> & {
+type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables'> & {
   readonly runner: ModelRunner;
+  readonly tunables?: readonly Tunable[];
   readonly blockTransfer?: (BlockTransfer & { readonly blockBytes: number }) | undefined;
 };
 
@@ -28,15 +33,18 @@ export interface ModelLoaderOptions {
   readonly baseUrl: string;
   /** Where hot prefixes are kept. @default the browser's */
   readonly prefixStorage?: () => PrefixStorage | undefined;
+  /** Where it is kept how kernels are tuned. @default the browser's */
+  readonly tuningStorage?: () => TuningStorage | undefined;
 }
 
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
 export function createModelLoader(options: ModelLoaderOptions): LoadModel {
-  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage } = options;
+  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = options;
   return async ({ source, ...settings }, context) => {
     const { log, clock, signal } = context;
-    const { persistPrefixCache, ...runnerSettings } = settings;
+    const { persistPrefixCache, tuning: tuningSetting, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
+    const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
     const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
     const plain = abortableSource(opened, signal);
@@ -44,13 +52,21 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);
     const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
     const blockTransfer = prefixPlan !== undefined;
-    const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, log, onStage: progress.stage });
-    const { runner, adapter, kvCacheDtype, blockTransfer: transfer } = loaded;
+    const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
+    const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, winners, log, onStage: progress.stage });
+    const { runner, adapter, kvCacheDtype, blockTransfer: transfer, tunables = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, kvCacheDtype, scheduler, stats, log, clock };
     const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
-    const engine = new Engine({ scheduler, runner, clock, onIdle: () => keeper?.onIdle() });
+    const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
+    const othersSettled = async (): Promise<void> => keeper?.settled;
+    const tuner = tuning.start({ adapter, tunables, isBusy, othersSettled });
+    const onIdle = (): void => {
+      keeper?.onIdle();
+      tuner.onIdle();
+    };
+    const engine = new Engine({ scheduler, runner, clock, onIdle });
     const info: ModelInfo = {
       id: typeof source === 'string' ? source : source.name,
       name: loaded.config.name,
@@ -62,7 +78,7 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
       fileBytes: opened.size,
       settings,
     };
-    return serve(loaded, info, tokenizer, engine, keeper);
+    return serve(loaded, info, tokenizer, engine, { keeper, tuner });
   };
 }
 
@@ -71,7 +87,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  keeper: PrefixKeeper | undefined,
+  { keeper, tuner }: { readonly keeper: PrefixKeeper | undefined; readonly tuner: Autotuner },
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -81,6 +97,7 @@ function serve(
     lost: loaded.lost,
     profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
     counters: () => loaded.counters(),
+    tuning: () => tuner.metrics(),
     loseDevice: () => loaded.loseDevice(),
     engine: {
       add: (request) => engine.add(request),
@@ -93,6 +110,7 @@ function serve(
     destroy: () => {
       stop.abort();
       keeper?.stop();
+      tuner.stop();
       loaded.destroy();
     },
   };

@@ -5,6 +5,7 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import type { TuningMetrics } from '../core/tuning.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelProfiler } from './model-profiler.ts';
 
@@ -35,6 +36,8 @@ export interface ServedModel {
   /** Resolves when the GPU device is lost. */
   readonly lost: Promise<TabserveError>;
   counters(): StepCounters;
+  /** How its kernels are fitted to the adapter. */
+  tuning(): TuningMetrics;
   /** Destroys the device, as a crash would; `lost` then resolves. */
   loseDevice(): void;
   /** Gives back the GPU's memory. */

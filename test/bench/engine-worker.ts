@@ -1,11 +1,13 @@
 import { expose } from 'comlink';
 import type { StepCounters } from '../../src/core/metrics.ts';
 import type { EngineRequest } from '../../src/core/request.ts';
+import type { TuningMetrics } from '../../src/core/tuning.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { readModelFile } from '../../src/loader/gguf.ts';
 import { openSource } from '../../src/loader/open-source.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { KernelTuning } from '../../src/worker/tune-kernels.ts';
 import type { BenchOptions, EngineFigures, StepCost } from './figures.ts';
 
 /** Loads the model as the engine's worker does, and times requests of one sequence. */
@@ -17,6 +19,7 @@ async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
   const loaded = await loadRunner({ file: await readModelFile(source) });
   const loadSeconds = (performance.now() - start) / 1000;
   try {
+    const tuning = await tune(loaded);
     await timeRequest(loaded, 40, 4); // the first of everything
     const runs = [];
     for (let i = 0; i < repeats; i++) runs.push(await timeRequest(loaded, promptTokens, decodeTokens));
@@ -24,6 +27,7 @@ async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
       adapter: loaded.adapter,
       modelName: loaded.config.name,
       loadSeconds,
+      tuning,
       maxNumBatchedTokens: loaded.scheduler.maxNumBatchedTokens,
       maxStepsPerPlan: loaded.scheduler.maxStepsPerPlan,
       prefillTokensPerSecond: runs.map(({ prefillMs }) => (promptTokens / prefillMs) * 1000),
@@ -33,6 +37,15 @@ async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
   } finally {
     loaded.destroy();
   }
+}
+
+/** As a first load does, before it is asked anything; nothing is known from another. */
+async function tune({ adapter, tunables }: LoadedRunner): Promise<TuningMetrics> {
+  const tuning = new KernelTuning('auto', () => undefined, () => {});
+  const tuner = tuning.start({ adapter, tunables, isBusy: () => false, othersSettled: async () => {} });
+  tuner.onIdle();
+  await tuner.settled;
+  return tuner.metrics();
 }
 
 /** Prefill ends with the first token; `decodeTokens` more follow. */

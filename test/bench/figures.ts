@@ -1,6 +1,7 @@
 import type { AdapterSummary, StepCounters } from '../../src/core/metrics.ts';
 import type { AdapterLimits, StepProfile } from '../../src/core/profile.ts';
 import type { Fault } from '../../src/core/protocol.ts';
+import type { TuningMetrics } from '../../src/core/tuning.ts';
 
 /** What can be measured, in the order in which it is: the last one breaks things. */
 export type BenchPart = 'engine' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
@@ -32,6 +33,8 @@ export interface BenchSubject {
 export interface EngineFigures extends BenchSubject {
   /** Seconds from the file's first byte to a runner that is ready. */
   readonly loadSeconds: number;
+  /** How the kernels were fitted to the adapter, before the rest was measured. */
+  readonly tuning: TuningMetrics;
   /** Tokens that a step of the engine takes at most. */
   readonly maxNumBatchedTokens: number;
   readonly maxStepsPerPlan: number;

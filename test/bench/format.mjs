@@ -33,10 +33,10 @@ function headRows({ adapter, loadAverage, cores, model, loadSeconds }) {
 
 /** @param {Report} report
  * @returns {Row[]} */
-function engineRows({ options, perDecodeStep, samples, maxNumBatchedTokens, ttftPromptTokens }) {
+function engineRows({ options, tuning, perDecodeStep, samples, maxNumBatchedTokens, ttftPromptTokens }) {
   const { promptTokens, decodeTokens } = options;
   /** @type {Row[]} */
-  const rows = [];
+  const rows = tuning === undefined ? [] : [['tuning', tuningInWords(tuning)]];
   if (samples.prefillTokensPerSecond !== undefined) {
     const speed = spread(samples.prefillTokensPerSecond, 1);
     rows.push(['prefill', `${speed} tok/s (${promptTokens} tokens, ${maxNumBatchedTokens} a step)`]);
@@ -50,6 +50,15 @@ function engineRows({ options, perDecodeStep, samples, maxNumBatchedTokens, ttft
   }
   for (const [key, value] of Object.entries(perDecodeStep ?? {})) rows.push([key, `${value} per decode step`]);
   return rows;
+}
+
+/** @param {import('../../src/core/tuning.ts').TuningMetrics} tuning */
+function tuningInWords({ state, gpuMs, numKernels, kernels }) {
+  if (state === 'off') return `off: ${numKernels} kernels as they are by default`;
+  const gains = kernels.map(({ gain }) => gain);
+  const faster = gains.filter((gain) => gain > 1);
+  const best = faster.length === 0 ? '' : `: ${spread(faster, 2)} times as fast`;
+  return `${kernels.length} of ${numKernels} kernels raced in ${gpuMs.toFixed(0)} ms of the GPU's time; ${faster.length} gained${best}`;
 }
 
 /** @param {Report} report

@@ -82,6 +82,7 @@ export function makeReport(figures, options, load, model, { parts, failures }) {
 function engineReport(engine) {
   return {
     loadSeconds: engine.loadSeconds,
+    tuning: engine.tuning,
     maxNumBatchedTokens: engine.maxNumBatchedTokens,
     maxStepsPerPlan: engine.maxStepsPerPlan,
     prefillTokensPerSecond: median(engine.prefillTokensPerSecond),

@@ -1,7 +1,7 @@
 import { expect as expectLocator } from 'playwright/test';
 import { expect, test } from 'vitest';
 import { useDemo } from '../support/demo-fixture.ts';
-import { DemoTab } from '../support/demo-site.ts';
+import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
 
 const demo = useDemo();
 
@@ -46,6 +46,22 @@ test('the picture of the block pool shows whose blocks are whose, and which are 
   await expectLocator(two.get('pool-kept')).toHaveAttribute('d', /^M/);
   await expectLocator(two.get('metric-prefix')).toHaveText(/^[1-9]\d* %$/);
   expect([...one.complaints, ...two.complaints]).toEqual([]);
+});
+
+test('the kernels are left as they are on a software adapter, and fitted to it where the address says so', async () => {
+  const plain = await openTiny(4);
+  await expectLocator(plain.get('tuning')).toHaveAttribute('data-state', 'off');
+  await expectLocator(plain.get('tuning-count')).toHaveText(/^0 of \d+ tuned$/);
+  await plain.page.close();
+
+  const tab = await DemoTab.open(demo.context, `${demo.site.url}/?model=${TINY_PATH}&tuning=force`);
+  await tab.ready();
+  await expectLocator(tab.get('tuning-count')).toHaveText(/^[1-9]\d* of \d+ tuned, in .* of the GPU’s time$/, { timeout: 120_000 });
+  await tab.get('tuning').locator('summary').click();
+  await expectLocator(tab.get('tuning-row').first()).toHaveText(/matmul\S* +\d+ +(1|\d+\.\d\d)×/);
+  await tab.ask('Hello');
+  await tab.answered();
+  expect(tab.complaints).toEqual([]);
 });
 
 test('a second tab is a click away, and has a conversation of its own', async () => {

@@ -147,6 +147,7 @@ export class FakeLoader {
         profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
+        tuning: () => ({ state: 'done', gpuMs: 7, numKernels: 1, kernels: [] }),
         loseDevice: () => lose(new TabserveError('closed', 'destroyed')),
         destroy: () => void (destroyed = true),
       };

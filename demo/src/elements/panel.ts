@@ -11,6 +11,7 @@ import { LightElement } from './light-element.ts';
 import { aboutCards } from './live-figures.ts';
 import './settings-form.ts';
 import './step-profile.ts';
+import { tuningCard } from './tuning-card.ts';
 
 /** Where the panel is a sheet over the chat. */
 export const NARROW = matchMedia('(max-width: 900px)');
@@ -57,6 +58,7 @@ export class Panel extends LightElement {
         <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
         ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}
+        ${tuningCard(engine?.metrics?.tuning)}
       </aside>`;
   }
 

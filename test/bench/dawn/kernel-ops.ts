@@ -43,7 +43,7 @@ export class KernelOps {
     const x = this.#filled(room * columns);
     const y = this.#buffer(room * rows * 4);
     const counts = this.#uniform();
-    const tilings = kernelSizes(this.#gpu.adapter, NO_HEADS).tilings(first, false);
+    const { tilings } = kernelSizes(this.#gpu.adapter, NO_HEADS).tilings(first, false);
     const ops = matrices.map((matrix) =>
       matmul(this.#builder, {
         matrix,

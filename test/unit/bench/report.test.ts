@@ -27,6 +27,12 @@ const FIGURES = {
     adapter: ADAPTER,
     modelName: 'Small',
     loadSeconds: 1.25,
+    tuning: {
+      state: 'done',
+      gpuMs: 1234.4,
+      numKernels: 4,
+      kernels: [1.5, 1, 2.25].map((gain) => ({ name: 'matmul', tokens: 1, variant: 'v', gain })),
+    },
     maxNumBatchedTokens: 256,
     maxStepsPerPlan: 4,
     prefillTokensPerSecond: [300, 100, 200],
@@ -69,6 +75,8 @@ const FIGURES = {
   },
 } satisfies BenchFigures;
 
+const TUNED = `3 of 4 kernels raced in 1234 ms of the GPU's time; 2 gained: 1.88 [1.50..2.25] times as fast`;
+
 test('a busy machine, a software adapter and a stand-in model each make a run unclean', () => {
   expect(caveats(IDLE, ADAPTER, false)).toEqual([]);
   expect(caveats({ average: 2.1, cores: 4 }, ADAPTER, false)).toEqual([expect.stringContaining('load average 2.10')]);
@@ -104,8 +112,11 @@ test('a profile is a table of kernels under the adapter’s ceilings', () => {
 test('the table says what was measured, on what, and whether to believe it', () => {
   const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
   const rows = ['acme one', '0.20 on 4 cores', 'small.gguf', '200.0 [100.0..300.0] tok/s', '45.0 [40.0..50.0] tok/s'];
-  for (const words of [...rows, '120 ms', 'dispatches', '305 per', '64 per']) expect(table).toContain(words);
+  for (const words of [...rows, '120 ms', TUNED, 'dispatches', '305 per', '64 per']) expect(table).toContain(words);
   expect(table).toMatch(/\n\nClean run\.$/);
+  const off = { ...FIGURES.engine, tuning: { state: 'off', gpuMs: 0, numKernels: 4, kernels: [] } } as const;
+  const untuned = formatReport(makeReport({ ...FIGURES, engine: off }, OPTIONS, IDLE, MODEL, RUN));
+  expect(untuned).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
   const busy = makeReport(FIGURES, OPTIONS, { average: 9, cores: 4 }, MODEL, RUN);
   expect(busy.clean).toBe(false);
   expect(formatReport(busy)).toMatch(/\nNOT a clean run: .*load average 9\.00.*\.$/);

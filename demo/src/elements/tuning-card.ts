@@ -1,0 +1,38 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { TunedKernel, TuningMetrics } from '../../../src/index.ts';
+import { formatDuration } from '../format.ts';
+
+const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
+  off: 'as they are by default',
+  idle: 'waiting for a quiet moment',
+  tuning: 'racing variants',
+  done: 'fitted to this adapter',
+  cached: 'fitted at an earlier visit',
+};
+
+/** How the kernels are fitted to this adapter: the most gained first. */
+export function tuningCard(tuning: TuningMetrics | undefined): TemplateResult | typeof nothing {
+  if (tuning === undefined) return nothing;
+  const { state, gpuMs, numKernels, kernels } = tuning;
+  const took = formatDuration(gpuMs);
+  return html`<section class="card" data-testid="tuning" data-state=${state}>
+    <h3>Kernels</h3>
+    <p>${STATES[state]}</p>
+    <p class="help" data-testid="tuning-count">${kernels.length} of ${numKernels} tuned${
+      gpuMs > 0 ? html`, in ${took.value} ${took.unit} of the GPU’s time` : nothing}</p>
+    ${kernels.length === 0 ? nothing : table(kernels)}
+  </section>`;
+}
+
+function table(kernels: readonly TunedKernel[]): TemplateResult {
+  const rows = kernels.toSorted((a, b) => b.gain - a.gain);
+  return html`<details class="tuning">
+    <summary>Each kernel</summary>
+    <table>
+      <thead><tr><th>Kernel</th><th>Tokens</th><th title="How many times as fast as without tuning">Gain</th></tr></thead>
+      <tbody>${rows.map(({ name, tokens, variant, gain }) => html`<tr title=${variant} data-testid="tuning-row">
+        <td>${name}</td><td class="number">${tokens}</td><td class="number">${gain > 1 ? `${gain.toFixed(2)}×` : '1×'}</td>
+      </tr>`)}</tbody>
+    </table>
+  </details>`;
+}

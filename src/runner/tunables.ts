@@ -1,0 +1,149 @@
+import type { Contest, Tunable } from '../core/tuning.ts';
+import { TabserveError } from '../core/errors.ts';
+import type { Choice, Way } from '../gpu/choice.ts';
+import { explainFailure, type Gpu } from '../gpu/device.ts';
+import type { OpBuilder } from '../gpu/op.ts';
+
+/** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs no memory. */
+export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
+  let commons: RaceCommons | undefined;
+  return builder.choices.map((choice) => ({
+    key: choice.key,
+    name: choice.options.name,
+    tokens: choice.options.tokens,
+    get way() {
+      return choice.way.name;
+    },
+    prepare: () => GpuContest.open(gpu, builder, choice, (commons ??= raceCommons(gpu.device))),
+  }));
+}
+
+/** What all races of a device share; they take turns. */
+interface RaceCommons {
+  /** A uniform of zeros. */
+  readonly counts: GPUBuffer;
+  /** Mapped when a race is over. */
+  readonly probe: GPUBuffer;
+  readonly clockMs: number;
+}
+
+function raceCommons(device: GPUDevice): RaceCommons {
+  const { COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = GPUBufferUsage;
+  return {
+    counts: device.createBuffer({ label: 'no rows', size: 16, usage: UNIFORM | COPY_SRC }),
+    probe: device.createBuffer({ label: 'race probe', size: 16, usage: MAP_READ | COPY_DST }),
+    clockMs: clockStep(),
+  };
+}
+
+/** Milliseconds from one tick of the clock to the next, and for a clock that stands still for long, infinite. */
+function clockStep(): number {
+  const tick = (): number => {
+    const start = performance.now();
+    for (let i = 0; i < 100_000; i++) {
+      const now = performance.now();
+      if (now > start) return now - start;
+    }
+    return Infinity;
+  };
+  return Math.min(tick(), tick(), tick());
+}
+
+/** A way that compiles. */
+interface Runner {
+  readonly way: Way;
+  readonly pipeline: GPUComputePipeline;
+}
+
+/**
+ * Runs ops of one choice, on their own buffers but for one: a uniform says that there are no rows. So they do all their
+ * work, on the weights of all layers in turn, and write nothing: they look how many rows there are only when they have
+ * outputs, and no compiler knows that there are none.
+ */
+class GpuContest implements Contest {
+  readonly ways: readonly string[];
+  readonly clockMs: number;
+  readonly #gpu: Gpu;
+  readonly #choice: Choice;
+  readonly #runners: ReadonlyMap<string, Runner>;
+  readonly #bindGroups: readonly GPUBindGroup[];
+  readonly #commons: RaceCommons;
+
+  private constructor(gpu: Gpu, builder: OpBuilder, choice: Choice, runners: readonly Runner[], commons: RaceCommons) {
+    this.#gpu = gpu;
+    this.#choice = choice;
+    this.#runners = new Map(runners.map((runner) => [runner.way.name, runner]));
+    this.#commons = commons;
+    this.clockMs = commons.clockMs;
+    this.ways = [...this.#runners.keys()];
+    const { counts } = commons;
+    this.#bindGroups = choice.buffers.map((own) => builder.bindApart(choice.options.spec, { ...own, counts }));
+  }
+
+  /** Ways that do not compile, whatever a driver has against them, are left out. */
+  static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, commons: RaceCommons): Promise<GpuContest> {
+    const compile = (way: Way): Promise<GPUComputePipeline> =>
+      way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu.device, () => choice.compile(way));
+    const compiled = await Promise.allSettled(
+      choice.ways().map(async (way): Promise<Runner> => ({ way, pipeline: await compile(way) })),
+    );
+    const runners = compiled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    return new GpuContest(gpu, builder, choice, runners, commons);
+  }
+
+  async time(name: string, dispatches: number): Promise<number> {
+    const { device, lost } = this.#gpu;
+    const { probe } = this.#commons;
+    const runner = this.#runner(name);
+    device.pushErrorScope('validation');
+    const commands = this.#encode(runner, dispatches);
+    const start = performance.now();
+    device.queue.submit([commands]);
+    const faults = device.popErrorScope().catch(() => null); // a lost device's; the probe says so, too
+    try {
+      await probe.mapAsync(GPUMapMode.READ);
+    } catch (error) {
+      throw await explainFailure(lost, error);
+    }
+    const ms = performance.now() - start;
+    probe.unmap();
+    const fault = await faults;
+    if (fault !== null) throw new TabserveError('internal', `A race failed: ${fault.message}`);
+    return ms;
+  }
+
+  use(name: string): void {
+    const { way, pipeline } = this.#runner(name);
+    this.#choice.use(way, pipeline);
+  }
+
+  #encode({ way, pipeline }: Runner, dispatches: number): GPUCommandBuffer {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    for (let i = 0; i < dispatches; i++) {
+      pass.setBindGroup(0, this.#bindGroups[i % this.#bindGroups.length]);
+      pass.dispatchWorkgroups(...way.raceGrid);
+    }
+    pass.end();
+    encoder.copyBufferToBuffer(this.#commons.counts, 0, this.#commons.probe, 0, 16);
+    return encoder.finish();
+  }
+
+  #runner(name: string): Runner {
+    const runner = this.#runners.get(name);
+    if (runner === undefined) throw new Error(`there is no ${name} to race`);
+    return runner;
+  }
+}
+
+/** Errors of what `start` does at once are its own, and no step's. */
+async function contained<T>(device: GPUDevice, start: () => Promise<T>): Promise<T> {
+  device.pushErrorScope('validation');
+  const started = start();
+  const faults = device.popErrorScope().catch(() => null);
+  const value = await started;
+  const fault = await faults;
+  if (fault !== null) throw new TabserveError('internal', fault.message);
+  return value;
+}

@@ -1,0 +1,74 @@
+import { TabserveError } from '../core/errors.ts';
+import type { AdapterSummary } from '../core/metrics.ts';
+import { sleep } from '../core/sleep.ts';
+import { type Tunable, type Tuning, TUNINGS, type Winners } from '../core/tuning.ts';
+import { Autotuner, type AutotunerOptions } from '../engine/autotuner.ts';
+import { keepWinner, readWinners, type TuningStorage } from '../loader/tuning-store.ts';
+import { BUILD } from './build.ts';
+import type { LoadContext } from './served-model.ts';
+
+/** GPU time that races may take, of one load. */
+const BUDGET_MS = 2000;
+/** Loading does not wait longer for a storage: without it kernels are raced again. */
+const MAX_READ_MS = 250;
+
+type StartOptions = Pick<AutotunerOptions, 'isBusy' | 'othersSettled'> & {
+  readonly adapter: AdapterSummary;
+  readonly tunables: readonly Tunable[];
+};
+
+/** Fits the kernels of one load to its adapter, as the user's setting says. Its storage's failures fail nothing. */
+export class KernelTuning {
+  readonly #tuning: Tuning;
+  readonly #storage: TuningStorage | undefined;
+  readonly #log: LoadContext['log'];
+  #known: Winners = new Map();
+
+  /** @throws TabserveError `invalid_request` for a setting that means nothing */
+  constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: LoadContext['log']) {
+    if (!TUNINGS.includes(tuning)) {
+      const message = `tuning is ${JSON.stringify(tuning)}; give one of ${TUNINGS.join(', ')}.`;
+      throw new TabserveError('invalid_request', message, { param: 'tuning' });
+    }
+    this.#tuning = tuning;
+    this.#storage = tuning === 'off' ? undefined : openStorage();
+    this.#log = log;
+  }
+
+  /** What earlier loads have found on this adapter, unless all is to be raced anew. Never rejects. */
+  async winners(adapter: AdapterSummary): Promise<Winners> {
+    if (this.#storage === undefined || this.#tuning === 'force') return this.#known;
+    const reading = readWinners(this.#storage, adapterKey(adapter), VERSION).catch(this.#tellOfStorage);
+    this.#known = (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? this.#known;
+    return this.#known;
+  }
+
+  /** Races would keep a software adapter, and with it the page's cores, busy for long: only where they are asked for. */
+  start({ adapter, ...options }: StartOptions): Autotuner {
+    const budgetMs = { auto: adapter.isSoftware ? 0 : BUDGET_MS, off: 0, force: Infinity }[this.#tuning];
+    const storage = this.#storage;
+    const place = { adapter: adapterKey(adapter), version: VERSION };
+    return new Autotuner({
+      ...options,
+      known: this.#known,
+      budgetMs,
+      save: (key, winner) => {
+        if (storage !== undefined) keepWinner(storage, place, key, winner).catch(this.#tellOfStorage);
+      },
+      log: this.#log,
+    });
+  }
+
+  #hasTold = false;
+  readonly #tellOfStorage = (error: unknown): undefined => {
+    if (!this.#hasTold) this.#log('info', `This browser's storage cannot keep how kernels are tuned: ${String(error)}`);
+    this.#hasTold = true;
+  };
+}
+
+/** Another release may have other kernels, another browser another compiler. */
+const VERSION = JSON.stringify([BUILD, globalThis.navigator?.userAgent ?? '']);
+
+function adapterKey({ vendor, architecture, device, description, isSoftware, features }: AdapterSummary): string {
+  return JSON.stringify([vendor, architecture, device, description, isSoftware, ...features.toSorted()]);
+}

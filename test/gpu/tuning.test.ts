@@ -1,0 +1,176 @@
+import { afterEach, expect, test } from 'vitest';
+import type { Tuning, Winner } from '../../src/core/tuning.ts';
+import { openGpu } from '../../src/gpu/device.ts';
+import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
+import type { TuningRecord, TuningStorage } from '../../src/loader/tuning-store.ts';
+import { createModelLoader } from '../../src/worker/load-model.ts';
+import type { ServedModel } from '../../src/worker/served-model.ts';
+import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
+import { readTinyGoldens } from '../support/tiny-goldens.ts';
+import { tinyModel } from '../support/tiny-model.ts';
+
+// Every way to run a kernel gives the same bits, and racing them leaves no trace.
+
+const golden = readTinyGoldens().find(({ model }) => model.preset === 'gqa3' && model.type === 'Q4_1');
+if (golden === undefined) throw new Error('no golden');
+const bytes = tinyModel(golden.model);
+const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
+
+let loaded: LoadedRunner | undefined;
+let served: ServedModel | undefined;
+afterEach(() => {
+  loaded?.destroy();
+  served?.destroy();
+  loaded = served = undefined;
+});
+
+/** As on a GPU, whatever it is: k is summed in slices, and sets of lanes may share them out. */
+async function load(isSoftware: boolean, winners?: ReadonlyMap<string, Winner>): Promise<LoadedRunner> {
+  const gpu = await openGpu();
+  const asOn = { ...gpu, adapter: { ...gpu.adapter, isSoftware } };
+  loaded = await loadBytes(bytes, { kvCacheBytes: 2 ** 20, gpu: asOn, limits, winners: winners && (async () => winners) });
+  return loaded;
+}
+
+/** Every word that steps leave behind them. */
+async function readState({ runner, device }: LoadedRunner): Promise<Uint32Array> {
+  const { cache, rotation: _constant, ...state } = runner.state;
+  const all = [...Object.values(state), ...cache.flatMap(({ keys, values }) => [keys, values])];
+  const buffers = all.filter((each): each is GPUBuffer => each instanceof GPUBuffer);
+  const size = buffers.reduce((sum, each) => sum + each.size, 0);
+  const staging = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const encoder = device.createCommandEncoder();
+  let at = 0;
+  for (const buffer of buffers) {
+    encoder.copyBufferToBuffer(buffer, 0, staging, at, buffer.size);
+    at += buffer.size;
+  }
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const words = new Uint32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return words;
+}
+
+/** Feeds the first tokens of a prompt, from nothing, and samples. */
+async function feed(runner: LoadedRunner, tokens: number): Promise<Uint32Array> {
+  const blockTable = blocksFor(runner.scheduler, 0, 32);
+  await step(runner, [[new TestSequence({ tokenIds: golden?.tokens.slice(0, tokens) ?? [], blockTable }), tokens]]);
+  return readState(runner);
+}
+
+function firstDifference(a: Uint32Array, b: Uint32Array): number | undefined {
+  const at = a.findIndex((word, i) => word !== b[i]);
+  return at < 0 ? undefined : at;
+}
+
+async function greedy(runner: LoadedRunner, count: number): Promise<readonly number[]> {
+  const tokenIds = golden?.tokens ?? [];
+  const sequence = new TestSequence({ tokenIds, blockTable: blocksFor(runner.scheduler, 0, tokenIds.length + count) });
+  while (sequence.tokenIds.length < tokenIds.length + count) await step(runner, [[sequence, 32]]);
+  return sequence.tokenIds.slice(tokenIds.length);
+}
+
+/** Some of them, of several kernels and numbers of tokens: a software adapter compiles slowly. */
+function some<T>(tunables: readonly T[], stride = 9): readonly T[] {
+  return tunables.filter((_, index) => index % stride === 0);
+}
+
+test.each([true, false])('software %s: races leave no word changed, and every way gives the same bits', async (isSoftware) => {
+  const runner = await load(isSoftware);
+  const others = new Map<string, Winner>();
+  const stride = isSoftware ? 5 : 11;
+  for (const tunable of some(runner.tunables, stride)) {
+    const before = await feed(runner, tunable.tokens);
+    const { ways, time, use } = await prepared(tunable);
+    expect(ways.length).toBeGreaterThan(2);
+    for (const way of ways) expect(await time(way, 3)).toBeGreaterThan(0);
+    expect(firstDifference(before, await readState(runner)), `${tunable.name} is raced`).toBeUndefined();
+    for (const way of ways) {
+      use(way);
+      expect(tunable.way).toBe(way);
+      expect(firstDifference(before, await feed(runner, tunable.tokens)), `${tunable.name} as ${way}`).toBeUndefined();
+    }
+    others.set(tunable.key, { way: ways.at(-1) ?? '', ms: 1, defaultMs: 2 });
+  }
+  expect(new Set(some(runner.tunables, stride).map(({ name }) => name)).size).toBeGreaterThan(2);
+  expect(runner.counters().bindGroupsCreated).toBe(0);
+  const ids = await greedy(runner, 12);
+  expect(ids).toEqual(golden?.greedyIds.slice(0, 12));
+
+  runner.destroy();
+  const next = await load(isSoftware, others);
+  expect(some(next.tunables, stride).map(({ key, way }) => [key, way])).toEqual([...others].map(([key, { way }]) => [key, way]));
+  expect(await greedy(next, 12)).toEqual(ids);
+});
+
+async function prepared(tunable: LoadedRunner['tunables'][number]) {
+  const contest = await tunable.prepare();
+  return { ways: contest.ways, time: contest.time.bind(contest), use: contest.use.bind(contest) };
+}
+
+test('a winner that is not known any more, or does not compile, leaves the default', async () => {
+  const first = await load(true);
+  const winners = new Map(first.tunables.map(({ key }) => [key, { way: 'of another release', ms: 1, defaultMs: 2 }]));
+  const defaults = first.tunables.map(({ way }) => way);
+  first.destroy();
+  const next = await load(true, winners);
+  expect(next.tunables.map(({ way }) => way)).toEqual(defaults);
+  expect(await greedy(next, 4)).toEqual(golden?.greedyIds.slice(0, 4));
+});
+
+/** A worker's model, with only some kernels to tune. */
+async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedModel> {
+  const loadSome = async (options: LoadRunnerOptions) => {
+    const runner = await loadRunner({ ...options, limits });
+    return { ...runner, tunables: some(runner.tunables) };
+  };
+  const loadModel = createModelLoader({ loadRunner: loadSome, baseUrl: '', tuningStorage: () => storage });
+  const context = { onProgress: () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now() };
+  served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);
+  void pump(served);
+  return served;
+}
+
+const answers = new Map<string, number[]>();
+
+async function pump(model: ServedModel): Promise<void> {
+  for await (const outputs of model.engine.run()) {
+    for (const { requestId, newTokenIds } of outputs) answers.set(requestId, [...(answers.get(requestId) ?? []), ...newTokenIds]);
+  }
+}
+
+async function ask(model: ServedModel, requestId: string): Promise<void> {
+  const sampling = { temperature: 0, seed: 0, maxTokens: 12, stopTokenIds: [] };
+  const promptTokenIds = golden?.tokens ?? [];
+  model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
+  await expect.poll(() => answers.get(requestId)?.length, { timeout: 60_000 }).toBe(12);
+  expect(answers.get(requestId)).toEqual(golden?.greedyIds.slice(0, 12));
+}
+
+test('a load that is told to tunes while it is idle, and the next one begins with what it found', async () => {
+  const records = new Map<string, TuningRecord>();
+  const storage: TuningStorage = {
+    read: async (adapter) => records.get(adapter),
+    update: async (adapter, change) => void records.set(adapter, change(records.get(adapter))),
+  };
+  const first = await serve('force', storage);
+  expect(first.tuning()).toMatchObject({ gpuMs: 0, numKernels: 4, kernels: [] });
+  await expect.poll(() => first.tuning().gpuMs, { timeout: 60_000 }).toBeGreaterThan(0);
+  await ask(first, 'between races');
+  await expect.poll(() => first.tuning().state, { timeout: 100_000 }).toBe('done');
+  const { kernels } = first.tuning();
+  expect(kernels.map(({ tokens }) => tokens)).toEqual([1, 2, 4, 8]);
+  for (const { gain } of kernels) expect(gain).toBeGreaterThanOrEqual(1);
+  await ask(first, 'tuned');
+  expect(first.counters().bindGroupsCreated).toBe(0);
+  first.destroy();
+
+  const second = await serve('auto', storage);
+  await ask(second, 'again');
+  expect(second.tuning()).toEqual({ state: 'cached', gpuMs: 0, numKernels: 4, kernels });
+  second.destroy();
+
+  const third = await serve('off', storage);
+  expect(third.tuning()).toMatchObject({ state: 'off', kernels: [] });
+});

@@ -1,0 +1,194 @@
+import { expect, test } from 'vitest';
+import type { Winner } from '../../../src/core/tuning.ts';
+import { Autotuner, type AutotunerOptions } from '../../../src/engine/autotuner.ts';
+import { type FakeTunable, fakeTunable } from './fake-contest.ts';
+
+const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
+
+function start(tunables: readonly FakeTunable[], options: Partial<AutotunerOptions> = {}) {
+  const saved: [string, Winner][] = [];
+  const lines: string[] = [];
+  const engine = { isBusy: false };
+  const tuner = new Autotuner({
+    tunables,
+    known: new Map(),
+    budgetMs: 2000,
+    save: (key, winner) => void saved.push([key, winner]),
+    isBusy: () => engine.isBusy,
+    othersSettled: async () => {},
+    log: (_level, line) => void lines.push(line),
+    ...options,
+  });
+  return { tuner, saved, lines, engine };
+}
+
+const turns = async (count = 50): Promise<void> => {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test('while nothing is asked all are raced; winners are used, kept and told of', async () => {
+  const tunables = [fakeTunable('a', 1, SPEEDS), fakeTunable('b', 1, { default: 0.1, slow: 0.2 })];
+  const { tuner, saved, lines } = start(tunables);
+  expect(tuner.metrics()).toEqual({ state: 'idle', gpuMs: 0, numKernels: 2, kernels: [] });
+  tuner.onIdle();
+  await tuner.settled;
+  expect(tunables.map(({ contest }) => contest.used)).toEqual([['fast'], ['default']]);
+  expect(saved.map(([key, { way }]) => [key, way])).toEqual([['a', 'fast'], ['b', 'default']]);
+  const spent = tunables.flatMap(({ contest }) => contest.runs).reduce((sum, { ms }) => sum + ms, 0);
+  const { kernels, ...metrics } = tuner.metrics();
+  expect(metrics).toEqual({ state: 'done', gpuMs: expect.closeTo(spent, 5), numKernels: 2 });
+  expect(kernels).toEqual([
+    { name: 'kernel a', tokens: 1, variant: 'fast', gain: expect.closeTo(2, 5) },
+    { name: 'kernel b', tokens: 1, variant: 'default', gain: 1 },
+  ]);
+  expect(lines).toEqual([expect.stringMatching(/^Tuned 2 of 2 kernels/)]);
+});
+
+test('decoding is raced first, then prompts, then what lies between', async () => {
+  const order: string[] = [];
+  const tunables = [1, 2, 4, 8, 1, 2, 4, 8].map((tokens, i) => fakeTunable(`${i}`, tokens, SPEEDS));
+  const { tuner } = start(tunables, { save: (key) => void order.push(key) });
+  tuner.onIdle();
+  await tuner.settled;
+  expect(order.map((key) => tunables[Number(key)]?.tokens)).toEqual([1, 1, 8, 8, 4, 4, 2, 2]);
+});
+
+test('the budget is kept, and what there was no time for keeps its default and is raced next time', async () => {
+  const make = (): FakeTunable[] => Array.from({ length: 40 }, (_, i) => fakeTunable(`${i}`, 1, SPEEDS));
+  const tunables = make();
+  const { tuner, saved } = start(tunables, { budgetMs: 300 });
+  tuner.onIdle();
+  await tuner.settled;
+  const runs = tunables.flatMap(({ contest }) => contest.runs);
+  const spent = runs.reduce((sum, { ms }) => sum + ms, 0);
+  expect(spent).toBeGreaterThan(290);
+  expect(spent).toBeLessThan(300 + Math.max(...runs.map(({ ms }) => ms)));
+  expect(saved.length).toBeGreaterThan(2);
+  expect(saved.length).toBeLessThan(40);
+  expect(tunables.flatMap(({ contest }) => contest.used)).toHaveLength(saved.length);
+  expect(tuner.metrics()).toMatchObject({ state: 'done', numKernels: 40, kernels: { length: saved.length } });
+
+  const again = make().map((each, i) => (i < saved.length ? { ...each, way: 'fast' } : each));
+  const next = start(again, { known: new Map(saved), budgetMs: 10_000 });
+  expect(next.tuner.metrics()).toMatchObject({ state: 'idle', kernels: { length: saved.length } });
+  next.tuner.onIdle();
+  await next.tuner.settled;
+  expect(again.map(({ contest }) => contest.runs.length > 0)).toEqual(again.map((_, i) => i >= saved.length));
+  expect(next.tuner.metrics().kernels).toHaveLength(40);
+});
+
+test('what is known is not raced, nor is anything without a budget', async () => {
+  const known = new Map([['a', { way: 'fast', ms: 1, defaultMs: 3 }]]);
+  const all = fakeTunable('a', 1, SPEEDS, 'fast');
+  const { tuner } = start([all], { known });
+  tuner.onIdle();
+  await tuner.settled;
+  expect(tuner.metrics()).toEqual({
+    state: 'cached', gpuMs: 0, numKernels: 1, kernels: [{ name: 'kernel a', tokens: 1, variant: 'fast', gain: 3 }],
+  });
+  const off = fakeTunable('b', 1, SPEEDS);
+  const second = start([all, off], { known, budgetMs: 0 }).tuner;
+  second.onIdle();
+  await second.settled;
+  expect(second.metrics()).toMatchObject({ state: 'off', gpuMs: 0, kernels: [{ name: 'kernel a' }] });
+  expect([all.isPrepared, off.isPrepared]).toEqual([false, false]);
+});
+
+test('a winner that is not in use is raced again', async () => {
+  const known = new Map([['a', { way: 'gone', ms: 1, defaultMs: 3 }]]);
+  const { tuner } = start([fakeTunable('a', 1, SPEEDS)], { known });
+  expect(tuner.metrics()).toMatchObject({ state: 'idle', kernels: [] });
+  tuner.onIdle();
+  await tuner.settled;
+  expect(tuner.metrics().kernels).toMatchObject([{ variant: 'fast' }]);
+});
+
+test('a request that comes waits for one run; then the race rests, and runs what was disturbed again', async () => {
+  const tunable = fakeTunable('a', 1, SPEEDS);
+  const { contest } = tunable;
+  const { tuner, engine } = start([tunable]);
+  contest.onRun = () => {
+    if (contest.runs.length !== 6) return 0;
+    engine.isBusy = true;
+    return 100; // the request's own steps
+  };
+  tuner.onIdle();
+  await turns();
+  expect(contest.runs).toHaveLength(7);
+  expect(tuner.metrics()).toMatchObject({ state: 'idle' });
+  expect(tuner.metrics().gpuMs).toBeLessThan(50); // what the request took is not the race's
+  contest.onRun = () => {};
+  engine.isBusy = false;
+  tuner.onIdle();
+  await tuner.settled;
+  const { way, dispatches } = contest.runs[6] ?? {};
+  expect(contest.runs[7]).toMatchObject({ way, dispatches });
+  expect(contest.used).toEqual(['fast']);
+});
+
+test('a request that came and went during one run has disturbed it, too', async () => {
+  const tunable = fakeTunable('a', 1, SPEEDS);
+  const { contest } = tunable;
+  const { tuner } = start([tunable]);
+  contest.onRun = () => {
+    if (contest.runs.length === 6) tuner.onIdle();
+  };
+  tuner.onIdle();
+  await tuner.settled;
+  const { way, dispatches } = contest.runs[6] ?? {};
+  expect(contest.runs[7]).toMatchObject({ way, dispatches });
+});
+
+test('nothing is prepared before other work of idle moments is done, or while a request runs', async () => {
+  const tunable = fakeTunable('a', 1, SPEEDS);
+  let settle = (): void => {};
+  const { tuner, engine } = start([tunable], { othersSettled: () => new Promise((resolve) => (settle = resolve)) });
+  tuner.onIdle();
+  await turns();
+  expect(tunable.isPrepared).toBe(false);
+  engine.isBusy = true;
+  settle();
+  await turns();
+  expect(tunable.isPrepared).toBe(false);
+  engine.isBusy = false;
+  tuner.onIdle();
+  await tuner.settled;
+  expect(tunable.isPrepared).toBe(true);
+});
+
+test('stopped, it ends after the run under way, even the last, uses nothing and says nothing', async () => {
+  const whole = fakeTunable('a', 1, SPEEDS);
+  const { tuner: unhurried } = start([whole]);
+  unhurried.onIdle();
+  await unhurried.settled;
+  for (const count of [5, whole.contest.runs.length]) {
+    const tunable = fakeTunable('a', 1, SPEEDS);
+    const { tuner, saved, lines } = start([tunable, fakeTunable('b', 1, SPEEDS)]);
+    tunable.contest.onRun = () => {
+      if (tunable.contest.runs.length === count - 1) tuner.stop();
+    };
+    tuner.onIdle();
+    await tuner.settled;
+    expect(tunable.contest.runs).toHaveLength(count);
+    expect([saved, lines, tunable.contest.used]).toEqual([[], [], []]);
+  }
+});
+
+test('stopped while a request runs, it ends', async () => {
+  const { tuner, engine } = start([fakeTunable('a', 1, SPEEDS)]);
+  engine.isBusy = true;
+  tuner.onIdle();
+  await turns(3);
+  tuner.stop();
+  await tuner.settled;
+});
+
+test('a race that fails ends them all, and no request', async () => {
+  const tunable = fakeTunable('a', 1, SPEEDS);
+  const { tuner, lines } = start([tunable, fakeTunable('b', 1, SPEEDS)]);
+  tunable.contest.onRun = () => Promise.reject(new Error('the GPU has a fault'));
+  tuner.onIdle();
+  await tuner.settled;
+  expect(lines[0]).toMatch(/not tuned any more.*the GPU has a fault/);
+  expect(tuner.metrics()).toMatchObject({ state: 'done', kernels: [] });
+});

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { candidateTilings, defaultTilings, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
+
+const needs = [true, false].flatMap((isSoftware) =>
+  [true, false].flatMap((paired) =>
+    [1, 2, 5, 9, 16].flatMap((slices) => [2, 9, 48, 768].map((matrixTiles) => ({ isSoftware, paired, slices, matrixTiles }))),
+  ),
+).filter(({ paired, matrixTiles }) => !paired || matrixTiles % 2 === 0);
+
+test.each(needs)('every candidate fits any GPU and the matrix: %o', (need) => {
+  for (const tokens of [1, 2, 4, 8]) {
+    const all = candidateTilings(need, tokens);
+    expect(all.length).toBeGreaterThan(0);
+    expect(new Set(all.map(nameOfTiling)).size).toBe(all.length);
+    for (const tiling of all) {
+      const { set, splits, tiles, series } = tiling;
+      expect(tiling.tokens).toBe(tokens);
+      expect(set % 8).toBe(0);
+      expect(set * splits).toBeLessThanOrEqual(256);
+      expect(workgroupBytes(tiling)).toBeLessThanOrEqual(16_384);
+      expect(need.matrixTiles % (tiles * series)).toBe(0);
+      if (need.paired) expect(tiles * series).toBe(2);
+      // k that is summed in one piece cannot be shared out.
+      if (need.slices === 1 || need.isSoftware) expect(splits).toBe(1);
+      else expect(splits).toBeLessThan(2 * need.slices);
+    }
+  }
+});
+
+test('on a GPU one token is shared out in many ways', () => {
+  const all = candidateTilings({ isSoftware: false, paired: false, slices: 16, matrixTiles: 9 }, 1);
+  expect(new Set(all.map(({ splits }) => splits))).toEqual(new Set([1, 2, 4, 8, 16]));
+  expect(new Set(all.map(({ tiles }) => tiles))).toEqual(new Set([1, 3]));
+});
+
+test('names tell every tiling from every other', () => {
+  const all = needs.flatMap((need) => [...defaultTilings(need), ...[1, 2, 4, 8].flatMap((tokens) => candidateTilings(need, tokens))]);
+  const distinct = new Set(all.map(({ tokens, tiles, series, set, splits }) => `${[tokens, tiles, series, set, splits]}`));
+  expect(new Set(all.map(nameOfTiling)).size).toBe(distinct.size);
+});
