@@ -14,6 +14,8 @@ import { tinyModel } from '../support/tiny-model.ts';
 const golden = readTinyGoldens().find(({ model }) => model.preset === 'gqa3' && model.type === 'Q4_1');
 if (golden === undefined) throw new Error('no golden');
 const bytes = tinyModel(golden.model);
+/** Matmuls as they ship: their shapes, and what is fused with them. */
+const shipped = tinyModel({ preset: 'smollm2', type: 'Q4_1' });
 const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
 
 let loaded: LoadedRunner | undefined;
@@ -25,10 +27,10 @@ afterEach(() => {
 });
 
 /** As on a GPU, whatever it is: k is summed in slices, and sets of lanes may share them out. */
-async function load(isSoftware: boolean, winners?: ReadonlyMap<string, Winner>): Promise<LoadedRunner> {
+async function load(model: typeof bytes, isSoftware: boolean, winners?: ReadonlyMap<string, Winner>): Promise<LoadedRunner> {
   const gpu = await openGpu();
   const asOn = { ...gpu, adapter: { ...gpu.adapter, isSoftware } };
-  loaded = await loadBytes(bytes, { kvCacheBytes: 2 ** 20, gpu: asOn, limits, winners: winners && (async () => winners) });
+  loaded = await loadBytes(model, { kvCacheBytes: 2 ** 20, gpu: asOn, limits, winners: winners && (async () => winners) });
   return loaded;
 }
 
@@ -71,16 +73,19 @@ async function greedy(runner: LoadedRunner, count: number): Promise<readonly num
   return sequence.tokenIds.slice(tokenIds.length);
 }
 
-/** Some of them, of several kernels and numbers of tokens: a software adapter compiles slowly. */
-function some<T>(tunables: readonly T[], stride = 9): readonly T[] {
-  return tunables.filter((_, index) => index % stride === 0);
+/** One of each number of tokens, of several kernels: a software adapter compiles slowly. */
+function some<T extends { readonly tokens: number }>(tunables: readonly T[]): readonly T[] {
+  return [1, 2, 4, 8].flatMap((width, i) => tunables.filter(({ tokens }) => tokens === width).slice(i, i + 1));
 }
 
+
 test.each([true, false])('software %s: races leave no word changed, and every way gives the same bits', async (isSoftware) => {
-  const runner = await load(isSoftware);
+  const runner = await load(shipped, isSoftware);
+  const ids = await greedy(runner, 12);
   const others = new Map<string, Winner>();
-  const stride = isSoftware ? 5 : 11;
-  for (const tunable of some(runner.tunables, stride)) {
+  // Where k is shared out, a software adapter compiles very slowly.
+  const chosen = (of: LoadedRunner) => (isSoftware ? some(of.tunables) : some(of.tunables).slice(1, 3));
+  for (const tunable of chosen(runner)) {
     const before = await feed(runner, tunable.tokens);
     const { ways, time, use } = await prepared(tunable);
     expect(ways.length).toBeGreaterThan(2);
@@ -93,16 +98,17 @@ test.each([true, false])('software %s: races leave no word changed, and every wa
     }
     others.set(tunable.key, { way: ways.at(-1) ?? '', ms: 1, defaultMs: 2 });
   }
-  expect(new Set(some(runner.tunables, stride).map(({ name }) => name)).size).toBeGreaterThan(2);
+  const names = chosen(runner).map(({ name }) => name.replace(/-int.*/, ''));
+  expect(names).toEqual(expect.arrayContaining(['matmul-residual', 'matmul-silu-mul']));
   expect(runner.counters().bindGroupsCreated).toBe(0);
-  const ids = await greedy(runner, 12);
-  expect(ids).toEqual(golden?.greedyIds.slice(0, 12));
+  expect(await greedy(runner, 12)).toEqual(ids);
+  if (!isSoftware) return;
 
   runner.destroy();
-  const next = await load(isSoftware, others);
-  expect(some(next.tunables, stride).map(({ key, way }) => [key, way])).toEqual([...others].map(([key, { way }]) => [key, way]));
+  const next = await load(shipped, isSoftware, others);
+  expect(chosen(next).map(({ key, way }) => [key, way])).toEqual([...others].map(([key, { way }]) => [key, way]));
   expect(await greedy(next, 12)).toEqual(ids);
-});
+}, 240_000);
 
 async function prepared(tunable: LoadedRunner['tunables'][number]) {
   const contest = await tunable.prepare();
@@ -110,11 +116,11 @@ async function prepared(tunable: LoadedRunner['tunables'][number]) {
 }
 
 test('a winner that is not known any more, or does not compile, leaves the default', async () => {
-  const first = await load(true);
+  const first = await load(bytes, true);
   const winners = new Map(first.tunables.map(({ key }) => [key, { way: 'of another release', ms: 1, defaultMs: 2 }]));
   const defaults = first.tunables.map(({ way }) => way);
   first.destroy();
-  const next = await load(true, winners);
+  const next = await load(bytes, true, winners);
   expect(next.tunables.map(({ way }) => way)).toEqual(defaults);
   expect(await greedy(next, 4)).toEqual(golden?.greedyIds.slice(0, 4));
 });
