@@ -40,6 +40,21 @@ test('runs are short: none is much longer than a few milliseconds, unless a disp
   expect(Math.max(...contest.runs.map(({ dispatches }) => dispatches))).toBe(1);
 });
 
+test('asking that takes long makes runs longer', async () => {
+  const { contest } = await raceOf({ default: 0.2, same: 0.2 }, () => 5);
+  const long = contest.runs.filter(({ way }) => way === 'default').at(-1);
+  expect((long?.dispatches ?? 0) * 0.2).toBeGreaterThan(7);
+});
+
+test('a run that is shorter than asking alone was ever seen to be makes no giant', async () => {
+  const { contest } = await raceOf({ default: 0.2, same: 0.2 }, () => 40);
+  for (let lucky = 4; lucky <= contest.runs.length; lucky++) {
+    let runs = 0;
+    const { winner } = await raceOf({ default: 0.2, same: 0.2 }, () => (++runs === lucky ? 0 : 40));
+    expect(winner.defaultMs / winner.ms, `run ${lucky}`).toBeLessThan(4);
+  }
+});
+
 test('a coarse clock is given longer runs; one that is too coarse, none', async () => {
   const { winner } = await raceOf({ default: 0.2, fast: 0.17, other: 0.21 }, () => {}, 1);
   expect(winner.way).toBe('fast');
