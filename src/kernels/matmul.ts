@@ -94,11 +94,13 @@ export interface MatmulArgs extends TilingPlan {
   /** How many tokens a step has. */
   readonly tokens: (step: StepShape) => number;
   readonly subgroups: boolean;
+  /** Whether the words of an INT4 group are written out in the text, not looped over. No part of the numerics. @default false */
+  readonly unrolled?: boolean;
 }
 
 /** The modules that make up a variant. */
 export function matmulModules(
-  { matrix, x, subgroups }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups'>,
+  { matrix, x, subgroups, unrolled = false }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups' | 'unrolled'>,
   { modules, normalised, paired, sampled, merged = 0 }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
@@ -110,9 +112,8 @@ export function matmulModules(
     SUBGROUPS: subgroups,
     SLICED: isSliced(matrix),
     SPLIT: splits > 1,
-    // A group's words one after the other in the text, or in a loop: whichever was faster on SwiftShader.
-    UNROLLED_WORDS: isInt4 ? 4 : 1,
-    LOOPED: !isInt4,
+    UNROLLED_WORDS: isInt4 && unrolled ? 4 : 1,
+    LOOPED: !(isInt4 && unrolled),
     WORD_QUADS: isInt4 ? 2 : 1,
     HAS_MINIMUM: isInt4,
     NORMALISED: normalised,

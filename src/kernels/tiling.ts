@@ -48,6 +48,8 @@ export function tileStep({ tiles, series }: Tiling, paired: boolean): number {
 /** What a tiling is chosen by. */
 export interface TilingNeeds {
   readonly isSoftware: boolean;
+  /** See MatmulArgs: what is in a loop has fewer registers. @default false */
+  readonly unrolled?: boolean;
   /** Tiles of the matrix. */
   readonly matrixTiles: number;
   /** Whether a lane has a tile of the matrix's first half and the one of its second half. */
@@ -60,17 +62,17 @@ export interface TilingNeeds {
  * What is good without having been raced. A software adapter has few registers, slow barriers, a slow compiler and no more
  * than some threads to keep busy; a GPU wants many lanes, and hides nothing where one has much to do alone.
  */
-export function defaultTilings({ isSoftware, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
+export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
   const one = paired ? { tiles: 1, series: 2 } : { tiles: 1, series: 1 };
   const two = { tiles: paired || matrixTiles % 2 === 0 ? 2 : 1, series: 1 };
   if (isSoftware) {
     const alone = { set: 16, splits: 1 };
-    return [
+    const narrow = [
       { tokens: 1, ...one, set: 8, splits: 1 },
       { tokens: 2, ...one, set: 8, splits: 1 },
       { tokens: 4, ...one, ...alone },
-      { tokens: 8, ...two, ...alone },
     ];
+    return unrolled ? [...narrow, { tokens: 8, ...two, ...alone }] : narrow;
   }
   // What sets of lanes hand over takes set * splits * tokens * 16 bytes of 16 KiB.
   return [

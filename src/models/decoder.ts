@@ -61,6 +61,8 @@ export interface DecoderLimits {
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
+  /** See MatmulArgs. */
+  readonly unrolled: boolean;
   readonly attentionLanes: AttentionLanes;
   readonly ropeLanes: number;
   readonly filterLanes: number;
@@ -172,7 +174,7 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
 
 /** What every product of a row's vector needs. */
 function projection({ state, limits }: Parts, matrix: PackedMatrix, x: GPUBuffer, paired = false) {
-  const { subgroups } = limits;
+  const { subgroups, unrolled } = limits;
   const tokens = (step: StepShape): number => step.tokens;
-  return { matrix, x, counts: state.rowCount, tokens, subgroups, ...limits.tilings(matrix, paired) };
+  return { matrix, x, counts: state.rowCount, tokens, subgroups, unrolled, ...limits.tilings(matrix, paired) };
 }

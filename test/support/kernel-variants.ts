@@ -98,7 +98,7 @@ function matmulVariants(): KernelVariant[] {
       [false, true].flatMap((subgroups) => {
         const shape = { ...scales, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
         const args = { matrix: { ...shape, weights: buffer, scales: buffer }, x: buffer, subgroups };
-        return defaultTilings({ isSoftware: subgroups, matrixTiles: 2, paired: epilogue.paired }).map((tiling) => ({
+        return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired }).map((tiling) => ({
           spec: epilogue.spec,
           modules: matmulModules(args, epilogue, tiling),
         }));

@@ -39,6 +39,7 @@ const ODD_PAIRED_SHARED = [oneTiling(2, 2, 8, 16), oneTiling(1, 1, 32, 3, 2)];
 export interface Way {
   readonly name: string;
   readonly subgroups: boolean;
+  readonly unrolled: boolean;
   readonly tilings: Tilings;
 }
 
@@ -47,7 +48,7 @@ function someTilings(matrix: PackedMatrix, paired: boolean, turn: number): reado
   const sliced = isSliced(matrix);
   const matrixTiles = Math.ceil(matrix.rows / (4 * matrix.lanes));
   const kinds = sliced ? [true, false] : [true];
-  const defaults = kinds.map((isSoftware) => defaultTilings({ isSoftware, matrixTiles, paired }));
+  const defaults = kinds.map((isSoftware) => defaultTilings({ isSoftware, unrolled: isSoftware, matrixTiles, paired }));
   const odd = [paired ? ODD_PAIRED : ODD, ...(sliced ? [paired ? ODD_PAIRED_SHARED : ODD_SHARED] : [])];
   return [...defaults, ...odd.map((each) => each[turn % each.length] ?? [])];
 }
@@ -66,7 +67,9 @@ export function waysOf(lab: KernelLab, all: readonly Tilings[], turn = 0): Way[]
   const kinds = lab.gpu.hasSubgroups ? [true, false] : [false];
   return all.map((tilings, i) => {
     const subgroups = kinds[(i + turn) % kinds.length] ?? false;
-    return { name: `${subgroups ? 'subgroups' : 'no subgroups'}, ${nameOf(tilings)}`, subgroups, tilings };
+    const unrolled = i % 3 === 0;
+    const how = `${subgroups ? 'subgroups' : 'no subgroups'}${unrolled ? ', unrolled' : ''}`;
+    return { name: `${how}, ${nameOf(tilings)}`, subgroups, unrolled, tilings };
   });
 }
 

@@ -43,7 +43,8 @@ export class KernelOps {
     const x = this.#filled(room * columns);
     const y = this.#buffer(room * rows * 4);
     const counts = this.#uniform();
-    const { tilings } = kernelSizes(this.#gpu.adapter, NO_HEADS).tilings(first, false);
+    const sizes = kernelSizes(this.#gpu.adapter, NO_HEADS);
+    const { tilings } = sizes.tilings(first, false);
     const ops = matrices.map((matrix) =>
       matmul(this.#builder, {
         matrix,
@@ -53,6 +54,7 @@ export class KernelOps {
         tokens: (step) => step.tokens,
         subgroups: this.#gpu.hasSubgroups,
         tilings,
+        unrolled: sizes.unrolled,
       }),
     );
     const setTokens = (tokens: number): void => this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([tokens]));

@@ -38,7 +38,7 @@ function everyTiling(matrix: PackedMatrix): readonly Tilings[] {
 }
 
 function defaultsFor({ rows }: PackedMatrix, isSoftware: boolean): Tilings {
-  return defaultTilings({ isSoftware, matrixTiles: Math.ceil(rows / 64), paired: false });
+  return defaultTilings({ isSoftware, unrolled: isSoftware, matrixTiles: Math.ceil(rows / 64), paired: false });
 }
 
 type Product = Pick<StoreArgs, 'x' | 'outputOffset' | 'outputStride'>;
