@@ -23,6 +23,7 @@ export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
+export type { Numerics } from './core/numerics.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export type { LoadProgress } from './core/progress.ts';
 export type { Fault, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';

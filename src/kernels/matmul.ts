@@ -1,7 +1,8 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import type { ShaderModule } from '../gpu/link.ts';
-import type { PackedFormat } from '../loader/repack.ts';
+import type { PackedFormat, Packing } from '../loader/repack.ts';
 import { constants, shader } from './shaders.ts';
 import { tileStep, type Tiling, type Tilings, widthOf } from './tiling.ts';
 
@@ -24,6 +25,8 @@ export const MATMUL_NORMALISED = defineKernel({
 /** Quantised weights on the GPU: `rows` outputs by `columns` k, packed as loader/repack.ts lays them out. */
 export interface PackedMatrix {
   readonly format: PackedFormat;
+  /** What products with it are computed in, and with that how its words are packed. */
+  readonly numerics: Numerics;
   /** Whether INT4's scales are held as f32 (see shaders/scales/): the same numbers, for adapters slow at converting. */
   readonly wideScales: boolean;
   readonly rows: number;
@@ -36,9 +39,14 @@ export interface PackedMatrix {
   readonly scales: GPUBuffer;
 }
 
-/** The module that reads INT4's scales; INT8 has its own, one f32 a group. */
-export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule[] {
-  return format === 'int4' ? [shader(`scales/${wideScales ? 'f32' : 'f16'}`)] : [];
+/** How a matrix's words are packed. */
+export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing {
+  return numerics === 'f32' ? 'quads' : 'bytes';
+}
+
+/** The module that reads the scales. */
+export function scaleModule({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule {
+  return shader(`scales/${format === 'int8' ? 'int8' : wideScales ? 'f32' : 'f16'}`);
 }
 
 /** Whether k is summed in slices, as it must be where sets of lanes share it out. */
@@ -65,7 +73,7 @@ export type MatmulSpec = KernelSpec<Readonly<Record<string, Access>>, readonly s
 
 export interface MatmulArgs {
   readonly matrix: PackedMatrix;
-  /** `[rows][columns]` f32, with room for rows rounded up to 8. */
+  /** `[rows][columns]` f32, or what kernels/quantise.ts makes of it; with room for rows rounded up to 8. */
   readonly x: BufferRange;
   /** Uniform holding how many tokens there are. */
   readonly counts: BufferRange;
@@ -83,11 +91,17 @@ export function matmulModules(
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
   const isInt4 = matrix.format === 'int4';
+  const { numerics } = matrix;
+  const isExact = numerics === 'f32';
+  const perGroup = groupShape(matrix);
   const values = {
     TOKENS: tokens,
     TILES: tiles,
     SERIES: series,
-    SUBGROUPS: subgroups,
+    F32: isExact,
+    F16: numerics === 'f16',
+    ...perGroup,
+    SUBGROUPS: isExact && subgroups,
     SLICED: isSliced(matrix),
     SPLIT: splits > 1,
     // A group's words one after the other in the text, or in a loop: whichever was faster on SwiftShader.
@@ -102,14 +116,22 @@ export function matmulModules(
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
   const shares = { TOKENS: tokens, TILES: tiles, SERIES: series, SET: set, SPLITS: splits, WORKGROUP: set * splits };
   return [
-    constants('sizes', { ...lengths, ...shares }),
+    constants('sizes', { ...lengths, ...shares, ...perGroup }),
     { ...shader('matmul'), values },
-    shader(`quant/${matrix.format}`),
-    ...scaleModules(matrix),
+    shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
+    { ...shader(`dot/${numerics}`), values },
+    scaleModule(matrix),
     ...(sampled ? [] : [shader('rows/own')]),
     ...(normalised ? [shader('common/inverse-rms')] : []),
     ...modules,
   ];
+}
+
+/** How much there is in a group of 32 k where x is quantised: vectors of x, words of weights for each, operands a word. */
+function groupShape({ numerics, format }: PackedMatrix) {
+  const xVectors = numerics === 'dp4a' ? 2 : 4;
+  const words = format === 'int4' ? 4 : 8;
+  return { X_VECTORS: xVectors, VECTOR_WORDS: words / xVectors, WORD_OPERANDS: (4 * xVectors) / words };
 }
 
 /** An epilogue of x · Wᵀ. */

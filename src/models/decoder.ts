@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { attention } from '../kernels/attention.ts';
@@ -12,6 +13,7 @@ import { matmulRopeKvWrite } from '../kernels/matmul-rope-kv-write.ts';
 import { matmulSiluMul } from '../kernels/matmul-silu-mul.ts';
 import { matmulNormalised, type PackedMatrix } from '../kernels/matmul.ts';
 import { penalties } from '../kernels/penalties.ts';
+import { quantise } from '../kernels/quantise.ts';
 import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
@@ -42,6 +44,7 @@ export interface DecoderState {
   readonly attended: GPUBuffer; // [maxRows][numHeads * headSize]
   readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize], where they are not multiplied at once
   readonly gated: GPUBuffer; // [maxRows][intermediateSize]
+  readonly quantised: GPUBuffer | undefined; // see kernels/quantise.ts; unless the numerics are f32
   readonly logits: GPUBuffer; // [maxSamples][vocabSize]
   readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
   readonly tokenCounts: GPUBuffer; // [maxSamples][vocabSize], by slot; see kernels/penalties.ts
@@ -56,6 +59,7 @@ export interface DecoderState {
 export interface DecoderLimits {
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
+  readonly numerics: Numerics;
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
@@ -88,6 +92,7 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
   return [
     embed(builder, { ...state, table: embedding, gain: gainAfter(-1), counts: state.rowCount }),
     ...layers.flatMap((layer, index) => decoderLayer(parts, layer, state.cache[index], gainAfter(index))),
+    ...quantised(parts, head.columns, state.weighted),
     matmulLogits(builder, {
       ...projection(parts, head, state.weighted),
       ...state,
@@ -113,10 +118,14 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
   const output = projection(parts, layer.attentionOutput, attended);
   const down = projection(parts, layer.down, gated);
   return [
+    ...quantised(parts, config.hiddenSize, state.weighted),
     ...queriesKeysValues(parts, layer.qkv, cache),
     ...attention(builder, { ...shape, y: attended }),
+    ...quantised(parts, layer.attentionOutput.columns, attended),
     matmulResidual(builder, { ...state, ...output, gain: layer.ffnNorm }),
+    ...quantised(parts, config.hiddenSize, state.weighted),
     ...gatedUp(parts, layer.gateUp),
+    ...quantised(parts, config.intermediateSize, gated),
     matmulResidual(builder, { ...state, ...down, gain: nextGain }),
   ];
 }
@@ -157,9 +166,17 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
   });
 }
 
+/** What products of x take instead of it, where they are not in f32; until another x is quantised. */
+function quantised({ builder, state, limits }: Parts, columns: number, x: GPUBuffer): readonly Op[] {
+  const { numerics } = limits;
+  const { quantised: y, rowCount: counts } = state;
+  return numerics === 'f32' || y === undefined ? [] : [quantise(builder, { numerics, columns, x, y, counts })];
+}
+
 /** What every product of a row's vector needs. */
-function projection({ state, limits }: Parts, matrix: PackedMatrix, x: GPUBuffer, paired = false) {
+function projection({ state, limits }: Parts, matrix: PackedMatrix, exact: GPUBuffer, paired = false) {
   const { subgroups } = limits;
   const tilings = limits.tilings(matrix, paired);
+  const x = state.quantised ?? exact;
   return { matrix, x, counts: state.rowCount, tokens: (step: StepShape) => step.tokens, subgroups, tilings };
 }

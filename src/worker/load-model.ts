@@ -44,10 +44,10 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
     const blockTransfer = prefixPlan !== undefined;
     const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, log, onStage: progress.stage });
-    const { runner, adapter, kvCacheDtype, blockTransfer: transfer } = loaded;
+    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
-    const parts = { file: identified, adapter, kvCacheDtype, scheduler, stats, log, clock };
+    const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, log, clock };
     const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
     const engine = new Engine({ scheduler, runner, clock, onIdle: () => keeper?.onIdle() });
     const info: ModelInfo = {
@@ -55,7 +55,8 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
       name: loaded.config.name,
       architecture: loaded.config.architecture,
       maxModelLen: effectiveMaxModelLen(loaded.scheduler),
-      kvCacheDtype: loaded.kvCacheDtype,
+      kvCacheDtype,
+      numerics,
       kvCacheBytes: loaded.kvCacheBytes,
       vocabSize: loaded.config.vocabSize,
       fileBytes: opened.size,

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { isSliced, matmul, type StoreArgs } from '../../../src/kernels/matmul.ts';
-import { defaultTilings, type Tiling, type Tilings } from '../../../src/kernels/tiling.ts';
 import { firstDifference, firstWritten, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { matmulReference } from '../../support/kernel-references.ts';
+import { tilings } from '../../support/matmul-tilings.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -39,18 +39,6 @@ function activationKinds(): readonly boolean[] {
 }
 
 type Product = Pick<StoreArgs, 'matrix' | 'x' | 'outputOffset' | 'outputStride'>;
-
-/** Every part of a tiling at each of its values at least once; where k is in slices, sets of lanes that share it out too. */
-function tilings(sliced: boolean): Readonly<Record<string, Tilings>> {
-  const one = (tokens: number, tiles: number, set = 16, splits = 1, series = 1): Tilings => [{ tokens, tiles, series, set, splits }];
-  const shared = [one(1, 1, 16, 16), one(1, 2, 16, 4), one(2, 1, 8, 16), one(4, 1, 16, 8), one(8, 1, 16, 4), one(1, 1, 32, 3)];
-  const alone = [one(1, 1, 8), one(1, 1, 64), one(1, 1, 16, 1, 2), one(2, 2), one(4, 1), one(4, 2), one(8, 1), one(8, 3), one(3, 2, 8, 1, 2)];
-  const single = Object.fromEntries([...alone, ...(sliced ? shared : [])].map((tiling) => [nameOf(tiling), tiling]));
-  const isSoftware = [true, ...(sliced ? [false] : [])];
-  return { ...single, ...Object.fromEntries(isSoftware.map((is) => [`default ${is}`, defaultTilings({ isSoftware: is, matrixTiles: 2, paired: false })])) };
-}
-
-const nameOf = ([tiling]: Tilings): string => Object.entries(tiling as Tiling).map(([key, value]) => `${value} ${key}`).join(', ');
 
 /** A product in every tiling. */
 function everyTiling(subgroups: boolean, y: () => Output, product: Product) {
