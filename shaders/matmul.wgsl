@@ -8,24 +8,25 @@
 //   sizes      constants: lengths of the buffers (robust access to arrays of fixed size costs a fifth less, and a pipeline
 //              constant cannot size them), and the values of this template
 //   quant/     what a weight word holds
+//   dot/       what products are computed in, and how x is held for that
 //   scales/    what INT4's scales look like
 //   rows/      which row of x a token is
 //   epilogue/  what becomes of the outputs
+//
+// Products are in f32 of x as it is, or in another class of numerics of what quantise made of x: exact integers (dp4a), or
+// f16. A group of 32 k has a scale of its own in x then, and its sum is scaled in f32; what follows is the same.
 //
 // Whatever TOKENS, TILES, SERIES, SET, SPLITS and SUBGROUPS are, the same numbers are added in the same order, so a
 // token's outputs have the same bits: k in order within a group of 32 (but see below), groups in order within a slice of
 // SLICE_GROUPS, then slices in order.
 //
-// The 4 neighbouring k of a quad stand in lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x they
+// In f32, the 4 neighbouring k of a quad stand in lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x they
 // loaded (SUBGROUPS), which costs less than handing every lane the same x. Right for any subgroup size, as long as lanes
 // 4i to 4i + 3 of a workgroup form a quad: every known adapter does that, WGSL does not promise it, so
 // src/gpu/quad-probe.ts asks the adapter first.
 //
 // weights [tile][k / WORD_K][lane] vec4: component c is the word of output tile * 4 * LANES + lane * 4 + c.
 // scales  [tile][k / 32][lane] vec4: likewise, one scale (and min) for each group of 32 k.
-#if SUBGROUPS
-enable subgroups;
-#end
 
 override LANES: u32; // of a tile
 override OUTPUTS: u32; // a multiple of 4
@@ -41,11 +42,6 @@ struct Counts {
 
 @group(0) @binding(0) var<storage, read> weights: array<vec4<i32>, WEIGHTS>;
 @group(0) @binding(1) var<storage, read> scales: array<vec4<u32>, SCALES>;
-#if SUBGROUPS
-@group(0) @binding(2) var<storage, read> x: array<f32, X_ELEMENTS>;
-#else
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>, X_ELEMENTS / 4u>;
-#end
 @group(0) @binding(3) var<uniform> counts: Counts;
 
 const PER_LANE = SERIES * TILES;
@@ -53,23 +49,6 @@ const PER_LANE = SERIES * TILES;
 #if SPLIT
 // What sets of lanes hand to the first: [set][token][tile][lane].
 var<workgroup> parts: array<vec4<f32>, SPLITS * TOKENS * TILES * SET>;
-#end
-
-#if SUBGROUPS
-// The sum of x over a group, from the shares that the lanes of a quad have.
-fn x_total(share: f32) -> f32 {
-  return (share + quadSwapX(share)) + (quadSwapY(share) + quadSwapDiagonal(share));
-}
-#else
-// 4 neighbouring k in a lane's order.
-fn in_lane_order(quad: vec4<f32>, lane: u32) -> vec4<f32> {
-  let paired = select(quad, quad.yxwz, (lane & 1u) != 0u);
-  return select(paired, paired.zwxy, (lane & 2u) != 0u);
-}
-
-fn x_total(sum: vec4<f32>) -> f32 {
-  return (sum.x + sum.y) + (sum.z + sum.w);
-}
 #end
 
 @compute @workgroup_size(WORKGROUP)
@@ -81,15 +60,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let groups = K / 32u;
   let slices = (groups + SLICE_GROUPS - 1u) / SLICE_GROUPS;
 #for t in TOKENS
-#if MERGED
-  let row_at_#t = 0u;
-#else
-#if SUBGROUPS
-  let row_at_#t = row_of(first_token + #t) * K + (lane & 3u);
-#else
-  let row_at_#t = row_of(first_token + #t) * K;
-#end
-#end
+  let row_at_#t = row_start(row_of(first_token + #t), lane);
 #end
 #for s in SERIES
 #for r in TILES
@@ -120,6 +91,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
     for (var group = first_group; group < min(first_group + SLICE_GROUPS, groups); group++) {
 #end
+#for t in TOKENS
+      let x_at_#t = row_at_#t + group * GROUP_X;
+#for r in TILES
+      var part_#r_#t = Part();
+#end
+#end
+#for r in TILES
+      let word_at_#r = ((tile_#s_#r * K + group * 32u) / WORD_K) * LANES + lane;
+#end
+#if F32
 #if MERGED
       // A group of 32 k lies in one head; what its splits weigh is the same for all of it.
       let head = group * 32u / HEAD_SIZE;
@@ -139,18 +120,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #end
 #for t in TOKENS
-      let x_at_#t = row_at_#t + group * 32u;
-#if SUBGROUPS
-      var x_sum_#t = 0.0;
-#else
-      var x_sum_#t = vec4<f32>();
-#end
-#for r in TILES
-      var part_#r_#t = vec4<f32>();
-#end
-#end
-#for r in TILES
-      let word_at_#r = ((tile_#s_#r * K + group * 32u) / WORD_K) * LANES + lane;
+      var x_sum_#t = XSum();
 #end
 #for j in UNROLLED_WORDS
 #if LOOPED
@@ -213,20 +183,53 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
       }
 #end
+#else
+      for (var i = 0u; i < X_VECTORS; i++) {
+#for r in TILES
+#for w in VECTOR_WORDS
+        let word_#r_#w = bitcast<vec4<u32>>(weights[word_at_#r + (i * VECTOR_WORDS + #w) * LANES]);
+#for o in WORD_OPERANDS
+        let operand_#r_#w_#o = operand_#o(word_#r_#w);
+#end
+#end
+#end
+#for t in TOKENS
+        {
+          let quad = x[x_at_#t + i];
+#for r in TILES
+#for w in VECTOR_WORDS
+#for o in WORD_OPERANDS
+          part_#r_#t += product(operand_#r_#w_#o, quad[#w * WORD_OPERANDS + #o]);
+#end
+#end
+#end
+        }
+#end
+      }
+#for t in TOKENS
+      let x_scale_#t = bitcast<vec2<f32>>(x[x_at_#t + X_VECTORS].xy);
+#end
+#end
 #for r in TILES
       {
         let scale = group_scale((tile_#s_#r * groups + group) * LANES + lane);
 #if HAS_MINIMUM
-        let minimum = group_minimum((tile_#s_#r * groups + group) * LANES + lane);
-#for t in TOKENS
-        let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
+        let minimum = minimum_of(scale, group_minimum((tile_#s_#r * groups + group) * LANES + lane));
 #end
-#else
 #for t in TOKENS
+#if F32
+#if HAS_MINIMUM
+        let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
+#else
         let sum_#t = scale * part_#r_#t;
 #end
+#else
+#if HAS_MINIMUM
+        let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t) + minimum * x_scale_#t.y);
+#else
+        let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t));
 #end
-#for t in TOKENS
+#end
 #if SPLIT
         slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups);
 #else

@@ -23,6 +23,7 @@ export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
+export type { Numerics } from './core/numerics.ts';
 export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
 export { ceilingShare } from './core/profile.ts';
 export type {

@@ -70,3 +70,7 @@ fn x_1_2(x: f32) -> f32 {
 fn x_1_3(x: f32) -> f32 {
   return x * 0x1p-28;
 }
+
+fn minimum_of(scale: vec4<f32>, minimum: vec4<f32>) -> vec4<f32> {
+  return minimum;
+}

@@ -38,8 +38,3 @@ fn x_0_2(x: f32) -> f32 {
 fn x_0_3(x: f32) -> f32 {
   return x * 0x1p-24;
 }
-
-// scales  [tile][k / 32][lane] vec4 of f32
-fn group_scale(at: u32) -> vec4<f32> {
-  return bitcast<vec4<f32>>(scales[at]);
-}

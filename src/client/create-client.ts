@@ -1,5 +1,6 @@
 import { toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
@@ -35,6 +36,12 @@ export interface ClientOptions {
    * shaders/README.md). The first tab's choice holds. @default f32
    */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
+  /**
+   * What products of weights and activations are computed in: `dp4a` rounds activations to 8 bits, `f16` to half floats, and
+   * both move the logits (see shaders/README.md). `invalid_request` where the GPU has no such products. The first tab's
+   * choice holds. @default f32
+   */
+  readonly numerics?: Numerics | undefined;
   /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
   readonly maxModelLen?: number | undefined;
   /**
@@ -106,11 +113,12 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, kvCacheDtype, maxModelLen, persistPrefixCache, tuning } = options;
+  const { kvCacheBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
+    ...(numerics === undefined ? {} : { numerics }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),

@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
+import type { Numerics } from './numerics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
@@ -14,6 +15,8 @@ export interface LoadSettings {
   readonly kvCacheBytes?: number;
   /** What the KV cache's elements are held as. `int8` holds nearly four times the tokens, and moves the logits. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype;
+  /** What products of weights and activations are computed in; all but `f32` move the logits. @default f32 */
+  readonly numerics?: Numerics;
   /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
   readonly maxModelLen?: number;
   /**
@@ -42,6 +45,7 @@ export interface ModelInfo {
   readonly architecture: string;
   readonly maxModelLen: number;
   readonly kvCacheDtype: KvCacheDtype;
+  readonly numerics: Numerics;
   /** Bytes that the GPU granted to the KV cache. */
   readonly kvCacheBytes: number;
   readonly vocabSize: number;

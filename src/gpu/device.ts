@@ -1,5 +1,6 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
+import type { Numerics } from '../core/numerics.ts';
 import { WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 import { formsQuads } from './quad-probe.ts';
 
@@ -9,6 +10,8 @@ export interface Gpu {
   readonly adapter: AdapterSummary;
   /** Whether subgroup kernels may be used: the feature is there and forms quads as they expect. */
   readonly hasSubgroups: boolean;
+  /** What products may be computed in. */
+  readonly numerics: readonly Numerics[];
   /** Settles when the device is gone: `device_lost`, or `closed` where it was destroyed on purpose. */
   readonly lost: Promise<TabserveError>;
 }
@@ -20,9 +23,13 @@ const LOSS_NOTICE_MS = 1000;
  * Opens the GPU. Sizes of buffers are raised to what the adapter has; every other limit stays at WebGPU's default, so
  * that what works on one machine works on all.
  *
+ * @param numerics what is to be computed: a feature that only they need is asked for where the adapter has it
  * @throws TabserveError `webgpu_unavailable` where there is no WebGPU or no adapter.
  */
-export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<Gpu> {
+export async function openGpu(
+  gpu: GPU | undefined = globalThis.navigator?.gpu,
+  numerics: Numerics = 'f32',
+): Promise<Gpu> {
   if (gpu === undefined) {
     const message = 'The worker that runs the engine has no WebGPU (navigator.gpu is missing there), whatever the page has.';
     throw new TabserveError('webgpu_unavailable', `${message} ${WEBGPU_BROWSERS_SENTENCE} Not all of them have it in workers.`);
@@ -36,11 +43,13 @@ export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu):
     );
   }
   const hasSubgroups = adapter.features.has('subgroups');
-  const device = await requestDevice(adapter);
+  const wanted: readonly GPUFeatureName[] = [...OPTIONAL_FEATURES, ...(numerics === 'f16' ? (['shader-f16'] as const) : [])];
+  const device = await requestDevice(adapter, wanted);
   const lost = lossOf(device);
   try {
     const usesSubgroups = hasSubgroups && (await formsQuads(device));
-    return { device, adapter: summarize(adapter, usesSubgroups), hasSubgroups: usesSubgroups, lost };
+    const summary = summarize(adapter, usesSubgroups);
+    return { device, adapter: summary, hasSubgroups: usesSubgroups, numerics: numericsOf(gpu, device), lost };
   } catch (error) {
     throw await explainFailure(lost, error);
   }
@@ -49,10 +58,18 @@ export async function openGpu(gpu: GPU | undefined = globalThis.navigator?.gpu):
 /** Features in use where the adapter has them; profiles need the timestamps, nothing else does. */
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
 
-async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+function numericsOf({ wgslLanguageFeatures }: GPU, { features }: GPUDevice): readonly Numerics[] {
+  return [
+    'f32',
+    ...(wgslLanguageFeatures.has('packed_4x8_integer_dot_product') ? (['dp4a'] as const) : []),
+    ...(features.has('shader-f16') ? (['f16'] as const) : []),
+  ];
+}
+
+async function requestDevice(adapter: GPUAdapter, wanted: readonly GPUFeatureName[]): Promise<GPUDevice> {
   try {
     return await adapter.requestDevice({
-      requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
+      requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
       requiredLimits: {
         maxBufferSize: adapter.limits.maxBufferSize,
         maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,

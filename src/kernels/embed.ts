@@ -1,7 +1,8 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
-import { matrixBytes, type PackedMatrix, scaleModules } from './matmul.ts';
+import { matrixBytes, type PackedMatrix, packingOf, scaleModule } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const EMBED = defineKernel({
@@ -35,9 +36,14 @@ export interface EmbedArgs {
   readonly counts: BufferRange;
 }
 
+/** The module that unpacks one weight. */
+export function elementModule(table: Pick<PackedMatrix, 'format' | 'numerics'>): ShaderModule {
+  return shader(`element/${table.format}-${packingOf(table)}`);
+}
+
 /** hidden[t] = table[token of row t], and the first RMSNorm begun. */
 export function embed(builder: OpBuilder, { table, ...buffers }: EmbedArgs): Op {
-  const modules = [shader('embed'), shader(`element/${table.format}`), ...scaleModules(table)];
+  const modules = [shader('embed'), elementModule(table), scaleModule(table)];
   const overrides = { LANES: table.lanes, K: table.columns, SQUARES: Math.ceil(table.columns / 128) };
   const key = builder.variant(EMBED, modules, overrides);
   const { weights, scales } = table;

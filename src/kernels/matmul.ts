@@ -1,8 +1,9 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { Way } from '../gpu/choice.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import type { ShaderModule } from '../gpu/link.ts';
-import type { PackedFormat } from '../loader/repack.ts';
+import type { PackedFormat, Packing } from '../loader/repack.ts';
 import { cost } from './cost.ts';
 import { constants, shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan, widthOf } from './tiling.ts';
@@ -26,6 +27,8 @@ export const MATMUL_NORMALISED = defineKernel({
 /** Quantised weights on the GPU: `rows` outputs by `columns` k, packed as loader/repack.ts lays them out. */
 export interface PackedMatrix {
   readonly format: PackedFormat;
+  /** What products with it are computed in, and with that how its words are packed. */
+  readonly numerics: Numerics;
   /** Whether INT4's scales are held as f32 (see shaders/scales/): the same numbers, for adapters slow at converting. */
   readonly wideScales: boolean;
   readonly rows: number;
@@ -43,9 +46,14 @@ export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 
   return weights.size + scales.size;
 }
 
-/** The module that reads INT4's scales; INT8 has its own, one f32 a group. */
-export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule[] {
-  return format === 'int4' ? [shader(`scales/${wideScales ? 'f32' : 'f16'}`)] : [];
+/** How a matrix's words are packed. */
+export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing {
+  return numerics === 'f32' ? 'quads' : 'bytes';
+}
+
+/** The module that reads the scales. */
+export function scaleModule({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule {
+  return shader(`scales/${format === 'int8' ? 'int8' : wideScales ? 'f32' : 'f16'}`);
 }
 
 /** Tiles of a matrix: the last may be short. */
@@ -87,7 +95,7 @@ export type MatmulSpec = KernelSpec<Readonly<Record<string, Access>>, readonly s
 /** How lanes share the work out is no part of the numerics. */
 export interface MatmulArgs extends TilingPlan {
   readonly matrix: PackedMatrix;
-  /** `[rows][columns]` f32, with room for rows rounded up to 8. */
+  /** `[rows][columns]` f32, or what kernels/quantise.ts makes of it; with room for rows rounded up to 8. */
   readonly x: BufferRange;
   /** Uniform holding how many tokens there are. */
   readonly counts: BufferRange;
@@ -105,11 +113,16 @@ export function matmulModules(
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
   const isInt4 = matrix.format === 'int4';
+  const { numerics } = matrix;
+  const isExact = numerics === 'f32';
+  const perGroup = groupShape(matrix);
   const values = {
     TOKENS: tokens,
     TILES: tiles,
     SERIES: series,
-    SUBGROUPS: subgroups,
+    F32: isExact,
+    ...perGroup,
+    SUBGROUPS: isExact && subgroups,
     SLICED: isSliced(matrix),
     SPLIT: splits > 1,
     UNROLLED_WORDS: isInt4 && unrolled ? 4 : 1,
@@ -124,14 +137,22 @@ export function matmulModules(
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
   const shares = { TOKENS: tokens, TILES: tiles, SERIES: series, SET: set, SPLITS: splits, WORKGROUP: set * splits };
   return [
-    constants('sizes', { ...lengths, ...shares }),
+    constants('sizes', { ...lengths, ...shares, ...perGroup }),
     { ...shader('matmul'), values },
-    shader(`quant/${matrix.format}`),
-    ...scaleModules(matrix),
+    shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
+    { ...shader(`dot/${numerics}`), values },
+    scaleModule(matrix),
     ...(sampled ? [] : [shader('rows/own')]),
     ...(normalised ? [shader('common/inverse-rms')] : []),
     ...modules.map((module) => ({ values, ...module })),
   ];
+}
+
+/** How much there is in a group of 32 k where x is quantised: vectors of x, words of weights for each, operands a word. */
+function groupShape({ numerics, format }: PackedMatrix) {
+  const xVectors = numerics === 'dp4a' ? 2 : 4;
+  const words = format === 'int4' ? 4 : 8;
+  return { X_VECTORS: xVectors, VECTOR_WORDS: words / xVectors, WORD_OPERANDS: (4 * xVectors) / words };
 }
 
 /** Tokens that the widest lanes are raced with: they carry prompts, too. */

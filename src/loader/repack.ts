@@ -13,12 +13,24 @@ export const GROUP_SIZE = 32;
 /** What the packed weights hold: q * scale + min with q in 0..15, or q * scale with q in -128..127. */
 export type PackedFormat = 'int4' | 'int8';
 
+/**
+ * How a word's weights lie: `quads` for products in f32, `bytes` for what takes four bytes, or pairs of halves, at once. See
+ * shaders/README.md.
+ */
+export type Packing = 'quads' | 'bytes';
+
 /** How the bits of a packed word lie. */
 const PACKING = {
   // The top nibble, and the three lower bytes, are biased so that the kernels need no shifts: see shaders/quant/.
   int4: { bits: 4, bias: 0x80000000 },
   int8: { bits: 8, bias: 0x00808080 },
 } as const;
+
+/** A word of neighbouring weights, k ascending from the lowest bits, as `packing` has it in lane `lane`. */
+function pack(word: number, format: PackedFormat, packing: Packing, lane: number): number {
+  if (packing === 'quads') return reorder(word, PACKING[format].bits, lane & 3) ^ PACKING[format].bias;
+  return format === 'int4' ? spreadNibbles(word) | (spreadNibbles(word >>> 16) << 4) : word;
+}
 
 /** How one GGUF type reads. A block is 32 neighbouring weights of a row. */
 interface SourceFormat {
@@ -73,6 +85,12 @@ function readNibbles(bytes: DataView, at: number, put: (word: number, value: num
 function lowNibbles(word: number): number {
   const pairs = (word & 0x000f000f) | ((word >>> 4) & 0x00f000f0);
   return (pairs & 0xff) | ((pairs >>> 8) & 0xff00);
+}
+
+/** The lowest 4 nibbles of a word, each in a byte of its own. */
+function spreadNibbles(word: number): number {
+  const pairs = (word & 0xff) | ((word & 0xff00) << 8);
+  return (pairs & 0x000f000f) | ((pairs & 0x00f000f0) << 4);
 }
 
 /** Moves the value at place i of each run of 4 places to place i ^ order; a place has 4 or 8 bits. */
@@ -137,22 +155,26 @@ export interface PackedTiles {
  *
  * @param bytes the rows in the GGUF type's own blocks, row-major
  */
-export function repackRows(ggufType: string, bytes: Uint8Array, rows: number, columns: number): PackedTiles {
+export function repackRows(
+  ggufType: string,
+  bytes: Uint8Array,
+  rows: number,
+  columns: number,
+  packing: Packing = 'quads',
+): PackedTiles {
   const format = sourceFormat(ggufType);
   const groups = columns / GROUP_SIZE;
-  const { bits, bias } = PACKING[format.packed];
-  const groupWords = (GROUP_SIZE * bits) / 32;
+  const groupWords = (GROUP_SIZE * PACKING[format.packed].bits) / 32;
   const weights = new Uint32Array(packedWords(format.packed, rows, columns));
   const scales = new Uint32Array(scaleWords(rows, columns));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let row = 0; row < rows; row++) {
     const tile = Math.floor(row / TILE_ROWS);
     const place = row % TILE_ROWS;
-    const order = (place >> 2) & 3; // the lane's: see shaders/matmul.wgsl
     for (let group = 0; group < groups; group++) {
       const first = (tile * groups + group) * groupWords * TILE_ROWS + place;
       const put = (word: number, value: number): void => {
-        weights[first + word * TILE_ROWS] = reorder(value, bits, order) ^ bias;
+        weights[first + word * TILE_ROWS] = pack(value, format.packed, packing, place >> 2);
       };
       const at = (row * groups + group) * format.blockBytes;
       scales[(tile * groups + group) * TILE_ROWS + place] = format.read(view, at, put);

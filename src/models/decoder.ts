@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import { type Op, type OpBuilder, onlyWhere, type StepShape } from '../gpu/op.ts';
 import { attention, type AttentionLanes } from '../kernels/attention.ts';
@@ -12,6 +13,7 @@ import { matmulRopeKvWrite } from '../kernels/matmul-rope-kv-write.ts';
 import { matmulSiluMul } from '../kernels/matmul-silu-mul.ts';
 import { matmulNormalised, type PackedMatrix } from '../kernels/matmul.ts';
 import { penalties } from '../kernels/penalties.ts';
+import { quantise } from '../kernels/quantise.ts';
 import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
@@ -44,6 +46,7 @@ export interface DecoderState {
   readonly attended: GPUBuffer; // [maxRows][numHeads * headSize]
   readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize], where they are not multiplied at once
   readonly gated: GPUBuffer; // [maxRows][intermediateSize]
+  readonly quantised: GPUBuffer | undefined; // see kernels/quantise.ts; unless the numerics are f32
   readonly logits: GPUBuffer; // [maxSamples][vocabSize]
   readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
   readonly tokenCounts: GPUBuffer; // [maxSamples][vocabSize], by slot; see kernels/penalties.ts
@@ -58,6 +61,7 @@ export interface DecoderState {
 export interface DecoderLimits {
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
+  readonly numerics: Numerics;
   /** Blocks a sequence may have. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
@@ -96,6 +100,7 @@ export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[]
     ...layers.flatMap((weightsOf, layer) =>
       decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer)).map((op) => ({ ...op, layer })),
     ),
+    ...quantised(parts, head.columns, state.weighted),
     matmulLogits(builder, {
       ...projection(parts, head, state.weighted),
       ...state,
@@ -117,7 +122,8 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
   if (cache === undefined) throw new Error('every layer needs a cache');
   const { builder, config, state, limits } = parts;
   const { attended, gated } = state;
-  const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
+  const maxMergedSplits = limits.numerics === 'f32' ? limits.maxMergedSplits : 0; // others take x quantised
+  const shape = { ...config, ...limits, ...state, ...cache, maxMergedSplits, counts: state.rowCount };
   const down = projection(parts, layer.down, gated);
   const [rows, tiles, merge] = attention(builder, { ...shape, y: attended });
   const isMerged = (step: StepShape): boolean => mergesAsItReads(shape, step);
@@ -125,13 +131,17 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
   const merged = projection(parts, layer.attentionOutput, state.partials);
   const alone = projection(parts, layer.attentionOutput, attended);
   return [
+    ...quantised(parts, config.hiddenSize, state.weighted),
     ...queriesKeysValues(parts, layer.qkv, cache),
     rows,
     tiles,
     onlyWhere(merge, (step) => !isMerged(step)),
+    ...quantised(parts, layer.attentionOutput.columns, attended),
     ...matmulMergedResidual(builder, { ...output, ...merged }),
     onlyWhere(matmulResidual(builder, { ...output, ...alone }), (step) => !isMerged(step)),
+    ...quantised(parts, config.hiddenSize, state.weighted),
     ...gatedUp(parts, layer.gateUp),
+    ...quantised(parts, config.intermediateSize, gated),
     matmulResidual(builder, { ...state, ...down, gain: nextGain }),
   ];
 }
@@ -172,9 +182,17 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
   });
 }
 
+/** What products of x take instead of it, where they are not in f32; until another x is quantised. */
+function quantised({ builder, state, limits }: Parts, columns: number, x: GPUBuffer): readonly Op[] {
+  const { numerics } = limits;
+  const { quantised: y, rowCount: counts } = state;
+  return numerics === 'f32' || y === undefined ? [] : [quantise(builder, { numerics, columns, x, y, counts })];
+}
+
 /** What every product of a row's vector needs. */
-function projection({ state, limits }: Parts, matrix: PackedMatrix, x: GPUBuffer, paired = false) {
+function projection({ state, limits }: Parts, matrix: PackedMatrix, exact: GPUBuffer, paired = false) {
   const { subgroups, unrolled } = limits;
   const tokens = (step: StepShape): number => step.tokens;
+  const x = state.quantised ?? exact;
   return { matrix, x, counts: state.rowCount, tokens, subgroups, unrolled, ...limits.tilings(matrix, paired) };
 }

@@ -1,6 +1,6 @@
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
 import { packedWords, repackRows, scaleWords, sourceRowBytes, TILE_ROWS, widenScales } from '../loader/repack.ts';
-import type { PackedMatrix } from '../kernels/matmul.ts';
+import { type PackedMatrix, packingOf } from '../kernels/matmul.ts';
 import type { Destination } from './weights.ts';
 
 /** Bytes repacked in one turn of the event loop: the worker that does this also feeds every tab. */
@@ -39,7 +39,7 @@ async function uploadMatrix(
   for (let row = 0; row < rows; row += tilesPerSlice * TILE_ROWS) {
     const count = Math.min(tilesPerSlice * TILE_ROWS, rows - row);
     const bytes = await file.source.read(tensor.offset + row * rowBytes, count * rowBytes);
-    const { weights, scales } = repackRows(tensor.type, bytes, count, columns);
+    const { weights, scales } = repackRows(tensor.type, bytes, count, columns, packingOf(matrix));
     const tile = (rowOffset + row) / TILE_ROWS;
     device.queue.writeBuffer(matrix.weights, tile * packedWords(matrix.format, TILE_ROWS, columns) * 4, weights);
     const scaleBytes = scaleWords(TILE_ROWS, columns) * 4;

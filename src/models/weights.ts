@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
@@ -34,8 +35,9 @@ export type Destination =
   | { readonly kind: 'matrix'; readonly matrix: PackedMatrix; readonly rowOffset: number }
   | { readonly kind: 'vector'; readonly buffer: GPUBuffer };
 
-/** What the adapter decides of how matrices are held and summed. */
+/** What the adapter, and the numerics asked for, decide of how matrices are held and summed. */
 export interface MatrixLayout {
+  readonly numerics: Numerics;
   /** See {@link PackedMatrix}. */
   readonly wideScales: boolean;
   /** The most slices that k is summed in, so that sets of lanes can share it out. */
@@ -158,10 +160,11 @@ class Planner {
     const format = packedFormatOf(tensors[0]?.type ?? '') ?? 'int8';
     const name = tensors.map((tensor) => tensor.name).join(' + ');
     const weights = this.#buffers.create(name, packedWords(format, rows, columns) * 4);
+    const { numerics } = this.#layout;
     const wideScales = format === 'int4' && this.#layout.wideScales;
     const sliceGroups = Math.ceil(columns / GROUP_SIZE / this.#layout.maxSlices);
     const scales = this.#buffers.create(`scales of ${name}`, scaleWords(rows, columns) * (wideScales ? 8 : 4));
-    const shape = { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
+    const shape = { format, numerics, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
     const matrix: PackedMatrix = { ...shape, weights, scales };
     let rowOffset = 0;
     for (const tensor of tensors) {

@@ -1,10 +1,12 @@
 import type { ModelConfig } from '../core/model-config.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
 import { filterBytes } from '../kernels/filter.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { squaresBytes } from '../kernels/matmul.ts';
+import { quantisedBytes } from '../kernels/quantise.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
@@ -16,6 +18,7 @@ export function createState(
   config: ModelConfig,
   scheduler: SchedulerConfig,
   cache: readonly LayerCache[],
+  numerics: Numerics,
 ): { state: DecoderState; inputs: GPUBuffer; staging: GPUBuffer; layout: StepInputsLayout } {
   const { blockSize, maxModelLen, maxNumSeqs } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);
@@ -30,6 +33,7 @@ export function createState(
 
   const rotation = f32('rotation', maxModelLen * config.ropeDimensions);
   const { numHeads, numKvHeads, headSize, hiddenSize, intermediateSize, vocabSize } = config;
+  const widest = Math.max(hiddenSize, numHeads * headSize, intermediateSize);
   const filters = filterBytes(vocabSize, maxNumSeqs);
   const state: DecoderState = {
     rows: range(layout.rows, layout.singles - layout.rows),
@@ -50,6 +54,7 @@ export function createState(
     attended: f32('attended', maxRows * numHeads * headSize),
     gateUp: f32('gate and up', maxRows * 2 * intermediateSize),
     gated: f32('gated', maxRows * intermediateSize),
+    quantised: numerics === 'f32' ? undefined : buffers.create('quantised', quantisedBytes(numerics, widest, maxRows)),
     logits: f32('logits', maxSamples * vocabSize),
     biases: buffers.create('logit biases', maxNumSeqs * SLOT_BIASES_BYTES),
     tokenCounts: f32('token counts', maxNumSeqs * vocabSize),

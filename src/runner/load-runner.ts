@@ -1,8 +1,9 @@
-import type { TabserveError } from '../core/errors.ts';
+import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import { NUMERICS, type Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { Tunable, Winners } from '../core/tuning.ts';
@@ -29,6 +30,8 @@ export interface LoadRunnerOptions {
   readonly kvCacheBytes?: number | undefined;
   /** What the KV cache's elements are held as. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
+  /** What products of weights and activations are computed in. @default f32 */
+  readonly numerics?: Numerics | undefined;
   /** Tokens a sequence may have. @default what the model and the cache allow */
   readonly maxModelLen?: number | undefined;
   /** Whether blocks of the KV cache are to be copied out and in. @default false, which saves a staging buffer */
@@ -55,6 +58,7 @@ export interface LoadedRunner {
   readonly scheduler: SchedulerConfig;
   readonly adapter: AdapterSummary;
   readonly kvCacheDtype: KvCacheDtype;
+  readonly numerics: Numerics;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
   /** Where it was asked for. */
@@ -75,14 +79,15 @@ export interface LoadedRunner {
  * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
  *
  * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
- *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen`, and what the file's source
- *   throws.
+ *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen` and for numerics that the GPU
+ *   does not compute in, and what the file's source throws.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
   const plan = planCache(config, options);
   const kvCacheDtype = plan.dtype;
-  const gpu = options.gpu ?? (await openGpu());
+  const { numerics = 'f32' } = options;
+  const gpu = options.gpu ?? (await openGpu(undefined, numerics));
   const winners = options.winners?.(gpu.adapter);
   const buffers = new BufferPool(gpu.device);
   const destroy = (): void => {
@@ -90,21 +95,23 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     gpu.device.destroy();
   };
   try {
-    const { weights, destinations } = planWeights(options.file, config, buffers, matrixLayout(gpu.adapter));
+    requireNumerics(gpu, numerics);
+    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
+    const { weights, destinations } = planWeights(options.file, config, buffers, matrices);
     const { MAP_READ, COPY_DST } = GPUBufferUsage;
     const blockStaging =
       options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
     await buffers.ready(); // the weights come first, the KV cache takes what is left
     const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
       const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
-      return { scheduler, ...createState(pool, config, scheduler, layers) };
+      return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
     });
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
     const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
-    const shape = { blockSize: scheduler.blockSize, kvCacheDtype, maxBlocks: layout.maxBlocks, subgroups };
+    const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
     const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
@@ -123,13 +130,23 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
     const { profiler } = runner;
     const tunables = tunablesOf(gpu, builder);
-    const made = { ...kvCache, profiler, tunables, counters };
+    const made = { ...kvCache, numerics, profiler, tunables, counters };
     return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();
     throw failure;
   }
+}
+
+/** @throws TabserveError `invalid_request` where the GPU does not compute in them: another class would be other answers. */
+function requireNumerics(gpu: Gpu, numerics: Numerics): void {
+  if (gpu.numerics.includes(numerics)) return;
+  const missing = { f32: '', dp4a: 'WGSL’s packed_4x8_integer_dot_product', f16: 'the feature shader-f16' }[numerics];
+  const message = NUMERICS.includes(numerics)
+    ? `numerics is ${numerics}, for which this browser and GPU lack ${missing}; leave it out for f32.`
+    : `numerics is ${String(numerics)}; it may be ${NUMERICS.join(', ')}.`;
+  throw new TabserveError('invalid_request', message, { param: 'numerics' });
 }
 
 /** A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. */
@@ -140,7 +157,7 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-export function matrixLayout({ isSoftware }: AdapterSummary): MatrixLayout {
+export function matrixLayout({ isSoftware }: AdapterSummary): Omit<MatrixLayout, 'numerics'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 

@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { PersistPrefixCache } from '../core/protocol.ts';
 import type { Engine } from '../engine/engine.ts';
 import { type BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
@@ -60,6 +61,7 @@ export interface KeepPrefixesOptions {
   readonly transfer: BlockTransfer & { readonly blockBytes: number };
   readonly adapter: AdapterSummary;
   readonly kvCacheDtype: KvCacheDtype;
+  readonly numerics: Numerics;
   readonly scheduler: Scheduler;
   readonly stats: Engine['stats'];
   readonly log: LoadContext['log'];
@@ -87,16 +89,16 @@ export function keepPrefixes({ storage, maxBytes }: PrefixPlan, options: KeepPre
 }
 
 /**
- * All that a block's bytes depend on beside its tokens: the model's file, the KV type and size of a block, the adapter
- * and the kernels used on it, and, as both compile the kernels, this release and the browser's. Undefined: not to be told.
+ * All that a block's bytes depend on beside its tokens: the model's file, the KV type and size of a block, the numerics, the
+ * adapter and the kernels used on it, and, as both compile the kernels, this release and the browser's. Undefined: not to be told.
  */
 async function setName(options: KeepPrefixesOptions): Promise<string | undefined> {
   const model = await options.file.identity();
   if (model === undefined) return undefined;
-  const { kvCacheDtype, adapter, scheduler, transfer } = options;
+  const { kvCacheDtype, numerics, adapter, scheduler, transfer } = options;
   const { vendor, architecture, device, description, isSoftware, features } = adapter;
   const gpu = [vendor, architecture, device, description, isSoftware, ...features.toSorted()];
   const browser = globalThis.navigator?.userAgent ?? '';
-  const block = [kvCacheDtype, scheduler.config.blockSize, transfer.blockBytes];
+  const block = [kvCacheDtype, numerics, scheduler.config.blockSize, transfer.blockBytes];
   return JSON.stringify([model, block, gpu, BUILD, browser]);
 }

@@ -54,10 +54,10 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
     const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, winners, log, onStage: progress.stage });
-    const { runner, adapter, kvCacheDtype, blockTransfer: transfer, tunables = [] } = loaded;
+    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
-    const parts = { file: identified, adapter, kvCacheDtype, scheduler, stats, log, clock };
+    const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, log, clock };
     const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
     const othersSettled = async (): Promise<void> => keeper?.settled;
@@ -72,7 +72,8 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
       name: loaded.config.name,
       architecture: loaded.config.architecture,
       maxModelLen: effectiveMaxModelLen(loaded.scheduler),
-      kvCacheDtype: loaded.kvCacheDtype,
+      kvCacheDtype,
+      numerics,
       kvCacheBytes: loaded.kvCacheBytes,
       vocabSize: loaded.config.vocabSize,
       fileBytes: opened.size,

@@ -138,8 +138,8 @@ export class FakeLoader {
       const id = typeof options.source === 'string' ? options.source : options.source.name;
       const model: ServedModel = {
         info: {
-          id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', kvCacheBytes: 4096,
-          vocabSize: 257, fileBytes: 1000, settings,
+          id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
+          kvCacheBytes: 4096, vocabSize: 257, fileBytes: 1000, settings,
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         tokenizer: byteTokenizer,

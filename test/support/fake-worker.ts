@@ -45,6 +45,7 @@ const loadModel = createModelLoader({
         blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
       },
       kvCacheDtype: 'f32' as const,
+      numerics: 'f32' as const,
       kvCacheBytes: 4096,
       adapter: { vendor: 'fake', architecture: '', device: '', description: '', isSoftware: true, features: [] },
       profiler: noProfiler,

@@ -1,3 +1,4 @@
+import type { Numerics } from '../../src/core/numerics.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../src/gpu/op.ts';
 
@@ -37,8 +38,8 @@ export class KernelLab {
     this.sampleCount = gpu.device.createBuffer({ size: 16, usage });
   }
 
-  static async open(): Promise<KernelLab> {
-    return new KernelLab(await openGpu());
+  static async open(numerics?: Numerics): Promise<KernelLab> {
+    return new KernelLab(await openGpu(undefined, numerics));
   }
 
   /** A buffer holding these numbers. */

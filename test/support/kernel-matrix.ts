@@ -1,4 +1,5 @@
-import type { PackedMatrix } from '../../src/kernels/matmul.ts';
+import type { Numerics } from '../../src/core/numerics.ts';
+import { type PackedMatrix, packingOf } from '../../src/kernels/matmul.ts';
 import { packedFormatOf, repackRows, TILE_LANES, widenScales } from '../../src/loader/repack.ts';
 import { BLOCK, BLOCK_BYTES, byteLength, fromHalf, toHalf } from './ggml-blocks.ts';
 import type { KernelLab } from './kernel-lab.ts';
@@ -65,14 +66,15 @@ function nibble(view: DataView, at: number, i: number): number {
 export function packMatrix(
   lab: KernelLab,
   block: BlockMatrix,
-  options: { wideScales?: boolean; maxSlices?: number } = {},
+  options: { numerics?: Numerics; wideScales?: boolean; maxSlices?: number } = {},
 ): PackedMatrix {
   const { type, rows, columns, bytes } = block;
-  const { weights, scales } = repackRows(type, bytes, rows, columns);
+  const { numerics = 'f32' } = options;
+  const { weights, scales } = repackRows(type, bytes, rows, columns, packingOf({ numerics }));
   const format = packedFormatOf(type) ?? 'int8';
   const wideScales = format === 'int4' && (options.wideScales ?? false);
   const scaleBuffer = lab.input(wideScales ? widenScales(scales) : scales);
   const sliceGroups = Math.ceil(columns / BLOCK / (options.maxSlices ?? 1));
-  const shape = { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
+  const shape = { format, numerics, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
   return { ...shape, weights: lab.input(weights), scales: scaleBuffer };
 }

@@ -36,6 +36,29 @@ export function matmulOfReference(weights: RowWeights, x: readonly Expected[]): 
   return { value, error: error + x.reduce((sum, each, k) => sum + (weights.magnitudes[k] ?? NaN) * each.error, 0) };
 }
 
+/**
+ * A product with quantised x: sum over groups of 32 k of scales[group] * sum over k of w[k] * values[k]. Of dp4a the inner sum
+ * is exact but for what the weights' scale and min add; in f16 it is rounded 16 times, and so are its products.
+ */
+export function quantisedProductReference(
+  numerics: 'dp4a' | 'f16',
+  weights: RowWeights,
+  values: Float64Array,
+  scales: Float64Array,
+): Expected {
+  let value = 0;
+  let magnitude = 0;
+  for (const [k, at] of values.entries()) {
+    const scale = scales[Math.floor(k / 32)] ?? NaN;
+    value += (weights.values[k] ?? NaN) * at * scale;
+    magnitude += (weights.magnitudes[k] ?? NaN) * Math.abs(at) * scale;
+  }
+  // The sum of x, scale and min with it, x's scale, the groups in however many slices.
+  const operations = (numerics === 'dp4a' ? 1 : 32) + 6 + values.length / 32;
+  const half = numerics === 'dp4a' ? 0 : 2 * (1 + 16) * 2 ** -11 * magnitude;
+  return { value, error: operations * U * magnitude + half };
+}
+
 /** sum of x^2 */
 export function squaresReference(x: ArrayLike<number>): Expected {
   const value = Array.from(x).reduce((sum, v) => sum + v * v, 0);

@@ -1,4 +1,5 @@
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
+import { NUMERICS } from '../../src/core/numerics.ts';
 import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
 import type { ShaderModule } from '../../src/gpu/link.ts';
 import {
@@ -6,15 +7,16 @@ import {
 } from '../../src/gpu/probe-kernels.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
 import { ATTENTION, ATTENTION_MERGE, attentionModules } from '../../src/kernels/attention.ts';
-import { EMBED } from '../../src/kernels/embed.ts';
+import { elementModule, EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
 import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts';
 import { MATMUL_MERGED_RESIDUAL, MATMUL_RESIDUAL, mergedResidualModules } from '../../src/kernels/matmul-residual.ts';
 import { MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
 import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
-import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModules } from '../../src/kernels/matmul.ts';
+import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModule } from '../../src/kernels/matmul.ts';
 import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
+import { activationsOf, QUANTISE } from '../../src/kernels/quantise.ts';
 import { ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
 import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
 import { shader } from '../../src/kernels/shaders.ts';
@@ -35,6 +37,7 @@ const FORMATS = [
   { format: 'int4', wideScales: true },
   { format: 'int8', wideScales: false },
 ] as const;
+const MATRICES = NUMERICS.flatMap((numerics) => FORMATS.map((format) => ({ ...format, numerics })));
 const MEASURES = ['count', 'mass'] as const;
 const buffer = { size: 4096 } as GPUBuffer;
 
@@ -56,7 +59,8 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
   const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
-  const embeds = FORMATS.map((scales) => [shader('embed'), shader(`element/${scales.format}`), ...scaleModules(scales)]);
+  const embeds = MATRICES.map((matrix) => [shader('embed'), elementModule(matrix), scaleModule(matrix)]);
+  const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
     ...attentions(dtype),
     { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), shader(`kv-write/${dtype}`)] },
@@ -71,6 +75,7 @@ export function kernelVariants(): KernelVariant[] {
     ...MEASURES.map((measure) => ({ spec: FILTER_PICK, modules: filterModules('filter-pick', measure) })),
     { spec: SAMPLE_PARTIAL, modules: sampleModules('sample-partial') },
     { spec: SAMPLE_FINAL, modules: sampleModules('sample-final') },
+    ...activations.map((module) => ({ spec: QUANTISE, modules: [shader('quantise'), module] })),
     ...embeds.map((modules) => ({ spec: EMBED, modules })),
     { spec: PROBE_FILL, modules: fillModules(4096) },
     { spec: PROBE_READ, modules: readModules(4096) },
@@ -91,12 +96,12 @@ const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
   { ...plain, spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
 ];
 
-/** Every epilogue with every format, and the tilings of both kinds of adapter. */
+/** Every epilogue with every format and numerics, and the tilings of both kinds of adapter. */
 function matmulVariants(): KernelVariant[] {
   return EPILOGUES.flatMap((epilogue) =>
-    FORMATS.flatMap((scales) =>
+    MATRICES.flatMap((kind) =>
       [false, true].flatMap((subgroups) => {
-        const shape = { ...scales, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
+        const shape = { ...kind, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
         const args = { matrix: { ...shape, weights: buffer, scales: buffer }, x: buffer, subgroups };
         return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired }).map((tiling) => ({
           spec: epilogue.spec,

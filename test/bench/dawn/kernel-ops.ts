@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../../src/core/model-config.ts';
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { Op, OpBuilder, StepShape } from '../../../src/gpu/op.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
-import { matmul, type PackedMatrix } from '../../../src/kernels/matmul.ts';
+import { matmul, type PackedMatrix, packingOf } from '../../../src/kernels/matmul.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
 import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
 import type { ModelFile } from '../../../src/loader/gguf.ts';
@@ -106,14 +106,14 @@ export class KernelOps {
   }
 
   #matrix(type: MatrixType, rows: number, columns: number): PackedMatrix {
-    const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns);
+    const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns, packingOf({ numerics: 'f32' }));
     const format = packedFormatOf(type) ?? 'int8';
     const layout = matrixLayout(this.#gpu.adapter);
     const wideScales = format === 'int4' && layout.wideScales;
     const sliceGroups = Math.ceil(columns / GROUP_SIZE / layout.maxSlices);
     const weights = this.#holding(packed.weights);
     const scales = this.#holding(wideScales ? widenScales(packed.scales) : packed.scales);
-    return { format, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups, weights, scales };
+    return { format, numerics: 'f32', wideScales, rows, columns, lanes: TILE_LANES, sliceGroups, weights, scales };
   }
 
   #copyOf(matrix: PackedMatrix): PackedMatrix {

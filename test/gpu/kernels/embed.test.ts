@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Numerics } from '../../../src/core/numerics.ts';
 import { embed } from '../../../src/kernels/embed.ts';
 import { FROM_SLOT } from '../../../src/kernels/step-inputs.ts';
 import { firstWritten, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
@@ -12,15 +13,18 @@ afterEach(() => lab.clear());
 afterAll(() => lab.close());
 
 /** The last is SmolLM2-135M's. */
-const TABLES: readonly (readonly [MatrixType, number, number, boolean])[] = [
-  ['Q4_0', 4, 32, false],
-  ['Q4_1', 148, 96, false],
-  ['Q4_1', 148, 96, true],
-  ['Q8_0', 260, 160, false],
-  ['Q8_0', 49152, 576, false],
+const TABLES: readonly (readonly [MatrixType, number, number, boolean, Numerics])[] = [
+  ['Q4_0', 4, 32, false, 'f32'],
+  ['Q4_1', 148, 96, false, 'f32'],
+  ['Q4_1', 148, 96, true, 'f32'],
+  ['Q4_1', 148, 96, true, 'dp4a'],
+  ['Q4_0', 68, 64, false, 'f16'],
+  ['Q8_0', 260, 160, false, 'dp4a'],
+  ['Q8_0', 260, 160, false, 'f32'],
+  ['Q8_0', 49152, 576, false, 'f32'],
 ];
 
-test.each(TABLES)('%s table of %i x %i, wide scales %s, to the bit', async (type, rows, columns, wideScales) => {
+test.each(TABLES)('%s table of %i x %i, wide scales %s, packed for %s, to the bit', async (type, rows, columns, wideScales, numerics) => {
   const random = createRandom(rows);
   const table = randomMatrix(type, rows, columns, random);
   const ids = [0, rows - 1, ...Array.from({ length: 13 }, () => random.below(rows)), rows - 1];
@@ -34,7 +38,7 @@ test.each(TABLES)('%s table of %i x %i, wide scales %s, to the bit', async (type
   const weighted = lab.output(ids.length * columns);
   const squares = lab.output(ids.length * sums);
   const op = embed(lab.builder, {
-    table: packMatrix(lab, table, { wideScales }),
+    table: packMatrix(lab, table, { numerics, wideScales }),
     rows: lab.input(new Uint32Array(fields.flatMap((field) => [field, 9999, 9999, 9999]))),
     lastTokens: lab.input(new Uint32Array(lastTokens)),
     gain: lab.input(gain),

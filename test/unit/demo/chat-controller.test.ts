@@ -11,7 +11,7 @@ import { FAKE_LIMITS, fakeProfile } from '../../support/fake-profiler.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
 const INFO: ModelInfo = {
-  id: 'one', name: 'one', architecture: 'llama', maxModelLen: 64, kvCacheDtype: 'f32', kvCacheBytes: 4096,
+  id: 'one', name: 'one', architecture: 'llama', maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
   vocabSize: 300, fileBytes: 1000, settings: {},
 };
 const PROGRESS: LoadProgress = { stage: 'ready', bytesDone: 1000, bytesTotal: 1000, bytesPerSecond: 0, secondsLeft: 0 };

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { missingSupport } from '../../../src/client/support.ts';
 import { WEBGPU_BROWSERS } from '../../../src/core/webgpu-browsers.ts';
 import { openGpu } from '../../../src/gpu/device.ts';
@@ -14,6 +14,31 @@ test('where the browser has WebGPU and no adapter, browsers that have it are no 
   const error: unknown = await openGpu(gpuWithoutAdapter).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'webgpu_unavailable', message: expect.stringContaining('offers no GPU') });
   expect(String(error)).not.toContain('Firefox');
+});
+
+/** A browser whose GPU has these features; what its device was asked for. */
+function fakeGpu(features: readonly GPUFeatureName[], languageFeatures: readonly string[]) {
+  const requestDevice = vi.fn(async ({ requiredFeatures = [] }: GPUDeviceDescriptor) => ({
+    features: new Set(requiredFeatures),
+    lost: new Promise(() => {}),
+  }));
+  const info = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false };
+  const adapter = { features: new Set(features), limits: {}, info, requestDevice };
+  const gpu = { requestAdapter: async () => adapter, wgslLanguageFeatures: new Set(languageFeatures) };
+  const asked = (): Iterable<GPUFeatureName> => requestDevice.mock.calls[0]?.[0].requiredFeatures ?? [];
+  return { gpu: gpu as unknown as GPU, asked };
+}
+
+test('f16 is asked for where it is to be computed in, and there is no other way to have it', async () => {
+  for (const numerics of ['f32', 'dp4a', 'f16'] as const) {
+    const { gpu, asked } = fakeGpu(['shader-f16'], []);
+    const opened = await openGpu(gpu, numerics);
+    expect([...asked()]).toEqual(numerics === 'f16' ? ['shader-f16'] : []);
+    expect(opened.numerics).toEqual(numerics === 'f16' ? ['f32', 'f16'] : ['f32']);
+  }
+  const { gpu, asked } = fakeGpu([], ['packed_4x8_integer_dot_product']);
+  expect((await openGpu(gpu, 'f16')).numerics).toEqual(['f32', 'dp4a']);
+  expect([...asked()]).toEqual([]);
 });
 
 test('page and worker name the same browsers', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { packedFormatOf, packedWords, repackRows, scaleWords, sourceRowBytes, widenScales } from '../../../src/loader/repack.ts';
+import { packedFormatOf, packedWords, type Packing, repackRows, scaleWords, sourceRowBytes, widenScales } from '../../../src/loader/repack.ts';
 import { BLOCK_BYTES, fromHalf, toHalf } from '../../support/ggml-blocks.ts';
 import { type MatrixType, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { createRandom } from '../../support/random.ts';
@@ -8,11 +8,16 @@ const LANES = 16;
 const float = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0] ?? NaN;
 
 /** One weight out of the packed layout, by its description in shaders/README.md. */
-function weightAt(type: MatrixType, packed: ReturnType<typeof repackRows>, columns: number, row: number, k: number): number {
+function weightAt(type: MatrixType, packed: ReturnType<typeof repackRows>, columns: number, row: number, k: number, packing: Packing): number {
   const wordK = type === 'Q8_0' ? 4 : 8;
   const [tile, lane, component] = [Math.floor(row / 64), Math.floor((row % 64) / 4), row % 4];
   const word = packed.weights[((tile * (columns / wordK) + Math.floor(k / wordK)) * LANES + lane) * 4 + component] ?? NaN;
   const scale = packed.scales[((tile * (columns / 32) + Math.floor(k / 32)) * LANES + lane) * 4 + component] ?? NaN;
+  if (packing === 'bytes') {
+    const byte = (word >>> (8 * (k % 4))) & 255;
+    if (type === 'Q8_0') return ((byte << 24) >> 24) * float(scale);
+    return (k % 8 < 4 ? byte & 15 : byte >> 4) * fromHalf(scale & 0xffff) + fromHalf(scale >>> 16);
+  }
   const place = (k % wordK) ^ (lane % 4); // each lane's own order within 4 neighbours
   if (type === 'Q8_0') {
     const signed = word ^ 0x00808080;
@@ -25,29 +30,32 @@ function weightAt(type: MatrixType, packed: ReturnType<typeof repackRows>, colum
 /** The last is SmolLM2-135M's q, k and v. */
 const SHAPES: readonly (readonly [number, number])[] = [[1, 32], [4, 64], [63, 32], [64, 96], [67, 160], [129, 32], [960, 576]];
 
-describe.each(['Q4_0', 'Q4_1', 'Q8_0'] as const)('%s', (type) => {
+const TYPES = ['Q4_0', 'Q4_1', 'Q8_0'] as const;
+const KINDS = TYPES.flatMap((type) => (['quads', 'bytes'] as const).map((packing) => ({ type, packing })));
+
+describe.each(KINDS)('$type in $packing', ({ type, packing }) => {
   test.each(SHAPES)('%i x %i: every weight is found again, exactly; rows that are not there are 0', (rows, columns) => {
     const matrix = randomMatrix(type, rows, columns, createRandom(rows + columns));
-    const packed = repackRows(type, matrix.bytes, rows, columns);
+    const packed = repackRows(type, matrix.bytes, rows, columns, packing);
     expect(packed.weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
     expect(packed.scales.length).toBe(scaleWords(rows, columns));
     let wrong = 0;
     for (let row = 0; row < rows; row++) {
       const { values } = weightsOfRow(matrix, row);
-      for (const [k, value] of values.entries()) if (weightAt(type, packed, columns, row, k) !== value) wrong++;
+      for (const [k, value] of values.entries()) if (weightAt(type, packed, columns, row, k, packing) !== value) wrong++;
     }
     for (let row = rows; row < Math.ceil(rows / 64) * 64; row++) {
-      for (let k = 0; k < columns; k++) if (weightAt(type, packed, columns, row, k) !== 0) wrong++;
+      for (let k = 0; k < columns; k++) if (weightAt(type, packed, columns, row, k, packing) !== 0) wrong++;
     }
     expect(wrong).toBe(0);
   });
 
   test('tiles repack on their own: bytes anywhere in a larger buffer, odd offsets included', () => {
     const matrix = randomMatrix(type, 128, 64, createRandom(4));
-    const whole = repackRows(type, matrix.bytes, 128, 64);
+    const whole = repackRows(type, matrix.bytes, 128, 64, packing);
     const shifted = new Uint8Array(matrix.bytes.length + 3);
     shifted.set(matrix.bytes, 3);
-    const second = repackRows(type, shifted.subarray(3 + 64 * sourceRowBytes(type, 64)), 64, 64);
+    const second = repackRows(type, shifted.subarray(3 + 64 * sourceRowBytes(type, 64)), 64, 64, packing);
     expect([...second.weights]).toEqual([...whole.weights.subarray(whole.weights.length / 2)]);
     expect([...second.scales]).toEqual([...whole.scales.subarray(whole.scales.length / 2)]);
   });

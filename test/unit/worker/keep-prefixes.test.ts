@@ -26,7 +26,7 @@ interface Visit extends LoadSettings {
 
 /** Loads a model whose blocks are eight bytes. */
 async function load({ storage = memoryStorage(), file = bytes, device = 'this one', ...settings }: Visit) {
-  const loadRunner = vi.fn(async ({ file: model, kvCacheDtype = 'f32', blockTransfer }: LoadRunnerOptions) => {
+  const loadRunner = vi.fn(async ({ file: model, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }: LoadRunnerOptions) => {
     for (const { offset, byteLength } of model.tensors) await model.source.read(offset, byteLength);
     const transfer = { blockBytes: 8, read: async () => new Uint8Array(8), write: vi.fn(async () => {}) };
     return {
@@ -37,6 +37,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
       },
       adapter: { vendor: '', architecture: '', device, description: '', isSoftware: true, features: [] },
       kvCacheDtype,
+      numerics,
       kvCacheBytes: 4096,
       blockTransfer: blockTransfer === true ? transfer : undefined,
       profiler: noProfiler,
@@ -84,7 +85,7 @@ async function visit(options: Visit, outcome: 'kept' | 'restored' = 'kept'): Pro
   model.destroy();
 }
 
-test('one set for each model file, KV type and adapter; the same again is the same set', async () => {
+test('one set for each model file, KV type, numerics and adapter; the same again is the same set', async () => {
   const storage = memoryStorage<PrefixManifest>();
   const numSets = (): number => storage.manifests.size;
   const common = { storage, persistPrefixCache: true } as const;
@@ -97,9 +98,11 @@ test('one set for each model file, KV type and adapter; the same again is the sa
   expect(numSets()).toBe(2);
   await visit({ ...common, device: 'another' });
   expect(numSets()).toBe(3);
+  await visit({ ...common, numerics: 'dp4a' });
+  expect(numSets()).toBe(4);
   // Another checkpoint: the header, the size and the name are the same.
   await visit({ ...common, file: bytes.map((byte, i) => (i === bytes.length - 100 ? byte ^ 1 : byte)) });
-  expect(numSets()).toBe(4);
+  expect(numSets()).toBe(5);
 });
 
 test('nothing is kept, deleted, hashed or made ready unless it is asked for', async () => {

@@ -20,7 +20,7 @@ const runner: ModelRunner = {
   }),
 };
 
-async function loadRunner({ file, kvCacheDtype = 'f32', log, onStage }: LoadRunnerOptions) {
+async function loadRunner({ file, kvCacheDtype = 'f32', numerics = 'f32', log, onStage }: LoadRunnerOptions) {
   log?.('warn', 'granted less');
   onStage?.('load');
   for (const { offset, byteLength } of file.tensors) await file.source.read(offset, byteLength);
@@ -33,6 +33,7 @@ async function loadRunner({ file, kvCacheDtype = 'f32', log, onStage }: LoadRunn
     },
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
     kvCacheDtype,
+    numerics,
     kvCacheBytes: 4096,
     profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
@@ -52,9 +53,12 @@ function context(signal = new AbortController().signal) {
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
   const { progress, lines, ...rest } = context();
-  const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })({ source, kvCacheDtype: 'int8' }, rest);
+  const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })(
+    { source, kvCacheDtype: 'int8', numerics: 'dp4a' },
+    rest,
+  );
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
-  expect(model.info).toMatchObject({ kvCacheDtype: 'int8', kvCacheBytes: 4096 });
+  expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096 });
   expect(lines).toContain('warn: granted less');
   expect(model.info.maxModelLen).toBe(8 * 16); // what the KV cache holds
   expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));

@@ -1,0 +1,29 @@
+// dot/: products in f16 of two k at once, added up in f16 within a group; x is at most 1 in size (see activations/f16).
+enable f16;
+
+@group(0) @binding(2) var<storage, read> x: array<vec4<u32>, X_ELEMENTS / 4u>; // as quantise has it
+
+const GROUP_X = X_VECTORS + 1u; // from a group of x to the next
+
+fn row_start(row: u32, lane: u32) -> u32 {
+  return row * (K / 32u) * GROUP_X;
+}
+
+alias Operand = mat2x4<f16>; // two weights of each output of a lane: outputs 0 and 1, outputs 2 and 3
+alias Part = mat2x4<f16>;
+
+fn halves(bits: vec4<u32>, bias: f16) -> Operand {
+  return Operand(bitcast<vec4<f16>>(bits.xy) - bias, bitcast<vec4<f16>>(bits.zw) - bias);
+}
+
+// x: two activations.
+fn product(weights: Operand, x: u32) -> Part {
+  let pair = bitcast<vec2<f16>>(x).xyxy;
+  return Part(weights[0] * pair, weights[1] * pair);
+}
+
+fn sum_of(part: Part) -> vec4<f32> {
+  let first = vec4<f32>(part[0]);
+  let last = vec4<f32>(part[1]);
+  return vec4(first.xz + first.yw, last.xz + last.yw);
+}
