@@ -5,7 +5,7 @@
  *     npm test                          everything
  *     npm test -- --project unit        arguments go to vitest; only the tests, without type check and lint
  *     npm test -- --dawn[=lavapipe]     the kernel tests in Node, on Dawn, instead of in Chromium
- *     npm run test:smollm2              every golden chat with SmolLM2 itself (minutes, where there is no GPU)
+ *     npm run test:smollm2              every golden chat with SmolLM2 itself (minutes, where there is no GPU); also -- --dawn
  *
  * Its last line is `N passed, N failed, N skipped`. A run that tests nothing fails.
  */
