@@ -58,10 +58,11 @@ export async function openGpu(
 /** Features in use where the adapter has them; profiles need the timestamps, nothing else does. */
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
 
-function numericsOf({ wgslLanguageFeatures }: GPU, { features }: GPUDevice): readonly Numerics[] {
+function numericsOf(gpu: Partial<GPU>, { features }: GPUDevice): readonly Numerics[] {
   return [
     'f32',
-    ...(wgslLanguageFeatures.has('packed_4x8_integer_dot_product') ? (['dp4a'] as const) : []),
+    // The first browsers with WebGPU did not name the language's features.
+    ...(gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ? (['dp4a'] as const) : []),
     ...(features.has('shader-f16') ? (['f16'] as const) : []),
   ];
 }

@@ -34,6 +34,8 @@ test('the picture of the block pool shows whose blocks are whose, and which are 
   await expectLocator(two.get('metric-batch')).toHaveText(/^2 of \d/);
 
   // The first cell of a shared block tells who shares it; the legend is reached by the keyboard.
+  // The settings are below, and were set; the panel's header covers what is scrolled under it.
+  await two.get('pool-shared').evaluate((mark) => mark.scrollIntoView({ block: 'center' }));
   const box = await two.get('pool-shared').boundingBox();
   if (box === null) throw new Error('There is no mark.');
   await two.page.mouse.move(box.x + 2, box.y + 2);
