@@ -32,14 +32,14 @@ export function probeLimits(gpu: Gpu): Promise<AdapterLimits> {
   return containErrors(gpu, async () => {
     const buffers = new BufferPool(gpu.device);
     try {
-      return await measure(gpu.device, buffers);
+      return await measure(gpu, buffers);
     } finally {
       buffers.destroy();
     }
   });
 }
 
-async function measure(device: GPUDevice, buffers: BufferPool): Promise<AdapterLimits> {
+async function measure({ device, numerics }: Gpu, buffers: BufferPool): Promise<AdapterLimits> {
   const builder = new OpBuilder(device);
   const tick = await tickProbe(builder, buffers);
   const watch = await Stopwatch.start(device);
@@ -51,12 +51,11 @@ async function measure(device: GPUDevice, buffers: BufferPool): Promise<AdapterL
     for (let i = 0; i < count; i++) submit(device, tick, [1, 1, 1], 1);
     return count;
   }, MAX_SUBMITS);
-  const hasDot4 = globalThis.navigator?.gpu?.wgslLanguageFeatures.has('packed_4x8_integer_dot_product') ?? false;
   return {
     ...(await growingRead(watch, builder)),
     f32Gflops: await arithmetic(watch, builder, buffers, 'f32'),
-    f16Gflops: device.features.has('shader-f16') ? await arithmetic(watch, builder, buffers, 'f16') : undefined,
-    int8Gops: hasDot4 ? await arithmetic(watch, builder, buffers, 'int8') : undefined,
+    f16Gflops: numerics.includes('f16') ? await arithmetic(watch, builder, buffers, 'f16') : undefined,
+    int8Gops: numerics.includes('dp4a') ? await arithmetic(watch, builder, buffers, 'int8') : undefined,
     dispatchUs: 1000 / dispatchesPerMs,
     submitUs: 1000 / submitsPerMs,
     readbackMs: await readback(device, tick, buffers),

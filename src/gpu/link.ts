@@ -7,6 +7,12 @@ export interface ShaderModule {
   readonly values?: TemplateValues;
 }
 
+/** A module of constants, for what WGSL will not take from a pipeline: the sizes of storage arrays. */
+export function constants(name: string, values: Readonly<Record<string, number>>): ShaderModule {
+  const lines = Object.entries(values).map(([key, value]) => `const ${key} = ${value}u;`);
+  return { path: `${name}(${Object.values(values).join(' ')})`, text: lines.join('\n') };
+}
+
 /** Linked WGSL, and where its lines come from. */
 export interface LinkedShader {
   readonly code: string;

@@ -7,7 +7,7 @@ import read from '../../shaders/probe/read.wgsl?raw';
 import tick from '../../shaders/probe/tick.wgsl?raw';
 import type { BufferPool } from './buffers.ts';
 import { defineKernel } from './kernel.ts';
-import type { ShaderModule } from './link.ts';
+import { constants, type ShaderModule } from './link.ts';
 import type { Grid, OpBuilder } from './op.ts';
 
 export const PROBE_FILL = defineKernel({ name: 'probe-fill', bindings: { source: 'read_write' }, overrides: [] });
@@ -122,15 +122,15 @@ export function arithmeticModules(number: ProbeNumber): readonly ShaderModule[] 
 }
 
 export function readModules(bytes: number): readonly ShaderModule[] {
-  return [{ path: 'shaders/probe/read.wgsl', text: read }, size(bytes)];
+  return [{ path: 'shaders/probe/read.wgsl', text: read }, lengthOf(bytes)];
 }
 
 export function fillModules(bytes: number): readonly ShaderModule[] {
-  return [{ path: 'shaders/probe/fill.wgsl', text: fill }, size(bytes)];
+  return [{ path: 'shaders/probe/fill.wgsl', text: fill }, lengthOf(bytes)];
 }
 
-function size(bytes: number): ShaderModule {
-  return { path: `size(${bytes})`, text: `const VECTORS = ${bytes / 16}u;` };
+function lengthOf(bytes: number): ShaderModule {
+  return constants('length', { VECTORS: bytes / 16 });
 }
 
 async function ready(builder: OpBuilder, key: string, bindGroup: GPUBindGroup, result: GPUBuffer): Promise<ProbeOp> {

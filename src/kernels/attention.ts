@@ -1,10 +1,10 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
-import type { ShaderModule } from '../gpu/link.ts';
+import { constants, type ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
-import { constants, shader } from './shaders.ts';
+import { shader } from './shaders.ts';
 
 /** SPLIT of attention.wgsl: tokens of the context that one workgroup takes. Fixed, so that numbers do not depend on load. */
 export const ATTENTION_SPLIT = 128;

@@ -1,9 +1,10 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
 import { candidatesOf } from './sample.ts';
 import { SAMPLE_BYTES } from './step-inputs.ts';
-import { constants, shader } from './shaders.ts';
+import { shader } from './shaders.ts';
 
 export const MATMUL_LOGITS = defineKernel({
   name: 'matmul-logits',

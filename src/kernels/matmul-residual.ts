@@ -1,8 +1,9 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import { constants } from '../gpu/link.ts';
 import { type Op, type OpBuilder, onlyWhere, type StepShape } from '../gpu/op.ts';
 import { ATTENTION_SPLIT, type AttentionShape, maxSplits } from './attention.ts';
 import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith } from './matmul.ts';
-import { constants, shader } from './shaders.ts';
+import { shader } from './shaders.ts';
 import { ROW_BYTES } from './step-inputs.ts';
 
 export const MATMUL_RESIDUAL = defineKernel({

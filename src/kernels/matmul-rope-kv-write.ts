@@ -1,8 +1,9 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
 import { ROW_BYTES } from './step-inputs.ts';
-import { constants, shader } from './shaders.ts';
+import { shader } from './shaders.ts';
 
 const SHAPE_OVERRIDES = ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'BLOCK_SIZE', 'OUTPUT_OFFSET'] as const;
 

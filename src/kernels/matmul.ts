@@ -2,10 +2,10 @@ import { type Access, type Buffers, type BufferRange, defineKernel, type KernelS
 import type { Numerics } from '../core/numerics.ts';
 import type { Way } from '../gpu/choice.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
-import type { ShaderModule } from '../gpu/link.ts';
+import { constants, type ShaderModule } from '../gpu/link.ts';
 import type { PackedFormat, Packing } from '../loader/repack.ts';
 import { cost } from './cost.ts';
-import { constants, shader } from './shaders.ts';
+import { shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan, widthOf } from './tiling.ts';
 
 /** What every matmul binds and is told, whatever its epilogue. */

@@ -12,9 +12,3 @@ export function shader(path: string): ShaderModule {
   if (text === undefined) throw new Error(`there is no shaders/${path}.wgsl`);
   return { path: `shaders/${path}.wgsl`, text };
 }
-
-/** A module of constants, for what WGSL will not take from a pipeline: the sizes of storage arrays. */
-export function constants(name: string, values: Readonly<Record<string, number>>): ShaderModule {
-  const lines = Object.entries(values).map(([key, value]) => `const ${key} = ${value}u;`);
-  return { path: `${name}(${Object.values(values).join(' ')})`, text: lines.join('\n') };
-}

@@ -1,7 +1,7 @@
 import type { Contest, Tunable } from '../core/tuning.ts';
-import { TabserveError } from '../core/errors.ts';
 import type { Choice, Way } from '../gpu/choice.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
+import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
 
 /** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs no memory. */
@@ -83,7 +83,7 @@ class GpuContest implements Contest {
   /** Ways that do not compile, whatever a driver has against them, are left out. */
   static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, commons: RaceCommons): Promise<GpuContest> {
     const compile = (way: Way): Promise<GPUComputePipeline> =>
-      way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu.device, () => choice.compile(way));
+      way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu, () => choice.compile(way));
     const compiled = await Promise.allSettled(
       choice.ways().map(async (way): Promise<Runner> => ({ way, pipeline: await compile(way) })),
     );
@@ -95,11 +95,13 @@ class GpuContest implements Contest {
     const { device, lost } = this.#gpu;
     const { probe } = this.#commons;
     const runner = this.#runner(name);
-    device.pushErrorScope('validation');
-    const commands = this.#encode(runner, dispatches);
-    const start = performance.now();
-    device.queue.submit([commands]);
-    const faults = device.popErrorScope().catch(() => null); // a lost device's; the probe says so, too
+    let start = 0;
+    const submitted = containErrors(this.#gpu, () => {
+      const commands = this.#encode(runner, dispatches);
+      start = performance.now();
+      device.queue.submit([commands]);
+    });
+    submitted.catch(() => {}); // said below, or by the probe
     try {
       await probe.mapAsync(GPUMapMode.READ);
     } catch (error) {
@@ -107,8 +109,7 @@ class GpuContest implements Contest {
     }
     const ms = performance.now() - start;
     probe.unmap();
-    const fault = await faults;
-    if (fault !== null) throw new TabserveError('internal', `A race failed: ${fault.message}`);
+    await submitted;
     return ms;
   }
 
@@ -137,13 +138,12 @@ class GpuContest implements Contest {
   }
 }
 
-/** Errors of what `start` does at once are its own, and no step's. */
-async function contained<T>(device: GPUDevice, start: () => Promise<T>): Promise<T> {
-  device.pushErrorScope('validation');
-  const started = start();
-  const faults = device.popErrorScope().catch(() => null);
-  const value = await started;
-  const fault = await faults;
-  if (fault !== null) throw new TabserveError('internal', fault.message);
-  return value;
+/** Errors of what `start` does at once are its own, and no step's: steps go on while it is under way. */
+async function contained<T>(gpu: Gpu, start: () => Promise<T>): Promise<T> {
+  const { started } = await containErrors(gpu, () => {
+    const started = start();
+    started.catch(() => {}); // whoever waits for it hears of it
+    return { started };
+  });
+  return started;
 }
