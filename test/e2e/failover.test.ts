@@ -156,9 +156,9 @@ test('a tab that cannot read for seconds stops nobody, and has its whole answer 
 test('two releases of a page: one has the GPU at a time, and both answer', async () => {
   const [old] = (await openTabs(1)) as [PackageTab];
   const [alone] = await answersAlone(old, 1, 120);
+  const next = await PackageTab.open(context, site, 2); // before: opening a page may take as long as an answer
   await old.ask('a', promptOf(0), bodyOf(0, 120));
   await old.reached('a', 10);
-  const next = await PackageTab.open(context, site, 2);
   await next.load({ model });
   expect((await next.call<string[]>('stages'))[0]).toBe('wait');
   expect(await old.answered('a')).toBe(alone);
