@@ -1,5 +1,4 @@
-// Paged attention, second half: combines the splits of a row's context, in order, and normalises. Where a row has few
-// splits, matmul does the same as it reads them (MERGED), to the same bits.
+// Combines the splits that attention has left of a row's context, in order, and normalises. Rows with one split are done.
 //
 // rows     [row]: y is the position
 // partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
@@ -24,7 +23,7 @@ struct Counts {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = id.y;
   let head = id.x / (HEAD_SIZE / 4u);
-  if (row >= counts.rows || head >= NUM_HEADS) {
+  if (row >= counts.rows || head >= NUM_HEADS || rows[row].y < SPLIT) {
     return;
   }
   let element = id.x % (HEAD_SIZE / 4u);

@@ -1,5 +1,6 @@
-// Paged attention, first half: one workgroup attends for a tile of ROWS rows (tokens) of one request, one KV head with up
-// to 4 of its query heads, and one split of the context. A split is a fixed SPLIT tokens. A decoding row is a tile of 1.
+// Paged attention: one workgroup attends for a tile of ROWS rows (tokens) of one request, one KV head with up to 4 of its
+// query heads, and one split of the context. A split is a fixed SPLIT tokens. A decoding row is a tile of 1. What a row's
+// several splits leave is for attention-merge; a row with one split is done here, whatever others a step has.
 // Kwon et al., PagedAttention, 2023; split-KV as in Dao et al., Flash-Decoding, 2023.
 //
 // Every key and value is loaded once for all rows and heads of the tile. A quad of lanes takes 4 neighbouring tokens (a
@@ -19,8 +20,8 @@
 //   classes/  how classes are added up
 //   sizes     lengths of arrays, and what follows from the overrides: LANES, QUADS, GROUP (heads of a KV head), BLOCK_SHIFT
 //
-// Counts of what is repeated: ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 /
-// VECTOR_LANES, rounded up); FOUR. 1 or 0: FLAT where queries are kept in registers, LOOPED where not, SEVERAL_ROWS.
+// What is repeated: ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 / VECTOR_LANES,
+// rounded up). FLAT: queries are kept in registers.
 //
 // An adapter may run both sides of every `if`, so there are few; and compile long texts slowly.
 //
@@ -28,7 +29,9 @@
 // rows         [row]: y is the position, w the row of the block tables
 // block_tables [request][MAX_BLOCKS]
 // tiles        [tile]: first row, how many
-// partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: the sum of exp(score - max) * value, then (max, sum, -, -)
+// y            [row][head][HEAD_SIZE / 4] of 4 elements: of rows whose context is one split
+// partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: of the others, for attention-merge: the sum of
+//              exp(score - max) * value, then (max, sum, -, -)
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
@@ -49,6 +52,7 @@ const LOWEST = -3.4e38;
 @group(0) @binding(4) var<storage, read> block_tables: array<u32>;
 @group(0) @binding(5) var<storage, read> tiles: array<vec2<u32>>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>, PARTIALS>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
 // By row, from the tile's last on: of each head, the largest score, and the sum of the lane's weights.
 var<private> maxima: array<vec4<f32>, ROWS>;
@@ -57,6 +61,15 @@ var<private> outputs: array<vec4<f32>, OUTPUTS>; // [row][head][vector of this l
 
 fn is_finite(value: vec4<f32>) -> bool {
   return all((bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u));
+}
+
+// A vector of a row's head, whose weights' sum is `sum`.
+fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
+  if (is_lone) {
+    y[at] = value / sum;
+  } else {
+    partials[at] = value;
+  }
 }
 
 // 4 heads' queries, of the element that a quad's lane takes as the b-th of 4 in a step.
@@ -87,9 +100,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
   let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);
   let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
-#for n in FLAT
+#if FLAT
 #for i in STEPS
-#for b in FOUR
+#for b in 4
   let q#r_#i_#b = query_of(query#r, #i, #b, quad_lane);
 #end
 #end
@@ -107,7 +120,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let place = token & (BLOCK_SIZE - 1u);
     let key = key_at(head, place, quad_lane);
     let scale = SCALE * key_scale(head, place + quad_lane);
-#for n in FLAT
+#if FLAT
 #for i in STEPS
     let keys#i = load_keys(key, #i, quad_lane);
     let k#i_0 = key_0(keys#i);
@@ -124,8 +137,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     ;
 #end
 #end
-#end
-#for n in LOOPED
+#else
 #for r in ROWS
 #for h in HEADS
     var dot#r_#h = vec4<f32>();
@@ -138,7 +150,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let k2 = key_2(four);
       let k3 = key_3(four);
 #for r in ROWS
-#for b in FOUR
+#for b in 4
       let q#r_#b = query_of(query#r, step, #b, quad_lane);
 #end
 #for h in HEADS
@@ -188,7 +200,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   // Weights of 0 do not rid a row of a later row's value that is no number. So this lane takes no value from the first
   // such on, but the one before it in its place; and rows that do see it become no numbers.
   var seen = count0;
-#for n in SEVERAL_ROWS
+#if SEVERAL_ROWS
   for (var token = last_count; token < count0; token++) {
     let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
     let value = value_at(head, token & (BLOCK_SIZE - 1u));
@@ -225,11 +237,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let place = (4u * group) & (BLOCK_SIZE - 1u);
       let tokens = vec4(4u * own) + (vec4(0u, 1u, 2u, 3u) ^ vec4(quad_lane));
       let places = min(tokens, vec4(last_token)) - vec4(4u * group - place);
-#for k in FOUR
+#for k in 4
       let value#k = value_at(head, places[#k]);
 #end
 #for j in VECTORS
-#for k in FOUR
+#for k in 4
       let v#k_#j = load_value(value#k, vector#j);
 #end
 #end
@@ -265,17 +277,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #end
   let heads = min(HEADS, GROUP - 4u * four);
-  let head_stride = MAX_SPLITS * (vectors + 1u);
   for (var r = 0u; r < tile.y; r++) {
     let row = tile.x + tile.y - 1u - r;
-    let has_tokens = rows[row].y >= start;
-    let at = ((row * NUM_HEADS + kv_head * GROUP + four * 4u) * MAX_SPLITS + workgroup.z) * (vectors + 1u);
+    let position = rows[row].y;
+    let is_lone = position < SPLIT;
+    let row_heads = select(0u, heads, position >= start);
+    let head_at = row * NUM_HEADS + kv_head * GROUP + four * 4u;
+    let partial_at = (head_at * MAX_SPLITS + workgroup.z) * (vectors + 1u);
+    let partial_stride = MAX_SPLITS * (vectors + 1u);
+    let at = select(partial_at, head_at * vectors, is_lone);
+    let head_stride = select(partial_stride, vectors, is_lone);
     let sum = sum_of_lanes(lane, own_vector, sums[r]);
     for (var j = 0u; j < VECTORS; j++) {
-      write_outputs(lane, own_vector, r, j, select(0u, heads, has_tokens), at, head_stride);
+      write_outputs(lane, own_vector, r, j, row_heads, at, head_stride, is_lone, sum);
     }
-    for (var h = lane; h < select(0u, heads, has_tokens); h += LANES) {
-      partials[at + h * head_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
+    for (var h = lane; h < select(row_heads, 0u, is_lone); h += LANES) {
+      partials[partial_at + h * partial_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
     }
   }
 }

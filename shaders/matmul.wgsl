@@ -51,6 +51,11 @@ const PER_LANE = SERIES * TILES;
 var<workgroup> parts: array<vec4<f32>, SPLITS * TOKENS * TILES * SET>;
 #end
 
+// The first of the 4 outputs that a lane, of all workgroups' first sets, has of its i-th tile.
+fn output_of(unit: u32, i: u32) -> u32 {
+  return (((unit / LANES) * TILE_STEP + i * TILE_STRIDE) * LANES + unit % LANES) * 4u;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let split = local / SET; // the set of lanes that this one is of
@@ -101,24 +106,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let word_at_#r = ((tile_#s_#r * K + group * 32u) / WORD_K) * LANES + lane;
 #end
 #if F32
-#if MERGED
-      // A group of 32 k lies in one head; what its splits weigh is the same for all of it.
-      let head = group * 32u / HEAD_SIZE;
-      let element = group * 32u % HEAD_SIZE;
-      var highest = -3.4e38;
-#for m in MERGED
-      let split_#m = max_and_sum_of(first_token, head, #m);
-      let split_at_#m = split_at(first_token, head, #m) + element;
-      highest = max(highest, split_#m.x);
-#end
-      var split_sum = 0.0;
-#for m in MERGED
-      split_sum += exp(split_#m.x - highest) * split_#m.y;
-#end
-#for m in MERGED
-      let weight_#m = exp(split_#m.x - highest) / split_sum;
-#end
-#end
 #for t in TOKENS
       var x_sum_#t = XSum();
 #end
@@ -143,31 +130,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #for t in TOKENS
           {
 #if SUBGROUPS
-#if MERGED
-            var mine = 0.0;
-#for m in MERGED
-            let mine_#m = weight_#m * x[split_at_#m + j * WORD_K + #h * 4u + (lane & 3u)];
-            mine += select(0.0, mine_#m, has_split(first_token, #m));
-#end
-#else
             let mine = x[x_at_#t + j * WORD_K + #h * 4u];
-#end
             x_sum_#t += mine;
             let xa = x_#h_0(mine);
             let xb = x_#h_1(quadSwapX(mine));
             let xc = x_#h_2(quadSwapY(mine));
             let xd = x_#h_3(quadSwapDiagonal(mine));
 #else
-#if MERGED
-            var in_order = vec4<f32>();
-#for m in MERGED
-            let quad_#m = weight_#m * x[(split_at_#m + j * WORD_K + #h * 4u) / 4u];
-            in_order += select(vec4<f32>(), quad_#m, has_split(first_token, #m));
-#end
-#else
-            let in_order = x[(x_at_#t + j * WORD_K + #h * 4u) / 4u];
-#end
-            let quad = in_lane_order(in_order, lane);
+            let quad = in_lane_order(x[(x_at_#t + j * WORD_K + #h * 4u) / 4u], lane);
             x_sum_#t += quad;
             let xa = x_#h_0(quad.x);
             let xb = x_#h_1(quad.y);
@@ -284,12 +254,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let norm = 1.0;
 #end
 #if PAIRED
-      finish(token, (unit / LANES * LANES + lane) * 4u, norm * totals[2u * t], norm * totals[2u * t + 1u]);
+      finish(token, output_of(unit, 0u), norm * totals[2u * t], norm * totals[2u * t + 1u]);
 #else
       for (var i = 0u; i < PER_LANE; i++) {
-        let tile = (unit / LANES) * TILE_STEP + i * TILE_STRIDE;
-        let place = (t * PER_LANE + i) * SET + local;
-        finish(token, (tile * LANES + lane) * 4u, norm * totals[t * PER_LANE + i], place);
+        finish(token, output_of(unit, i), norm * totals[t * PER_LANE + i], (t * PER_LANE + i) * SET + local);
       }
 #end
     }

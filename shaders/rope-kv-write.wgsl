@@ -2,7 +2,7 @@
 // Su et al., RoFormer, 2021. One workgroup a head of a row, one lane a pair of its elements.
 //
 // qkv      [row][NUM_HEADS + 2 * NUM_KV_HEADS heads][HEAD_SIZE]
-// queries  [row][kv head][group / 4, rounded up][HEAD_SIZE][4 heads]: as attention.wgsl reads them
+// queries  see common/heads
 // rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
 // keys     see kv-write/
@@ -32,25 +32,6 @@ fn pair_of(i: u32) -> vec2<u32> {
     return vec2(2u * i, 2u * i + 1u);
   }
   return vec2(i, i + ROPE_DIMENSIONS / 2u);
-}
-
-fn query_at(row: u32, head: u32, element: u32) -> u32 {
-  let group = NUM_HEADS / NUM_KV_HEADS;
-  let four = (row * NUM_KV_HEADS + head / group) * ((group + 3u) / 4u) + (head % group) / 4u;
-  return (four * HEAD_SIZE + element) * 4u + (head % group) % 4u;
-}
-
-// A key's or a value's vector of HEAD_SIZE elements in the cache.
-struct CacheVector {
-  head: u32, // block * NUM_KV_HEADS + kv head
-  place: u32, // of the token in its block
-  is_value: bool,
-}
-
-fn cache_vector_of(slot: u32, head: u32) -> CacheVector {
-  let kv_head = (head - NUM_HEADS) % NUM_KV_HEADS; // means nothing for a query
-  let is_value = head >= NUM_HEADS + NUM_KV_HEADS;
-  return CacheVector((slot / BLOCK_SIZE) * NUM_KV_HEADS + kv_head, slot % BLOCK_SIZE, is_value);
 }
 
 @compute @workgroup_size(LANES)

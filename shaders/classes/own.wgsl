@@ -6,11 +6,21 @@ fn sum_of_lanes(lane: u32, own_vector: u32, sums: vec4<f32>) -> vec4<f32> {
 }
 
 // Writes the lanes' j-th vectors of a row's first heads.
-fn write_outputs(lane: u32, own_vector: u32, r: u32, j: u32, heads: u32, at: u32, head_stride: u32) {
+fn write_outputs(
+  lane: u32,
+  own_vector: u32,
+  r: u32,
+  j: u32,
+  heads: u32,
+  at: u32,
+  head_stride: u32,
+  is_lone: bool,
+  sums: vec4<f32>,
+) {
   let vector = own_vector + j * VECTOR_LANES;
   for (var h = 0u; h < heads; h++) {
     if (vector < HEAD_SIZE / 4u) {
-      partials[at + h * head_stride + vector] = outputs[(r * HEADS + h) * VECTORS + j];
+      write_output(at + h * head_stride + vector, outputs[(r * HEADS + h) * VECTORS + j], is_lone, sums[h]);
     }
   }
 }

@@ -19,7 +19,17 @@ fn sum_of_lanes(lane: u32, own_vector: u32, sums: vec4<f32>) -> vec4<f32> {
 }
 
 // Writes the lanes' j-th vectors of a row's first heads.
-fn write_outputs(lane: u32, own_vector: u32, r: u32, j: u32, heads: u32, at: u32, head_stride: u32) {
+fn write_outputs(
+  lane: u32,
+  own_vector: u32,
+  r: u32,
+  j: u32,
+  heads: u32,
+  at: u32,
+  head_stride: u32,
+  is_lone: bool,
+  sums: vec4<f32>,
+) {
   workgroupBarrier();
   for (var h = 0u; h < HEADS; h++) {
     exchange[h * LANES + lane] = outputs[(r * HEADS + h) * VECTORS + j];
@@ -30,7 +40,7 @@ fn write_outputs(lane: u32, own_vector: u32, r: u32, j: u32, heads: u32, at: u32
     let place = i % VECTOR_LANES;
     if (place + j * VECTOR_LANES < HEAD_SIZE / 4u) {
       let sum = sum_of_classes(head * LANES + place, VECTOR_LANES);
-      partials[at + head * head_stride + place + j * VECTOR_LANES] = sum;
+      write_output(at + head * head_stride + place + j * VECTOR_LANES, sum, is_lone, sums[head]);
     }
   }
 }

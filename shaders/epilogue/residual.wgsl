@@ -34,9 +34,7 @@ fn conclude(first_token: u32, first_unit: u32, local: u32) {
       sum += lane_squares[place + i];
     }
     let token = first_token + place / (SET * PER_LANE);
-    let unit = first_unit + place % SET;
-    let tile = (unit / LANES) * TILE_STEP + (place / SET) % PER_LANE * TILE_STRIDE;
-    let output = (tile * LANES + unit % LANES) * 4u;
+    let output = output_of(first_unit + place % SET, (place / SET) % PER_LANE);
     if (token < counts.rows && output < OUTPUTS) {
       squares[token * 4u * SQUARES + output / 32u] = sum;
     }

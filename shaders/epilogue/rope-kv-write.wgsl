@@ -1,10 +1,10 @@
 // epilogue/: y is queries, keys and values: rotary position embedding of queries and keys, and keys and values to their
 // place in the paged KV cache. Su et al., RoFormer, 2021. Pairs are neighbours (2i, 2i + 1), so a lane has both.
 //
-// With kv-write/f32.
+// With common/heads and kv-write/f32.
 // rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
-// queries  [row][kv head][group / 4, rounded up][HEAD_SIZE][4 heads]: as attention.wgsl reads them
+// queries  see common/heads
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
@@ -17,13 +17,6 @@ override OUTPUT_OFFSET: u32; // where y starts in [queries, keys, values]
 @group(0) @binding(7) var<uniform> rows: array<vec4<u32>, ROWS>;
 @group(0) @binding(8) var<storage, read> rotation: array<vec2<f32>>;
 @group(0) @binding(9) var<storage, read_write> queries: array<f32>;
-
-// A key's or a value's vector of HEAD_SIZE elements in the cache.
-struct CacheVector {
-  head: u32, // block * NUM_KV_HEADS + kv head
-  place: u32, // of the token in its block
-  is_value: bool,
-}
 
 fn rotated(pair: vec2<f32>, position: u32, element: u32) -> vec2<f32> {
   if (element >= ROPE_DIMENSIONS) {
@@ -40,23 +33,19 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   let head = (OUTPUT_OFFSET + output) / HEAD_SIZE;
   let element = (OUTPUT_OFFSET + output) % HEAD_SIZE;
   let row = rows[token];
-  let is_value = head >= NUM_HEADS + NUM_KV_HEADS;
+  let vector = cache_vector_of(row.z, head);
   var result = value;
-  if (!is_value) {
+  if (!vector.is_value) {
     result = vec4(rotated(value.xy, row.y, element), rotated(value.zw, row.y, element + 2u));
   }
   if (head < NUM_HEADS) {
-    let group = NUM_HEADS / NUM_KV_HEADS;
-    let four = (token * NUM_KV_HEADS + head / group) * ((group + 3u) / 4u) + (head % group) / 4u;
-    let at = (four * HEAD_SIZE + element) * 4u + (head % group) % 4u;
+    let at = query_at(token, head, element);
     queries[at] = result.x;
     queries[at + 4u] = result.y;
     queries[at + 8u] = result.z;
     queries[at + 12u] = result.w;
     return;
   }
-  let kv_head = (head - NUM_HEADS) % NUM_KV_HEADS;
-  let vector = CacheVector((row.z / BLOCK_SIZE) * NUM_KV_HEADS + kv_head, row.z % BLOCK_SIZE, is_value);
   put(vector, element, result.x);
   put(vector, element + 1u, result.y);
   put(vector, element + 2u, result.z);

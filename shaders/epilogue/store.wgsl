@@ -1,10 +1,15 @@
-// epilogue/: y, stored.
+// epilogue/: y, stored; of normalised x, if it is that.
 // y  [token][OUTPUT_STRIDE], written from OUTPUT_OFFSET on
 
 override OUTPUT_OFFSET: u32; // a multiple of 4
 override OUTPUT_STRIDE: u32; // a multiple of 4
 
+#if NORMALISED
+@group(0) @binding(4) var<storage, read> squares: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+#else
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+#end
 
 fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   if (token < counts.rows && output < OUTPUTS) {

@@ -35,7 +35,7 @@ fn load_keys(at: u32, step: u32, quad_lane: u32) -> Keys {
   );
 }
 
-#for b in FOUR
+#for b in 4
 fn key_#b(raw: Keys) -> vec4<f32> {
   return raw.b#b;
 }

@@ -47,10 +47,6 @@ export interface Op {
   readonly layer?: number;
 }
 
-/** An op that has no work in other steps. */
-export function onlyWhere(op: Op, isNeeded: (step: StepShape) => boolean): Op {
-  return { ...op, grid: (step) => (isNeeded(step) ? op.grid(step) : [0, 1, 1]) };
-}
 
 /** One compiled form of a kernel, and when it is the one to use. */
 export interface Variant {

@@ -19,6 +19,7 @@ export const ATTENTION = defineKernel({
     blockTables: 'read',
     tiles: 'read',
     partials: 'read_write',
+    y: 'read_write',
   },
   overrides: [
     'NUM_HEADS',
@@ -111,10 +112,8 @@ export function attentionModules(
     HEADS: heads,
     STEPS: Math.ceil(headSize / 16),
     VECTORS: Math.ceil(headSize / 4 / vectorLanes),
-    FLAT: Number(isFlat),
-    LOOPED: Number(!isFlat),
-    SEVERAL_ROWS: Number(rows > 1),
-    FOUR: 4,
+    FLAT: isFlat,
+    SEVERAL_ROWS: rows > 1,
   };
   const sizes = constants('sizes', {
     LANES: lanes,
@@ -143,8 +142,8 @@ export function attentionModules(
 }
 
 /**
- * Causal attention of every row over its own request's blocks: the splits of rows alone, those of rows in tiles, then the
- * merge of both.
+ * Causal attention of every row over its own request's blocks: the splits of rows alone, those of rows in tiles, then, of
+ * both, the merge of rows that have several.
  */
 export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op, Op, Op] {
   const { numHeads, numKvHeads, headSize, attentionLanes } = args;
@@ -165,7 +164,7 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
     const key = builder.variant(ATTENTION, attentionModules(args, tileRows), overrides);
     return {
       name,
-      bindGroup: builder.bind(ATTENTION, { queries, keys, values, rows, blockTables, tiles, partials }),
+      bindGroup: builder.bind(ATTENTION, { queries, keys, values, rows, blockTables, tiles, partials, y }),
       pipeline: () => builder.pipeline(key),
       grid: (step) => [count(step), fours, Math.ceil(step.maxContext / ATTENTION_SPLIT)],
       // In a step that has rows of both kinds, each kind's share by its rows.
@@ -186,7 +185,8 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
       name: 'attention-merge',
       bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),
       pipeline: () => builder.pipeline(merge),
-      grid: (step) => [Math.ceil((numHeads * headSize) / 4 / 64), step.tokens, 1],
+      grid: ({ tokens, maxContext }) =>
+        maxContext > ATTENTION_SPLIT ? [Math.ceil((numHeads * headSize) / 4 / 64), tokens, 1] : [0, 1, 1],
       cost: (step) => cost({ words: partialWords(args, step) + step.tokens * numHeads * headSize }),
     },
   ];

@@ -2,7 +2,7 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
-import { matrixBytes, type PackedMatrix, packingOf, scaleModule } from './matmul.ts';
+import { matrixBytes, type PackedMatrix, packingOf, scaleModule, squaresVectors } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const EMBED = defineKernel({
@@ -44,7 +44,7 @@ export function elementModule(table: Pick<PackedMatrix, 'format' | 'numerics'>):
 /** hidden[t] = table[token of row t], and the first RMSNorm begun. */
 export function embed(builder: OpBuilder, { table, ...buffers }: EmbedArgs): Op {
   const modules = [shader('embed'), elementModule(table), scaleModule(table)];
-  const overrides = { LANES: table.lanes, K: table.columns, SQUARES: Math.ceil(table.columns / 128) };
+  const overrides = { LANES: table.lanes, K: table.columns, SQUARES: squaresVectors(table.columns) };
   const key = builder.variant(EMBED, modules, overrides);
   const { weights, scales } = table;
   return {

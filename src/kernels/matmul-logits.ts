@@ -28,7 +28,6 @@ export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
     spec: MATMUL_LOGITS,
     modules: logitsModules(samples),
     normalised: true,
-    paired: false,
     sampled: true,
     buffers: { squares, samples, logits, candidates },
     overrides: { ...normOverrides(matrix.columns, epsilon), CANDIDATES: candidatesOf(matrix.rows) },

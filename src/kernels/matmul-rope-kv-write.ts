@@ -2,6 +2,7 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
+import { kvWriteModules } from './rope-kv-write.ts';
 import { ROW_BYTES } from './step-inputs.ts';
 import { shader } from './shaders.ts';
 
@@ -46,8 +47,6 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
     spec: MATMUL_ROPE_KV_WRITE,
     modules: ropeKvWriteModules(rows),
     normalised: true,
-    paired: false,
-    sampled: false,
     buffers: { keys, values, squares, rows, rotation, queries },
     overrides: {
       ...normOverrides(args.matrix.columns, args.epsilon),
@@ -63,5 +62,6 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
 
 /** The epilogue's files. */
 export function ropeKvWriteModules(rows: { readonly size: number }) {
-  return [shader('epilogue/rope-kv-write'), shader('kv-write/f32'), constants('rows', { ROWS: rows.size / ROW_BYTES })];
+  const sizes = constants('rows', { ROWS: rows.size / ROW_BYTES });
+  return [shader('epilogue/rope-kv-write'), ...kvWriteModules('f32'), sizes];
 }

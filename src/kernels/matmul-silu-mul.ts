@@ -21,7 +21,6 @@ export function matmulSiluMul(builder: OpBuilder, args: MatmulSiluMulArgs): Op {
     modules: [shader('epilogue/silu-mul')],
     normalised: true,
     paired: true,
-    sampled: false,
     wordsPerOutput: 0.5,
     buffers: { squares: args.squares, y: args.y },
     overrides: normOverrides(args.matrix.columns, args.epsilon),

@@ -76,14 +76,12 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
   readonly spec: S;
   /** The file in shaders/epilogue/, and what it needs. */
   readonly modules: readonly ShaderModule[];
-  /** Whether x is hidden states times a gain, still to be divided: see common/inverse-rms. */
-  readonly normalised: boolean;
-  /** Whether a lane has an output of the matrix's first half and the one of its second half. */
-  readonly paired: boolean;
-  /** Whether the tokens are samples, and their rows of x looked up. */
-  readonly sampled: boolean;
-  /** How many splits of attention x is merged from as it is read: see prologue/merge. 0: x is x. */
-  readonly merged?: number;
+  /** Whether x is hidden states times a gain, still to be divided: see common/inverse-rms. @default false */
+  readonly normalised?: boolean;
+  /** Whether a lane has an output of the matrix's first half and the one of its second half. @default false */
+  readonly paired?: boolean;
+  /** Whether the tokens are samples, and their rows of x looked up. @default false */
+  readonly sampled?: boolean;
   /** Words of 4 bytes that are moved for each output of a token. @default 1 */
   readonly wordsPerOutput?: number;
   readonly buffers: Omit<Buffers<S>, keyof typeof MATMUL_BINDINGS>;
@@ -109,17 +107,16 @@ export interface MatmulArgs extends TilingPlan {
 /** The modules that make up a variant. */
 export function matmulModules(
   { matrix, x, subgroups, unrolled = false }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups' | 'unrolled'>,
-  { modules, normalised, paired, sampled, merged = 0 }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
+  { modules, normalised = false, paired = false, sampled = false }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
   const isInt4 = matrix.format === 'int4';
   const { numerics } = matrix;
   const isExact = numerics === 'f32';
   const perGroup = groupShape(matrix);
+  const lanesWork = { TOKENS: tokens, TILES: tiles, SERIES: series };
   const values = {
-    TOKENS: tokens,
-    TILES: tiles,
-    SERIES: series,
+    ...lanesWork,
     F32: isExact,
     ...perGroup,
     SUBGROUPS: isExact && subgroups,
@@ -131,11 +128,10 @@ export function matmulModules(
     HAS_MINIMUM: isInt4,
     NORMALISED: normalised,
     PAIRED: paired,
-    MERGED: merged,
   };
   const { weights, scales } = matrix;
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
-  const shares = { TOKENS: tokens, TILES: tiles, SERIES: series, SET: set, SPLITS: splits, WORKGROUP: set * splits };
+  const shares = { ...lanesWork, SET: set, SPLITS: splits, WORKGROUP: set * splits };
   return [
     constants('sizes', { ...lengths, ...shares, ...perGroup }),
     { ...shader('matmul'), values },
@@ -188,6 +184,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
 /** A product in one tiling. */
 function tiledWay<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>, tiling: Tiling, raced: number): Way<Tiling> {
   const { matrix } = args;
+  const { paired = false } = epilogue;
   return {
     name: nameOfTiling(tiling),
     detail: tiling,
@@ -198,8 +195,8 @@ function tiledWay<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>,
       OUTPUTS: matrix.rows,
       K: matrix.columns,
       SLICE_GROUPS: matrix.sliceGroups,
-      TILE_STEP: tileStep(tiling, epilogue.paired),
-      TILE_STRIDE: epilogue.paired ? tilesOf(matrix) / 2 : 1,
+      TILE_STEP: tileStep(tiling, paired),
+      TILE_STRIDE: paired ? tilesOf(matrix) / 2 : 1,
     },
     raceGrid: gridOf(matrix, tiling, raced),
   };
@@ -222,8 +219,7 @@ export interface StoreArgs extends MatmulArgs {
 /** y = x · Wᵀ. */
 export function matmul(builder: OpBuilder, args: StoreArgs): Op {
   const modules = [shader('epilogue/store')];
-  const flags = { normalised: false, paired: false, sampled: false };
-  return matmulWith(builder, args, { spec: MATMUL, modules, ...flags, buffers: { y: args.y }, overrides: placeOf(args) });
+  return matmulWith(builder, args, { spec: MATMUL, modules, buffers: { y: args.y }, overrides: placeOf(args) });
 }
 
 /** What x needs to become normalised, see common/inverse-rms. */
@@ -235,21 +231,25 @@ export interface NormArgs {
 
 /** The divisor's constants, for vectors of `size` elements. */
 export function normOverrides(size: number, epsilon: number) {
-  return { SQUARES: Math.ceil(size / 128), EPSILON: epsilon };
+  return { SQUARES: squaresVectors(size), EPSILON: epsilon };
+}
+
+/** Vectors of 4 sums of squares of 32 elements each, for a row of `size` elements. */
+export function squaresVectors(size: number): number {
+  return Math.ceil(size / 128);
 }
 
 /** Bytes of the sums of squares of `rows` rows of `size` elements. */
 export function squaresBytes(size: number, rows: number): number {
-  return rows * Math.ceil(size / 128) * 16;
+  return rows * squaresVectors(size) * 16;
 }
 
 /** y = x · Wᵀ of normalised x. */
 export function matmulNormalised(builder: OpBuilder, args: StoreArgs & NormArgs): Op {
   const overrides = { ...normOverrides(args.matrix.columns, args.epsilon), ...placeOf(args) };
-  const modules = [shader('epilogue/store-normalised')];
-  const flags = { normalised: true, paired: false, sampled: false };
+  const modules = [shader('epilogue/store')];
   const buffers = { squares: args.squares, y: args.y };
-  return matmulWith(builder, args, { spec: MATMUL_NORMALISED, modules, ...flags, buffers, overrides });
+  return matmulWith(builder, args, { spec: MATMUL_NORMALISED, modules, normalised: true, buffers, overrides });
 }
 
 function placeOf({ matrix, outputOffset = 0, outputStride = matrix.rows }: StoreArgs) {

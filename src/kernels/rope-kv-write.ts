@@ -1,5 +1,6 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
+import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
@@ -57,10 +58,15 @@ export function layerBlockBytes(
   return numKvHeads * blockSize * (dtype === 'int8' ? headSize + 4 : headSize * 4);
 }
 
+/** Where queries, keys and values go, and as what. */
+export function kvWriteModules(dtype: KvCacheDtype): readonly ShaderModule[] {
+  return [shader('common/heads'), shader(`kv-write/${dtype}`)];
+}
+
 /** Rotates queries and keys; queries go to where attention reads them, keys and values to the cache. */
 export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
   const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, kvCacheDtype, ropeLanes, ...buffers } = args;
-  const modules = [shader('rope-kv-write'), shader(`kv-write/${kvCacheDtype}`)];
+  const modules = [shader('rope-kv-write'), ...kvWriteModules(kvCacheDtype)];
   const key = builder.variant(ROPE_KV_WRITE, modules, {
     NUM_HEADS: numHeads,
     NUM_KV_HEADS: numKvHeads,

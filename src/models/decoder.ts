@@ -2,13 +2,13 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
-import { type Op, type OpBuilder, onlyWhere, type StepShape } from '../gpu/op.ts';
+import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { attention, type AttentionLanes } from '../kernels/attention.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
 import { matmulLogits } from '../kernels/matmul-logits.ts';
-import { matmulMergedResidual, matmulResidual, mergesAsItReads } from '../kernels/matmul-residual.ts';
+import { matmulResidual } from '../kernels/matmul-residual.ts';
 import { matmulRopeKvWrite } from '../kernels/matmul-rope-kv-write.ts';
 import { matmulSiluMul } from '../kernels/matmul-silu-mul.ts';
 import { matmulNormalised, type PackedMatrix } from '../kernels/matmul.ts';
@@ -70,8 +70,6 @@ export interface DecoderLimits {
   readonly attentionLanes: AttentionLanes;
   readonly ropeLanes: number;
   readonly filterLanes: number;
-  /** The most splits of attention that the output projection merges as it reads them. */
-  readonly maxMergedSplits: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */
   readonly tilings: (matrix: PackedMatrix, paired: boolean) => TilingPlan;
 }
@@ -120,29 +118,26 @@ function sampler({ builder, config, state, limits }: Parts): readonly Op[] {
 
 function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | undefined, nextGain: GPUBuffer): Op[] {
   if (cache === undefined) throw new Error('every layer needs a cache');
-  const { builder, config, state, limits } = parts;
-  const { attended, gated } = state;
-  const maxMergedSplits = limits.numerics === 'f32' ? limits.maxMergedSplits : 0; // others take x quantised
-  const shape = { ...config, ...limits, ...state, ...cache, maxMergedSplits, counts: state.rowCount };
-  const down = projection(parts, layer.down, gated);
-  const [rows, tiles, merge] = attention(builder, { ...shape, y: attended });
-  const isMerged = (step: StepShape): boolean => mergesAsItReads(shape, step);
-  const output = { ...shape, gain: layer.ffnNorm };
-  const merged = projection(parts, layer.attentionOutput, state.partials);
-  const alone = projection(parts, layer.attentionOutput, attended);
+  const { builder, config, state } = parts;
+  const { weighted, gated } = state;
   return [
-    ...quantised(parts, config.hiddenSize, state.weighted),
+    ...quantised(parts, config.hiddenSize, weighted),
     ...queriesKeysValues(parts, layer.qkv, cache),
-    rows,
-    tiles,
-    onlyWhere(merge, (step) => !isMerged(step)),
-    ...quantised(parts, layer.attentionOutput.columns, attended),
-    ...matmulMergedResidual(builder, { ...output, ...merged }),
-    onlyWhere(matmulResidual(builder, { ...output, ...alone }), (step) => !isMerged(step)),
-    ...quantised(parts, config.hiddenSize, state.weighted),
+    ...attended(parts, layer, cache),
+    ...quantised(parts, config.hiddenSize, weighted),
     ...gatedUp(parts, layer.gateUp),
     ...quantised(parts, config.intermediateSize, gated),
-    matmulResidual(builder, { ...state, ...down, gain: nextGain }),
+    matmulResidual(builder, { ...state, ...projection(parts, layer.down, gated), gain: nextGain }),
+  ];
+}
+
+/** Attention and its output projection. */
+function attended(parts: Parts, { attentionOutput, ffnNorm: gain }: LayerWeights, cache: LayerCache): Op[] {
+  const { builder, config, state, limits } = parts;
+  return [
+    ...attention(builder, { ...config, ...limits, ...state, ...cache, y: state.attended, counts: state.rowCount }),
+    ...quantised(parts, attentionOutput.columns, state.attended),
+    matmulResidual(builder, { ...state, ...projection(parts, attentionOutput, state.attended), gain }),
   ];
 }
 

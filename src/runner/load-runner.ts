@@ -163,16 +163,13 @@ export function matrixLayout({ isSoftware }: AdapterSummary): Omit<MatrixLayout,
 
 /** A software adapter pays for every lane that a barrier waits for, and has few registers. */
 export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config: Heads) {
-  // In a loop, Mesa's compiler makes a prompt's products twice as fast; SwiftShader's makes them a fifth slower.
+  // In a loop, Mesa's compiler makes a prompt's products twice as fast; SwiftShader's a fifth slower (test/bench/LOG.md).
   const unrolled = architecture === 'swiftshader';
   const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
     const needs = { isSoftware, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
     return { tilings: defaultTilings(needs), rivals: (tokens) => candidateTilings(needs, tokens) };
   };
-  // More than one: Mesa's compiler rounds their sum otherwise than attention-merge's, and a row's bits would depend on its batch.
-  const sizes = isSoftware
-    ? ({ ropeLanes: 8, filterLanes: 16, maxMergedSplits: 1 } as const)
-    : ({ ropeLanes: 64, filterLanes: 256, maxMergedSplits: 1 } as const);
+  const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
   return { ...sizes, unrolled, tilings, attentionLanes: attentionLanes(isSoftware, config) };
 }
 

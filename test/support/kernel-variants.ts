@@ -11,13 +11,13 @@ import { elementModule, EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
 import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts';
-import { MATMUL_MERGED_RESIDUAL, MATMUL_RESIDUAL, mergedResidualModules } from '../../src/kernels/matmul-residual.ts';
+import { MATMUL_RESIDUAL, residualModules } from '../../src/kernels/matmul-residual.ts';
 import { MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
 import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
 import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModule } from '../../src/kernels/matmul.ts';
 import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
 import { activationsOf, QUANTISE } from '../../src/kernels/quantise.ts';
-import { ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
+import { kvWriteModules, ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
 import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
 import { shader } from '../../src/kernels/shaders.ts';
 import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
@@ -63,7 +63,7 @@ export function kernelVariants(): KernelVariant[] {
   const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
     ...attentions(dtype),
-    { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), shader(`kv-write/${dtype}`)] },
+    { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), ...kvWriteModules(dtype)] },
   ]);
   return [
     ...caches,
@@ -85,15 +85,13 @@ export function kernelVariants(): KernelVariant[] {
   ];
 }
 
-const plain = { normalised: false, paired: false, sampled: false };
 const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
-  { ...plain, spec: MATMUL, modules: [shader('epilogue/store')] },
-  { ...plain, spec: MATMUL_RESIDUAL, modules: [shader('epilogue/residual')] },
-  { ...plain, spec: MATMUL_MERGED_RESIDUAL, modules: mergedResidualModules(buffer), merged: 2 },
-  { ...plain, spec: MATMUL_NORMALISED, modules: [shader('epilogue/store-normalised')], normalised: true },
-  { ...plain, spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
-  { ...plain, spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer), normalised: true },
-  { ...plain, spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
+  { spec: MATMUL, modules: [shader('epilogue/store')] },
+  { spec: MATMUL_RESIDUAL, modules: residualModules() },
+  { spec: MATMUL_NORMALISED, modules: [shader('epilogue/store')], normalised: true },
+  { spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
+  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer), normalised: true },
+  { spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
 ];
 
 /** Every epilogue with every format and numerics, and the tilings of both kinds of adapter. */
@@ -103,7 +101,7 @@ function matmulVariants(): KernelVariant[] {
       [false, true].flatMap((subgroups) => {
         const shape = { ...kind, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
         const args = { matrix: { ...shape, weights: buffer, scales: buffer }, x: buffer, subgroups };
-        return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired }).map((tiling) => ({
+        return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired ?? false }).map((tiling) => ({
           spec: epilogue.spec,
           modules: matmulModules(args, epilogue, tiling),
         }));

@@ -1,7 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
-import { matmulMergedResidual, matmulResidual } from '../../../src/kernels/matmul-residual.ts';
-import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
+import { matmulResidual } from '../../../src/kernels/matmul-residual.ts';
 import { exactly, firstWritten, firstWrong, KernelLab, type Result } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, type RowWeights, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, matmulReference } from '../../support/kernel-references.ts';
@@ -73,47 +71,5 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
       expect(unlike, `${tokens} tokens, output ${i}`).toBeUndefined();
     }
     expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
-  }
-});
-
-/** SmolLM2-135M's heads; contexts of 1 to 4 splits, at their edges. */
-const ATTENTION = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 40 };
-
-test.each(['Q4_1', 'Q8_0'] as const)('%s: of attention’s splits, the same bits merged as they are read as merged before', async (type) => {
-  const [rows, columns] = [148, 576];
-  const random = createRandom(7);
-  const matrix = packMatrix(lab, randomMatrix(type, rows, columns, random), { maxSlices: 3 });
-  // [head][split] of 64 elements, and behind them the largest score and the sum of weights.
-  const partials = new Float32Array(partialsBytes(ATTENTION, 1) / 4).map((_, i) => (i % 68 === 65 ? 1 + random.uniform() : 2 * random.normal()));
-  const hidden = new Float32Array(rows).map(() => random.normal());
-  const unused = lab.input(new Float32Array(16));
-  const attended = lab.output(8 * columns);
-  const position = lab.input(new Uint32Array(ROW_BYTES / 4));
-  const shared = { ...ATTENTION, rows: position, matrix, gain: lab.input(hidden), counts: lab.rowCount, tokens: () => 1 };
-  const read = lab.input(partials);
-  const buffers = { queries: unused, keys: unused, values: unused, blockTables: unused, partials: read, y: attended.buffer };
-  const attentionLanes = { classLanes: 1, vectorLanes: 4, tileRows: 1, isFlat: true } as const;
-  const lanes = { attentionLanes, subgroups: lab.gpu.hasSubgroups, singles: unused, tiles: unused };
-  const [, , merge] = attention(lab.builder, { ...shared, ...buffers, ...lanes, kvCacheDtype: 'f32' });
-  const outputs = () => [lab.inOut(hidden), lab.output(rows), lab.output(4 * Math.ceil(rows / 128))] as const;
-  const bind = ([stream, weighted, squares]: ReturnType<typeof outputs>) => ({ hidden: stream.buffer, weighted: weighted.buffer, squares: squares.buffer });
-  const all = someWays(lab, matrix).slice(0, 2).flatMap(({ name, subgroups, tilings }) => {
-    const way = { subgroups, tilings: tilings.slice(0, 1) };
-    const [before, as] = [outputs(), outputs()];
-    const apart = matmulResidual(lab.builder, { ...shared, ...way, ...bind(before), x: attended.buffer });
-    const merged = matmulMergedResidual(lab.builder, { ...shared, ...way, ...bind(as), x: read, maxMergedSplits: 4 });
-    return [
-      { name: `${name}, merged before`, ops: [merge, apart], outputs: before },
-      { name: `${name}, merged as read`, ops: merged, outputs: as },
-    ];
-  });
-  for (const context of [1, 128, 129, 257, 385, 512]) {
-    // Splits that the row does not have are left over from another step.
-    const splits = Math.ceil(context / 128);
-    lab.write(read, partials.map((value, i) => (Math.floor(i / 68) % 5 < splits ? value : NaN)));
-    lab.write(position, new Uint32Array([0, context - 1, 0, 0]));
-    const results = await runVariants(lab, all, { tokens: 1, maxContext: context });
-    expect(results[0]![0]!.floats.every((value, i) => Number.isFinite(value) && value !== hidden[i]), `context ${context}`).toBe(true);
-    expect(firstDeviant(all, results), `context ${context}`).toBeUndefined();
   }
 });
