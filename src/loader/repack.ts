@@ -26,18 +26,22 @@ const PACKING = {
   int8: { bits: 8, bias: 0x00808080 },
 } as const;
 
-/** A word of neighbouring weights, k ascending from the lowest bits, as `packing` has it in lane `lane`. */
-function pack(word: number, format: PackedFormat, packing: Packing, lane: number): number {
-  if (packing === 'quads') return reorder(word, PACKING[format].bits, lane & 3) ^ PACKING[format].bias;
-  return format === 'int4' ? spreadNibbles(word) | (spreadNibbles(word >>> 16) << 4) : word;
+/** How a word of neighbouring weights, k ascending from the lowest bits, is held in lane `lane`. */
+function packer(format: PackedFormat, packing: Packing, lane: number): (word: number) => number {
+  if (packing === 'bytes') {
+    return format === 'int4' ? (word) => spreadNibbles(word) | (spreadNibbles(word >>> 16) << 4) : (word) => word;
+  }
+  const { bits, bias } = PACKING[format];
+  const order = lane & 3;
+  return (word) => reorder(word, bits, order) ^ bias;
 }
 
 /** How one GGUF type reads. A block is 32 neighbouring weights of a row. */
 interface SourceFormat {
   readonly packed: PackedFormat;
   readonly blockBytes: number;
-  /** Gives the words of the block at `at`, k ascending from the lowest bits, and returns its scale. */
-  readonly read: (bytes: DataView, at: number, put: (word: number, value: number) => void) => number;
+  /** Leaves the words of the block at `at` in `words`, k ascending from the lowest bits, and returns its scale. */
+  readonly read: (bytes: DataView, at: number, words: Uint32Array) => number;
 }
 
 const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
@@ -45,8 +49,8 @@ const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
   Q4_0: {
     packed: 'int4',
     blockBytes: 18,
-    read(bytes, at, put) {
-      readNibbles(bytes, at + 2, put);
+    read(bytes, at, words) {
+      readNibbles(bytes, at + 2, words);
       const scale = bytes.getUint16(at, true);
       return scale | (timesMinusEight(scale) << 16);
     },
@@ -55,8 +59,8 @@ const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
   Q4_1: {
     packed: 'int4',
     blockBytes: 20,
-    read(bytes, at, put) {
-      readNibbles(bytes, at + 4, put);
+    read(bytes, at, words) {
+      readNibbles(bytes, at + 4, words);
       return bytes.getUint32(at, true);
     },
   },
@@ -64,20 +68,20 @@ const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
   Q8_0: {
     packed: 'int8',
     blockBytes: 34,
-    read(bytes, at, put) {
-      for (let word = 0; word < 8; word++) put(word, bytes.getUint32(at + 2 + 4 * word, true));
-      return float32Bits(float16(bytes.getUint16(at, true)));
+    read(bytes, at, words) {
+      for (let word = 0; word < 8; word++) words[word] = bytes.getUint32(at + 2 + 4 * word, true);
+      return halfFloats().bits[bytes.getUint16(at, true)] ?? 0;
     },
   },
 };
 
 /** 16 bytes hold k in their low nibbles and k + 16 in their high ones. */
-function readNibbles(bytes: DataView, at: number, put: (word: number, value: number) => void): void {
+function readNibbles(bytes: DataView, at: number, words: Uint32Array): void {
   for (let half = 0; half < 2; half++) {
     const a = bytes.getUint32(at + 8 * half, true);
     const b = bytes.getUint32(at + 8 * half + 4, true);
-    put(half, lowNibbles(a) | (lowNibbles(b) << 16));
-    put(half + 2, lowNibbles(a >>> 4) | (lowNibbles(b >>> 4) << 16));
+    words[half] = lowNibbles(a) | (lowNibbles(b) << 16);
+    words[half + 2] = lowNibbles(a >>> 4) | (lowNibbles(b >>> 4) << 16);
   }
 }
 
@@ -133,10 +137,12 @@ export function scaleWords(rows: number, columns: number): number {
  */
 export function widenScales(scales: Uint32Array): Float32Array<ArrayBuffer> {
   const wide = new Float32Array(scales.length * 2);
-  for (const [i, word] of scales.entries()) {
-    const at = Math.floor(i / 4) * 8 + (i % 4);
-    wide[at] = float16(word & 0xffff);
-    wide[at + 4] = float16(word >>> 16);
+  const halves = halfFloats().values;
+  for (let i = 0; i < scales.length; i++) {
+    const word = scales[i] ?? 0;
+    const at = 2 * i - (i & 3); // its place in a run of 8
+    wide[at] = halves[word & 0xffff] ?? 0;
+    wide[at + 4] = halves[word >>> 16] ?? 0;
   }
   return wide;
 }
@@ -168,16 +174,16 @@ export function repackRows(
   const weights = new Uint32Array(packedWords(format.packed, rows, columns));
   const scales = new Uint32Array(scaleWords(rows, columns));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const words = new Uint32Array(groupWords);
   for (let row = 0; row < rows; row++) {
     const tile = Math.floor(row / TILE_ROWS);
     const place = row % TILE_ROWS;
+    const pack = packer(format.packed, packing, place >> 2);
     for (let group = 0; group < groups; group++) {
       const first = (tile * groups + group) * groupWords * TILE_ROWS + place;
-      const put = (word: number, value: number): void => {
-        weights[first + word * TILE_ROWS] = pack(value, format.packed, packing, place >> 2);
-      };
       const at = (row * groups + group) * format.blockBytes;
-      scales[(tile * groups + group) * TILE_ROWS + place] = format.read(view, at, put);
+      scales[(tile * groups + group) * TILE_ROWS + place] = format.read(view, at, words);
+      for (let word = 0; word < groupWords; word++) weights[first + word * TILE_ROWS] = pack(words[word] ?? 0);
     }
   }
   return { weights, scales };
@@ -208,6 +214,23 @@ function timesMinusEight(half: number): number {
   return sign | ((exponent + 3) << 10) | mantissa;
 }
 
+/** All half floats, by their bits, and the bits that they have as f32. */
+interface HalfFloats {
+  readonly values: Float32Array;
+  readonly bits: Uint32Array;
+}
+
+let allHalfFloats: HalfFloats | undefined;
+
+/** Made once: a model has millions of scales. */
+function halfFloats(): HalfFloats {
+  if (allHalfFloats === undefined) {
+    const values = Float32Array.from({ length: 0x10000 }, (_, bits) => float16(bits));
+    allHalfFloats = { values, bits: new Uint32Array(values.buffer) };
+  }
+  return allHalfFloats;
+}
+
 function float16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
@@ -215,11 +238,4 @@ function float16(bits: number): number {
   if (exponent === 0) return sign * mantissa * 2 ** -24;
   if (exponent === 31) return mantissa ? NaN : sign * Infinity;
   return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
-}
-
-const bitsView = new DataView(new ArrayBuffer(4));
-
-function float32Bits(value: number): number {
-  bitsView.setFloat32(0, value);
-  return bitsView.getUint32(0);
 }
