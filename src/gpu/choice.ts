@@ -23,6 +23,11 @@ export interface ChoiceOptions<Detail = unknown> {
   readonly initial: Way<Detail>;
   /** What may be raced against it; called when that is to be known. */
   readonly others: () => readonly Way<Detail>[];
+  /**
+   * What stands in for a step's inputs while it is raced, in words, by binding: such that it writes nothing, or what only
+   * the rest of its step reads.
+   */
+  readonly raceInputs: () => Readonly<Record<string, Uint32Array<ArrayBuffer>>>;
 }
 
 /** The buffers of one op, by binding. */

@@ -1,10 +1,13 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
-import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import type { Way } from '../gpu/choice.ts';
+import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
+import { ROW_BYTES } from './step-inputs.ts';
 
 /** SPLIT of attention.wgsl: tokens of the context that one workgroup takes. Fixed, so that numbers do not depend on load. */
 export const ATTENTION_SPLIT = 128;
@@ -65,20 +68,10 @@ function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attended
   return Math.max(tokens, attendedTokens / ATTENTION_SPLIT) * numHeads * (headSize + 4);
 }
 
-/** How attention is spread over lanes: no part of the numerics. */
-export interface AttentionLanes {
-  /** Among how many lanes the tokens of a split are divided when values are added up. */
-  readonly classLanes: 1 | 4;
-  /** Among how many lanes a head's vectors of 4 elements are divided; a multiple of 4. A workgroup has classLanes times these. */
-  readonly vectorLanes: number;
-  /** Rows of one request that share the keys and values they load, at most. */
-  readonly tileRows: number;
-  /** Whether queries are kept in registers, for which their loops are unrolled, or loaded as they are needed. */
-  readonly isFlat: boolean;
-}
-
 export interface AttentionArgs extends AttentionShape {
   readonly attentionLanes: AttentionLanes;
+  /** What may be raced against them where so many rows are taken at once. @default none */
+  readonly attentionRivals?: ((rows: number) => readonly AttentionLanes[]) | undefined;
   readonly kvCacheDtype: KvCacheDtype;
   readonly subgroups: boolean;
   /** As rope-kv-write leaves them. */
@@ -97,13 +90,13 @@ export interface AttentionArgs extends AttentionShape {
   readonly counts: BufferRange;
 }
 
-/** The modules of a variant that takes `rows` rows a tile. */
+/** The modules of a variant that takes `rows` rows a tile, spread like this. */
 export function attentionModules(
-  args: Omit<AttentionArgs, 'rows' | 'blockTables' | 'singles' | 'tiles' | 'y' | 'counts'>,
+  args: Omit<AttentionArgs, 'attentionLanes' | 'rows' | 'blockTables' | 'singles' | 'tiles' | 'y' | 'counts'>,
+  { classLanes, vectorLanes, isFlat }: AttentionLanes,
   rows: number,
 ): readonly ShaderModule[] {
   const { numHeads, numKvHeads, headSize, kvCacheDtype, subgroups, queries, keys, values, partials } = args;
-  const { classLanes, vectorLanes, isFlat } = args.attentionLanes;
   const heads = Math.min(4, numHeads / numKvHeads);
   const lanes = classLanes * vectorLanes;
   const exchanges = !subgroups || classLanes > 1;
@@ -146,48 +139,114 @@ export function attentionModules(
  * both, the merge of rows that have several.
  */
 export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op, Op, Op] {
-  const { numHeads, numKvHeads, headSize, attentionLanes } = args;
-  const common = { NUM_HEADS: numHeads, HEAD_SIZE: headSize, MAX_SPLITS: maxSplits(args) };
-  const overrides = {
-    ...common,
-    NUM_KV_HEADS: numKvHeads,
+  const { singles, tiles, attentionLanes } = args;
+  return [
+    splits(builder, args, { name: 'attention', tileRows: 1, tiles: singles, count: (step) => step.singles }),
+    splits(builder, args, {
+      name: 'attention-tiled',
+      tileRows: attentionLanes.tileRows,
+      tiles,
+      count: (step) => step.tiles,
+    }),
+    mergeOf(builder, args),
+  ];
+}
+
+/** What attention works on in one dispatch. */
+interface Tiles {
+  readonly name: string;
+  readonly tileRows: number;
+  readonly tiles: BufferRange;
+  readonly count: (step: StepShape) => number;
+}
+
+function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, count }: Tiles): Op {
+  const { numHeads, numKvHeads, headSize, attentionLanes, attentionRivals = () => [] } = args;
+  const { queries, keys, values, rows, blockTables, partials, y } = args;
+  const buffers = { queries, keys, values, rows, blockTables, tiles, partials, y };
+  const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
+  const gridOf = (tileCount: number, context: number): Grid => [tileCount, fours, Math.ceil(context / ATTENTION_SPLIT)];
+  const scene = raceScene(args, tileRows);
+  const wayOf = (lanes: AttentionLanes): Way => ({
+    name: nameOfLanes(lanes),
+    detail: undefined,
+    modules: attentionModules(args, lanes, tileRows),
+    overrides: overridesOf(args, lanes),
+    raceGrid: gridOf(scene.tiles, scene.context),
+  });
+  const choice = builder.choice({
+    name: `${name}-${args.kvCacheDtype}-${numHeads}x${headSize}`,
+    spec: ATTENTION,
+    tokens: tileRows,
+    initial: wayOf(attentionLanes),
+    others: () => attentionRivals(tileRows).map(wayOf),
+    raceInputs: scene.inputs,
+  });
+  choice.buffers.push(buffers);
+  const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);
+  return {
+    name,
+    bindGroup: builder.bind(ATTENTION, buffers),
+    pipeline: () => choice.pipeline,
+    grid: (step) => gridOf(count(step), step.maxContext),
+    // In a step that has rows of both kinds, each kind's share by its rows.
+    cost: (step) => {
+      const share = rowsOf(step) / step.tokens;
+      const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / args.blockSize;
+      const words = step.tokens * numHeads * headSize + partialWords(args, step);
+      const macs = 2 * step.attendedTokens * numHeads * headSize;
+      return cost({ words: share * words, bytes: share * kv, macs: share * macs });
+    },
+  };
+}
+
+function overridesOf(args: AttentionArgs, { classLanes, vectorLanes }: AttentionLanes) {
+  return {
+    ...mergeOverrides(args),
+    NUM_KV_HEADS: args.numKvHeads,
     BLOCK_SIZE: args.blockSize,
     MAX_BLOCKS: args.maxBlocks,
-    SCALE: 1 / Math.sqrt(headSize),
-    CLASS_LANES: attentionLanes.classLanes,
-    VECTOR_LANES: attentionLanes.vectorLanes,
+    SCALE: 1 / Math.sqrt(args.headSize),
+    CLASS_LANES: classLanes,
+    VECTOR_LANES: vectorLanes,
   };
-  const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
-  const { queries, keys, values, rows, blockTables, partials, y, counts } = args;
-  const splits = (name: string, tileRows: number, tiles: BufferRange, count: (step: StepShape) => number): Op => {
-    const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);
-    const key = builder.variant(ATTENTION, attentionModules(args, tileRows), overrides);
+}
+
+function mergeOverrides(args: AttentionArgs) {
+  return { NUM_HEADS: args.numHeads, HEAD_SIZE: args.headSize, MAX_SPLITS: maxSplits(args) };
+}
+
+/** Tokens that a raced row attends to, and rows that are raced in tiles, at most. */
+const RACED_CONTEXT = 512;
+const RACED_ROWS = 64;
+
+/** What variants are raced on: one row, or tiles of one request's last rows, whatever its blocks hold. */
+function raceScene(args: AttentionArgs, tileRows: number) {
+  const { blockSize, maxBlocks, keys, kvCacheDtype } = args;
+  const context = Math.min(RACED_CONTEXT, maxBlocks * blockSize);
+  const most = Math.min(RACED_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
+  const tiles = tileRows === 1 ? 1 : Math.max(1, Math.floor(most / tileRows));
+  const numBlocks = keys.size / layerBlockBytes(args, kvCacheDtype);
+  const inputs = () => {
+    const rows = Array.from({ length: tiles * tileRows }, (_, i) => [0, context - tiles * tileRows + i, 0, 0]);
     return {
-      name,
-      bindGroup: builder.bind(ATTENTION, { queries, keys, values, rows, blockTables, tiles, partials, y }),
-      pipeline: () => builder.pipeline(key),
-      grid: (step) => [count(step), fours, Math.ceil(step.maxContext / ATTENTION_SPLIT)],
-      // In a step that has rows of both kinds, each kind's share by its rows.
-      cost: (step) => {
-        const share = rowsOf(step) / step.tokens;
-        const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / args.blockSize;
-        const words = step.tokens * numHeads * headSize + partialWords(args, step);
-        const macs = 2 * step.attendedTokens * numHeads * headSize;
-        return cost({ words: share * words, bytes: share * kv, macs: share * macs });
-      },
+      rows: new Uint32Array(rows.flat()),
+      blockTables: Uint32Array.from({ length: maxBlocks }, (_, i) => i % numBlocks),
+      tiles: new Uint32Array(Array.from({ length: tiles }, (_, i) => [i * tileRows, tileRows]).flat()),
     };
   };
-  const merge = builder.variant(ATTENTION_MERGE, [shader('attention-merge')], common);
-  return [
-    splits('attention', 1, args.singles, (step) => step.singles),
-    splits('attention-tiled', attentionLanes.tileRows, args.tiles, (step) => step.tiles),
-    {
-      name: 'attention-merge',
-      bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),
-      pipeline: () => builder.pipeline(merge),
-      grid: ({ tokens, maxContext }) =>
-        maxContext > ATTENTION_SPLIT ? [Math.ceil((numHeads * headSize) / 4 / 64), tokens, 1] : [0, 1, 1],
-      cost: (step) => cost({ words: partialWords(args, step) + step.tokens * numHeads * headSize }),
-    },
-  ];
+  return { tiles, context, inputs };
+}
+
+function mergeOf(builder: OpBuilder, args: AttentionArgs): Op {
+  const { numHeads, headSize, partials, rows, y, counts } = args;
+  const merge = builder.variant(ATTENTION_MERGE, [shader('attention-merge')], mergeOverrides(args));
+  return {
+    name: 'attention-merge',
+    bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),
+    pipeline: () => builder.pipeline(merge),
+    grid: ({ tokens, maxContext }) =>
+      maxContext > ATTENTION_SPLIT ? [Math.ceil((numHeads * headSize) / 4 / 64), tokens, 1] : [0, 1, 1],
+    cost: (step) => cost({ words: partialWords(args, step) + step.tokens * numHeads * headSize }),
+  };
 }

@@ -164,7 +164,8 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     const raced = tiling === tilings.at(-1) ? RACED_TOKENS : tiling.tokens;
     const wayOf = (each: Tiling): Way<Tiling> => tiledWay(args, epilogue, each, raced);
     const others = (): Way<Tiling>[] => rivals(tiling.tokens).map(wayOf);
-    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial: wayOf(tiling), others });
+    const raceInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
+    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial: wayOf(tiling), others, raceInputs });
     choice.buffers.push(buffers);
     return choice;
   });

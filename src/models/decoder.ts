@@ -3,7 +3,8 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
-import { attention, type AttentionLanes } from '../kernels/attention.ts';
+import { attention } from '../kernels/attention.ts';
+import type { AttentionLanes } from '../kernels/attention-lanes.ts';
 import { embed } from '../kernels/embed.ts';
 import { filter } from '../kernels/filter.ts';
 import { logitBias } from '../kernels/logit-bias.ts';
@@ -68,6 +69,8 @@ export interface DecoderLimits {
   /** See MatmulArgs. */
   readonly unrolled: boolean;
   readonly attentionLanes: AttentionLanes;
+  /** See AttentionArgs. */
+  readonly attentionRivals: (rows: number) => readonly AttentionLanes[];
   readonly ropeLanes: number;
   readonly filterLanes: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */

@@ -11,7 +11,7 @@ import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
-import type { AttentionLanes } from '../kernels/attention.ts';
+import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
@@ -170,18 +170,6 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
     return { tilings: defaultTilings(needs), rivals: (tokens) => candidateTilings(needs, tokens) };
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
-  return { ...sizes, unrolled, tilings, attentionLanes: attentionLanes(isSoftware, config) };
-}
-
-type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
-
-/**
- * A software adapter runs a workgroup's lanes in one thread, 4 at a time; what does not fit its registers costs it less
- * than loads do, and barriers much. The text grows with a tile's elements, and with it the time to compile.
- */
-function attentionLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: Heads): AttentionLanes {
-  const elements = Math.min(4, numHeads / numKvHeads) * headSize;
-  return isSoftware
-    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true }
-    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
+  const attentionRivals = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
+  return { ...sizes, unrolled, tilings, attentionLanes: defaultLanes(isSoftware, config), attentionRivals };
 }

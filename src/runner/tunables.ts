@@ -4,7 +4,7 @@ import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
 
-/** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs no memory. */
+/** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs hardly any memory. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
   let commons: RaceCommons | undefined;
   return builder.choices.map((choice) => ({
@@ -20,17 +20,17 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
 
 /** What all races of a device share; they take turns. */
 interface RaceCommons {
-  /** A uniform of zeros. */
-  readonly counts: GPUBuffer;
+  /** Copied to the probe. */
+  readonly source: GPUBuffer;
   /** Mapped when a race is over. */
   readonly probe: GPUBuffer;
   readonly clockMs: number;
 }
 
 function raceCommons(device: GPUDevice): RaceCommons {
-  const { COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = GPUBufferUsage;
+  const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   return {
-    counts: device.createBuffer({ label: 'no rows', size: 16, usage: UNIFORM | COPY_SRC }),
+    source: device.createBuffer({ label: 'race source', size: 16, usage: COPY_SRC }),
     probe: device.createBuffer({ label: 'race probe', size: 16, usage: MAP_READ | COPY_DST }),
     clockMs: clockStep(),
   };
@@ -56,9 +56,9 @@ interface Runner {
 }
 
 /**
- * Runs ops of one choice, on their own buffers but for one: a uniform says that there are no rows. So they do all their
- * work, on the weights of all layers in turn, and write nothing: they look how many rows there are only when they have
- * outputs, and no compiler knows that there are none.
+ * Runs ops of one choice on their own buffers, those of all layers in turn, but for a step's inputs. A matmul is told that
+ * there are no rows: it does all its work and writes nothing, for it looks how many there are only when it has outputs,
+ * and no compiler knows that there are none. Attention gets rows of a long context, and overwrites what it does in a step.
  */
 class GpuContest implements Contest {
   readonly ways: readonly string[];
@@ -76,8 +76,9 @@ class GpuContest implements Contest {
     this.#commons = commons;
     this.clockMs = commons.clockMs;
     this.ways = [...this.#runners.keys()];
-    const { counts } = commons;
-    this.#bindGroups = choice.buffers.map((own) => builder.bindApart(choice.options.spec, { ...own, counts }));
+    const inputs = Object.entries(choice.options.raceInputs()).map(([name, words]) => [name, raceInput(gpu.device, words)]);
+    const standIns = Object.fromEntries(inputs) as Record<string, GPUBuffer>;
+    this.#bindGroups = choice.buffers.map((own) => builder.bindApart(choice.options.spec, { ...own, ...standIns }));
   }
 
   /** Ways that do not compile, whatever a driver has against them, are left out. */
@@ -127,7 +128,7 @@ class GpuContest implements Contest {
       pass.dispatchWorkgroups(...way.raceGrid);
     }
     pass.end();
-    encoder.copyBufferToBuffer(this.#commons.counts, 0, this.#commons.probe, 0, 16);
+    encoder.copyBufferToBuffer(this.#commons.source, 0, this.#commons.probe, 0, 16);
     return encoder.finish();
   }
 
@@ -136,6 +137,13 @@ class GpuContest implements Contest {
     if (runner === undefined) throw new Error(`there is no ${name} to race`);
     return runner;
   }
+}
+
+function raceInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuffer {
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+  const buffer = device.createBuffer({ label: 'race input', size: words.byteLength, usage });
+  device.queue.writeBuffer(buffer, 0, words);
+  return buffer;
 }
 
 /** Errors of what `start` does at once are its own, and no step's: steps go on while it is under way. */

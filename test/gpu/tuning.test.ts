@@ -34,9 +34,10 @@ async function load(model: typeof bytes, isSoftware: boolean, winners?: Readonly
   return loaded;
 }
 
-/** Every word that steps leave behind them. */
-async function readState({ runner, device }: LoadedRunner): Promise<Uint32Array> {
-  const { cache, rotation: _constant, ...state } = runner.state;
+/** Every word that steps leave behind them; of attention's own, without what a step computes anew before it reads it. */
+async function readState({ runner, device }: LoadedRunner, ofAttention = false): Promise<Uint32Array> {
+  const { cache, rotation: _constant, partials, attended, ...others } = runner.state;
+  const state = ofAttention ? others : { ...others, partials, attended };
   const all = [...Object.values(state), ...cache.flatMap(({ keys, values }) => [keys, values])];
   const buffers = all.filter((each): each is GPUBuffer => each instanceof GPUBuffer);
   const size = buffers.reduce((sum, each) => sum + each.size, 0);
@@ -55,10 +56,10 @@ async function readState({ runner, device }: LoadedRunner): Promise<Uint32Array>
 }
 
 /** Feeds the first tokens of a prompt, from nothing, and samples. */
-async function feed(runner: LoadedRunner, tokens: number): Promise<Uint32Array> {
+async function feed(runner: LoadedRunner, tokens: number, ofAttention = false): Promise<Uint32Array> {
   const blockTable = blocksFor(runner.scheduler, 0, 32);
   await step(runner, [[new TestSequence({ tokenIds: golden?.tokens.slice(0, tokens) ?? [], blockTable }), tokens]]);
-  return readState(runner);
+  return readState(runner, ofAttention);
 }
 
 function firstDifference(a: Uint32Array, b: Uint32Array): number | undefined {
@@ -74,8 +75,9 @@ async function greedy(runner: LoadedRunner, count: number): Promise<readonly num
 }
 
 /** One of each number of tokens, of several kernels: a software adapter compiles slowly. */
-function some<T extends { readonly tokens: number }>(tunables: readonly T[]): readonly T[] {
-  return [1, 2, 4, 8].flatMap((width, i) => tunables.filter(({ tokens }) => tokens === width).slice(i, i + 1));
+function some<T extends { readonly tokens: number; readonly name: string }>(tunables: readonly T[]): readonly T[] {
+  const matmuls = tunables.filter(({ name }) => name.startsWith('matmul'));
+  return [1, 2, 4, 8].flatMap((width, i) => matmuls.filter(({ tokens }) => tokens === width).slice(i, i + 1));
 }
 
 
@@ -108,6 +110,26 @@ test.each([true, false])('software %s: races leave no word changed, and every wa
   const next = await load(shipped, isSoftware, others);
   expect(chosen(next).map(({ key, way }) => [key, way])).toEqual([...others].map(([key, { way }]) => [key, way]));
   expect(await greedy(next, 12)).toEqual(ids);
+}, 240_000);
+
+test('attention of one row and of tiles is raced on rows of its own, and every way gives the same bits', async () => {
+  const runner = await load(bytes, false);
+  const ids = await greedy(runner, 12);
+  const ofAttention = runner.tunables.filter(({ name }) => name.startsWith('attention'));
+  expect(ofAttention.map(({ tokens }) => tokens)).toEqual([1, 4]);
+  for (const tunable of ofAttention) {
+    const before = await feed(runner, tunable.tokens, true);
+    const { ways, time, use } = await prepared(tunable);
+    expect(ways.length).toBeGreaterThan(2);
+    for (const way of ways) expect(await time(way, 3)).toBeGreaterThan(0);
+    expect(firstDifference(before, await readState(runner, true)), `${tunable.name} is raced`).toBeUndefined();
+    for (const way of ways) {
+      use(way);
+      expect(tunable.way).toBe(way);
+      expect(firstDifference(before, await feed(runner, tunable.tokens, true)), `${tunable.name} as ${way}`).toBeUndefined();
+    }
+  }
+  expect(await greedy(runner, 12)).toEqual(ids);
 }, 240_000);
 
 async function prepared(tunable: LoadedRunner['tunables'][number]) {

@@ -51,7 +51,7 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
     { classLanes: 4, vectorLanes: 16, isFlat: false, subgroups: false, rows: 2 },
   ].map(({ rows, subgroups, classLanes, ...lanes }) => {
     const attentionLanes = { ...lanes, classLanes: classLanes === 1 ? (1 as const) : (4 as const), tileRows: rows };
-    const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups, attentionLanes }, rows);
+    const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups }, attentionLanes, rows);
     return { spec: ATTENTION, modules };
   });
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { KV_CACHE_DTYPES } from '../../../src/core/kv-cache-dtype.ts';
-import { attention, type AttentionLanes, partialsBytes } from '../../../src/kernels/attention.ts';
+import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
+import type { AttentionLanes } from '../../../src/kernels/attention-lanes.ts';
 import { pack, packQueries, randomScene, type Row, type Scene, shuffledTables, wrong } from '../../support/attention-scene.ts';
 import { firstDifference, firstWritten, KernelLab, type Result } from '../../support/kernel-lab.ts';
 import { createRandom, type Random } from '../../support/random.ts';
