@@ -1,4 +1,4 @@
-import type { AttentionShape } from './attention.ts';
+import type { ModelConfig } from '../core/model-config.ts';
 
 /** How attention is spread over lanes: no part of the numerics. */
 export interface AttentionLanes {
@@ -13,7 +13,7 @@ export interface AttentionLanes {
 }
 
 /** What the choice of lanes depends on. */
-export type Heads = Pick<AttentionShape, 'numHeads' | 'numKvHeads' | 'headSize'>;
+export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
 
 /**
  * A software adapter runs a workgroup's lanes in one thread, 4 at a time; what does not fit its registers costs it less
