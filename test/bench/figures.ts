@@ -4,7 +4,7 @@ import type { Fault } from '../../src/core/protocol.ts';
 import type { TuningMetrics } from '../../src/core/tuning.ts';
 
 /** What can be measured, in the order in which it is: the last one breaks things. */
-export type BenchPart = 'engine' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
+export type BenchPart = 'engine' | 'limits' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
 
 export interface BenchOptions {
   /** A GGUF's URL. */
@@ -145,6 +145,7 @@ export interface ProfileFigures {
 /** What each part gives; those that were left out or failed are not there. */
 export interface PartFigures {
   readonly engine: EngineFigures;
+  readonly limits: AdapterLimits;
   readonly ttft: ClientFigures;
   readonly load: LoadFigures;
   readonly stall: StallFigures;
@@ -152,8 +153,4 @@ export interface PartFigures {
   readonly close: CloseFigures;
   readonly profile: ProfileFigures;
   readonly failover: FailoverFigures;
-}
-
-export interface BenchFigures extends Partial<PartFigures> {
-  readonly subject: BenchSubject;
 }

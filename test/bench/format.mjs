@@ -1,132 +1,112 @@
 // @ts-check
-import { formatLimits, formatProfile } from './profile-table.mjs';
+import { medianInterval } from './bootstrap.mjs';
+import { formatProfile } from './profile-table.mjs';
+import { constantDimensions, rowName } from './rows.mjs';
+import { isAboveCeiling } from './sanity.mjs';
 import { median } from './statistics.mjs';
 
-/** @typedef {import('./report.mjs').Report} Report */
-/** @typedef {import('./statistics.mjs').Distribution} Distribution */
-/** @typedef {readonly [key: string, value: string]} Row */
+/**
+ * @typedef {import('./report.mjs').Results} Results
+ * @typedef {import('./row.ts').BenchRow} BenchRow
+ */
 
-/** The table that people read.
- * @param {Report} report */
-export function formatReport(report) {
-  const rows = [...headRows(report), ...engineRows(report), ...loadRows(report), ...partRows(report)];
-  const width = Math.max(...rows.map(([key]) => key.length));
-  const profiles = profileTables(report);
-  const left = report.leftOut.length === 0 ? [] : [`Left out: ${report.leftOut.join('; ')}.`];
-  const verdict = report.clean ? 'Clean run.' : `NOT a clean run: ${report.caveats.join('; ')}.`;
-  return [...rows.map(([key, value]) => `${key.padEnd(width)}  ${value}`), ...profiles, '', ...left, verdict].join('\n');
+/** What stands beside a figure that is more than the adapter can do. */
+const IMPOSSIBLE = 'ABOVE THE CEILING';
+
+/** The table that people read: each row's median, range, interval, samples and share of the adapter's ceiling.
+ * @param {Results} results */
+export function formatResults(results) {
+  const { rows, caveats, clean, leftOut } = results;
+  const left = leftOut.length === 0 ? [] : [`Left out: ${leftOut.join('; ')}.`];
+  const verdict = clean ? 'Clean run.' : `NOT a clean run: ${caveats.join('; ')}.`;
+  const head = alignColumns(headLines(results), 1);
+  return [...head, ...rowTable(rows), ...profileTables(results), '', ...left, verdict].join('\n');
 }
 
-/** @param {Report} report
- * @returns {Row[]} */
-function headRows({ adapter, loadAverage, cores, model, loadSeconds }) {
+/** @param {Results} results */
+function headLines({ head, details }) {
+  const { adapter, model, runtime, loadAverage, cores } = head;
   const { vendor, architecture, device, description, isSoftware } = adapter;
   const name = [vendor, architecture, device, description].filter((part) => part !== '');
   const features = adapter.features.length === 0 ? 'no optional features' : adapter.features.join(', ');
-  const loaded = loadSeconds === undefined ? '' : `, loaded in ${loadSeconds.toFixed(1)} s`;
+  const tuning = /** @type {{ tuning: Tuning }[]} */ (details['engine'] ?? []).at(-1)?.tuning;
   return [
     ['adapter', `${name.join(' ')} (${features}${isSoftware ? ', software' : ''})`],
-    ['load average', `${loadAverage.toFixed(2)} on ${cores} cores`],
-    ['model', `${model.name} (${model.file})${loaded}`],
+    ['in', `${runtime}, commit ${head.commit}`],
+    ['load average', `${loadAverage.toFixed(2)} on ${cores} cores (${head.cpu})`],
+    ...(model === null ? [] : [['model', `${model.name} (${model.file})`]]),
+    ...(tuning === undefined ? [] : [['tuning', tuningInWords(tuning)]]),
   ];
 }
 
-/** @param {Report} report
- * @returns {Row[]} */
-function engineRows({ options, tuning, perDecodeStep, samples, maxNumBatchedTokens, ttftPromptTokens }) {
-  const { promptTokens, decodeTokens } = options;
-  /** @type {Row[]} */
-  const rows = tuning === undefined ? [] : [['tuning', tuningInWords(tuning)]];
-  if (samples.prefillTokensPerSecond !== undefined) {
-    const speed = spread(samples.prefillTokensPerSecond, 1);
-    rows.push(['prefill', `${speed} tok/s (${promptTokens} tokens, ${maxNumBatchedTokens} a step)`]);
-  }
-  if (samples.decodeTokensPerSecond !== undefined) {
-    const speed = spread(samples.decodeTokensPerSecond, 1);
-    rows.push(['decode', `${speed} tok/s (${decodeTokens} tokens from a context of ${promptTokens})`]);
-  }
-  if (samples.ttftMs !== undefined) {
-    rows.push(['TTFT', `${spread(samples.ttftMs, 0)} ms (chat of ${ttftPromptTokens} tokens through createClient)`]);
-  }
-  for (const [key, value] of Object.entries(perDecodeStep ?? {})) rows.push([key, `${value} per decode step`]);
-  return rows;
-}
-
-/** @param {import('../../src/core/tuning.ts').TuningMetrics} tuning */
+/** @typedef {import('../../src/core/tuning.ts').TuningMetrics} Tuning */
+/** @param {Tuning} tuning */
 function tuningInWords({ state, gpuMs, numKernels, kernels }) {
   if (state === 'off') return `off: ${numKernels} kernels as they are by default`;
-  const gains = kernels.map(({ gain }) => gain);
-  const faster = gains.filter((gain) => gain > 1);
-  const best = faster.length === 0 ? '' : `: ${spread(faster, 2)} times as fast`;
+  const faster = kernels.map(({ gain }) => gain).filter((gain) => gain > 1);
+  const best = faster.length === 0 ? '' : `: ${significant(median(faster))}${range(faster)} times as fast`;
   return `${kernels.length} of ${numKernels} kernels raced in ${gpuMs.toFixed(0)} ms of the GPU's time; ${faster.length} gained${best}`;
 }
 
-/** @param {Report} report
- * @returns {Row[]} */
-function loadRows({ load }) {
-  return (load?.levels ?? []).map((level) => {
-    const done = `${level.completed} done, ${level.failed} failed`;
-    const offered = `${level.rate.toFixed(2)} arrivals/s, ${level.meanInFlight.toFixed(1)} in flight`;
-    const tokens = `${level.promptTokens.toFixed(0)}+${(level.outputTokens / level.completed).toFixed(0)} tokens`;
-    const times = `TTFT ${p50p99(level.ttftMs)}, ITL ${p50p99(level.itlMs)}, TPOT ${level.tpotMs.mean.toFixed(1)} ms`;
-    const speed = `${level.outputTokensPerSecond.toFixed(1)} tok/s out`;
-    return [`load, ${level.concurrency} at once`, `${speed}; ${times} (${done}; ${tokens}; ${offered})`];
+/** Each part under its name, and what all of its rows have in common beside that.
+ * @param {readonly BenchRow[]} rows */
+function rowTable(rows) {
+  const parts = [...new Set(rows.map(({ part }) => part))];
+  const everywhere = constantDimensions(rows.filter(({ part }) => part !== 'limits'));
+  const cells = parts.flatMap((part) => {
+    const own = rows.filter((row) => row.part === part);
+    const constant = own.length < 2 ? {} : constantDimensions(own);
+    const told = new Set([...Object.keys(everywhere), ...Object.keys(constant)]);
+    const common = Object.entries(constant).filter(([name]) => !(name in everywhere));
+    const title = [part, ...common.map(([name, value]) => `${name} ${value}`)].join(', ');
+    return [[''], [title], ...own.map((row) => [`  ${rowName(row, told)}`, ...figureCells(row)])];
   });
+  return alignColumns(cells, 1);
 }
 
-/** @param {Report} report
- * @returns {Row[]} */
-function partRows({ stall, prefix, close, profile, failover, samples }) {
-  /** @type {Row[]} */
-  const rows = [];
-  if (stall !== undefined) {
-    const before = `ITL of ${stall.streams} streams ${p50p99(stall.itlBeforeMs)} before`;
-    const during = `p99 ${stall.itlDuringMs.p99.toFixed(1)} ms (of ${stall.itlDuringMs.count}) during`;
-    const prompt = `a prompt of ${stall.promptTokens} tokens (${stall.chunks} chunks of ${stall.chunkMs.toFixed(1)} ms)`;
-    rows.push(['long prompt', `${before}, ${during} ${prompt}; ${bound(stall.isWithinBound)} ${stall.boundMs.toFixed(1)} ms`]);
-  }
-  if (prefix !== undefined && samples.prefix !== undefined) {
-    const { firstTtftMs, secondTtftMs } = samples.prefix;
-    const ttft = `TTFT ${spread(firstTtftMs, 0)} ms, then ${spread(secondTtftMs, 0)} ms in another session`;
-    const prompt = `${prefix.promptTokens} tokens, ${prefix.cachedTokens} of them cached`;
-    rows.push(['shared prompt', `${ttft} (${prompt}): ${prefix.speedUp.toFixed(1)} times; ${bound(prefix.isWithinBound)} a quarter`]);
-  }
-  if (close !== undefined && samples.close !== undefined) {
-    rows.push(['closed tab', `blocks free after ${spread(samples.close.freedMs, 1)} ms (a look takes ${close.pollMs.toFixed(1)} ms)`]);
-  }
-  if (profile !== undefined) rows.push(['ceilings', formatLimits(profile.limits)]);
-  for (const fault of /** @type {const} */ (['device_lost', 'worker_died'])) {
-    if (failover === undefined || samples.failover === undefined) continue;
-    const { recoveringMs, readyMs } = failover[fault];
-    const total = spread(samples.failover[fault].map(({ firstTextMs }) => firstTextMs), 0);
-    const split = `noticed after ${recoveringMs.toFixed(0)}, ready after ${readyMs.toFixed(0)}`;
-    rows.push([fault, `${total} ms from the last text before to the first after (${split})`]);
-  }
-  return rows;
+/** @param {BenchRow} row */
+function figureCells({ samples, unit, roofline }) {
+  const interval = medianInterval(samples);
+  const share = roofline === undefined ? '' : `${(100 * roofline).toFixed(1)} % of ceiling`;
+  return [
+    `${significant(median(samples))}${range(samples)} ${unit}`,
+    interval === undefined ? '' : `95 %: ${significant(interval[0])}..${significant(interval[1])}`,
+    `n = ${samples.length}`,
+    isAboveCeiling(roofline) ? `${share}: ${IMPOSSIBLE}` : share,
+  ];
 }
 
 /** Each with an empty line before it.
- * @param {Report} report */
-function profileTables({ profile }) {
+ * @param {Results} results */
+function profileTables({ details }) {
+  const profile = /** @type {import('./figures.ts').ProfileFigures[]} */ (details['profile'] ?? []).at(-1);
   if (profile === undefined) return [];
   return [profile.decode, profile.prefill].flatMap((each) => ['', formatProfile(each)]);
 }
 
-/** @param {boolean} isWithin */
-function bound(isWithin) {
-  return isWithin ? 'within' : 'ABOVE';
+/** Between what samples lie, where there are several.
+ * @param {readonly number[]} samples */
+export function range(samples) {
+  if (samples.length < 2) return '';
+  return ` [${significant(Math.min(...samples))}..${significant(Math.max(...samples))}]`;
 }
 
-/** @param {Distribution} distribution */
-function p50p99({ p50, p99 }) {
-  return `${p50.toFixed(1)} / ${p99.toFixed(1)} ms`;
+/** Three digits that count, and whole numbers as they are.
+ * @param {number} value */
+export function significant(value) {
+  if (Number.isInteger(value)) return value.toLocaleString('en');
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }
 
-/** The median, and between what it lies where there are several.
- * @param {readonly number[]} values
- * @param {number} digits */
-function spread(values, digits) {
-  const middle = median(values).toFixed(digits);
-  if (values.length < 2) return middle;
-  return `${middle} [${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)}]`;
+/** Lines of columns, each as wide as its widest cell; a line of one cell widens none.
+ * @param {readonly (readonly string[])[]} lines
+ * @param {number} gap spaces between columns, more by one */
+export function alignColumns(lines, gap) {
+  /** @type {number[]} */
+  const widths = [];
+  for (const cells of lines) {
+    if (cells.length === 1) continue;
+    cells.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  }
+  return lines.map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' '.repeat(gap + 1)).trimEnd());
 }

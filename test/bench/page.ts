@@ -44,6 +44,7 @@ async function measureTtft({ client, options, salt }: BenchContext): Promise<Cli
 }
 
 const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine'>, (context: BenchContext) => Promise<unknown>>> = {
+  limits: ({ client }) => client.limits(),
   ttft: measureTtft,
   load: measureLoad,
   stall: measureStall,

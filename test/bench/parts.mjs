@@ -4,14 +4,19 @@
 
 /** What can be measured, in the order in which it is: the last one breaks things.
  * @type {readonly BenchPart[]} */
-export const PARTS = ['engine', 'ttft', 'load', 'stall', 'prefix', 'close', 'profile', 'failover'];
+export const PARTS = ['engine', 'limits', 'ttft', 'load', 'stall', 'prefix', 'close', 'profile', 'failover'];
+
+/** Those that are measured before there is a client.
+ * @type {readonly BenchPart[]} */
+export const WITHOUT_CLIENT = ['engine'];
 
 /** How many requests may run at once, one level of load after the other. */
 export const LOAD_LEVELS = [1, 2, 4, 8, 16];
 export const QUICK_LOAD_LEVELS = [1, 4];
 
 /**
- * The parts that `--only` names, in the order in which they are measured.
+ * The parts that `--only` names, in the order in which they are measured; the adapter's ceilings are always among them, since
+ * figures are checked against them.
  *
  * @param {string | undefined} only names with commas between them; undefined: all
  */
@@ -20,7 +25,7 @@ export function chooseParts(only) {
   const names = only.split(',').map((name) => name.trim());
   const unknown = names.filter((name) => !PARTS.some((part) => part === name));
   if (unknown.length > 0) throw new Error(`--only ${only}: there is no "${unknown.join('", "')}", only ${PARTS.join(', ')}.`);
-  return PARTS.filter((part) => names.includes(part));
+  return PARTS.filter((part) => part === 'limits' || names.includes(part));
 }
 
 /**

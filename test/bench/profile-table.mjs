@@ -1,25 +1,10 @@
 // @ts-check
 
 /**
- * @typedef {import('../../src/core/profile.ts').AdapterLimits} AdapterLimits
  * @typedef {import('../../src/core/profile.ts').StepProfile} StepProfile
  */
 
 const HEAD = ['kernel', 'calls', 'ms', 'share', 'GB/s', 'GFLOP/s', '% of ceiling'];
-
-/** What the adapter can do at most, in one line.
- * @param {AdapterLimits} limits */
-export function formatLimits(limits) {
-  const { readGBps, readBytes, f32Gflops, f16Gflops, int8Gops, dispatchUs, submitUs, readbackMs } = limits;
-  const numbers = [
-    `reads ${significant(readGBps)} GB/s (of ${Math.round(readBytes / 2 ** 20)} MiB)`,
-    `f32 ${significant(f32Gflops)} GFLOP/s`,
-    ...(f16Gflops === undefined ? [] : [`f16 ${significant(f16Gflops)} GFLOP/s`]),
-    ...(int8Gops === undefined ? [] : [`dot4I8Packed ${significant(int8Gops)} GOP/s`]),
-  ];
-  const latencies = `dispatch ${dispatchUs.toFixed(1)} us, submit ${submitUs.toFixed(0)} us, read-back ${readbackMs.toFixed(2)} ms`;
-  return `${numbers.join(', ')}; ${latencies}`;
-}
 
 /** A step's kernels, those that take longest first.
  * @param {StepProfile} profile */

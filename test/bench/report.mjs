@@ -1,162 +1,88 @@
 // @ts-check
-import { leftOut } from './parts.mjs';
-import { distribution, loadStatistics, median, tpotOf } from './statistics.mjs';
+import { busyCaveat } from './machine.mjs';
+import { poolRows } from './rows.mjs';
+import { implausible, withRooflines } from './sanity.mjs';
 
 /**
- * @typedef {import('./figures.ts').BenchFigures} BenchFigures
- * @typedef {import('./figures.ts').BenchOptions} BenchOptions
- * @typedef {import('./figures.ts').BenchPart} BenchPart
- * @typedef {import('./figures.ts').PartFigures} PartFigures
- * @typedef {{ average: number, cores: number }} Load the machine's load average over a minute, before the bench
- * @typedef {{ parts: readonly BenchPart[], failures: readonly string[] }} Run what was to be measured, and what could not be
- * @typedef {ReturnType<typeof makeReport>} Report
- */
-
-/** Of the report's fields: one more with each change of what a field means. */
-const VERSION = 1;
-
-/** Above this much load for each core, others' work shows in the figures. */
-const BUSY = 0.5;
-
-/**
- * Why the figures say less than they seem to; none: a clean run.
+ * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../src/core/metrics.ts').AdapterSummary} AdapterSummary
+ * @typedef {object} ModelFacts
+ * @property {string} name
+ * @property {string} file
+ * @property {number} bytes
+ * @property {string} sha256
+ * @property {boolean} isStandIn whether it is not the one that the bench is about
+ * @property {number} weightBytes that a decode step reads
+ * @property {number} bodyMacs multiply-adds of a token in the layers' matrices
+ * @property {number} headMacs likewise in the output's, where it is sampled
  *
- * @param {Load} load
- * @param {BenchFigures['subject']['adapter']} adapter
- * @param {boolean} isStandIn whether the model is not the one the bench is about
+ * @typedef {object} Head what was measured where
+ * @property {string} suite
+ * @property {string} version
+ * @property {string} commit
+ * @property {string} date
+ * @property {string} command
+ * @property {string} runtime
+ * @property {string} os
+ * @property {string} cpu
+ * @property {number} cores
+ * @property {number} loadAverage over the minute before the start
+ * @property {AdapterSummary} adapter
+ * @property {Readonly<Record<string, unknown>>} options
+ * @property {ModelFacts | null} model
+ *
+ * @typedef {object} Measured
+ * @property {Readonly<Record<string, { readonly repetitions: number, readonly seconds: number }>>} parts
+ * @property {readonly BenchRow[]} rows of all repetitions
+ * @property {Readonly<Record<string, readonly unknown[]>>} details
+ * @property {readonly string[]} failures what could not be measured, and why
+ * @property {readonly string[]} leftOut
+ *
+ * @typedef {object} Results see results.schema.json
+ * @property {typeof SCHEMA_VERSION} schemaVersion
+ * @property {Head} head
+ * @property {boolean} clean
+ * @property {readonly string[]} caveats
+ * @property {readonly string[]} leftOut
+ * @property {Measured['parts']} parts
+ * @property {readonly BenchRow[]} rows
+ * @property {Measured['details']} details
  */
-export function caveats({ average, cores }, adapter, isStandIn) {
-  const found = [];
-  if (average / cores > BUSY) {
-    found.push(`the machine is busy: load average ${average.toFixed(2)} on ${cores} cores before the start`);
-  }
-  if (adapter.isSoftware) found.push('the adapter is software');
-  if (isStandIn) found.push('the model is a tiny stand-in');
-  return found;
+
+/** Of results.schema.json: one more with each change of what a field means. */
+export const SCHEMA_VERSION = 2;
+
+/** Results of a run, whose rows are checked against its ceilings.
+ * @param {Head} head
+ * @param {Measured} measured
+ * @returns {Results} */
+export function makeResults(head, measured) {
+  const pooled = withRooflines(poolRows(measured.rows), head.model);
+  const caveats = [...headCaveats(head), ...measured.failures, ...rowCaveats(pooled), ...implausible(pooled)];
+  // JSON has no other numbers.
+  const rows = pooled.filter(({ samples }) => samples.length > 0 && samples.every(Number.isFinite));
+  const { parts, details, leftOut } = measured;
+  return { schemaVersion: SCHEMA_VERSION, head, clean: caveats.length === 0, caveats, leftOut, parts, rows, details };
 }
 
-/**
- * @param {BenchFigures} figures
- * @param {Omit<BenchOptions, 'modelUrl'>} options
- * @param {Load} load
- * @param {{ file: string, isStandIn: boolean }} model
- * @param {Run} run
- */
-export function makeReport(figures, options, load, model, { parts, failures }) {
-  const { adapter, modelName } = figures.subject;
-  const measured = {
-    ...(figures.engine && engineReport(figures.engine)),
-    ...(figures.ttft && { ttftMs: median(figures.ttft.ttftMs), ttftPromptTokens: figures.ttft.promptTokens }),
-    ...(figures.load && { load: loadReport(figures.load) }),
-    ...(figures.stall && { stall: stallReport(figures.stall) }),
-    ...(figures.prefix && { prefix: prefixReport(figures.prefix) }),
-    ...(figures.close && { close: { freedMs: median(figures.close.freedMs), pollMs: figures.close.pollMs } }),
-    ...(figures.profile && { profile: figures.profile }),
-    ...(figures.failover && { failover: failoverReport(figures.failover) }),
-  };
-  const found = [
-    ...caveats(load, adapter, model.isStandIn),
-    ...failures,
-    ...(measured.load?.levels ?? []).flatMap(({ concurrency, failed }) =>
-      failed === 0 ? [] : [`${failed} requests of ${concurrency} at once failed`],
-    ),
-    ...((measured.failover?.bytesFetched ?? 0) > 0 ? ['weights were fetched anew in a failover'] : []),
-  ];
-  return {
-    version: VERSION,
-    clean: found.length === 0,
-    caveats: found,
-    leftOut: leftOut(parts, options.quick),
-    date: new Date().toISOString(),
-    adapter,
-    loadAverage: load.average,
-    cores: load.cores,
-    model: { name: modelName, ...model },
-    options,
-    ...measured,
-    samples: samplesOf(figures),
-  };
+/** Why the figures say less than they seem to, before any is there.
+ * @param {Head} head */
+export function headCaveats({ loadAverage, cores, adapter, model, commit }) {
+  return [
+    busyCaveat({ loadAverage, cores }) ?? [],
+    adapter.isSoftware ? 'the adapter is software' : [],
+    model?.isStandIn === true ? 'the model is a tiny stand-in' : [],
+    commit.includes('-dirty') ? `files differ from commit ${commit.split('-dirty')[0]}` : [],
+  ].flat();
 }
 
-/** @param {PartFigures['engine']} engine */
-function engineReport(engine) {
-  return {
-    loadSeconds: engine.loadSeconds,
-    tuning: engine.tuning,
-    maxNumBatchedTokens: engine.maxNumBatchedTokens,
-    maxStepsPerPlan: engine.maxStepsPerPlan,
-    prefillTokensPerSecond: median(engine.prefillTokensPerSecond),
-    decodeTokensPerSecond: median(engine.decodeTokensPerSecond),
-    perDecodeStep: engine.perDecodeStep,
-  };
-}
-
-/** @param {PartFigures['load']} load */
-function loadReport({ levels, ...workload }) {
-  return {
-    ...workload,
-    levels: levels.map(({ concurrency, rate, durationMs, requests }) => {
-      return { concurrency, rate, ...loadStatistics(requests, durationMs) };
-    }),
-  };
-}
-
-/** The bound: nobody waits longer than for twice an ITL and one chunk of the prompt.
- * @param {PartFigures['stall']} stall */
-function stallReport({ streams, promptTokens, aloneSteps, aloneMs, beforeMs, duringMs }) {
-  const before = distribution(beforeMs);
-  const during = distribution(duringMs);
-  const chunkMs = aloneMs / aloneSteps;
-  const boundMs = 2 * before.p50 + chunkMs;
-  const sizes = { streams, promptTokens, chunks: aloneSteps };
-  return { ...sizes, chunkMs, itlBeforeMs: before, itlDuringMs: during, boundMs, isWithinBound: during.p99 <= boundMs };
-}
-
-/** The bound: the second session waits a quarter as long as the first at most.
- * @param {PartFigures['prefix']} prefix */
-function prefixReport({ promptTokens, firstMs, secondMs, cachedTokens }) {
-  const first = median(firstMs);
-  const second = median(secondMs);
-  const ttft = { firstTtftMs: first, secondTtftMs: second, speedUp: first / second };
-  return { promptTokens, cachedTokens: median(cachedTokens), ...ttft, isWithinBound: second <= first / 4 };
-}
-
-/** @param {PartFigures['failover']} failover */
-function failoverReport({ samples, bytesFetched }) {
-  /** @param {readonly import('./figures.ts').FailoverSample[]} of */
-  const medians = (of) => ({
-    recoveringMs: median(of.map(({ recoveringMs }) => recoveringMs)),
-    readyMs: median(of.map(({ readyMs }) => readyMs)),
-    firstTextMs: median(of.map(({ firstTextMs }) => firstTextMs)),
+/** Counts that should be 0.
+ * @param {readonly BenchRow[]} rows */
+function rowCaveats(rows) {
+  return rows.flatMap(({ part, metric, dimensions, samples }) => {
+    const sum = samples.reduce((a, b) => a + b, 0);
+    if (sum === 0) return [];
+    if (part === 'load' && metric === 'failed') return [`${sum} requests of ${dimensions['concurrency']} at once failed`];
+    return part === 'failover' && metric === 'weights fetched' ? ['weights were fetched anew in a failover'] : [];
   });
-  return { bytesFetched, device_lost: medians(samples.device_lost), worker_died: medians(samples.worker_died) };
-}
-
-/** What the figures were made of, as far as it is not too much: of a load's requests, not each token's time.
- * @param {BenchFigures} figures */
-function samplesOf({ engine, ttft, load, stall, prefix, close, failover }) {
-  return {
-    ...(engine && {
-      prefillTokensPerSecond: engine.prefillTokensPerSecond,
-      decodeTokensPerSecond: engine.decodeTokensPerSecond,
-    }),
-    ...(ttft && { ttftMs: ttft.ttftMs }),
-    ...(load && {
-      load: load.levels.map(({ concurrency, requests }) => ({
-        concurrency,
-        requests: requests.map((request) => ({
-          ttftMs: request.textMs[0],
-          tpotMs: tpotOf(request),
-          e2eMs: request.endMs,
-          promptTokens: request.promptTokens,
-          outputTokens: request.outputTokens,
-          error: request.error,
-        })),
-      })),
-    }),
-    ...(stall && { stall: { itlBeforeMs: stall.beforeMs, itlDuringMs: stall.duringMs } }),
-    ...(prefix && { prefix: { firstTtftMs: prefix.firstMs, secondTtftMs: prefix.secondMs } }),
-    ...(close && { close: { freedMs: close.freedMs } }),
-    ...(failover && { failover: failover.samples }),
-  };
 }

@@ -4,14 +4,23 @@
  *
  *     npm run bench                         everything, the medians of several runs
  *     npm run bench -- --quick              less of it, once: two minutes where there is no GPU
- *     npm run bench -- --only load,prefix   parts of it: engine, ttft, load, stall, prefix, close, profile, failover
+ *     npm run bench -- --only load,prefix   parts of it: PARTS
+ *     npm run bench -- --repeat N           all of that N times, each in a page of its own; all samples count
  *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of
  *                                           as many as one that is alone could answer
- *     npm run bench -- --json FILE          the figures, for a machine to read
+ *     npm run bench -- --json FILE          the results, for a machine to read (results.schema.json), after each part
+ *     npm run bench -- --resume FILE        goes on with a run that was interrupted: what is in FILE stays, the rest is
+ *                                           measured. Ctrl-C prints what there is; a second one leaves at once
  *     npm run bench -- --adapter NAME       `hardware`, `swiftshader` or another that Chromium's
  *                                           --use-webgpu-adapter knows; by default hardware where there is some
+ *     npm run bench -- --channel NAME       an installed browser of Playwright's channels: chrome, chrome-beta, msedge, ...
  *     npm run bench -- --headed             in a window
  *     npm run bench -- --model FILE.gguf    another model
+ *
+ *     npm run bench -- --compare A B        what two runs' results say of each other; 1 where B is slower. With
+ *         --threshold 5                     by more than so many percent
+ *         --anyway                          of different adapters, models or browsers, too
+ *     npm run bench -- --plot FILE --out D  pictures of a run's results in folder D, as SVG for light and dark pages
  *
  *     npm run bench -- --dawn=ADAPTER       kernels and models in Node, on Dawn, instead: `native` (the system's GPU),
  *                                           `lavapipe` or `swiftshader`; ten minutes at most on a GPU. With
@@ -19,159 +28,83 @@
  *         --only limits,matmul              parts: limits, matmul, attention, decode, prefill, batch, synthetic
  *         --shapes 135m,1b,8b               which models of random weights; by default what suits the adapter
  *         --patience 2                      twice the time for each part
- *         --json FILE                       each row at once, one JSON object a line
+ *         --json FILE.jsonl                 each row at once, one JSON object a line; the results in FILE.json at the end
  *         --model FILE.gguf
  *
  * Figures of a run that is not clean (the last line says so) are no measure of tabserve.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { fetchModel } from '../../demo/server/fetch-model.mjs';
-import { createProgressBar } from '../../demo/server/progress-bar.mjs';
-import { importTypeScript } from '../oracle/typescript.mjs';
-import { findOrInstallChromium } from '../support/install-chromium.mjs';
-import { formatReport } from './format.mjs';
-import { chooseParts } from './parts.mjs';
-import { makeReport } from './report.mjs';
-import { startBenchServer } from './server.mjs';
+import { formatResults } from './format.mjs';
+import { readOptions } from './options.mjs';
+import { PARTS } from './parts.mjs';
 
 const args = process.argv.slice(2);
-if (args.includes('--help')) {
-  console.log(helpText());
-  process.exit();
-}
 const dawn = args.find((arg) => arg.startsWith('--dawn'));
-if (dawn !== undefined) {
-  const { runDawnBench } = await import('./dawn/start.mjs');
-  const rest = args.filter((arg) => arg !== dawn);
-  process.exit(await runDawnBench(dawn.split('=')[1] ?? 'native', rest));
-}
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    rate: { type: 'string' },
-    json: { type: 'string' },
-    adapter: { type: 'string' },
-    headed: { type: 'boolean', default: false },
-    model: { type: 'string' },
-  },
-});
-const parts = chooseParts(values.only);
-const rate = values.rate === undefined ? {} : { rate: Number(values.rate) };
-if (rate.rate !== undefined && !(rate.rate > 0)) throw new Error(`--rate ${values.rate}: it is a number above 0.`);
-const options = values.quick
-  ? { quick: true, promptTokens: 128, decodeTokens: 32, repeats: 1, ...rate }
-  : { quick: false, promptTokens: 128, decodeTokens: 128, repeats: 3, ...rate };
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const { report, failures } = await main();
-console.log(`\n${formatReport(report)}`);
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
-if (failures.length > 0) process.exitCode = 1;
+if (args.includes('--help')) console.log(helpText());
+else if (dawn !== undefined) process.exitCode = await onDawn(dawn);
+else process.exitCode = await dispatch(readOptions(args));
 
 /** The comment that this file begins with. */
 function helpText() {
   const [, comment = ''] = readFileSync(fileURLToPath(import.meta.url), 'utf8').split(/\/\*\*\n|\n \*\//);
-  return comment.replace(/^ \* ?/gm, '');
+  return comment.replace(/^ \* ?/gm, '').replace('PARTS', PARTS.join(', '));
 }
 
-async function main() {
-  const load = { average: loadavg()[0] ?? 0, cores: availableParallelism() };
-  const model = await findModel();
-  const server = await startBenchServer(model.path);
-  const browser = await launch();
-  try {
-    const page = await browser.newPage();
-    page.on('console', (message) => message.type() === 'debug' || console.error(message.text()));
-    page.on('pageerror', (error) => console.error(error.message));
-    await page.goto(server.pageUrl);
-    await page.waitForFunction('globalThis.bench !== undefined');
-    const { figures, failures } = await measureParts(page, server);
-    const file = { file: basename(model.path), isStandIn: model.isStandIn };
-    return { failures, report: makeReport(figures, options, load, file, { parts, failures }) };
-  } finally {
-    await browser.close();
-    await server.close();
+/** @param {string} dawn the option that asks for it */
+async function onDawn(dawn) {
+  const { runDawnBench } = await import('./dawn/start.mjs');
+  return runDawnBench(dawn.split('=')[1] ?? 'native', args.filter((arg) => arg !== dawn));
+}
+
+/** @param {import('./options.mjs').Options} options */
+async function dispatch(options) {
+  if (options.compare) return compareFiles(options);
+  if (options.plot) return plotFile(options);
+  return inChromium(options);
+}
+
+/** @param {import('./options.mjs').Options} options */
+async function compareFiles({ files, threshold, anyway }) {
+  const { readResults } = await import('./results.mjs');
+  const { compareResults, differencesOf, formatComparison } = await import('./compare.mjs');
+  const [a, b] = files.map(readResults);
+  if (a === undefined || b === undefined) throw new Error('--compare takes two files.');
+  const differences = differencesOf(a, b);
+  if (differences.length > 0 && !anyway) {
+    console.error(`These runs do not compare (--anyway compares them): ${differences.join('; ')}.`);
+    return 2;
   }
+  const comparison = compareResults(a, b, threshold);
+  console.log(formatComparison(a, b, comparison, threshold));
+  return comparison.isSlower ? 1 : 0;
 }
 
-/** Each part on its own: one that fails leaves the others' figures.
- * @param {import('playwright').Page} page
- * @param {Awaited<ReturnType<typeof startBenchServer>>} server */
-async function measureParts(page, server) {
-  const asked = JSON.stringify({ ...options, modelUrl: server.modelUrl });
-  /** @type {Partial<import('./figures.ts').PartFigures>} */
-  const measured = {};
-  /** @type {string[]} */
-  const failures = [];
-  for (const part of parts) {
-    try {
-      if (part !== 'engine') await page.evaluate(`bench.subject(${asked})`); // the first one loads the model
-      const bytesBefore = server.modelBytesSent();
-      const figures = await page.evaluate(`bench.measure(${JSON.stringify(part)}, ${asked})`);
-      const bytesFetched = server.modelBytesSent() - bytesBefore;
-      Object.assign(measured, { [part]: part === 'failover' ? { samples: figures, bytesFetched } : figures });
-    } catch (error) {
-      failures.push(`${part} failed: ${error instanceof Error ? error.message : String(error)}`);
-      console.error(failures.at(-1));
-    }
+/** @param {import('./options.mjs').Options} options */
+async function plotFile({ files: [file = ''], out = '' }) {
+  const { readResults } = await import('./results.mjs');
+  const { writePlots } = await import('./plot.mjs');
+  for (const line of await writePlots(readResults(file), out)) console.log(line);
+  return 0;
+}
+
+/** @param {import('./options.mjs').Options} options */
+async function inChromium(options) {
+  const { runBench } = await import('./run-bench.mjs');
+  const stop = new AbortController();
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(130);
+      console.error('Ending; once more to leave at once.');
+      stop.abort();
+    });
   }
-  /** @type {import('./figures.ts').BenchSubject} */
-  const subject = measured.engine ?? (await page.evaluate(`bench.subject(${asked})`));
-  return { figures: { ...measured, subject }, failures };
-}
-
-/** The model asked for, else the demo's, else the demo's stand-in. */
-async function findModel() {
-  if (values.model !== undefined) return { path: resolve(values.model), isStandIn: false };
-  const bar = createProgressBar(process.stderr);
-  const fetched = await fetchModel({
-    dir: process.env['TABSERVE_MODELS_DIR'] ?? resolve(root, '.models'),
-    log: (line) => console.error(line),
-    onProgress: (progress) => bar.update(progress),
-  });
-  bar.end();
-  if (fetched.available) return { path: fetched.path, isStandIn: false };
-  console.error(`${fetched.reason}.\nMeasuring a tiny model instead: its figures say nothing about a real one.`);
-  return { path: resolve(root, 'demo/public/babble.gguf'), isStandIn: true };
-}
-
-/** A browser with the adapter asked for; by default with a hardware adapter if it has one, else with SwiftShader. */
-async function launch() {
-  const executablePath = findOrInstallChromium();
-  if (executablePath === undefined) throw new Error('There is no Chrome or Chromium, and none could be installed.');
-  /** @type {{ CHROMIUM_ARGS: readonly string[] }} */
-  const { CHROMIUM_ARGS } = await importTypeScript('test/support/chromium.ts');
-  const others = CHROMIUM_ARGS.filter((arg) => !arg.startsWith('--use-webgpu-adapter'));
-  const open = (/** @type {string} */ adapter) => {
-    const own =
-      adapter === 'hardware'
-        ? ['--ignore-gpu-blocklist', ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : [])]
-        : [`--use-webgpu-adapter=${adapter}`];
-    return chromium.launch({ executablePath, headless: !values.headed, args: [...others, ...own] });
-  };
-  if (values.adapter !== undefined) return open(values.adapter);
-  const browser = await open('hardware');
-  if (await hasHardware(browser)) return browser;
-  await browser.close();
-  return open('swiftshader');
-}
-
-/** @param {import('playwright').Browser} browser */
-async function hasHardware(browser) {
-  const page = await browser.newPage();
-  // A page that WebGPU trusts, without a server.
-  await page.route('**', (route) => route.fulfill({ body: '<!doctype html>', contentType: 'text/html' }));
-  await page.goto('http://localhost/');
-  const found = await page.evaluate(async () => {
-    const adapter = await navigator.gpu?.requestAdapter();
-    return adapter !== null && adapter !== undefined && !adapter.info.isFallbackAdapter && adapter.info.architecture;
-  });
-  await page.close();
-  return typeof found === 'string' && found !== 'swiftshader' && found !== 'llvmpipe';
+  const results = await runBench(options, ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '), stop.signal);
+  console.log(`\n${formatResults(results)}`);
+  if (options.json !== undefined) {
+    const { writeResults } = await import('./results.mjs');
+    writeResults(options.json, results);
+  }
+  if (stop.signal.aborted) return 130;
+  return options.parts.every((part) => results.parts[part]?.repetitions === options.repeat) ? 0 : 1;
 }

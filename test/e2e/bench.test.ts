@@ -1,16 +1,23 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PARTS } from '../bench/parts.mjs';
+import { readResults } from '../bench/results.mjs';
 import { findChromium } from '../support/chromium.ts';
 import { endlessModel } from '../support/demo-site.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
-const times = { mean: positive, p50: positive, p99: positive, count: positive };
+const positives = expect.toSatisfy((values: readonly number[]) => values.length > 0 && values.every((value) => value > 0));
+
+/** A row of the tiny model's. */
+const row = (part: string, metric: string, samples: unknown = positives, dimensions: object = {}) =>
+  expect.objectContaining({ part, metric, samples, dimensions: expect.objectContaining(dimensions) });
 
 let folder: string;
 
@@ -21,50 +28,89 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The table, and the figures as JSON. */
-async function bench(...args: readonly string[]): Promise<{ readonly stdout: string; readonly figures: unknown }> {
-  const json = join(folder, 'figures.json');
-  const model = ['--adapter', 'swiftshader', '--model', join(folder, 'tiny.gguf'), '--json', json];
+const RESULTS = 'results.json';
+
+/** The bench's process, measuring the tiny model. */
+function start(...args: readonly string[]) {
+  const model = ['--adapter', 'swiftshader', '--model', join(folder, 'tiny.gguf')];
   const env = { ...process.env, CHROME_PATH: findChromium() };
-  const command = ['test/bench/run.mjs', '--quick', ...model, ...args];
-  const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: root, env });
-  return { stdout, figures: JSON.parse(readFileSync(json, 'utf8')) };
+  return spawn(process.execPath, ['test/bench/run.mjs', '--quick', ...model, ...args], { cwd: root, env });
 }
 
-test('npm run bench measures a tiny model, alone and in every way that tabs share it, and writes its figures', async () => {
-  const { stdout, figures } = await bench();
+/** What it printed, how it ended, and the results in its file, if there are any. */
+async function ended(bench: ReturnType<typeof start>) {
+  const [stdout, stderr, [status]] = await Promise.all([text(bench.stdout), text(bench.stderr), once(bench, 'exit')]);
+  const file = join(folder, RESULTS);
+  const results = existsSync(file) ? readResults(file) : undefined;
+  return { stdout, stderr, status: status as unknown, results };
+}
+
+test('npm run bench measures a tiny model, alone and in every way that tabs share it, and writes its results', async () => {
+  const { stdout, results, status } = await ended(start('--json', join(folder, RESULTS)));
+  expect(status).toBe(0);
   expect(stdout).toContain('NOT a clean run');
   expect(stdout).toContain('the adapter is software');
   expect(stdout).toContain('Left out: load of 2, 8, 16 at once (--quick)');
-  expect(figures).toMatchObject({
-    version: 1,
+  expect(results).toMatchObject({
     clean: false,
-    adapter: { isSoftware: true },
-    model: { file: 'tiny.gguf' },
-    prefillTokensPerSecond: positive,
-    decodeTokensPerSecond: positive,
-    ttftMs: positive,
-    perDecodeStep: { dispatches: positive, submits: 1, bindGroupsCreated: 0, bytesReadBack: positive },
-    load: { levels: [1, 4].map((concurrency) => ({ concurrency, failed: 0, ttftMs: times, tpotMs: times })) },
-    stall: { streams: 2, chunks: positive, itlBeforeMs: times, itlDuringMs: times, boundMs: positive },
-    prefix: { cachedTokens: positive, firstTtftMs: positive, secondTtftMs: positive },
-    close: { freedMs: positive },
-    profile: {
-      limits: { readGBps: positive, f32Gflops: positive },
-      decode: { phase: 'decode', steps: 4, rows: 1, ms: positive },
-      prefill: { phase: 'prefill', steps: 2 },
-    },
-    failover: { bytesFetched: 0, device_lost: { firstTextMs: positive }, worker_died: { firstTextMs: positive } },
+    head: { suite: 'chromium', adapter: { isSoftware: true }, model: { file: 'tiny.gguf', weightBytes: positive } },
+    parts: Object.fromEntries(PARTS.map((part) => [part, { repetitions: 1, seconds: positive }])),
+    rows: expect.arrayContaining([
+      row('engine', 'prefill', positives, { prompt: 128 }),
+      row('engine', 'decode', positives, { context: 128, batch: 1 }),
+      row('engine', 'dispatches'),
+      row('engine', 'submits', [1]),
+      row('engine', 'bind groups created', [0]),
+      row('limits', 'read'),
+      row('limits', 'f32'),
+      row('ttft', 'TTFT'),
+      ...[1, 4].flatMap((concurrency) => [
+        row('load', 'failed', [0], { concurrency }),
+        row('load', 'output', positives, { concurrency }),
+        row('load', 'TTFT p99', positives, { concurrency }),
+      ]),
+      row('stall', 'ITL p99 during'),
+      row('prefix', 'cached'),
+      row('close', 'blocks free after'),
+      row('failover', 'first text', positives, { fault: 'device_lost' }),
+      row('failover', 'first text', positives, { fault: 'worker_died' }),
+      row('failover', 'weights fetched', [0]),
+    ]),
+    details: { profile: [{ decode: { phase: 'decode', steps: 4, rows: 1 }, prefill: { phase: 'prefill', steps: 2 } }] },
   });
-  expect(stdout).toMatch(/kernel +calls +ms +share +GB\/s +GFLOP\/s +% of ceiling\n  \S+ +\d/);
+  expect(results?.rows.find(({ part, metric }) => part === 'engine' && metric === 'decode')?.roofline).toEqual(positive);
+  expect(stdout).toMatch(/kernel +calls +ms +share +GB\/s +GFLOP\/s +% of ceiling\n {2}\S+ +\d/);
   // Each prompt has a salt of its own: the prefix cache has no part in the load's figures.
-  expect(figures).toMatchObject({ load: { levels: [{ cachedTokens: 0 }, { cachedTokens: 0 }] } });
+  const uncached = { requests: expect.arrayContaining([expect.objectContaining({ cachedTokens: 0 })]) };
+  expect(results?.details).toMatchObject({ load: [{ levels: [uncached, uncached] }] });
+  expect(JSON.stringify(results?.details['load'])).not.toMatch(/"cachedTokens":[1-9]/);
 });
 
-test('npm run bench -- --only measures what it is asked for, and refuses what there is not', async () => {
-  const { stdout, figures } = await bench('--only', 'ttft', '--rate', '5');
+test('npm run bench -- --only measures what it is asked for, as often, and refuses what there is not', async () => {
+  const { stdout, results } = await ended(start('--only', 'ttft', '--rate', '5', '--repeat', '2', '--json', join(folder, RESULTS)));
   expect(stdout).toContain('Left out: engine, load, stall, prefix, close, profile, failover (--only)');
-  expect(figures).toMatchObject({ ttftMs: positive, options: { rate: 5 } });
-  expect(figures).not.toHaveProperty('load');
-  await expect(bench('--only', 'speed')).rejects.toThrow('there is no "speed"');
+  expect(results).toMatchObject({ head: { options: { rate: 5 } }, parts: { ttft: { repetitions: 2 } } });
+  expect(results?.rows).toContainEqual(row('ttft', 'TTFT', expect.toSatisfy((samples: readonly number[]) => samples.length === 2)));
+  expect(results?.rows).not.toContainEqual(row('load', 'output'));
+  expect((await ended(start('--only', 'speed'))).stderr).toContain('there is no "speed"');
+});
+
+test('a run that is interrupted says so, and goes on where it was', async () => {
+  const file = join(folder, RESULTS);
+  const bench = start('--only', 'ttft,close', '--repeat', '2', '--json', file);
+  bench.stderr.on('data', (line: Buffer) => {
+    if (line.toString().includes('ttft, 1 of 2: done')) bench.kill('SIGINT');
+  });
+  const first = await ended(bench);
+  expect(first.status).toBe(130);
+  expect(first.results?.parts).toEqual({ limits: { repetitions: 1, seconds: positive }, ttft: { repetitions: 1, seconds: positive } });
+  expect(first.stdout).toContain('the run was interrupted before the end of limits, ttft, close');
+  const rest = await ended(start('--only', 'ttft,close', '--repeat', '2', '--resume', file));
+  expect(rest.stderr).not.toContain('ttft, 1 of 2: done');
+  expect(rest.stderr).toContain('close, 1 of 2: done');
+  expect(rest.status).toBe(0);
+  expect(rest.results?.parts).toMatchObject({ ttft: { repetitions: 2 }, close: { repetitions: 2 } });
+  const [ttft = NaN] = first.results?.rows.find(({ metric }) => metric === 'TTFT')?.samples ?? [];
+  expect(rest.results?.rows).toContainEqual(row('ttft', 'TTFT', [ttft, positive]));
+  expect(rest.stdout).not.toContain('interrupted');
 });

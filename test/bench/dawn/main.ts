@@ -1,5 +1,8 @@
-import { cpus, loadavg } from 'node:os';
+import { existsSync } from 'node:fs';
+import { openGpu } from '../../../src/gpu/device.ts';
 import { openDawn } from '../../support/open-dawn.ts';
+import { machineFacts } from '../machine.mjs';
+import { readModelFacts } from '../model-facts.ts';
 import { Bench } from './bench.ts';
 import { Budget } from './budget.ts';
 import { attentionPart, matmulPart } from './kernel-parts.ts';
@@ -10,25 +13,32 @@ import { Report } from './report.ts';
 
 /** What version is measured; pack.mjs puts it here. */
 declare const __BENCH_COMMIT__: string;
+declare const __BENCH_VERSION__: string;
 
 const options = readOptions(process.argv.slice(2));
-const loadAverage = loadavg()[0] ?? 0; // before anything is done here
+const machine = machineFacts(); // before anything is done here
 const report = new Report(options.json);
 const start = performance.now();
 const seconds = (): number => (performance.now() - start) / 1000;
 const { gpu, info, close } = await openDawn();
+const { device, adapter } = await openGpu(gpu);
+device.destroy();
 report.head({
-  adapter: info,
-  loadAverage,
-  cpu: `${cpus()[0]?.model ?? 'unknown'} x ${cpus().length}`,
-  node: process.version,
+  suite: 'dawn',
+  version: __BENCH_VERSION__,
   commit: __BENCH_COMMIT__,
-  command: process.argv.slice(2).join(' '),
+  date: new Date().toISOString(),
+  command: process.env['TABSERVE_BENCH_COMMAND'] ?? ['node', ...process.argv.slice(1)].join(' '),
+  runtime: `Node ${process.version.slice(1)}`,
+  ...machine,
+  adapter,
+  options: { quick: options.quick, patience: options.patience, shapes: options.shapes ?? 'what suits the adapter' },
+  model: existsSync(options.model) ? { ...(await readModelFacts(options.model, adapter.isSoftware)), isStandIn: false } : null,
 });
 const budgets = new Map(options.parts.map((part) => [part, budgetOf(part, info.isFallbackAdapter, options)]));
 const giveUp = setTimeout(
   () => {
-    report.caveat('the GPU did not answer in time, the run was cut short');
+    report.failure('the GPU did not answer in time, the run was cut short');
     report.end(seconds());
     process.exit(1);
   },
@@ -43,7 +53,7 @@ for (const [part, partSeconds] of budgets) {
   } catch (error) {
     // Each part on its own: one that fails leaves the others' figures.
     report.omit(part, 'the rest', error instanceof Error ? (error.stack ?? error.message) : String(error));
-    report.caveat(`${part} failed`);
+    report.failure(`${part} failed`);
     process.exitCode = 1;
   }
 }

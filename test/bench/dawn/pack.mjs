@@ -5,10 +5,11 @@
  *     node test/bench/dawn/pack.mjs OUT.mjs
  *     node OUT.mjs --quick --json figures.jsonl     there
  */
-import { spawnSync } from 'node:child_process';
-import { basename, dirname, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { describeCommit } from '../commit.mjs';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -20,7 +21,8 @@ export async function packBench(out) {
     logLevel: 'error',
     define: {
       __TABSERVE_BUILD_ID__: JSON.stringify('bench'),
-      __BENCH_COMMIT__: JSON.stringify(commit()),
+      __BENCH_COMMIT__: JSON.stringify(describeCommit()),
+      __BENCH_VERSION__: JSON.stringify(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version),
     },
     ssr: { noExternal: true },
     build: {
@@ -33,12 +35,6 @@ export async function packBench(out) {
       rolldownOptions: { output: { entryFileNames: basename(out), codeSplitting: false } },
     },
   });
-}
-
-/** What is being packed: the commit, and whether files differ from it. */
-function commit() {
-  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' });
-  return status === 0 ? stdout.trim() : 'unknown';
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -1,9 +1,8 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
+import { type Head, headCaveats } from '../report.mjs';
+import { isAboveCeiling } from '../sanity.mjs';
 import { median } from '../statistics.mjs';
 import type { Part } from './options.ts';
-
-/** Above this load average, others' work shows in the figures. */
-const BUSY = 0.5;
 
 /** One thing that was measured. */
 export interface Row {
@@ -20,17 +19,19 @@ export interface Row {
 
 /** A line of the JSON file. */
 export type Line =
-  | ({ readonly kind: 'head' } & Readonly<Record<string, unknown>>)
+  | ({ readonly kind: 'head' } & Head)
   | ({ readonly kind: 'row'; readonly medianMs: number; readonly repeats: number } & Row)
   | { readonly kind: 'limits'; readonly limits: unknown }
   | { readonly kind: 'omitted'; readonly part: Part; readonly name: string; readonly why: string }
-  | { readonly kind: 'end'; readonly seconds: number; readonly caveats: readonly string[] };
+  | { readonly kind: 'end'; readonly seconds: number; readonly failures: readonly string[] };
 
 /** Where results go the moment they are there, so that a run that is cut short leaves what it had. */
 export class Report {
   readonly #file: string | undefined;
   readonly #print: (line: string) => void;
-  readonly #caveats: string[] = [];
+  /** What follows from the head and from rows, and what does not. */
+  readonly #doubts: string[] = [];
+  readonly #failures: string[] = [];
 
   /** @param file emptied, and then appended to line by line: JSON Lines */
   constructor(file: string | undefined, print: (line: string) => void = console.log) {
@@ -39,26 +40,28 @@ export class Report {
     if (file !== undefined) writeFileSync(file, '');
   }
 
-  /** What was measured where. */
-  head(facts: { readonly adapter: GPUAdapterInfo; readonly loadAverage: number } & Readonly<Record<string, unknown>>): void {
-    const adapter = adapterFacts(facts.adapter);
-    this.#append({ kind: 'head', date: new Date().toISOString(), ...facts, adapter });
-    for (const [key, value] of Object.entries({ ...facts, adapter })) {
+  /** What is measured where. */
+  head(head: Head): void {
+    this.#append({ kind: 'head', ...head });
+    for (const [key, value] of Object.entries(head)) {
       this.#print(`${key.padEnd(12)} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
     }
-    const caveat = busyCaveat(facts.loadAverage);
-    if (caveat !== undefined) this.caveat(caveat);
+    for (const caveat of headCaveats(head)) this.#doubt(caveat);
   }
 
-  /** Why the figures say less than they seem to. */
-  caveat(text: string): void {
-    this.#caveats.push(text);
+  /** What went wrong. */
+  failure(text: string): void {
+    this.#failures.push(text);
     this.#print(`WARNING: ${text}.`);
   }
 
+  /** A row that is above the adapter's ceiling is marked, and makes the run unclean. */
   row(row: Row): void {
     this.#append({ kind: 'row', ...row, medianMs: median(row.samples), repeats: row.samples.length });
     this.#print(formatRow(row));
+    const share = row.figures['of the read ceiling'];
+    if (share === undefined || !isAboveCeiling(share)) return;
+    this.#doubt(`${row.part}: ${row.name} reads ${share.toFixed(2)} times as fast as the adapter can by its measured ceiling`);
   }
 
   limits(limits: unknown): void {
@@ -73,25 +76,20 @@ export class Report {
   }
 
   end(seconds: number): void {
-    this.#append({ kind: 'end', seconds, caveats: this.#caveats });
-    this.#print(`Done in ${seconds.toFixed(0)} s. ${this.#caveats.length === 0 ? 'Clean run.' : `NOT a clean run: ${this.#caveats.join('; ')}.`}`);
+    this.#append({ kind: 'end', seconds, failures: this.#failures });
+    const caveats = [...this.#doubts, ...this.#failures];
+    this.#print(`Done in ${seconds.toFixed(0)} s. ${caveats.length === 0 ? 'Clean run.' : `NOT a clean run: ${caveats.join('; ')}.`}`);
+  }
+
+  /** Why the figures say less than they seem to. */
+  #doubt(text: string): void {
+    this.#doubts.push(text);
+    this.#print(`WARNING: ${text}.`);
   }
 
   #append(line: Line): void {
     if (this.#file !== undefined) appendFileSync(this.#file, `${JSON.stringify(line)}\n`);
   }
-}
-
-/** A `GPUAdapterInfo`'s fields are getters, which JSON does not see. */
-function adapterFacts(info: GPUAdapterInfo): Readonly<Record<string, unknown>> {
-  const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } = info;
-  return { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize };
-}
-
-/** What a load average before the start says against a run; undefined: nothing. */
-export function busyCaveat(loadAverage: number): string | undefined {
-  if (!(loadAverage > BUSY)) return undefined;
-  return `the machine was busy: load average ${loadAverage.toFixed(2)} before the start`;
 }
 
 /** A row for people: the median, its range, how many, of what, and the figures. */

@@ -6,7 +6,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Budget } from '../../bench/dawn/budget.ts';
 import { budgetOf, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../bench/dawn/options.ts';
 import { packBench } from '../../bench/dawn/pack.mjs';
-import { busyCaveat, formatRow, Report, type Row } from '../../bench/dawn/report.ts';
+import { formatRow, Report, type Row } from '../../bench/dawn/report.ts';
+import { BENCH_HEAD } from '../../support/bench-results.ts';
 
 const ROW: Row = {
   part: 'matmul',
@@ -15,7 +16,7 @@ const ROW: Row = {
   samples: [3, 1, 2.5],
   figures: { 'GMAC/s': 12.345678, 'GB/s': 1234.56 },
 };
-const ADAPTER = { vendor: 'v', architecture: 'a', device: 'd', description: '', isFallbackAdapter: false } as GPUAdapterInfo;
+const HEAD = { ...BENCH_HEAD, suite: 'dawn' };
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-'));
@@ -31,17 +32,15 @@ describe('the report', () => {
     const file = join(temporaryFolder(), 'figures.jsonl');
     const printed: string[] = [];
     const report = new Report(file, (line) => printed.push(line));
-    report.head({ adapter: ADAPTER, loadAverage: 0.2, commit: 'abc' });
-    expect(linesOf(file)).toEqual([
-      expect.objectContaining({ kind: 'head', commit: 'abc', adapter: expect.objectContaining({ vendor: 'v' }) }),
-    ]);
+    report.head(HEAD);
+    expect(linesOf(file)).toEqual([{ kind: 'head', ...HEAD }]);
     report.row(ROW);
     expect(linesOf(file).slice(1)).toEqual([{ kind: 'row', ...ROW, medianMs: 2.5, repeats: 3 }]);
     report.omit('batch', 'the rest', 'no time left');
     report.end(12);
     expect(linesOf(file).slice(2)).toEqual([
       { kind: 'omitted', part: 'batch', name: 'the rest', why: 'no time left' },
-      { kind: 'end', seconds: 12, caveats: [] },
+      { kind: 'end', seconds: 12, failures: [] },
     ]);
     expect(printed.at(-1)).toContain('Clean run.');
   });
@@ -49,12 +48,22 @@ describe('the report', () => {
   test('a run on a busy machine is not clean, and says so first', () => {
     const printed: string[] = [];
     const report = new Report(undefined, (line) => printed.push(line));
-    report.head({ adapter: ADAPTER, loadAverage: 1.25 });
-    expect(printed.at(-1)).toMatch(/^WARNING: .*load average 1\.25/);
+    report.head({ ...HEAD, loadAverage: 2.25 });
+    expect(printed.at(-1)).toMatch(/^WARNING: .*load average 2\.25/);
     report.end(1);
-    expect(printed.at(-1)).toMatch(/NOT a clean run: .*load average 1\.25/);
-    expect(busyCaveat(0.5)).toBeUndefined();
-    expect(busyCaveat(0.51)).toBeDefined();
+    expect(printed.at(-1)).toMatch(/NOT a clean run: .*load average 2\.25/);
+  });
+
+  test('so is one with a row above the ceiling, or with a part that failed', () => {
+    const printed: string[] = [];
+    const report = new Report(undefined, (line) => printed.push(line));
+    report.row({ ...ROW, figures: { ...ROW.figures, 'of the read ceiling': 1.09 } });
+    expect(printed.join()).not.toContain('WARNING');
+    report.row({ ...ROW, figures: { ...ROW.figures, 'of the read ceiling': 1.2 } });
+    expect(printed.at(-1)).toMatch(/^WARNING: matmul: INT4 64x32, M = 1 reads 1\.20 times/);
+    report.failure('decode failed');
+    report.end(1);
+    expect(printed.at(-1)).toMatch(/NOT a clean run: matmul: .*; decode failed\./);
   });
 
   test('a row has the median, its range, how many, of what, and the figures', () => {

@@ -1,15 +1,15 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { StepProfile } from '../../../src/core/profile.ts';
-import type { BenchFigures } from '../../bench/figures.ts';
-import { formatReport } from '../../bench/format.mjs';
-import { chooseParts, leftOut, PARTS } from '../../bench/parts.mjs';
-import { caveats, makeReport } from '../../bench/report.mjs';
+import type { PartFigures } from '../../bench/figures.ts';
+import { formatResults } from '../../bench/format.mjs';
+import { add, nothingMeasured } from '../../bench/measure.mjs';
+import { PARTS } from '../../bench/parts.mjs';
+import { type Head, headCaveats, makeResults, type Measured, type ModelFacts, type Results } from '../../bench/report.mjs';
+import { requireResults } from '../../bench/results.mjs';
+import { rowName } from '../../bench/rows.mjs';
+import { BENCH_HEAD } from '../../support/bench-results.ts';
 
 const ADAPTER = { vendor: 'acme', architecture: 'one', device: '', description: '', isSoftware: false, features: [] };
-const IDLE = { average: 0.2, cores: 4 };
-const OPTIONS = { quick: false, promptTokens: 128, decodeTokens: 32, repeats: 3 };
-const MODEL = { file: 'small.gguf', isStandIn: false };
-const RUN = { parts: PARTS, failures: [] };
 const request = (textMs: readonly number[]) => {
   return { sentAt: 0, textMs, endMs: textMs.at(-1) ?? 0, promptTokens: 50, cachedTokens: 0, outputTokens: textMs.length };
 };
@@ -21,8 +21,12 @@ const profileOf = (phase: 'decode' | 'prefill', gbps: number | undefined): StepP
   ],
   dispatches: [],
 });
+const LIMITS = {
+  readGBps: 4321, readBytes: 2 ** 30, f32Gflops: 56789, f16Gflops: undefined, int8Gops: 98.76, dispatchUs: 1.25,
+  submitUs: 20, readbackMs: 0.3,
+};
 const FIGURES = {
-  subject: { adapter: ADAPTER, modelName: 'Small' },
+  limits: LIMITS,
   engine: {
     adapter: ADAPTER,
     modelName: 'Small',
@@ -56,10 +60,7 @@ const FIGURES = {
   prefix: { promptTokens: 1011, firstMs: [400, 410], secondMs: [90, 100], cachedTokens: [992, 992] },
   close: { freedMs: [30, 20, 40], pollMs: 0.5 },
   profile: {
-    limits: {
-      readGBps: 4321, readBytes: 2 ** 30, f32Gflops: 56789, f16Gflops: undefined, int8Gops: 98.76, dispatchUs: 1.25,
-      submitUs: 20, readbackMs: 0.3,
-    },
+    limits: LIMITS,
     decode: profileOf('decode', 12.5),
     prefill: profileOf('prefill', undefined),
   },
@@ -73,35 +74,142 @@ const FIGURES = {
       ],
     },
   },
-} satisfies BenchFigures;
+} satisfies PartFigures;
 
-const TUNED = `3 of 4 kernels raced in 1234 ms of the GPU's time; 2 gained: 1.88 [1.50..2.25] times as fast`;
+const ASKED = { model: 'Small', promptTokens: 128, decodeTokens: 32 };
 
-test('a busy machine, a software adapter and a stand-in model each make a run unclean', () => {
-  expect(caveats(IDLE, ADAPTER, false)).toEqual([]);
-  expect(caveats({ average: 2.1, cores: 4 }, ADAPTER, false)).toEqual([expect.stringContaining('load average 2.10')]);
-  expect(caveats(IDLE, { ...ADAPTER, isSoftware: true }, false)).toEqual([expect.stringContaining('software')]);
-  expect(caveats(IDLE, ADAPTER, true)).toEqual([expect.stringContaining('stand-in')]);
+/** The state after so many repetitions of all parts. */
+function measured(figures: Partial<PartFigures> = FIGURES, repetitions = 1): Measured {
+  const state = nothingMeasured();
+  for (let i = 0; i < repetitions; i++) {
+    for (const part of PARTS) if (part in figures) add(state, part, figures[part] ?? {}, ASKED, 2);
+  }
+  return state;
+}
+
+/** Results of all parts, on the machine of the tests. */
+function resultsOf(figures: Partial<PartFigures> = FIGURES, head: Partial<Head> = {}, repetitions = 1): Results {
+  return makeResults({ ...BENCH_HEAD, ...head }, measured(figures, repetitions));
+}
+
+/** The rows of a part as `metric: samples unit`. */
+function rowsOf({ rows }: Pick<Results, 'rows'>, part: string): readonly string[] {
+  return rows.filter((row) => row.part === part).map((row) => {
+    return `${rowName(row, new Set(['model']))}: ${row.samples.map((value) => Math.round(100 * value) / 100).join(' ')} ${row.unit}`;
+  });
+}
+
+test('a busy machine, a software adapter, a stand-in model and changed files each make a run unclean', () => {
+  const of = (head: Partial<Head>) => headCaveats({ ...BENCH_HEAD, ...head });
+  expect(of({})).toEqual([]);
+  expect(of({ loadAverage: 2.1 })).toEqual([expect.stringContaining('load average 2.10 on 4 cores')]);
+  expect(of({ loadAverage: 2 })).toEqual([]);
+  expect(of({ adapter: { ...BENCH_HEAD.adapter, isSoftware: true } })).toEqual([expect.stringContaining('software')]);
+  expect(of({ model: { ...(BENCH_HEAD.model as ModelFacts), isStandIn: true } })).toEqual([expect.stringContaining('stand-in')]);
+  expect(of({ commit: 'abc1234-dirty.0123abcd' })).toEqual(['files differ from commit abc1234']);
 });
 
 test('so do requests that failed, weights that were fetched, and parts that could not be measured', () => {
   const failed = { ...request([]), error: 'queue_full' };
   const load = { ...FIGURES.load, levels: [{ concurrency: 8, rate: 1, durationMs: 9, requests: [failed] }] };
   const failover = { ...FIGURES.failover, bytesFetched: 5 };
-  const run = { parts: PARTS, failures: ['stall failed: no tokens'] };
-  const { stall: _, ...others } = FIGURES;
-  const report = makeReport({ ...others, load, failover }, OPTIONS, IDLE, MODEL, run);
-  expect(report.clean).toBe(false);
-  expect(report.caveats).toEqual([
+  const state = { ...measured({ ...FIGURES, load, failover }), failures: ['stall failed: no tokens'] };
+  const results = makeResults(BENCH_HEAD, state);
+  expect(results.clean).toBe(false);
+  expect(results.caveats).toEqual([
     'stall failed: no tokens',
     '1 requests of 8 at once failed',
     'weights were fetched anew in a failover',
   ]);
+  expect(rowsOf(results, 'load')).toContain('failed (prompt 50, answer 4, concurrency 8): 1 requests');
 });
 
-test('a profile is a table of kernels under the adapter’s ceilings', () => {
-  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
-  expect(table).toContain('reads 4321 GB/s (of 1024 MiB), f32 56789 GFLOP/s, dot4I8Packed 98.8 GOP/s; dispatch 1.3 us, submit 20 us');
+test('each part’s figures are rows', () => {
+  const results = resultsOf();
+  requireResults(results, 'results');
+  expect(rowsOf(results, 'engine')).toEqual([
+    'load: 1.25 s',
+    'prefill (prompt 128): 300 100 200 tok/s',
+    'decode (context 128, tokens 32, batch 1): 40 50 tok/s',
+    'tokens a step at most: 256 tok',
+    'dispatches: 305 a decode step',
+    'submits: 1 a decode step',
+    'bind groups created: 0 a decode step',
+    'bytes read back: 64 a decode step',
+    'tuning: 1234.4 ms of GPU time',
+  ]);
+  expect(rowsOf(results, 'limits')).toEqual([
+    'read: 4321 GB/s', 'f32: 56789 GFLOP/s', 'int8: 98.76 GOP/s', 'dispatch: 1.25 us', 'submit: 20 us', 'read-back: 0.3 ms',
+  ]);
+  expect(rowsOf(results, 'ttft')).toEqual(['TTFT (prompt 37): 120 ms']);
+  expect(rowsOf(results, 'load').filter((row) => row.includes('concurrency 2'))).toEqual([
+    'output (prompt 50, answer 4, concurrency 2): 8 tok/s',
+    'TTFT p50 (prompt 50, answer 4, concurrency 2): 300 ms',
+    'TTFT p99 (prompt 50, answer 4, concurrency 2): 398 ms',
+    'ITL p50 (prompt 50, answer 4, concurrency 2): 100 ms',
+    'ITL p99 (prompt 50, answer 4, concurrency 2): 100 ms',
+    'TPOT mean (prompt 50, answer 4, concurrency 2): 100 ms',
+    'failed (prompt 50, answer 4, concurrency 2): 0 requests',
+    'completed (prompt 50, answer 4, concurrency 2): 2 requests',
+    'arrivals (prompt 50, answer 4, concurrency 2): 5 a second',
+    'in flight (prompt 50, answer 4, concurrency 2): 1.6 requests',
+  ]);
+  // The bound is twice 11 ms and a chunk of 40.
+  expect(rowsOf(results, 'stall')).toEqual([
+    'ITL p50 before (streams 4, prompt 2010): 11 ms',
+    'ITL p99 before (streams 4, prompt 2010): 11.98 ms',
+    'ITL p99 during (streams 4, prompt 2010): 60.78 ms',
+    'ITL p99 during, of its bound (streams 4, prompt 2010): 0.98 times',
+    'chunk (streams 4, prompt 2010): 40 ms',
+    'chunks (streams 4, prompt 2010): 8 steps',
+  ]);
+  expect(rowsOf(results, 'prefix')).toEqual([
+    'TTFT first (prompt 1011): 400 410 ms',
+    'TTFT second (prompt 1011): 90 100 ms',
+    'TTFT second, of its bound (prompt 1011): 0.94 times',
+    'cached (prompt 1011): 992 992 tok',
+  ]);
+  expect(rowsOf(results, 'close')).toEqual(['blocks free after: 30 20 40 ms', 'a look: 0.5 ms']);
+  expect(rowsOf(results, 'failover')).toEqual([
+    'noticed (fault device_lost): 4 ms',
+    'ready (fault device_lost): 700 ms',
+    'first text (fault device_lost): 810 ms',
+    'noticed (fault worker_died): 30 40 ms',
+    'ready (fault worker_died): 900 920 ms',
+    'first text (fault worker_died): 1010 1030 ms',
+    'weights fetched: 0 bytes',
+  ]);
+});
+
+test('repetitions pool their samples; what a part made itself is kept, and what it left out is told', () => {
+  const results = resultsOf(FIGURES, {}, 2);
+  expect(rowsOf(results, 'engine')[1]).toBe('prefill (prompt 128): 300 100 200 300 100 200 tok/s');
+  expect(rowsOf(results, 'load')[0]).toBe('output (prompt 50, answer 4, concurrency 1): 8 8 tok/s');
+  expect(results.parts).toMatchObject({ engine: { repetitions: 2, seconds: 4 }, failover: { repetitions: 2 } });
+  const own = { part: 'models', metric: 'decode', dimensions: {}, unit: 'tok/s', better: 'higher', samples: [3], roofline: 0.1 };
+  const state = nothingMeasured();
+  for (let i = 0; i < 2; i++) add(state, 'models', { rows: [own], omitted: [{ what: 'a shape', why: 'no time' }] }, ASKED, 2);
+  expect(makeResults(BENCH_HEAD, state)).toMatchObject({
+    rows: [{ ...own, samples: [3, 3] }], leftOut: ['models: a shape (no time)'], details: { models: [] },
+  });
+});
+
+test('the table says what was measured, on what, how far it scatters, and whether to believe it', () => {
+  const table = formatResults(resultsOf());
+  const told = ['acme one (no optional features)', 'Chromium 150.0, commit abc1234', '0.20 on 4 cores', 'Small (small.gguf)'];
+  for (const words of told) expect(table).toContain(words);
+  expect(table).toContain(`3 of 4 kernels raced in 1234 ms of the GPU's time; 2 gained: 1.88 [1.50..2.25] times as fast`);
+  expect(table).toMatch(/^ {2}prefill \(prompt 128\) +200 \[100\.\.300\] tok\/s +95 %: 100\.\.300 +n = 3 +\d+\.\d % of ceiling$/m);
+  expect(table).toMatch(/^ {2}decode \(context 128, tokens 32, batch 1\) +45 \[40\.\.50\] tok\/s +n = 2/m);
+  expect(table).toMatch(/^load, prompt 50, answer 4$/m);
+  expect(table).toMatch(/\n\nClean run\.$/);
+  const off = { ...FIGURES.engine, tuning: { state: 'off', gpuMs: 0, numKernels: 4, kernels: [] } } as const;
+  expect(formatResults(resultsOf({ ...FIGURES, engine: off }))).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
+  expect(formatResults(resultsOf(FIGURES, { loadAverage: 9 }))).toMatch(/\nNOT a clean run: .*load average 9\.00.*\.$/);
+});
+
+test('a profile is a table of kernels', () => {
+  const table = formatResults(resultsOf());
   expect(table).toContain('16 decode steps of 1.0 tokens: 2.000 ms of kernels in 2.500 ms a step (timestamps in steps of 100 us)');
   expect(table).toContain('  kernel  calls     ms   share  GB/s  GFLOP/s  % of ceiling\n');
   expect(table).toContain('  matmul      4  1.500  75.0 %  12.5   0.0123        45.7 %\n');
@@ -109,77 +217,9 @@ test('a profile is a table of kernels under the adapter’s ceilings', () => {
   expect(table).toContain('  norm      2.3  0.500  25.0 %     -        -             -\n');
 });
 
-test('the table says what was measured, on what, and whether to believe it', () => {
-  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
-  const rows = ['acme one', '0.20 on 4 cores', 'small.gguf', '200.0 [100.0..300.0] tok/s', '45.0 [40.0..50.0] tok/s'];
-  for (const words of [...rows, '120 ms', TUNED, 'dispatches', '305 per', '64 per']) expect(table).toContain(words);
-  expect(table).toMatch(/\n\nClean run\.$/);
-  const off = { ...FIGURES.engine, tuning: { state: 'off', gpuMs: 0, numKernels: 4, kernels: [] } } as const;
-  const untuned = formatReport(makeReport({ ...FIGURES, engine: off }, OPTIONS, IDLE, MODEL, RUN));
-  expect(untuned).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
-  const busy = makeReport(FIGURES, OPTIONS, { average: 9, cores: 4 }, MODEL, RUN);
-  expect(busy.clean).toBe(false);
-  expect(formatReport(busy)).toMatch(/\nNOT a clean run: .*load average 9\.00.*\.$/);
-});
-
-test('the table has a row for each load, and for each other part', () => {
-  const table = formatReport(makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN));
-  expect(table.split('\n').filter((line) => /^(load,|long|shared|closed|device|worker)/.test(line))).toEqual([
-    'load, 1 at once    8.0 tok/s out; TTFT 100.0 / 100.0 ms, ITL 50.0 / 50.0 ms, TPOT 50.0 ms ' +
-      '(1 done, 0 failed; 50+4 tokens; 2.50 arrivals/s, 0.5 in flight)',
-    'load, 2 at once    8.0 tok/s out; TTFT 300.0 / 398.0 ms, ITL 100.0 / 100.0 ms, TPOT 100.0 ms ' +
-      '(2 done, 0 failed; 50+2 tokens; 5.00 arrivals/s, 1.6 in flight)',
-    'long prompt        ITL of 4 streams 11.0 / 12.0 ms before, p99 60.8 ms (of 3) during ' +
-      'a prompt of 2010 tokens (8 chunks of 40.0 ms); within 62.0 ms',
-    'shared prompt      TTFT 405 [400..410] ms, then 95 [90..100] ms in another session ' +
-      '(1011 tokens, 992 of them cached): 4.3 times; within a quarter',
-    'closed tab         blocks free after 30.0 [20.0..40.0] ms (a look takes 0.5 ms)',
-    'device_lost        810 ms from the last text before to the first after (noticed after 4, ready after 700)',
-    'worker_died        1020 [1010..1030] ms from the last text before to the first after ' +
-      '(noticed after 35, ready after 910)',
-  ]);
-});
-
-test('a bound that does not hold is said to be above', () => {
-  const stall = { ...FIGURES.stall, duringMs: [50, 65, 65] };
-  const prefix = { ...FIGURES.prefix, secondMs: [110, 120] };
-  const report = makeReport({ ...FIGURES, stall, prefix }, OPTIONS, IDLE, MODEL, RUN);
-  expect([report.stall?.isWithinBound, report.prefix?.isWithinBound]).toEqual([false, false]);
-  expect(formatReport(report)).toContain('ABOVE 62.0 ms');
-  expect(formatReport(report)).toContain('ABOVE a quarter');
-});
-
-test('the figures have a version, and survive JSON', () => {
-  const report = makeReport(FIGURES, OPTIONS, IDLE, MODEL, RUN);
-  const read: unknown = JSON.parse(JSON.stringify(report));
-  expect(read).toMatchObject({
-    version: 1,
-    leftOut: [],
-    prefillTokensPerSecond: 200,
-    load: { seed: 1, aloneMs: 400, levels: [{ concurrency: 1, outputTokensPerSecond: 8 }, { concurrency: 2 }] },
-    stall: { chunkMs: 40, boundMs: 62, isWithinBound: true },
-    prefix: { firstTtftMs: 405, secondTtftMs: 95, isWithinBound: true },
-    close: { freedMs: 30 },
-    failover: { device_lost: { firstTextMs: 810 }, worker_died: { recoveringMs: 35, firstTextMs: 1020 } },
-    samples: { load: [{ requests: [{ ttftMs: 100, tpotMs: 50, e2eMs: 250 }] }, { concurrency: 2 }] },
-  });
-});
-
-describe('parts', () => {
-  test('are chosen by name, and keep their order', () => {
-    expect(chooseParts(undefined)).toEqual(PARTS);
-    expect(chooseParts('failover, load')).toEqual(['load', 'failover']);
-    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only engine, ttft, load,');
-  });
-
-  test('that are left out are named, and what a quick run leaves out', () => {
-    const { subject, ttft } = FIGURES;
-    const report = makeReport({ subject, ttft }, { ...OPTIONS, quick: true }, IDLE, MODEL, { ...RUN, parts: ['ttft'] });
-    const table = formatReport(report);
-    expect(table).not.toContain('prefill');
-    expect(table).toContain(
-      '\nLeft out: engine, load, stall, prefix, close, profile, failover (--only); most repeats (--quick).\nClean run.',
-    );
-    expect(leftOut(PARTS, true)).toEqual(['load of 2, 8, 16 at once (--quick)', 'most repeats (--quick)']);
-  });
+test('of a load’s requests the details keep all but each token’s time', () => {
+  const { load: [detail], ttft } = resultsOf().details as Record<'load' | 'ttft', readonly unknown[]>;
+  expect(detail).toMatchObject({ seed: 1, aloneMs: 400, levels: [{ concurrency: 1, requests: [{ ttftMs: 100, endMs: 250 }] }, {}] });
+  expect(JSON.stringify(detail)).not.toContain('textMs');
+  expect(ttft).toEqual([{ promptTokens: 37, ttftMs: [120] }]);
 });

@@ -1,0 +1,68 @@
+// @ts-check
+import { parseArgs } from 'node:util';
+import { chooseParts } from './parts.mjs';
+
+/** @typedef {ReturnType<typeof readOptions>} Options */
+
+/**
+ * @param {readonly string[]} args
+ * @throws Error for an argument that there is not, or a value that makes no sense
+ */
+export function readOptions(args) {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      repeat: { type: 'string', default: '1' },
+      rate: { type: 'string' },
+      json: { type: 'string' },
+      resume: { type: 'string' },
+      adapter: { type: 'string' },
+      channel: { type: 'string' },
+      headed: { type: 'boolean', default: false },
+      model: { type: 'string' },
+      compare: { type: 'boolean', default: false },
+      threshold: { type: 'string', default: '5' },
+      anyway: { type: 'boolean', default: false },
+      plot: { type: 'boolean', default: false },
+      out: { type: 'string' },
+    },
+  });
+  const wanted = values.compare ? 2 : values.plot ? 1 : 0;
+  if (positionals.length !== wanted) {
+    throw new Error(`${values.compare ? '--compare' : values.plot ? '--plot' : 'A run'} takes ${wanted} files, not ${positionals.length}.`);
+  }
+  if (values.plot && values.out === undefined) throw new Error('--plot needs --out DIR, the folder for the pictures.');
+  const repeat = above(0, '--repeat', values.repeat);
+  if (!Number.isInteger(repeat)) throw new Error(`--repeat ${values.repeat}: it is a whole number.`);
+  return {
+    ...values,
+    files: positionals,
+    parts: chooseParts(values.only),
+    repeat,
+    threshold: above(0, '--threshold', values.threshold) / 100,
+    json: values.json ?? values.resume,
+    sizes: sizesOf(values.quick, values.rate === undefined ? undefined : above(0, '--rate', values.rate)),
+  };
+}
+
+/** How much is measured: the same in two runs that compare.
+ * @param {boolean} quick
+ * @param {number | undefined} rate */
+function sizesOf(quick, rate) {
+  const given = rate === undefined ? {} : { rate };
+  return quick
+    ? { quick, promptTokens: 128, decodeTokens: 32, repeats: 1, ...given }
+    : { quick, promptTokens: 128, decodeTokens: 128, repeats: 3, ...given };
+}
+
+/** @param {number} least
+ * @param {string} option
+ * @param {string} text */
+function above(least, option, text) {
+  const value = Number(text);
+  if (!(value > least)) throw new Error(`${option} ${text}: it is a number above ${least}.`);
+  return value;
+}

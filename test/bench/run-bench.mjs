@@ -1,0 +1,140 @@
+// @ts-check
+import { existsSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fetchModel } from '../../demo/server/fetch-model.mjs';
+import { createProgressBar } from '../../demo/server/progress-bar.mjs';
+import { importTypeScript } from '../oracle/typescript.mjs';
+import { launchBrowser } from './browser.mjs';
+import { describeCommit } from './commit.mjs';
+import { machineFacts } from './machine.mjs';
+import { measureAll, nothingMeasured, ResumeError } from './measure.mjs';
+import { leftOut } from './parts.mjs';
+import { makeResults } from './report.mjs';
+import { readResults, writeResults } from './results.mjs';
+import { startBenchServer } from './server.mjs';
+
+/**
+ * @typedef {import('./report.mjs').Head} Head
+ * @typedef {import('./report.mjs').Results} Results
+ * @typedef {import('./options.mjs').Options} Options
+ */
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * Measures what the options ask for, in Chromium; what there is goes to the options' JSON file after each part.
+ *
+ * @param {Options} options
+ * @param {string} command as it was typed
+ * @param {AbortSignal} signal ends it early; the results say so
+ * @returns {Promise<Results>}
+ * @throws Error where nothing could be measured, or a run to be gone on with was another's
+ */
+export async function runBench(options, command, signal) {
+  const machine = machineFacts();
+  const before = options.resume !== undefined && existsSync(options.resume) ? readResults(options.resume) : undefined;
+  const model = await findModel(options);
+  const server = await startBenchServer(model.path);
+  const browser = await launchBrowser(options);
+  const stop = () => void browser.close();
+  signal.addEventListener('abort', stop);
+  /** @type {Omit<Head, 'adapter' | 'model'>} */
+  const start = {
+    suite: 'chromium',
+    version: JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')).version,
+    commit: describeCommit(),
+    date: new Date().toISOString(),
+    command,
+    runtime: `Chromium ${browser.version()}`,
+    ...machine,
+    options: options.sizes,
+  };
+  const state = before === undefined ? nothingMeasured() : stateOf(before);
+  /** @type {Head | undefined} */
+  let head;
+  const results = () => {
+    if (head === undefined) throw new Error(['Nothing was measured', ...state.failures].join('; '));
+    const missing = options.parts.filter((part) => (state.parts[part]?.repetitions ?? 0) < options.repeat);
+    const interrupted = signal.aborted && missing.length > 0 ? [`the run was interrupted before the end of ${missing.join(', ')}`] : [];
+    const left = [...new Set([...leftOut(options.parts, options.quick), ...state.leftOut])];
+    return makeResults(head, { ...state, failures: [...state.failures, ...interrupted], leftOut: left });
+  };
+  try {
+    await measureAll(
+      {
+        browser,
+        server,
+        options,
+        signal,
+        log: console.error,
+        onSubject: async ({ adapter }) => {
+          head = { ...start, adapter, model: await modelFacts(model, adapter.isSoftware) };
+          if (before !== undefined) head = resumedHead(head, before.head);
+        },
+        onPart: () => options.json !== undefined && writeResults(options.json, results()),
+      },
+      state,
+    );
+    head ??= before?.head;
+    return results();
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await browser.close();
+    await server.close();
+  }
+}
+
+/** What a run had measured.
+ * @param {Results} results
+ * @returns {import('./measure.mjs').State} */
+function stateOf({ parts, rows, details, leftOut: left }) {
+  const copied = Object.fromEntries(Object.entries(details).map(([part, each]) => [part, [...each]]));
+  // What the options leave out is said anew: a part that was left out then may be measured now.
+  return { parts: { ...parts }, rows: [...rows], details: copied, failures: [], leftOut: left.filter((line) => !/\(--\w+\)$/.test(line)) };
+}
+
+/**
+ * The head of a run that goes on with another's: the first one's date, and the busier one's load.
+ *
+ * @param {Head} now
+ * @param {Head} before
+ * @throws ResumeError where figures of the two do not belong together
+ */
+export function resumedHead(now, before) {
+  const facts = /** @type {const} */ (['suite', 'commit', 'runtime', 'cpu', 'adapter', 'model', 'options']);
+  const other = facts.find((fact) => !isDeepStrictEqual(toJson(now[fact]), toJson(before[fact])));
+  if (other !== undefined) throw new ResumeError(`--resume: that run had another ${other}: ${JSON.stringify(before[other])}.`);
+  if (now.commit === 'unknown') throw new ResumeError('--resume: without git nobody knows whether files are as they were then.');
+  return { ...now, date: before.date, loadAverage: Math.max(now.loadAverage, before.loadAverage) };
+}
+
+/** As it is after it was in a file. @param {unknown} value */
+function toJson(value) {
+  return JSON.parse(JSON.stringify(value));
+}
+
+/** @param {{ path: string, isStandIn: boolean }} model
+ * @param {boolean} isSoftware
+ * @returns {Promise<import('./report.mjs').ModelFacts>} */
+async function modelFacts({ path, isStandIn }, isSoftware) {
+  const { readModelFacts } = await importTypeScript('test/bench/model-facts.ts');
+  return { ...(await readModelFacts(path, isSoftware)), isStandIn };
+}
+
+/** The model asked for, else the demo's, else the demo's stand-in.
+ * @param {Pick<Options, 'model'>} options */
+async function findModel({ model }) {
+  if (model !== undefined) return { path: resolve(model), isStandIn: false };
+  const bar = createProgressBar(process.stderr);
+  const fetched = await fetchModel({
+    dir: process.env['TABSERVE_MODELS_DIR'] ?? resolve(root, '.models'),
+    log: (line) => console.error(line),
+    onProgress: (progress) => bar.update(progress),
+  });
+  bar.end();
+  if (fetched.available) return { path: fetched.path, isStandIn: false };
+  console.error(`${fetched.reason}.\nMeasuring a tiny model instead: its figures say nothing about a real one.`);
+  return { path: resolve(root, 'demo/public/babble.gguf'), isStandIn: true };
+}
