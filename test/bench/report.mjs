@@ -74,6 +74,8 @@ export function makeReport(figures, options, load, model, { parts, failures }) {
     model: { name: modelName, ...model },
     options,
     ...measured,
+    rows: [figures.models].flatMap((part) => part?.rows ?? []),
+    omitted: [figures.models].flatMap((part) => part?.omitted ?? []),
     samples: samplesOf(figures),
   };
 }

@@ -4,9 +4,12 @@
  *
  *     npm run bench                         everything, the medians of several runs
  *     npm run bench -- --quick              less of it, once: two minutes where there is no GPU
- *     npm run bench -- --only load,prefix   parts of it: engine, ttft, load, stall, prefix, close, profile, failover
+ *     npm run bench -- --only load,prefix   parts of it: engine, models, ttft, load, stall, prefix, close,
+ *                                           profile, failover
  *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of
  *                                           as many as one that is alone could answer
+ *     npm run bench -- --shapes 135m,1b     models: which models of random weights (135m, 0.6b, 1b, 8b), instead of
+ *                                           what suits the adapter
  *     npm run bench -- --json FILE          the figures, for a machine to read
  *     npm run bench -- --adapter NAME       `hardware`, `swiftshader` or another that Chromium's
  *                                           --use-webgpu-adapter knows; by default hardware where there is some
@@ -35,7 +38,7 @@ import { createProgressBar } from '../../demo/server/progress-bar.mjs';
 import { importTypeScript } from '../oracle/typescript.mjs';
 import { findOrInstallChromium } from '../support/install-chromium.mjs';
 import { formatReport } from './format.mjs';
-import { chooseParts } from './parts.mjs';
+import { chooseParts, WITHOUT_CLIENT } from './parts.mjs';
 import { makeReport } from './report.mjs';
 import { startBenchServer } from './server.mjs';
 
@@ -55,6 +58,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     rate: { type: 'string' },
+    shapes: { type: 'string' },
     json: { type: 'string' },
     adapter: { type: 'string' },
     headed: { type: 'boolean', default: false },
@@ -64,9 +68,10 @@ const { values } = parseArgs({
 const parts = chooseParts(values.only);
 const rate = values.rate === undefined ? {} : { rate: Number(values.rate) };
 if (rate.rate !== undefined && !(rate.rate > 0)) throw new Error(`--rate ${values.rate}: it is a number above 0.`);
+const shapes = values.shapes === undefined ? {} : { shapes: values.shapes.split(',').map((name) => name.trim()) };
 const options = values.quick
-  ? { quick: true, promptTokens: 128, decodeTokens: 32, repeats: 1, ...rate }
-  : { quick: false, promptTokens: 128, decodeTokens: 128, repeats: 3, ...rate };
+  ? { quick: true, promptTokens: 128, decodeTokens: 32, repeats: 1, ...rate, ...shapes }
+  : { quick: false, promptTokens: 128, decodeTokens: 128, repeats: 3, ...rate, ...shapes };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { report, failures } = await main();
@@ -111,7 +116,7 @@ async function measureParts(page, server) {
   const failures = [];
   for (const part of parts) {
     try {
-      if (part !== 'engine') await page.evaluate(`bench.subject(${asked})`); // the first one loads the model
+      if (!WITHOUT_CLIENT.includes(part)) await page.evaluate(`bench.subject(${asked})`); // the first one loads the model
       const bytesBefore = server.modelBytesSent();
       const figures = await page.evaluate(`bench.measure(${JSON.stringify(part)}, ${asked})`);
       const bytesFetched = server.modelBytesSent() - bytesBefore;

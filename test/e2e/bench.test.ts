@@ -12,6 +12,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
 const times = { mean: positive, p50: positive, p99: positive, count: positive };
 
+const positives = expect.toSatisfy((values: readonly number[]) => values.length > 0 && values.every((value) => value > 0));
+/** A row of the tiny model's. */
+const modelRow = (metric: string, dimensions: object, samples: unknown = positives) =>
+  expect.objectContaining({ part: 'models', metric, dimensions: expect.objectContaining(dimensions), samples });
+
 let folder: string;
 
 beforeAll(() => {
@@ -45,6 +50,16 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
     decodeTokensPerSecond: positive,
     ttftMs: positive,
     perDecodeStep: { dispatches: positive, submits: 1, bindGroupsCreated: 0, bytesReadBack: positive },
+    rows: expect.arrayContaining([
+      modelRow('prefill', { context: 128 }),
+      ...[1, 4].flatMap((batch) => [
+        modelRow('decode', { context: 128, batch }),
+        modelRow('decode step', { context: 128, batch }),
+        modelRow('submits a step', { context: 128, batch }, [1]),
+        modelRow('bind groups created a step', { context: 128, batch }, [0]),
+      ]),
+    ]),
+    omitted: expect.arrayContaining([{ what: 'Llama-3.1-8B shape', why: 'the adapter is software' }]),
     load: { levels: [1, 4].map((concurrency) => ({ concurrency, failed: 0, ttftMs: times, tpotMs: times })) },
     stall: { streams: 2, chunks: positive, itlBeforeMs: times, itlDuringMs: times, boundMs: positive },
     prefix: { cachedTokens: positive, firstTtftMs: positive, secondTtftMs: positive },
@@ -63,7 +78,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
 
 test('npm run bench -- --only measures what it is asked for, and refuses what there is not', async () => {
   const { stdout, figures } = await bench('--only', 'ttft', '--rate', '5');
-  expect(stdout).toContain('Left out: engine, load, stall, prefix, close, profile, failover (--only)');
+  expect(stdout).toContain('Left out: engine, models, load, stall, prefix, close, profile, failover (--only)');
   expect(figures).toMatchObject({ ttftMs: positive, options: { rate: 5 } });
   expect(figures).not.toHaveProperty('load');
   await expect(bench('--only', 'speed')).rejects.toThrow('there is no "speed"');

@@ -1,7 +1,7 @@
 import { cpus, loadavg } from 'node:os';
 import { openDawn } from '../../support/open-dawn.ts';
+import { Budget } from '../models/budget.ts';
 import { Bench } from './bench.ts';
-import { Budget } from './budget.ts';
 import { attentionPart, matmulPart } from './kernel-parts.ts';
 import { limitsPart } from './limits-part.ts';
 import { decodeRows, loadModel, prefillRow, type Subject, syntheticPart } from './model-parts.ts';

@@ -169,7 +169,7 @@ describe('parts', () => {
   test('are chosen by name, and keep their order', () => {
     expect(chooseParts(undefined)).toEqual(PARTS);
     expect(chooseParts('failover, load')).toEqual(['load', 'failover']);
-    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only engine, ttft, load,');
+    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only engine, models, ttft, load,');
   });
 
   test('that are left out are named, and what a quick run leaves out', () => {
@@ -178,7 +178,7 @@ describe('parts', () => {
     const table = formatReport(report);
     expect(table).not.toContain('prefill');
     expect(table).toContain(
-      '\nLeft out: engine, load, stall, prefix, close, profile, failover (--only); most repeats (--quick).\nClean run.',
+      '\nLeft out: engine, models, load, stall, prefix, close, profile, failover (--only); most repeats (--quick).\nClean run.',
     );
     expect(leftOut(PARTS, true)).toEqual(['load of 2, 8, 16 at once (--quick)', 'most repeats (--quick)']);
   });
