@@ -1,14 +1,13 @@
 import { expose } from 'comlink';
 import type { StepCounters } from '../../src/core/metrics.ts';
 import type { EngineRequest } from '../../src/core/request.ts';
-import type { TuningMetrics } from '../../src/core/tuning.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { readModelFile } from '../../src/loader/gguf.ts';
 import { openSource } from '../../src/loader/open-source.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
-import { KernelTuning } from '../../src/worker/tune-kernels.ts';
 import type { BenchOptions, EngineFigures, StepCost } from './figures.ts';
+import { tune } from './models/tune.ts';
 
 /** Loads the model as the engine's worker does, and times requests of one sequence. */
 async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
@@ -37,15 +36,6 @@ async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
   } finally {
     loaded.destroy();
   }
-}
-
-/** As a first load does, before it is asked anything; nothing is known from another. */
-async function tune({ adapter, tunables }: LoadedRunner): Promise<TuningMetrics> {
-  const tuning = new KernelTuning('auto', () => undefined, () => {});
-  const tuner = tuning.start({ adapter, tunables, isBusy: () => false, othersSettled: async () => {} });
-  tuner.onIdle();
-  await tuner.settled;
-  return tuner.metrics();
 }
 
 /** Prefill ends with the first token; `decodeTokens` more follow. */

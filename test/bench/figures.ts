@@ -2,15 +2,19 @@ import type { AdapterSummary, StepCounters } from '../../src/core/metrics.ts';
 import type { AdapterLimits, StepProfile } from '../../src/core/profile.ts';
 import type { Fault } from '../../src/core/protocol.ts';
 import type { TuningMetrics } from '../../src/core/tuning.ts';
+import type { PartRows } from './rows.ts';
 
 /** What can be measured, in the order in which it is: the last one breaks things. */
-export type BenchPart = 'engine' | 'limits' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
+export type BenchPart =
+  | 'engine' | 'models' | 'limits' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
 
 export interface BenchOptions {
   /** A GGUF's URL. */
   readonly modelUrl: string;
   /** Whether everything is to be done in two minutes on a software adapter. */
   readonly quick: boolean;
+  /** The models of random weights, by the keys of `SYNTHETIC_SHAPES`. @default what suits the adapter */
+  readonly shapes?: readonly string[];
   /** Of the engine's own figures. */
   readonly promptTokens: number;
   readonly decodeTokens: number;
@@ -146,6 +150,7 @@ export interface ProfileFigures {
 export interface PartFigures {
   readonly engine: EngineFigures;
   readonly limits: AdapterLimits;
+  readonly models: PartRows;
   readonly ttft: ClientFigures;
   readonly load: LoadFigures;
   readonly stall: StallFigures;

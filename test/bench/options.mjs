@@ -17,6 +17,7 @@ export function readOptions(args) {
       only: { type: 'string' },
       repeat: { type: 'string', default: '1' },
       rate: { type: 'string' },
+      shapes: { type: 'string' },
       json: { type: 'string' },
       resume: { type: 'string' },
       adapter: { type: 'string' },
@@ -44,15 +45,17 @@ export function readOptions(args) {
     repeat,
     threshold: above(0, '--threshold', values.threshold) / 100,
     json: values.json ?? values.resume,
-    sizes: sizesOf(values.quick, values.rate === undefined ? undefined : above(0, '--rate', values.rate)),
+    sizes: sizesOf(values),
   };
 }
 
 /** How much is measured: the same in two runs that compare.
- * @param {boolean} quick
- * @param {number | undefined} rate */
-function sizesOf(quick, rate) {
-  const given = rate === undefined ? {} : { rate };
+ * @param {{ quick: boolean, rate?: string | undefined, shapes?: string | undefined }} values */
+function sizesOf({ quick, rate, shapes }) {
+  const given = {
+    ...(rate !== undefined && { rate: above(0, '--rate', rate) }),
+    ...(shapes !== undefined && { shapes: shapes.split(',').map((name) => name.trim()) }),
+  };
   return quick
     ? { quick, promptTokens: 128, decodeTokens: 32, repeats: 1, ...given }
     : { quick, promptTokens: 128, decodeTokens: 128, repeats: 3, ...given };

@@ -5,6 +5,7 @@ import type { EngineBench } from './engine-worker.ts';
 import { measureFailover } from './failover.ts';
 import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures } from './figures.ts';
 import { measureLoad } from './load.ts';
+import { measureModels } from './models.ts';
 import { measurePrefix } from './prefix.ts';
 import { measureProfile } from './profile.ts';
 import { measureStall } from './stall.ts';
@@ -43,7 +44,7 @@ async function measureTtft({ client, options, salt }: BenchContext): Promise<Cli
   return { promptTokens, ttftMs };
 }
 
-const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine'>, (context: BenchContext) => Promise<unknown>>> = {
+const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine' | 'models'>, (context: BenchContext) => Promise<unknown>>> = {
   limits: ({ client }) => client.limits(),
   ttft: measureTtft,
   load: measureLoad,
@@ -58,7 +59,9 @@ const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine'>, (context: BenchCon
 const bench = {
   /** One part's figures. */
   async measure(part: BenchPart, options: BenchOptions): Promise<unknown> {
-    return part === 'engine' ? measureEngine(options) : MEASURES[part](await context(options));
+    if (part === 'engine') return measureEngine(options);
+    if (part === 'models') return measureModels(options);
+    return MEASURES[part](await context(options));
   },
   async subject(options: BenchOptions): Promise<BenchSubject> {
     const { adapter, client } = await context(options);

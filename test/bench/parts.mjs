@@ -4,11 +4,11 @@
 
 /** What can be measured, in the order in which it is: the last one breaks things.
  * @type {readonly BenchPart[]} */
-export const PARTS = ['engine', 'limits', 'ttft', 'load', 'stall', 'prefix', 'close', 'profile', 'failover'];
+export const PARTS = ['engine', 'models', 'limits', 'ttft', 'load', 'stall', 'prefix', 'close', 'profile', 'failover'];
 
-/** Those that are measured before there is a client.
+/** Those that need the GPU for themselves, or begin before there is an engine: no client is there yet.
  * @type {readonly BenchPart[]} */
-export const WITHOUT_CLIENT = ['engine'];
+export const WITHOUT_CLIENT = ['engine', 'models'];
 
 /** How many requests may run at once, one level of load after the other. */
 export const LOAD_LEVELS = [1, 2, 4, 8, 16];

@@ -8,6 +8,8 @@
  *     npm run bench -- --repeat N           all of that N times, each in a page of its own; all samples count
  *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of
  *                                           as many as one that is alone could answer
+ *     npm run bench -- --shapes 135m,1b     models: which models of random weights (135m, 0.6b, 1b, 8b), instead of
+ *                                           what suits the adapter
  *     npm run bench -- --json FILE          the results, for a machine to read (results.schema.json), after each part
  *     npm run bench -- --resume FILE        goes on with a run that was interrupted: what is in FILE stays, the rest is
  *                                           measured. Ctrl-C prints what there is; a second one leaves at once

@@ -61,6 +61,13 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
       row('engine', 'dispatches'),
       row('engine', 'submits', [1]),
       row('engine', 'bind groups created', [0]),
+      row('models', 'prefill', positives, { context: 128 }),
+      ...[1, 4].flatMap((batch) => [
+        row('models', 'decode', positives, { context: 128, batch }),
+        row('models', 'decode step', positives, { context: 128, batch }),
+        row('models', 'submits a step', [1], { context: 128, batch }),
+        row('models', 'bind groups created a step', [0], { context: 128, batch }),
+      ]),
       row('limits', 'read'),
       row('limits', 'f32'),
       row('ttft', 'TTFT'),
@@ -78,6 +85,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
     ]),
     details: { profile: [{ decode: { phase: 'decode', steps: 4, rows: 1 }, prefill: { phase: 'prefill', steps: 2 } }] },
   });
+  expect(results?.leftOut).toContain('models: Llama-3.1-8B shape (the adapter is software)');
   expect(results?.rows.find(({ part, metric }) => part === 'engine' && metric === 'decode')?.roofline).toEqual(positive);
   expect(stdout).toMatch(/kernel +calls +ms +share +GB\/s +GFLOP\/s +% of ceiling\n {2}\S+ +\d/);
   // Each prompt has a salt of its own: the prefix cache has no part in the load's figures.
@@ -88,7 +96,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
 
 test('npm run bench -- --only measures what it is asked for, as often, and refuses what there is not', async () => {
   const { stdout, results } = await ended(start('--only', 'ttft', '--rate', '5', '--repeat', '2', '--json', join(folder, RESULTS)));
-  expect(stdout).toContain('Left out: engine, load, stall, prefix, close, profile, failover (--only)');
+  expect(stdout).toContain('Left out: engine, models, load, stall, prefix, close, profile, failover (--only)');
   expect(results).toMatchObject({ head: { options: { rate: 5 } }, parts: { ttft: { repetitions: 2 } } });
   expect(results?.rows).toContainEqual(row('ttft', 'TTFT', expect.toSatisfy((samples: readonly number[]) => samples.length === 2)));
   expect(results?.rows).not.toContainEqual(row('load', 'output'));

@@ -30,6 +30,8 @@ export interface CloseStep {
 
 /** Inlined by Vite, so that tests in a browser read it too. Made by test/oracle/smollm2-goldens.mjs. */
 export const SMOLLM2_GOLDENS = JSON.parse(json) as {
+  /** The file that they are of. */
+  readonly model: { readonly file: string };
   readonly prompts: readonly ChatGolden[];
   readonly closeSteps: readonly CloseStep[];
 };

@@ -6,9 +6,8 @@ import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import { matmul, type PackedMatrix, packingOf } from '../../../src/kernels/matmul.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
 import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
-import type { ModelFile } from '../../../src/loader/gguf.ts';
 import {
-  GROUP_SIZE, packedFormatOf, packedWords, repackRows, scaleWords, TILE_LANES, widenScales,
+  GROUP_SIZE, packedFormatOf, repackRows, TILE_LANES, widenScales,
 } from '../../../src/loader/repack.ts';
 import { kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
 import { type MatrixType, randomMatrix } from '../../support/kernel-matrix.ts';
@@ -165,15 +164,4 @@ export class KernelOps {
 export function shapeOf(tokens: number, maxContext = 1): StepShape {
   const attended = { maxContext, singles: tokens, tiles: 0, contextTokens: tokens * maxContext, attendedTokens: tokens * maxContext };
   return { tokens, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0, ...attended };
-}
-
-/** Bytes of weights, packed as on the GPU, that one step reads: all matrices but an embedding that is no head. */
-export function weightBytesOfStep(file: ModelFile, { tiedEmbeddings }: ModelConfig, isSoftware: boolean): number {
-  const bytes = file.tensors.map(({ name, type, shape: [rows = 0, columns = 0] }) => {
-    const format = packedFormatOf(type);
-    if (format === undefined || (name === 'token_embd.weight' && !tiedEmbeddings)) return 0;
-    const scaleBytes = format === 'int4' && isSoftware ? 8 : 4;
-    return packedWords(format, rows, columns) * 4 + scaleWords(rows, columns) * scaleBytes;
-  });
-  return bytes.reduce((a, b) => a + b, 0);
 }

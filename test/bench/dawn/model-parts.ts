@@ -1,49 +1,33 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { openGpu } from '../../../src/gpu/device.ts';
-import { layerBlockBytes } from '../../../src/kernels/rope-kv-write.ts';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
-import { readModelConfig } from '../../../src/models/architectures.ts';
-import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
+import { type Budget, NO_TIME } from '../models/budget.ts';
+import { loadSubject, type Subject as ModelSubject } from '../models/load-model.ts';
+import { ModelRuns } from '../models/model-runs.ts';
+import { SYNTHETIC_SHAPES, syntheticModel } from '../models/synthetic-model.ts';
 import { median } from '../statistics.mjs';
 import type { Bench } from './bench.ts';
-import { type Budget, cpuMs, NO_TIME } from './budget.ts';
-import { weightBytesOfStep } from './kernel-ops.ts';
-import { ModelRuns } from './model-runs.ts';
+import { cpuMs } from './cpu-time.ts';
 import type { Part } from './options.ts';
-import { SYNTHETIC_SHAPES, syntheticModel } from './synthetic-model.ts';
 
-/** A model on the GPU. */
-export interface Subject {
-  readonly loaded: LoadedRunner;
+/** A model on the GPU, with room for the largest batch. */
+export interface Subject extends ModelSubject {
   readonly runs: ModelRuns;
-  /** Bytes of weights that a step reads. */
-  readonly weightBytes: number;
 }
 
-/** Loads a model as the product does, with room for the largest batch. A row says how fast. */
+/** Loads a model; a row says how fast. */
 async function load({ gpu, sizes, report }: Bench, part: Part, source: ByteSource): Promise<Subject> {
-  const start = performance.now();
-  const file = await readModelFile(source);
-  const config = readModelConfig(file);
-  const blockSize = 16;
   const tokens = Math.max(sizes.context + sizes.decodeTokens, sizes.prefillTokens + 1);
-  const maxModelLen = Math.ceil(tokens / blockSize) * blockSize;
-  const maxNumSeqs = Math.max(...sizes.batches);
-  const blocks = (maxNumSeqs * maxModelLen) / blockSize;
-  const kvCacheBytes = blocks * config.numLayers * 2 * layerBlockBytes({ ...config, blockSize }, 'f32');
-  const loaded = await loadRunner({ file, gpu: await openGpu(gpu), kvCacheBytes, maxModelLen, limits: { maxNumSeqs } });
-  const milliseconds = performance.now() - start;
-  const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const sequences = Math.max(...sizes.batches);
+  const subject = await loadSubject(source, { sequences, tokens }, gpu);
+  const { loaded, loadMs, fileBytes } = subject;
   report.row({
     part,
-    name: `${config.name}, load`,
-    counts: `reading ${(bytes / 1e6).toFixed(0)} MB, repacking, upload and compiling`,
-    samples: [milliseconds],
-    figures: { 'MB/s': bytes / milliseconds / 1000 },
+    name: `${loaded.config.name}, load`,
+    counts: `reading ${(fileBytes / 1e6).toFixed(0)} MB, repacking, upload and compiling`,
+    samples: [loadMs],
+    figures: { 'MB/s': fileBytes / loadMs / 1000 },
   });
-  const weightBytes = weightBytesOfStep(file, config, loaded.adapter.isSoftware);
-  return { loaded, runs: new ModelRuns(loaded, maxNumSeqs, maxModelLen), weightBytes };
+  return { ...subject, runs: new ModelRuns(loaded, sequences, tokens) };
 }
 
 /** The model of the options; undefined, and said so, where its file is not there. */
@@ -96,7 +80,7 @@ export async function decodeRows(
   batches: readonly number[],
 ): Promise<void> {
   const { sizes, report } = bench;
-  const { runs, loaded, weightBytes } = subject;
+  const { runs, loaded, work } = subject;
   const { context, decodeTokens } = sizes;
   await runs.prefill(context);
   if (Math.max(...batches) > 1) await runs.copyContext(context);
@@ -124,7 +108,7 @@ export async function decodeRows(
         'tok/s': speed,
         'ms a step': stepMs,
         ...(batch > 1 && alone !== undefined && { 'E(B)': speed / (batch * alone) }),
-        ...bench.readFigures(weightBytes / stepMs / 1e6),
+        ...bench.readFigures(work.weightBytes / stepMs / 1e6),
         'dispatches a step': (after.dispatches - before.dispatches) / steps,
         'CPU ms a step': (after.cpu - before.cpu) / steps,
       },

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { SYNTHETIC, type Synthetic } from '../models/synthetic-model.ts';
 
 /** What can be measured, in the order in which it is. */
 export const PARTS = ['limits', 'matmul', 'attention', 'decode', 'prefill', 'batch', 'synthetic'] as const;
@@ -25,10 +26,6 @@ export function budgetOf(part: Part, isSoftware: boolean, { patience }: Pick<Opt
 
 /** Seconds beyond all budgets after which the bench gives up on a GPU that does not answer. */
 export const GRACE_SECONDS = 45;
-
-/** The names of the shapes of `synthetic`. */
-export const SYNTHETIC = ['135m', '1b', '8b'] as const;
-export type Synthetic = (typeof SYNTHETIC)[number];
 
 export interface Options {
   readonly parts: readonly Part[];

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { Budget } from '../../bench/dawn/budget.ts';
 import { budgetOf, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../bench/dawn/options.ts';
 import { packBench } from '../../bench/dawn/pack.mjs';
 import { formatRow, Report, type Row } from '../../bench/dawn/report.ts';
 import { BENCH_HEAD } from '../../support/bench-results.ts';
+import { Budget } from '../../bench/models/budget.ts';
 
 const ROW: Row = {
   part: 'matmul',
@@ -94,7 +94,7 @@ describe('options', () => {
   test('a software adapter gets no large model unless asked', () => {
     const options = { quick: false, shapes: undefined };
     expect(sizesFor(true, options).shapes).toEqual(['135m']);
-    expect(sizesFor(false, options).shapes).toEqual(['135m', '1b', '8b']);
+    expect(sizesFor(false, options).shapes).toEqual(['135m', '0.6b', '1b', '8b']);
     expect(sizesFor(true, { ...options, shapes: ['1b'] }).shapes).toEqual(['1b']);
   });
 });

@@ -2,9 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readModelFile } from '../../../src/loader/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
-import { weightBytesOfStep } from '../../bench/dawn/kernel-ops.ts';
-import { SYNTHETIC } from '../../bench/dawn/options.ts';
-import { SYNTHETIC_SHAPES, type SyntheticShape, syntheticModel } from '../../bench/dawn/synthetic-model.ts';
+import { StepWork } from '../../bench/models/step-work.ts';
+import { SYNTHETIC, SYNTHETIC_SHAPES, type SyntheticShape, syntheticModel } from '../../bench/models/synthetic-model.ts';
 import { dequantise, type GgmlType } from '../../support/ggml-blocks.ts';
 
 /** Small enough to be read whole; rows of several blocks, tensors of less and of more than a period. */
@@ -83,15 +82,36 @@ describe.each(SYNTHETIC)('%s', (key) => {
   });
 });
 
-test('a step reads all matrices but an embedding that is no head, with their scales', async () => {
-  const bytesOf = async (key: keyof typeof SYNTHETIC_SHAPES, isSoftware: boolean): Promise<number> => {
+describe('the work of a step', () => {
+  const workOf = async (key: keyof typeof SYNTHETIC_SHAPES, isSoftware: boolean): Promise<StepWork> => {
     const file = await readModelFile(syntheticModel(SYNTHETIC_SHAPES[key]));
-    return weightBytesOfStep(file, readModelConfig(file), isSoftware);
+    return new StepWork(file, readModelConfig(file), isSoftware);
   };
   const small = 30 * (960 * 576 + 576 * 576 + 3072 * 576 + 576 * 1536);
   const head = 49_152 * 576;
-  expect(await bytesOf('135m', false)).toBe((small * 5) / 8 + (head * 9) / 8);
-  expect(await bytesOf('135m', true)).toBe((small * 6) / 8 + (head * 9) / 8);
-  const large = 32 * (6144 * 4096 + 4096 * 4096 + 2 * 14_336 * 4096 + 4096 * 14_336);
-  expect(await bytesOf('8b', false)).toBe((large * 5) / 8 + (128_256 * 4096 * 9) / 8);
+  const kvBytes = 30 * 2 * 192 * 4;
+
+  test('all matrices but an embedding that is no head are read, with their scales', async () => {
+    expect((await workOf('135m', false)).weightBytes).toBe((small * 5) / 8 + (head * 9) / 8);
+    expect((await workOf('135m', true)).weightBytes).toBe((small * 6) / 8 + (head * 9) / 8);
+    const large = 32 * (6144 * 4096 + 4096 * 4096 + 2 * 14_336 * 4096 + 4096 * 14_336);
+    expect((await workOf('8b', false)).weightBytes).toBe((large * 5) / 8 + (128_256 * 4096 * 9) / 8);
+  });
+
+  test('a batch reads the weights once, and the keys and values of each sequence', async () => {
+    const work = await workOf('135m', false);
+    const attention = 2 * 30 * 576 * 100;
+    expect(work.decodeStep(4, 100)).toEqual({
+      bytes: work.weightBytes + 4 * 100 * kvBytes,
+      macs: 4 * (small + head + attention),
+    });
+  });
+
+  test('a prompt reads the weights and what is before each chunk once a chunk, and samples once', async () => {
+    const work = await workOf('135m', false);
+    expect(work.prefill(300, 128)).toEqual({
+      bytes: 3 * ((small * 5) / 8) + (head * 9) / 8 + (128 + 256) * kvBytes,
+      macs: 300 * small + head + 2 * 30 * 576 * (150 * 301),
+    });
+  });
 });

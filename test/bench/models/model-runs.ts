@@ -2,27 +2,39 @@ import type { ScheduledRequest } from '../../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
 import { blocksFor } from '../../support/gpu-runner.ts';
 
-/** Plans on a loaded model, timed. KV beyond a context is overwritten by each run, so every one starts from the same. */
+/**
+ * Plans on a loaded model, timed. KV beyond a context is overwritten by each run, so every one starts from the same, and
+ * has to sample the same: a run that gives other tokens than the first one like it fails.
+ */
 export class ModelRuns {
+  /** How many sequences there are. */
+  readonly sequences: number;
   readonly #loaded: LoadedRunner;
   readonly #blockTables: readonly (readonly number[])[];
+  /** The tokens of the first run of its kind. */
+  readonly #expected = new Map<string, readonly number[]>();
 
   /** @param tokens that each of the sequences has room for */
   constructor(loaded: LoadedRunner, sequences: number, tokens: number) {
     this.#loaded = loaded;
-    this.#blockTables = Array.from({ length: sequences }, (_, slot) => blocksFor(loaded.scheduler, slot, tokens));
+    this.sequences = sequences;
+    const layout = { ...loaded.scheduler, maxNumSeqs: sequences };
+    this.#blockTables = Array.from({ length: sequences }, (_, slot) => blocksFor(layout, slot, tokens));
   }
 
   /** Milliseconds from the first plan of a prompt of `tokens` to its first sampled token. */
   async prefill(tokens: number): Promise<number> {
     const { maxNumBatchedTokens } = this.#loaded.scheduler;
+    let sampled: readonly (readonly number[])[] = [];
     const start = performance.now();
     for (let from = 0; from < tokens; from += maxNumBatchedTokens) {
       const to = Math.min(tokens, from + maxNumBatchedTokens);
       const tokenIds = Array.from({ length: to - from }, (_, i) => this.#token(from + i));
-      await this.#execute([this.#request(0, tokenIds, from, to === tokens)], 1);
+      sampled = await this.#execute([this.#request(0, tokenIds, from, to === tokens)], 1);
     }
-    return performance.now() - start;
+    const ms = performance.now() - start;
+    this.#check(`a prompt of ${tokens}`, sampled[0] ?? []);
+    return ms;
   }
 
   /** Gives every sequence the context of the first. */
@@ -37,18 +49,29 @@ export class ModelRuns {
 
   /**
    * Milliseconds of `tokens` decode steps of the first `batch` sequences, each from a context of `context`, in plans of as
-   * many steps as the engine's.
+   * many steps as the engine's. All begin alike, so that each has to say what the first one says alone.
    */
   async decode(batch: number, context: number, tokens: number): Promise<number> {
-    let last = Array.from({ length: batch }, (_, slot) => this.#token(context + slot));
+    const sampled = Array.from({ length: batch }, () => [this.#token(context)]);
     const start = performance.now();
     for (let done = 0; done < tokens; ) {
       const steps = Math.min(this.#loaded.scheduler.maxStepsPerPlan, tokens - done);
-      const requests = last.map((token, slot) => this.#request(slot, [token], context + done, true));
-      last = await this.#execute(requests, steps);
+      const requests = sampled.map((ids, slot) => this.#request(slot, ids.slice(-1), context + done, true));
+      const next = await this.#execute(requests, steps);
+      for (const [slot, ids] of next.entries()) sampled[slot]?.push(...ids);
       done += steps;
     }
-    return performance.now() - start;
+    const ms = performance.now() - start;
+    for (const ids of sampled) this.#check(`from a context of ${context}`, ids);
+    return ms;
+  }
+
+  /** @throws Error where a run of the same kind gave others, as far as both go */
+  #check(kind: string, ids: readonly number[]): void {
+    const expected = this.#expected.get(kind) ?? [];
+    const parted = ids.findIndex((id, i) => i < expected.length && id !== expected[i]);
+    if (parted !== -1) throw new Error(`${kind}: the token at ${parted} is ${ids[parted]}, and was ${expected[parted]}`);
+    if (ids.length > expected.length) this.#expected.set(kind, ids);
   }
 
   /** Any token, the same for the same position. */
@@ -62,15 +85,15 @@ export class ModelRuns {
     return { requestId: String(slot), slot, tokenIds, startPosition, blockTable, samples, sampling };
   }
 
-  /** @returns the last token of each request that samples */
-  async #execute(requests: readonly ScheduledRequest[], numSteps: number): Promise<number[]> {
+  /** @returns the tokens of each request that samples, one a step */
+  async #execute(requests: readonly ScheduledRequest[], numSteps: number): Promise<readonly (readonly number[])[]> {
     const totalNumScheduledTokens = requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
     const { sampledTokenIds } = await this.#loaded.runner.execute({ numSteps, requests, totalNumScheduledTokens });
     return requests.flatMap(({ requestId, samples }) => {
       if (!samples) return [];
-      const token = sampledTokenIds.get(requestId)?.at(-1);
-      if (token === undefined) throw new Error('the model sampled no token: its logits are not numbers');
-      return [token];
+      const ids = sampledTokenIds.get(requestId);
+      if (ids?.length !== numSteps) throw new Error('the model sampled no token: its logits are not numbers');
+      return [ids];
     });
   }
 }

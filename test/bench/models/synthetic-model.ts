@@ -2,7 +2,10 @@ import { type ByteSource, checkRange } from '../../../src/loader/byte-source.ts'
 import { BLOCK_BYTES, type GgmlType, byteLength, toHalf } from '../../support/ggml-blocks.ts';
 import { type GgufTensorInfo, type GgufValue, writeGgufHeader } from '../../support/gguf-writer.ts';
 import { createRandom, deriveSeed } from '../../support/random.ts';
-import type { Synthetic } from './options.ts';
+
+/** The names of the shapes. */
+export const SYNTHETIC = ['135m', '0.6b', '1b', '8b'] as const;
+export type Synthetic = (typeof SYNTHETIC)[number];
 
 /** What a `llama` model is made of, in elements. */
 export interface SyntheticShape {
@@ -32,6 +35,18 @@ export const SYNTHETIC_SHAPES: Readonly<Record<Synthetic, SyntheticShape>> = {
     vocabSize: 49_152,
     tied: true,
     type: 'Q4_1',
+  },
+  '0.6b': {
+    name: 'Qwen3-0.6B shape without QK-norm',
+    hiddenSize: 1024,
+    intermediateSize: 3072,
+    numLayers: 28,
+    numHeads: 16,
+    numKvHeads: 8,
+    headSize: 128,
+    vocabSize: 151_936,
+    tied: true,
+    type: 'Q4_0',
   },
   '1b': {
     name: 'Llama-3.2-1B shape',
