@@ -1,0 +1,51 @@
+import type { BenchOptions, BenchPart } from '../figures.ts';
+import { type PartResult, rowsOfPart } from './part-rows.ts';
+import type { Suite } from './benchmark-run.ts';
+
+/** What the suite's page offers: see page.ts. */
+interface SuiteWindow extends Window {
+  readonly console: Console;
+  readonly bench?: { measure(part: BenchPart, options: BenchOptions): Promise<unknown> };
+}
+
+/** How long the suite's page may take to load. */
+const LOAD_TIMEOUT_MS = 30_000;
+
+/**
+ * The suite in a frame of its own, so that all that it holds (workers, sessions, the GPU) goes when the frame does.
+ *
+ * @param onNote called with each line that the suite prints
+ * @throws Error where its page does not load
+ */
+export async function openSuiteFrame(options: BenchOptions, onNote: (note: string) => void): Promise<Suite> {
+  const frame = document.createElement('iframe');
+  frame.src = new URL('suite.html', document.baseURI).href;
+  frame.title = 'The suite at work';
+  frame.className = 'suite-frame';
+  frame.tabIndex = -1;
+  document.body.append(frame);
+  try {
+    await loaded(frame);
+    const suite = frame.contentWindow as SuiteWindow | null;
+    if (suite?.bench === undefined) throw new Error('The suite’s page did not start.');
+    suite.console.log = (line: unknown) => onNote(String(line));
+    const { bench } = suite;
+    return {
+      measure: async (part) => rowsOfPart(part as BenchPart, await bench.measure(part as BenchPart, options)),
+      close: () => frame.remove(),
+    };
+  } catch (error) {
+    frame.remove();
+    throw error;
+  }
+}
+
+function loaded(frame: HTMLIFrameElement): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('The suite’s page did not load.')), LOAD_TIMEOUT_MS);
+    frame.addEventListener('load', () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}
