@@ -7,6 +7,7 @@ import { BenchmarkRun, type PartProgress, type Suite } from './benchmark-run.ts'
 import { PART_CHOICES } from './part-choices.ts';
 import { type Machine, machineInWords } from './machine.ts';
 import { resultsTable } from './results-table.ts';
+import type { SuiteOptions } from './suite-frame.ts';
 import { caveatsOf, type Results, resultsOf, type RunFacts } from './results.ts';
 
 /** What the page is given: whatever it needs of its browser and its server. */
@@ -14,7 +15,7 @@ export interface PageEnvironment {
   readonly machine: Machine;
   readonly model: { readonly url: string; readonly label: string };
   readonly references: readonly Results[];
-  readonly openSuite: (options: { readonly modelUrl: string; readonly quick: boolean }, onNote: (note: string) => void) => Promise<Suite>;
+  readonly openSuite: (options: SuiteOptions, onNote: (note: string) => void) => Promise<Suite>;
   /** Why nothing can be measured here. */
   readonly obstacle: string | undefined;
   readonly now: () => number;
@@ -42,7 +43,7 @@ export class BenchmarkPage extends LightElement {
     this.#run = new BenchmarkRun(this, {
       now,
       isHidden: () => document.hidden,
-      openSuite: (onNote) => openSuite({ modelUrl: model.url, quick: this.quick }, onNote),
+      openSuite: (onNote) => openSuite({ model, quick: this.quick }, onNote),
     });
     const { isSoftware } = environment.machine;
     const same = environment.references.findIndex(({ head }) => head.adapter.isSoftware === isSoftware);

@@ -1,5 +1,6 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { BenchRow } from '../row.ts';
+import type { Omission, PartRows } from '../rows.ts';
 
 /** A part of the suite, as a visitor chooses it. */
 export interface PartChoice {
@@ -17,19 +18,9 @@ export interface PartProgress {
   readonly note: string;
 }
 
-export interface Omitted {
-  readonly what: string;
-  readonly why: string;
-}
-
-export interface PartResult {
-  readonly rows: readonly BenchRow[];
-  readonly omitted: readonly Omitted[];
-}
-
 /** Something that measures, part by part. Closing it ends whatever it does, at once. */
 export interface Suite {
-  measure(part: string): Promise<PartResult>;
+  measure(part: string): Promise<PartRows>;
   close(): void;
 }
 
@@ -46,7 +37,7 @@ export class BenchmarkRun implements ReactiveController {
   state: 'idle' | 'running' | 'done' | 'stopped' = 'idle';
   parts: readonly PartProgress[] = [];
   rows: readonly BenchRow[] = [];
-  omitted: readonly Omitted[] = [];
+  omitted: readonly Omission[] = [];
   /** Whether the page was out of sight for some of the time. */
   wasHidden = false;
 
@@ -117,7 +108,7 @@ export class BenchmarkRun implements ReactiveController {
     return 'ended';
   }
 
-  async #measure(name: string): Promise<PartResult> {
+  async #measure(name: string): Promise<PartRows> {
     const suite = this.#suite ?? (await this.#environment.openSuite((note) => this.#say(note)));
     if (this.state !== 'running') {
       suite.close(); // stopped meanwhile

@@ -9,8 +9,13 @@ export interface BenchModel {
 /** What `?model=` names; else the default model, from this site where it has it, and from the hub where not. */
 export async function findModel(address: URL = new URL(location.href)): Promise<BenchModel> {
   const asked = address.searchParams.get('model');
-  if (asked !== null) return { url: asked.startsWith('hf:') ? asked : new URL(asked, address).href, label: asked };
+  if (asked !== null) return { url: asked.startsWith('hf:') ? asked : new URL(asked, address).href, label: labelOf(asked) };
   return (await beside(new URL('../models/index.json', address))) ?? onHub();
+}
+
+/** The file's name. */
+function labelOf(address: string): string {
+  return address.startsWith('hf:') ? address : decodeURIComponent(address.split(/[?#]/, 1)[0]?.split('/').at(-1) ?? address);
 }
 
 async function beside(index: URL): Promise<BenchModel | undefined> {

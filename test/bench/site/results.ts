@@ -1,6 +1,9 @@
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { BenchRow } from '../row.ts';
-import type { Omitted, PartProgress } from './benchmark-run.ts';
+import schema from '../results.schema.json' with { type: 'json' };
+import { isAboveCeiling } from '../sanity.mjs';
+import type { Omission } from '../rows.ts';
+import type { PartProgress } from './benchmark-run.ts';
 import type { Machine } from './machine.ts';
 
 declare const __BENCH_COMMIT__: string;
@@ -23,13 +26,10 @@ export interface RunFacts {
   readonly wasStopped: boolean;
 }
 
-/** Above this share of a ceiling a figure is not to be believed: the probe of the ceiling may be this much too low. */
-const IMPLAUSIBLE = 1.1;
-
 /** Why a visitor's figures say less than they seem to. */
 export function caveatsOf({ machine, wasHidden, wasStopped, parts }: RunFacts, rows: readonly BenchRow[]): string[] {
   const failed = parts.filter(({ state }) => state === 'failed');
-  const implausible = rows.filter(({ roofline }) => roofline !== undefined && roofline > IMPLAUSIBLE);
+  const implausible = rows.filter(({ roofline }) => isAboveCeiling(roofline));
   return [
     ...(machine.isSoftware ? ['the adapter is software, not a GPU'] : []),
     ...(wasHidden ? ['the tab was out of sight for some of the time'] : []),
@@ -40,13 +40,13 @@ export function caveatsOf({ machine, wasHidden, wasStopped, parts }: RunFacts, r
 }
 
 /** A visitor's run in the form of results.schema.json. A page is not told how busy the machine is. */
-export function resultsOf(facts: RunFacts, rows: readonly BenchRow[], omitted: readonly Omitted[]) {
+export function resultsOf(facts: RunFacts, rows: readonly BenchRow[], omitted: readonly Omission[]) {
   const { machine, model, quick, date, parts } = facts;
   const { browser, os, cores, ...adapter } = machine;
   const caveats = caveatsOf(facts, rows);
   const measured = parts.filter(({ state }) => state === 'done');
   return {
-    schemaVersion: 2,
+    schemaVersion: schema.properties.schemaVersion.const,
     head: {
       suite: 'page',
       version: __TABSERVE_BUILD_ID__,

@@ -1,6 +1,7 @@
 import type { BenchOptions, BenchPart } from '../figures.ts';
-import { type PartResult, rowsOfPart } from './part-rows.ts';
+import { askedSizes } from '../parts.mjs';
 import type { Suite } from './benchmark-run.ts';
+import { resultOfPart } from './part-rows.ts';
 
 /** What the suite's page offers: see page.ts. */
 interface SuiteWindow extends Window {
@@ -11,13 +12,19 @@ interface SuiteWindow extends Window {
 /** How long the suite's page may take to load. */
 const LOAD_TIMEOUT_MS = 30_000;
 
+/** What is to be measured. */
+export interface SuiteOptions {
+  readonly model: { readonly url: string; readonly label: string };
+  readonly quick: boolean;
+}
+
 /**
  * The suite in a frame of its own, so that all that it holds (workers, sessions, the GPU) goes when the frame does.
  *
  * @param onNote called with each line that the suite prints
  * @throws Error where its page does not load
  */
-export async function openSuiteFrame(options: BenchOptions, onNote: (note: string) => void): Promise<Suite> {
+export async function openSuiteFrame({ model, quick }: SuiteOptions, onNote: (note: string) => void): Promise<Suite> {
   const frame = document.createElement('iframe');
   frame.src = new URL('suite.html', document.baseURI).href;
   frame.title = 'The suite at work';
@@ -30,8 +37,12 @@ export async function openSuiteFrame(options: BenchOptions, onNote: (note: strin
     if (suite?.bench === undefined) throw new Error('The suite’s page did not start.');
     suite.console.log = (line: unknown) => onNote(String(line));
     const { bench } = suite;
+    const options: BenchOptions = { ...askedSizes(quick), modelUrl: model.url, keepsModel: true };
     return {
-      measure: async (part) => rowsOfPart(part as BenchPart, await bench.measure(part as BenchPart, options)),
+      measure: async (name) => {
+        const part = name as BenchPart;
+        return resultOfPart(part, await bench.measure(part, options), options, model.label);
+      },
       close: () => frame.remove(),
     };
   } catch (error) {

@@ -1,10 +1,12 @@
 import { expect, test, vi } from 'vitest';
-import { BenchmarkRun, type PartResult, type RunEnvironment } from '../../bench/site/benchmark-run.ts';
+import { BenchmarkRun, type RunEnvironment } from '../../bench/site/benchmark-run.ts';
 import { findModel } from '../../bench/site/find-model.ts';
 import { browserName } from '../../bench/site/machine.ts';
 import { verdictOf } from '../../bench/site/results-table.ts';
-import { caveatsOf } from '../../bench/site/results.ts';
+import { requireResults } from '../../bench/results.mjs';
+import { caveatsOf, resultsOf } from '../../bench/site/results.ts';
 import type { BenchRow } from '../../bench/row.ts';
+import type { PartRows } from '../../bench/rows.ts';
 
 const row = (metric: string, samples: number[], over: Partial<BenchRow> = {}): BenchRow => {
   return { part: 'models', metric, dimensions: { batch: 1 }, unit: 'tok/s', better: 'higher', samples, ...over };
@@ -14,7 +16,7 @@ const host = { addController: () => {}, removeController: () => {}, requestUpdat
 
 /** A suite whose parts end when the test says so. */
 function stage() {
-  const ends = new Map<string, { resolve: (result: PartResult) => void; reject: (error: Error) => void }>();
+  const ends = new Map<string, { resolve: (result: PartRows) => void; reject: (error: Error) => void }>();
   const opened: { closed: boolean }[] = [];
   const environment: RunEnvironment = {
     now: () => 0,
@@ -76,7 +78,7 @@ test('stopping ends the part under way at once, and keeps what there is', async 
 });
 
 test('a suite that opens after the run was stopped is closed, and measures nothing', async () => {
-  let open: (suite: { measure: () => Promise<PartResult>; close: () => void }) => void = () => {};
+  let open: (suite: { measure: () => Promise<PartRows>; close: () => void }) => void = () => {};
   const opening = new Promise<Parameters<typeof open>[0]>((resolve) => (open = resolve));
   const suite = { measure: vi.fn(), close: vi.fn() };
   const run = new BenchmarkRun(host, { now: () => 0, isHidden: () => false, openSuite: () => opening });
@@ -109,6 +111,18 @@ test('what a run’s figures lack is said', () => {
   ]);
 });
 
+test('a visitor’s file is what the schema of results says', () => {
+  vi.stubGlobal('location', { href: 'https://a.test/bench/' });
+  vi.stubGlobal('__TABSERVE_BUILD_ID__', '1.2.3');
+  vi.stubGlobal('__BENCH_COMMIT__', 'abc');
+  const machine = { vendor: 'v', architecture: 'a', device: '', description: '', features: ['subgroups'], browser: 'Chrome 156', os: 'Linux', cores: 2, isSoftware: false };
+  const parts = [{ part: PARTS[0]!, state: 'done' as const, ms: 1500, note: '' }];
+  const facts = { machine, model: 'M', quick: true, date: new Date(0), parts, wasHidden: false, wasStopped: false };
+  const results = requireResults(resultsOf(facts, [row('decode', [1, 2])], [{ what: '8B', why: 'no room' }]), 'the file');
+  expect(results).toMatchObject({ clean: true, leftOut: ['8B: no room'], parts: { a: { seconds: 1.5 } }, head: { runtime: 'Chrome 156', commit: 'abc' } });
+  vi.unstubAllGlobals();
+});
+
 test.each([
   ['Mozilla/5.0 Chrome/156.0', [{ brand: 'Not)A;Brand', version: '8' }, { brand: 'Chromium', version: '156' }, { brand: 'Microsoft Edge', version: '156' }], 'Microsoft Edge 156'],
   ['Mozilla/5.0 Chrome/156.0', [{ brand: 'Chromium', version: '156' }], 'Chromium 156'],
@@ -121,7 +135,7 @@ test.each([
 test('the model is the one asked for, else the site’s own, else the hub’s', async () => {
   const fetch = vi.spyOn(globalThis, 'fetch');
   expect(await findModel(new URL('https://a.test/x/bench/?model=hf:a/b/c.gguf'))).toEqual({ url: 'hf:a/b/c.gguf', label: 'hf:a/b/c.gguf' });
-  expect(await findModel(new URL('https://a.test/x/bench/?model=../m.gguf'))).toEqual({ url: 'https://a.test/x/m.gguf', label: '../m.gguf' });
+  expect(await findModel(new URL('https://a.test/x/bench/?model=../m.gguf'))).toEqual({ url: 'https://a.test/x/m.gguf', label: 'm.gguf' });
   expect(fetch).not.toHaveBeenCalled();
   fetch.mockResolvedValueOnce(Response.json({ default: { available: true, url: 'm.gguf', name: 'M' } }));
   expect(await findModel(new URL('https://a.test/x/bench/'))).toEqual({ url: 'https://a.test/x/models/m.gguf', label: 'M' });
