@@ -9,6 +9,7 @@ import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request
 import { findFairVictim } from './fair-preemption.ts';
 import { FinishRate } from './finish-rate.ts';
 import { chooseNumSteps } from './num-steps.ts';
+import { PlansInFlight } from './plans-in-flight.ts';
 import type { PrefixExchange } from './prefix-exchange.ts';
 import { RequestQueue } from './request-queue.ts';
 import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
@@ -38,13 +39,9 @@ export class Scheduler {
   readonly #waiting = new RequestQueue();
   readonly #batch: RunningBatch;
   readonly #finishRate = new FinishRate();
-  #inFlight: SchedulerOutput | undefined;
+  readonly #inFlight = new PlansInFlight();
+  readonly #counts = { preemptions: 0, promptTokens: 0, generationTokens: 0, prefixCacheQueries: 0, prefixCacheHits: 0 };
   #numAdded = 0;
-  #preemptions = 0;
-  #promptTokens = 0;
-  #generationTokens = 0;
-  #prefixCacheQueries = 0;
-  #prefixCacheHits = 0;
 
   /**
    * @param hash how blocks are hashed; tests give a bad one.
@@ -124,10 +121,10 @@ export class Scheduler {
    * @throws TabserveError `internal` while the last plan has not been updated.
    */
   schedule(now: number, limits?: PlanLimits): SchedulerOutput | undefined {
-    if (this.#inFlight !== undefined) throw new TabserveError('internal', 'schedule() before update().');
+    if (this.#inFlight.length > 0) throw new TabserveError('internal', 'schedule() before update().');
     const { maxNumBatchedTokens, maxStepsPerPlan } = this.#config;
     const shares = new StepShares(Math.min(limits?.tokenBudget ?? Infinity, maxNumBatchedTokens));
-    const preemptionsBefore = this.#preemptions;
+    const preemptionsBefore = this.#counts.preemptions;
     const { requests } = this.#batch;
     const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
     // Making room for a request can take others off the list's end, itself included; for...of stops there.
@@ -140,26 +137,26 @@ export class Scheduler {
       shares.give(running, running !== prefilling.at(-1) || this.#waiting.length > 0);
     }
     // Whoever has just been preempted cannot come back yet: part of its blocks has gone to another.
-    if (this.#preemptions === preemptionsBefore) this.#admit(shares, now);
+    if (this.#counts.preemptions === preemptionsBefore) this.#admit(shares, now);
     shares.spendTheRest();
     if (shares.all.length === 0) {
       if (this.#waiting.length > 0) throw new TabserveError('internal', 'Requests wait, but none can be scheduled.');
       return undefined;
     }
-    this.#inFlight = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
-    return this.#inFlight;
+    const plan = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
+    this.#inFlight.push(plan);
+    return plan;
   }
 
   /**
    * Takes in what came of a plan. Returns an output for each request that got a token or ended; requests aborted while
    * it executed are not among them. One that the runner could not sample for ends with the runner's error.
    * @param now the engine clock's milliseconds.
-   * @throws TabserveError `internal` where the plan is not the one in flight, or the output does not match it.
+   * @throws TabserveError `internal` where the plan is not the first in flight, or the output does not match it.
    */
   update(plan: SchedulerOutput, output: ModelRunnerOutput, now: number): RequestOutput[] {
-    if (plan !== this.#inFlight) throw new TabserveError('internal', 'update() with a plan that is not in flight.');
-    this.#inFlight = undefined;
-    this.#batch.releaseAborted();
+    this.#inFlight.complete(plan);
+    this.#batch.releaseLeaving((requestId) => this.#inFlight.has(requestId));
     const running = new Map(this.#batch.requests.map((each) => [each.state.request.requestId, each]));
     const outputs: RequestOutput[] = [];
     for (const scheduled of plan.requests) {
@@ -172,7 +169,7 @@ export class Scheduler {
       }
       const failure = output.failures?.get(scheduled.requestId);
       if (failure !== undefined) {
-        this.#batch.removeFailed(request);
+        this.#batch.removeFailed(request, this.#inFlight.has(scheduled.requestId));
         outputs.push(abortedOutput(request.state, now, failure));
         continue;
       }
@@ -195,11 +192,7 @@ export class Scheduler {
       kvBlocksUsed: pool.numBlocks - pool.numFree,
       kvBlocksTotal: pool.numBlocks,
       kvBlockSize: this.#config.blockSize,
-      preemptions: this.#preemptions,
-      promptTokens: this.#promptTokens,
-      generationTokens: this.#generationTokens,
-      prefixCacheQueries: this.#prefixCacheQueries,
-      prefixCacheHits: this.#prefixCacheHits,
+      ...this.#counts,
     };
   }
 
@@ -229,8 +222,8 @@ export class Scheduler {
       if (running === undefined) return;
       this.#waiting.admitted(next, numUncomputedTokens(running), isFirstTime);
       if (isFirstTime) {
-        this.#prefixCacheQueries += next.tokenIds.length;
-        this.#prefixCacheHits += next.numCachedTokens;
+        this.#counts.prefixCacheQueries += next.tokenIds.length;
+        this.#counts.prefixCacheHits += next.numCachedTokens;
       }
       shares.give(running, this.#waiting.length > 0);
     }
@@ -248,9 +241,9 @@ export class Scheduler {
   }
 
   #preempt(running: RunningRequest): void {
-    this.#batch.remove(running);
+    this.#batch.remove(running, false);
     this.#waiting.pushPreempted(running.state);
-    this.#preemptions++;
+    this.#counts.preemptions++;
   }
 
   #plan(shares: readonly Share[], maxSteps: number): SchedulerOutput {
@@ -267,23 +260,19 @@ export class Scheduler {
   #accept(running: RunningRequest, sampledTokenIds: readonly number[]): RequestOutput {
     const { state, firstScheduledTime } = running;
     const { requestId, promptTokenIds } = state.request;
-    if (state.tokenIds.length === promptTokenIds.length) this.#promptTokens += promptTokenIds.length;
+    if (state.tokenIds.length === promptTokenIds.length) this.#counts.promptTokens += promptTokenIds.length;
     const { newTokenIds, finishReason } = acceptTokens(state, sampledTokenIds);
-    this.#generationTokens += newTokenIds.length;
+    this.#counts.generationTokens += newTokenIds.length;
     running.hasSampled = true;
     this.#waiting.share.generated(state.request.sessionId, newTokenIds.length);
     this.#batch.cacheFullBlocks(running);
-    if (finishReason !== undefined) this.#batch.remove(running);
+    if (finishReason !== undefined) this.#batch.remove(running, this.#inFlight.has(requestId));
     return { requestId, newTokenIds, finishReason, firstScheduledTime, numCachedTokens: state.numCachedTokens };
   }
 
   #abort(matches: (request: EngineRequest) => boolean, now: number, error?: SerializedError): RequestOutput[] {
-    const inFlight = new Set(this.#inFlight?.requests.map(({ requestId }) => requestId));
     const aborted = this.#batch.requests.filter(({ state }) => matches(state.request));
-    for (const running of aborted) {
-      if (inFlight.has(running.state.request.requestId)) this.#batch.removeInFlight(running);
-      else this.#batch.remove(running);
-    }
+    for (const running of aborted) this.#batch.remove(running, this.#inFlight.has(running.state.request.requestId));
     const states = [...aborted.map(({ state }) => state), ...this.#waiting.remove(matches)];
     this.#finishRate.record(states.length, now);
     return states.map((state) => abortedOutput(state, now, error));
