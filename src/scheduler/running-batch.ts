@@ -118,7 +118,7 @@ export class RunningBatch {
   /**
    * Makes the blocks findable that a request has filled. Where another request was faster with the same tokens, its
    * block takes the place of this one: the two hold the same bits, since a row's numbers do not depend on its step.
-   * Only while no plan is in flight that writes to the request's blocks.
+   * Plans in flight may read the one given up, and write behind it; whoever gets it next comes after them in the queue.
    */
   cacheFullBlocks({ state, cached, blockTable, numComputedTokens }: RunningRequest): void {
     const numTokens = Math.min(numComputedTokens, state.tokenIds.length);

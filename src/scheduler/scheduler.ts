@@ -6,9 +6,10 @@ import type { ModelRunnerOutput, PlanLimits, SchedulerConfig, SchedulerOutput } 
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
-import { findFairVictim } from './fair-preemption.ts';
+import { findVictim } from './fair-preemption.ts';
 import { FinishRate } from './finish-rate.ts';
 import { chooseNumSteps } from './num-steps.ts';
+import { planAhead } from './plan-ahead.ts';
 import { PlansInFlight } from './plans-in-flight.ts';
 import type { PrefixExchange } from './prefix-exchange.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -30,9 +31,15 @@ import { checkWaitingLimits } from './waiting-limits.ts';
  *
  * Why every request gets on: the first one by priority and age can take all others' blocks, and the whole pool holds
  * one of the greatest length. Who comes next is told by {@link RequestQueue}, and who gives way by
- * {@link findFairVictim}.
+ * {@link findVictim}.
  *
- * One plan at a time: `schedule`, execute it, `update` with what came of it. `add` and `abort` are welcome any time.
+ * `schedule`, execute the plan, `update` with what came of it. While the batch is stable, `scheduleAhead` gives plans to
+ * execute behind those in flight, whose ids are not known yet; updates come in the same order. All else waits until no plan
+ * is in flight: admission, preemption, prompts. `add`, `abort` and `expire` are welcome any time.
+ *
+ * What is in flight when a request ends unexpectedly computes too much for it. That is thrown away: its outputs name a
+ * request that runs no more; its KV lies behind the last confirmed token, and only blocks full of confirmed tokens are
+ * findable. Blocks and slot are given to nobody before that plan is done.
  */
 export class Scheduler {
   readonly #config: SchedulerConfig;
@@ -107,7 +114,7 @@ export class Scheduler {
     return this.#abort((request) => request.sessionId === sessionId, now);
   }
 
-  /** Ends the requests whose deadline has come, waiting or running. For between two plans. */
+  /** Ends the requests whose deadline has come, waiting or running. */
   expire(now: number): RequestOutput[] {
     const isLate = ({ deadline }: EngineRequest): boolean => deadline !== undefined && deadline <= now;
     const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
@@ -145,6 +152,14 @@ export class Scheduler {
     }
     const plan = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
     this.#inFlight.push(plan);
+    return plan;
+  }
+
+  /** A plan to execute behind those in flight, or `undefined` where they have to be updated first: see {@link planAhead}. */
+  scheduleAhead(limits?: PlanLimits): SchedulerOutput | undefined {
+    const context = { config: this.#config, batch: this.#batch, waiting: this.#waiting, inFlight: this.#inFlight };
+    const plan = planAhead(context, limits);
+    if (plan !== undefined) this.#inFlight.push(plan);
     return plan;
   }
 
@@ -212,8 +227,8 @@ export class Scheduler {
       const next = this.#waiting.next(requests);
       // Whoever comes after one that waits for a prefix waits with it, so that nobody overtakes.
       if (next === undefined || this.#batch.isBeingComputed(next)) return;
-      const victim = this.#batch.canAdmit(next) ? undefined : findFairVictim(next, requests);
-      if (victim !== undefined && this.#batch.canAdmit(next, victim)) {
+      const victim = findVictim(next, this.#batch);
+      if (victim !== undefined) {
         shares.takeBack(victim);
         this.#preempt(victim);
       }
