@@ -174,13 +174,13 @@ test('plans in flight behind each other give what plans one by one give', async 
   const seeded = { temperature: 0.8, seed: 5, maxTokens: 60, stopTokenIds: [], repetitionPenalty: 1.3, topP: 0.9 };
   const requests = [
     request('a', 0, 64, { sampling: { temperature: 0, seed: 0, maxTokens: 64, stopTokenIds: [stop] } }),
+    request('gone', 7, 64),
     request('b', 3, 60, { sampling: seeded, sessionId: 'other tab' }),
     request('c', 5, 64),
-    request('gone', 7, 64),
   ];
   const run = async (maxPlansInFlight: number) => {
     // Too small for all, so that there is preemption.
-    const { engine, scheduler, depths } = await startEngine(12, 2, maxPlansInFlight);
+    const { engine, scheduler, depths } = await startEngine(9, 2, maxPlansInFlight);
     for (const each of requests) engine.add(each);
     const { gone, ...ended } = await untilEnded(engine, requests.length, (_, steps) => {
       if (steps === 8) engine.abort('gone');
