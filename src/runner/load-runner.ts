@@ -153,7 +153,8 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
 
 /**
  * A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. Nor
- * plans in flight: its steps take all cores, so that nothing is left to hide a read-back behind.
+ * a second plan in flight: its steps take the cores that the host's work would be hidden on, and one takes most of the time
+ * that all plans in flight may take.
  */
 function defaultLimits(adapter: AdapterSummary) {
   return adapter.isSoftware

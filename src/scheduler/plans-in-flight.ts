@@ -20,7 +20,9 @@ export class PlansInFlight {
 
   /** The oldest one's results are there. @throws TabserveError `internal` where `plan` is another. */
   complete(plan: SchedulerOutput): void {
-    if (plan !== this.#plans[0]) throw new TabserveError('internal', 'update() with a plan that is not in flight, or not the first.');
+    if (plan !== this.#plans[0]) {
+      throw new TabserveError('internal', 'update() with a plan that is not in flight, or not the first.');
+    }
     this.#plans.shift();
   }
 

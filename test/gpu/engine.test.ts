@@ -200,6 +200,24 @@ test('plans in flight behind each other give what plans one by one give', async 
   expect(three.preemptions).toBeGreaterThan(0);
 });
 
+test('a device lost under plans in flight: what was read before is right, and another device goes on from there', async () => {
+  const { engine, depths } = await startEngine(64, 1, 2);
+  engine.add(request('a', 0, 64));
+  const outputTokenIds: number[] = [];
+  const lost = untilEnded(engine, 1, (outputs, steps) => {
+    outputTokenIds.push(...outputs.flatMap(({ newTokenIds }) => newTokenIds));
+    if (steps === 12) loaded?.loseDevice();
+  });
+  await expect(lost).rejects.toMatchObject({ code: 'closed' }); // destroyed, which is all that a page can do to it
+  expect(depths.at(-1)).toBe(2);
+  expect(outputTokenIds.length).toBeGreaterThan(9);
+  expect(outputTokenIds).toEqual(golden.greedyIds.slice(0, outputTokenIds.length));
+  const next = await startEngine(64, 1, 2);
+  next.engine.add(request('a', 0, 64, { outputTokenIds }));
+  const rest = golden.greedyIds.slice(outputTokenIds.length);
+  expect(await untilEnded(next.engine, 1)).toEqual({ a: { tokenIds: rest, finishReason: 'length' } });
+});
+
 // Greedy repeats itself here, and penalties show.
 const PENALTIES = { temperature: 0, seed: 0, maxTokens: 40, stopTokenIds: [], repetitionPenalty: 1.3, frequencyPenalty: 0.7 };
 
