@@ -27,9 +27,9 @@ export interface EngineOptions {
 
 /**
  * The loop: schedule, execute, update. While the batch is stable, further plans are scheduled and executed before the first
- * one's ids are known, so that the GPU does not wait for the host in between. Requests come in through `add`; what becomes of them comes out of `run`, where
- * each ends with exactly one output that has a finish reason. Unless the engine fails: then `run` throws, and that is
- * the end of every request that has not ended before.
+ * one's ids are known, so that the GPU does not wait for the host in between. Requests come in through `add`; what becomes
+ * of them comes out of `run`, where each ends with exactly one output that has a finish reason. Unless the engine fails:
+ * then `run` throws, and that is the end of every request that has not ended before.
  */
 export class Engine {
   readonly #scheduler: Scheduler;

@@ -84,6 +84,26 @@ describe('plans in flight', () => {
     await stop();
   });
 
+  test('a request that waits for room waits for the plan in which that ends, and the one behind it', async () => {
+    const config = { ...OVERLAPPED, maxNumSeqs: 2 };
+    const request = makeRequest('a', 5, { maxTokens: 30 });
+    const stopToken = runAlone(request, 64).outputTokenIds[6] ?? -1;
+    const gpu = new VirtualGpu(config, () => 10);
+    const { engine, stop, endsOf } = start(gpu, config);
+    engine.add({ ...request, sampling: { ...request.sampling, stopTokenIds: [stopToken] } });
+    engine.add(makeRequest('b', 3, { maxTokens: 40 }));
+    engine.add(makeRequest('c', 3));
+    await settle();
+    await gpu.advance();
+    expect(gpu.numInFlight).toBe(2); // nobody could come in meanwhile
+    while (endsOf('a').length === 0) await gpu.advance();
+    expect(gpu.numInFlight).toBe(1);
+    await gpu.advance();
+    expect(gpu.fake.plans.at(-1)?.requests.map(({ requestId }) => requestId)).toEqual(['b', 'c']);
+    await gpu.drain();
+    await stop();
+  });
+
   test('a stop token ends a request though the next plan computes for it; nobody gets its tokens', async () => {
     const request = makeRequest('a', 5, { maxTokens: 30 });
     const stopToken = runAlone(request, 64).outputTokenIds[6] ?? -1;
