@@ -1,7 +1,7 @@
 // @ts-check
 import { medianInterval } from './bootstrap.mjs';
 import { formatProfile } from './profile-table.mjs';
-import { constantDimensions, rowName } from './rows.mjs';
+import { constantDimensions, rowName } from './row-names.mjs';
 import { isAboveCeiling } from './sanity.mjs';
 import { median } from './statistics.mjs';
 

@@ -19,7 +19,7 @@ import { WITHOUT_CLIENT } from './parts.mjs';
  * @property {import('./options.mjs').Options} options
  * @property {AbortSignal} signal ends the run after what is measured already
  * @property {(subject: BenchSubject) => Promise<void>} onSubject called once, as soon as it is known what is measured
- * @property {() => void} onPart called after each part
+ * @property {() => unknown} onPart called after each part
  * @property {(line: string) => void} log
  */
 

@@ -1,6 +1,6 @@
 // @ts-check
 import { busyCaveat } from './machine.mjs';
-import { poolRows } from './rows.mjs';
+import { poolRows } from './row-names.mjs';
 import { implausible, withRooflines } from './sanity.mjs';
 
 /**

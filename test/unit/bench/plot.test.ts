@@ -72,7 +72,8 @@ test('pictures are drawn for light and dark pages, with titles, units and what s
 test('what has no rows is not drawn, and that is said', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-plots-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const lines = await writePlots(benchResults([benchRow('TTFT', [3], { part: 'ttft', unit: 'ms' })]), folder);
+  const alone = benchRow('output', [3], { part: 'other', dimensions: { concurrency: 4, model: 'Large' } });
+  const lines = await writePlots(benchResults([benchRow('TTFT', [3], { part: 'ttft', unit: 'ms' }), alone]), folder);
   expect(lines).toHaveLength(4);
   expect(lines).toContain('throughput-by-batch: not drawn, the results have no speeds of two batches or numbers of requests at once');
   expect(readdirSync(folder)).toEqual([]);
