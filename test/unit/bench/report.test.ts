@@ -202,6 +202,7 @@ test('the table says what was measured, on what, how far it scatters, and whethe
   expect(table).toMatch(/^ {2}prefill \(prompt 128\) +200 \[100\.\.300\] tok\/s +95 %: 100\.\.300 +n = 3 +\d+\.\d % of ceiling$/m);
   expect(table).toMatch(/^ {2}decode \(context 128, tokens 32, batch 1\) +45 \[40\.\.50\] tok\/s +n = 2/m);
   expect(table).toMatch(/^load, prompt 50, answer 4$/m);
+  expect(formatResults(resultsOf(FIGURES, {}, 3))).toMatch(/^ {2}dispatches +305 a decode step +n = 3$/m);
   expect(table).toMatch(/\n\nClean run\.$/);
   const off = { ...FIGURES.engine, tuning: { state: 'off', gpuMs: 0, numKernels: 4, kernels: [] } } as const;
   expect(formatResults(resultsOf({ ...FIGURES, engine: off }))).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
