@@ -11,7 +11,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fetchModel } from './server/fetch-model.mjs';
-import { buildDemo } from './server/page.mjs';
+import { buildSite } from './server/page.mjs';
 import { createProgressBar } from './server/progress-bar.mjs';
 import { startDemoServer } from './server/server.mjs';
 
@@ -44,7 +44,7 @@ async function main() {
   if (!model.available) console.error('The demo starts without it: the page asks for a model of yours.');
   if (!values.dev) {
     console.log('Building the page');
-    await buildDemo();
+    await buildSite();
   }
   interrupt.signal.throwIfAborted();
   const host = values.host === undefined ? {} : { host: values.host };

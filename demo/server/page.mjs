@@ -1,6 +1,7 @@
 // @ts-check
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildBench } from '../../test/bench/build.mjs';
 import { sendFile } from './send-file.mjs';
 
 const DEMO = fileURLToPath(new URL('..', import.meta.url));
@@ -27,13 +28,23 @@ export async function buildDemo(outDir = DIST) {
   await build({ ...CONFIG, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
 }
 
+/**
+ * Builds the whole site: the demo, and the benchmark in `bench/`.
+ *
+ * @param {string} [outDir]
+ */
+export async function buildSite(outDir = DIST) {
+  await buildDemo(outDir);
+  await buildBench(join(outDir, 'bench'));
+}
+
 /** @param {string} distDir
  * @returns {Page} */
 export function builtPage(distDir) {
   return {
     handle(path, request, response) {
       // What Vite puts into assets/ has its content's hash in its name; the rest must be asked for anew.
-      const hashed = path.startsWith('/assets/');
+      const hashed = /^\/(bench\/)?assets\//.test(path);
       response.setHeader('Cache-Control', hashed ? 'public, max-age=31536000, immutable' : 'no-cache');
       sendFile(request, response, distDir, path);
     },

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly modelUrl: string;
   /** Whether everything is to be done in two minutes on a software adapter. */
   readonly quick: boolean;
+  /** Whether the browser keeps the model's file for the next run, as a visitor's should. @default false */
+  readonly keepsModel?: boolean;
   /** The models of random weights, by the keys of `SYNTHETIC_SHAPES`. @default what suits the adapter */
   readonly shapes?: readonly string[];
   /** Of the engine's own figures. */

@@ -1,6 +1,6 @@
 // @ts-check
 import { parseArgs } from 'node:util';
-import { chooseParts } from './parts.mjs';
+import { askedSizes, chooseParts } from './parts.mjs';
 
 /** @typedef {ReturnType<typeof readOptions>} Options */
 
@@ -56,9 +56,7 @@ function sizesOf({ quick, rate, shapes }) {
     ...(rate !== undefined && { rate: above(0, '--rate', rate) }),
     ...(shapes !== undefined && { shapes: shapes.split(',').map((name) => name.trim()) }),
   };
-  return quick
-    ? { quick, promptTokens: 128, decodeTokens: 32, repeats: 1, ...given }
-    : { quick, promptTokens: 128, decodeTokens: 128, repeats: 3, ...given };
+  return { ...askedSizes(quick), ...given };
 }
 
 /** @param {number} least

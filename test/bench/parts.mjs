@@ -14,6 +14,12 @@ export const WITHOUT_CLIENT = ['engine', 'models'];
 export const LOAD_LEVELS = [1, 2, 4, 8, 16];
 export const QUICK_LOAD_LEVELS = [1, 4];
 
+/** How much is measured, as far as that does not depend on the adapter.
+ * @param {boolean} quick */
+export function askedSizes(quick) {
+  return { quick, promptTokens: 128, decodeTokens: quick ? 32 : 128, repeats: quick ? 1 : 3 };
+}
+
 /**
  * The parts that `--only` names, in the order in which they are measured; the adapter's ceilings are always among them, since
  * figures are checked against them.

@@ -3,20 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { sendFile } from '../../demo/server/send-file.mjs';
+import { buildBench } from './build.mjs';
 
 /**
- * Builds the bench's pages as an app would, so that a worker starts as fast as it does there, and serves them and the
- * model beside them.
+ * Builds the bench's pages, and serves them and the model beside them.
  *
  * @param {string} modelPath
  * @returns {Promise<{ pageUrl: string, modelUrl: string, modelBytesSent(): number, close(): Promise<void> }>}
  */
 export async function startBenchServer(modelPath) {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-page-'));
-  await buildPages(folder);
+  await buildBench(folder);
   let modelBytes = 0;
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://x').pathname;
@@ -31,7 +29,7 @@ export async function startBenchServer(modelPath) {
   if (address === null || typeof address === 'string') throw new Error('no port');
   const origin = `http://127.0.0.1:${address.port}`;
   return {
-    pageUrl: `${origin}/index.html`,
+    pageUrl: `${origin}/suite.html`,
     modelUrl: `${origin}/models/${encodeURIComponent(basename(modelPath))}`,
     modelBytesSent: () => modelBytes,
     close: async () => {
@@ -40,24 +38,4 @@ export async function startBenchServer(modelPath) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** @param {string} outDir */
-async function buildPages(outDir) {
-  const root = fileURLToPath(new URL('.', import.meta.url));
-  await build({
-    configFile: false,
-    root,
-    logLevel: 'error',
-    base: './',
-    define: { __TABSERVE_BUILD_ID__: JSON.stringify('bench') },
-    worker: { format: 'es' },
-    build: {
-      target: 'es2022',
-      outDir,
-      emptyOutDir: false,
-      chunkSizeWarningLimit: 2000,
-      rolldownOptions: { input: [join(root, 'index.html'), join(root, 'frame.html')] },
-    },
-  });
 }

@@ -104,6 +104,7 @@ function adapterCard(adapter: AdapterSummary | undefined): TemplateResult | type
     <h3>Adapter</h3>
     <p data-testid="adapter">${name}${isSoftware
       ? html` <span class="badge is-warning" title="The CPU stands in for a GPU: expect a fraction of the speed">software</span>` : nothing}</p>
+    ${import.meta.env.DEV ? nothing : html`<p class="help"><a href="bench/">Benchmark it</a></p>`}
     ${features.length === 0 ? nothing
       : html`<p class="badges" data-testid="features">${features.map((feature) => html`<span class="badge">${feature}</span>`)}</p>`}
   </section>`;

@@ -34,7 +34,7 @@ async function benchModels(options: BenchOptions, log: (line: string) => void): 
   for (const key of run.sizes.shapesLeftOut) {
     list.omit(SYNTHETIC_SHAPES[key].name, options.shapes === undefined ? 'the adapter is software' : '--shapes');
   }
-  await benchGiven(run, options.modelUrl);
+  await benchGiven(run, options);
   for (const key of run.sizes.shapes) await benchShape(run, key);
   return { rows: list.rows, omitted: list.omitted };
 }
@@ -55,9 +55,11 @@ async function measureCeilings(list: RowList) {
 }
 
 /** The model that was asked for. One that says other things than it should is not worth timing. */
-async function benchGiven(run: Run, modelUrl: string): Promise<void> {
+async function benchGiven(run: Run, { modelUrl, keepsModel = false }: BenchOptions): Promise<void> {
   const ignore = (): void => {};
-  const source = await openSource(modelUrl, { baseUrl: modelUrl, storage: null, onProgress: ignore, log: ignore });
+  const source = await openSource(modelUrl, {
+    baseUrl: modelUrl, onProgress: ignore, log: ignore, ...(keepsModel ? {} : { storage: null }),
+  });
   const check = async ({ loaded }: Subject, when: string): Promise<void> => {
     if (hasGoldens(modelUrl)) await checkGolden(loaded, when);
   };

@@ -1,0 +1,95 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright';
+import { expect as expectLocator } from 'playwright/test';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sendFile } from '../../demo/server/send-file.mjs';
+import { buildBench } from '../bench/build.mjs';
+import { requireResults } from '../bench/results.mjs';
+import { endlessModel, launchChromium } from '../support/demo-site.ts';
+
+// The benchmark's page as it is put on a static host: below some path, by a server that sets no header of its own.
+
+let folder: string;
+let server: Server;
+let browser: Browser;
+let address: string;
+const asked: string[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tabserve-site-'));
+  writeFileSync(join(folder, 'tiny.gguf'), endlessModel());
+  await buildBench(join(folder, 'some', 'path', 'bench'));
+  server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    sendFile(request, response, folder, new URL(request.url ?? '', 'http://x').pathname);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/some/path/bench/?model=../../../tiny.gguf`;
+  browser = await launchChromium();
+});
+
+afterAll(async () => {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The page with nothing chosen but these parts. */
+async function open(...parts: readonly string[]): Promise<Page> {
+  const page = await browser.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  await page.goto(address);
+  for (const box of await page.locator('[data-testid^=part-]').all()) await box.setChecked(false);
+  for (const part of parts) await page.getByTestId(`part-${part}`).check();
+  expect(faults).toEqual([]);
+  return page;
+}
+
+test('a visitor measures, sees the figures with what they lack, and takes them along; nothing is sent', async () => {
+  const page = await open('models', 'ttft');
+  await expectLocator(page.getByTestId('adapter')).toContainText('software: not a GPU');
+  await page.getByTestId('run').click();
+  await expectLocator(page.getByTestId('run-state')).toHaveAttribute('data-state', 'running');
+  await expectLocator(page.getByTestId('run-state')).toHaveAttribute('data-state', 'done', { timeout: 240_000 });
+  await expectLocator(page.locator('[data-testid=part][data-state=done]')).toHaveCount(2);
+  await expectLocator(page.getByTestId('caveats')).toContainText('the adapter is software');
+  await expectLocator(page.getByTestId('results')).toContainText('context 128, batch 4');
+  await expectLocator(page.getByTestId('results')).toContainText('TTFT');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId('download').click()]);
+  const results = requireResults(JSON.parse(readFileSync(await download.path(), 'utf8')), 'the file');
+  expect(results).toMatchObject({ clean: false, head: { suite: 'page', adapter: { isSoftware: true } } });
+  const speeds = results.rows.filter(({ metric }) => metric === 'decode');
+  expect(speeds.map(({ dimensions }) => dimensions['batch'])).toEqual([1, 4]);
+  for (const { samples } of speeds) expect(samples[0]).toBeGreaterThan(0);
+  await expectLocator(page.locator('iframe')).toHaveCount(0);
+  expect(asked.filter((line) => !/^(GET|HEAD) \/(some\/path\/bench\/|tiny\.gguf)/.test(line) && !line.includes('/some/path/models/index.json'))).toEqual([]);
+  await page.close();
+});
+
+test('stopping ends the suite at once, and keeps what was measured', async () => {
+  const page = await open('ttft', 'load');
+  await page.getByTestId('run').click();
+  await page.locator('[data-part=load][data-state=running]').waitFor({ timeout: 120_000 });
+  await page.getByTestId('stop').click();
+  await expectLocator(page.getByTestId('run-state')).toHaveAttribute('data-state', 'stopped');
+  await expectLocator(page.locator('iframe')).toHaveCount(0);
+  await expectLocator(page.getByTestId('results')).toContainText('TTFT');
+  await expectLocator(page.getByTestId('caveats')).toContainText('the run was stopped before its end');
+  await expectLocator(page.getByTestId('run')).toBeEnabled();
+  await page.close();
+});
+
+test('without WebGPU the page says what is missing, and offers no run', async () => {
+  const page = await browser.newPage();
+  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
+  await page.goto(address);
+  await expectLocator(page.getByTestId('obstacle')).toContainText('WebGPU');
+  await expectLocator(page.getByTestId('run')).toHaveCount(0);
+  await page.close();
+});
