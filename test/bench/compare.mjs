@@ -1,7 +1,7 @@
 // @ts-check
 import { MIN_SAMPLES, ratioInterval } from './bootstrap.mjs';
 import { alignColumns, significant } from './format.mjs';
-import { constantDimensions, rowKey, rowName } from './row-names.mjs';
+import { constantDimensions, rowKey, rowName } from './rows.mjs';
 import { median } from './statistics.mjs';
 
 /**

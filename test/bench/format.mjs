@@ -1,7 +1,7 @@
 // @ts-check
 import { medianInterval } from './bootstrap.mjs';
 import { formatProfile } from './profile-table.mjs';
-import { constantDimensions, rowName } from './row-names.mjs';
+import { constantDimensions, rowName } from './rows.mjs';
 import { isAboveCeiling } from './sanity.mjs';
 import { median } from './statistics.mjs';
 
@@ -33,7 +33,7 @@ function headLines({ head, details }) {
   return [
     ['adapter', `${name.join(' ')} (${features}${isSoftware ? ', software' : ''})`],
     ['in', `${runtime}, commit ${head.commit}`],
-    ['load average', `${loadAverage.toFixed(2)} on ${cores} cores (${head.cpu})`],
+    ['load average', `${loadAverage?.toFixed(2) ?? 'unknown'} on ${cores} cores (${head.cpu})`],
     ...(model === null ? [] : [['model', `${model.name} (${model.file})`]]),
     ...(tuning === undefined ? [] : [['tuning', tuningInWords(tuning)]]),
   ];

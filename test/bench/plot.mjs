@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from 'vega-lite';
 import { parse, View } from 'vega';
-import { constantDimensions, rowName } from './row-names.mjs';
+import { constantDimensions, rowName } from './rows.mjs';
 import { isAboveCeiling } from './sanity.mjs';
 import { median } from './statistics.mjs';
 import { configOf } from './plot-theme.mjs';

@@ -110,7 +110,7 @@ function stateOf({ parts, rows, details, leftOut: left }) {
 export function resumedHead(now, before) {
   requireSame(['adapter', 'model'], now, before);
   const command = before.command === now.command ? now.command : `${before.command}; ${now.command}`;
-  return { ...now, command, date: before.date, loadAverage: Math.max(now.loadAverage, before.loadAverage) };
+  return { ...now, command, date: before.date, loadAverage: Math.max(now.loadAverage ?? 0, before.loadAverage ?? 0) };
 }
 
 /** What is known of a run before it measures anything, and has to be the other's too. */

@@ -1,5 +1,5 @@
 // @ts-check
-import { rowName } from './row-names.mjs';
+import { rowName } from './rows.mjs';
 import { median } from './statistics.mjs';
 
 /**

@@ -6,7 +6,7 @@ import { add, nothingMeasured } from '../../bench/measure.mjs';
 import { PARTS } from '../../bench/parts.mjs';
 import { type Head, headCaveats, makeResults, type Measured, type ModelFacts, type Results } from '../../bench/report.mjs';
 import { requireResults } from '../../bench/results.mjs';
-import { rowName } from '../../bench/row-names.mjs';
+import { rowName } from '../../bench/rows.mjs';
 import { BENCH_HEAD } from '../../support/bench-results.ts';
 
 const ADAPTER = { vendor: 'acme', architecture: 'one', device: '', description: '', isSoftware: false, features: [] };
