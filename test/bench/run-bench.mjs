@@ -10,7 +10,7 @@ import { launchBrowser } from './browser.mjs';
 import { describeCommit } from './commit.mjs';
 import { machineFacts } from './machine.mjs';
 import { measureAll, nothingMeasured, ResumeError } from './measure.mjs';
-import { leftOut } from './parts.mjs';
+import { leftOut, PARTS } from './parts.mjs';
 import { makeResults } from './report.mjs';
 import { readResults, writeResults } from './results.mjs';
 import { startBenchServer } from './server.mjs';
@@ -79,7 +79,8 @@ async function measureFrom(start, before, model, run) {
     if (head === undefined) throw new Error(['Nothing was measured', ...state.failures].join('; '));
     const missing = options.parts.filter((part) => (state.parts[part]?.repetitions ?? 0) < options.repeat);
     const interrupted = signal.aborted && missing.length > 0 ? [`the run was interrupted before the end of ${missing.join(', ')}`] : [];
-    const left = [...new Set([...leftOut(options.parts, options.quick), ...state.leftOut])];
+    const parts = PARTS.filter((part) => options.parts.includes(part) || part in state.parts);
+    const left = [...new Set([...leftOut(parts, options.quick), ...state.leftOut])];
     return makeResults(head, { ...state, failures: [...state.failures, ...interrupted], leftOut: left });
   };
   const onSubject = async (/** @type {import('./figures.ts').BenchSubject} */ { adapter }) => {

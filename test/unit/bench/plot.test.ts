@@ -24,14 +24,14 @@ function valuesOf(results: typeof RESULTS, name: string): readonly unknown[] {
 
 test('throughput is over the batch, a line for each context', () => {
   expect(valuesOf(RESULTS, 'throughput-by-batch').slice(0, 2)).toEqual([
-    { x: 1, line: 'models: decode (model Small, context 128)', y: 40, low: 20, high: 50 },
-    { x: 4, line: 'models: decode (model Small, context 128)', y: 90, low: 80, high: 100 },
+    { x: 1, line: 'models: decode (context 128)', y: 40, low: 20, high: 50 },
+    { x: 4, line: 'models: decode (context 128)', y: 90, low: 80, high: 100 },
   ]);
 });
 
 test('ITL is the milliseconds of one sequence’s token', () => {
   expect(valuesOf(RESULTS, 'itl-by-context')).toContainEqual({
-    x: 1024, line: 'models: decode (model Small, batch 4)', y: 4000 / 90, low: 40, high: 50,
+    x: 1024, line: 'models: decode (batch 4)', y: 4000 / 90, low: 40, high: 50,
   });
 });
 

@@ -7,7 +7,7 @@ import type { Part } from '../../bench/dawn/options.ts';
 import type { Line } from '../../bench/dawn/report.ts';
 import { readModelFacts } from '../../bench/model-facts.ts';
 import { readResults, requireResults, writeResults } from '../../bench/results.mjs';
-import { poolRows } from '../../bench/rows.mjs';
+import { constantDimensions, poolRows } from '../../bench/rows.mjs';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 import { tinyModel, type TinyModelOptions } from '../../support/tiny-model.ts';
 
@@ -50,6 +50,13 @@ test('rows of one name are pooled, whatever the order of their dimensions', () =
   const second = benchRow('decode', [2], { dimensions: { context: 128, batch: 4 }, roofline: 0.3 });
   const other = benchRow('decode', [9], { dimensions: { batch: 1, context: 128 } });
   expect(poolRows([first, other, second])).toEqual([{ ...first, samples: [1, 2], roofline: 0.2 }, other]);
+});
+
+test('what all rows have in common is told once; a row that names no model has no other', () => {
+  const rows = [{ model: 'Small', batch: 1, context: 9 }, { batch: 1 }, { model: 'Small', batch: 1, context: 9 }];
+  expect(constantDimensions(rows.map((dimensions) => benchRow('x', [1], { dimensions })))).toEqual({ model: 'Small', batch: 1 });
+  const others = [...rows, { model: 'Large', batch: 1 }];
+  expect(constantDimensions(others.map((dimensions) => benchRow('x', [1], { dimensions })))).toEqual({ batch: 1 });
 });
 
 describe('lines of a run on Dawn', () => {
