@@ -115,5 +115,5 @@ async function inChromium(options) {
     writeResults(options.json, results);
   }
   if (stop.signal.aborted) return 130;
-  return options.parts.every((part) => results.parts[part]?.repetitions === options.repeat) ? 0 : 1;
+  return options.parts.every((part) => (results.parts[part]?.repetitions ?? 0) >= options.repeat) ? 0 : 1;
 }

@@ -218,9 +218,11 @@ test('a profile is a table of kernels', () => {
   expect(table).toContain('  norm      2.3  0.500  25.0 %     -        -             -\n');
 });
 
-test('of a load’s requests the details keep all but each token’s time', () => {
-  const { load: [detail], ttft } = resultsOf().details as Record<'load' | 'ttft', readonly unknown[]>;
+test('of a load’s requests the details keep all but each token’s time, of a profile all but each dispatch’s', () => {
+  const { load: [detail], ttft, profile } = resultsOf().details as Record<'load' | 'ttft' | 'profile', readonly unknown[]>;
   expect(detail).toMatchObject({ seed: 1, aloneMs: 400, levels: [{ concurrency: 1, requests: [{ ttftMs: 100, endMs: 250 }] }, {}] });
   expect(JSON.stringify(detail)).not.toContain('textMs');
   expect(ttft).toEqual([{ promptTokens: 37, ttftMs: [120] }]);
+  expect(profile).toMatchObject([{ decode: { phase: 'decode', kernels: [{ name: 'matmul', calls: 4 }, {}] } }]);
+  expect(JSON.stringify(profile)).not.toContain('dispatches');
 });
