@@ -1,7 +1,7 @@
 // epilogue/: y is queries, keys and values: rotary position embedding of queries and keys, and keys and values to their
 // place in the paged KV cache. Su et al., RoFormer, 2021. Pairs are neighbours (2i, 2i + 1), so a lane has both.
 //
-// With common/heads and kv-write/f32.
+// With common/heads, and kv-write/ where a lane can write its 4 elements by itself: f32 and f16.
 // rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
 // queries  see common/heads
@@ -46,10 +46,7 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
     queries[at + 12u] = result.w;
     return;
   }
-  put(vector, element, result.x);
-  put(vector, element + 1u, result.y);
-  put(vector, element + 2u, result.z);
-  put(vector, element + 3u, result.w);
+  put_four(vector, element, result);
 }
 
 fn conclude(first_token: u32, first_unit: u32, local: u32) {}

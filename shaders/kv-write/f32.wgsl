@@ -14,3 +14,10 @@ fn put(vector: CacheVector, element: u32, value: f32) {
 }
 
 fn seal(vector: CacheVector, lane: u32) {}
+
+fn put_four(vector: CacheVector, element: u32, value: vec4<f32>) {
+  put(vector, element, value.x);
+  put(vector, element + 1u, value.y);
+  put(vector, element + 2u, value.z);
+  put(vector, element + 3u, value.w);
+}

@@ -32,8 +32,8 @@ export interface ClientOptions {
    */
   readonly kvCacheBytes?: number | undefined;
   /**
-   * What the KV cache's elements are held as: `int8` holds nearly four times the tokens, and moves the logits (see
-   * shaders/README.md). The first tab's choice holds. @default f32
+   * What the KV cache's elements are held as: `f16` holds twice the tokens, `int8` nearly four times; both move the logits
+   * (see shaders/README.md). The first tab's choice holds. @default f32
    */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /**

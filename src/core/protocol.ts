@@ -13,7 +13,7 @@ export type ModelSource = string | File;
 export interface LoadSettings {
   /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. @default 256 MiB */
   readonly kvCacheBytes?: number;
-  /** What the KV cache's elements are held as. `int8` holds nearly four times the tokens, and moves the logits. @default f32 */
+  /** What the KV cache's elements are held as. `f16` holds twice the tokens, `int8` nearly four times; both move the logits. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype;
   /** What products of weights and activations are computed in; all but `f32` move the logits. @default f32 */
   readonly numerics?: Numerics;

@@ -1,14 +1,17 @@
 import type { SerializedError } from './errors.ts';
 import type { LogitsParams, SamplingParams } from './request.ts';
 
+/** In place of a fed token's id: the one last sampled in the request's slot, by a plan whose ids nobody has read yet. */
+export const LAST_SAMPLED = -1;
+
 /** One request's share of a step. */
 export interface ScheduledRequest {
   readonly requestId: string;
   /** Which of the engine's `maxNumSeqs` seats the request holds; stable while it runs, unique within a step. */
   readonly slot: number;
-  /** The tokens fed in the plan's first step, at positions `startPosition`, `startPosition + 1`, ... At least one. */
+  /** Fed in the plan's first step, at positions `startPosition`, `startPosition + 1`, ...: at least one, or LAST_SAMPLED. */
   readonly tokenIds: readonly number[];
-  /** The position of `tokenIds[0]`: how many of the request's tokens have their KV computed. */
+  /** The position of `tokenIds[0]`: how many of the request's tokens have their KV computed by then. */
   readonly startPosition: number;
   /** Block ids in sequence order; they cover every position the plan touches, reserved later steps included. */
   readonly blockTable: readonly number[];
@@ -61,6 +64,10 @@ export interface ModelRunnerOutput {
 
 /** Turns plans into token ids. The scheduler's tests use a fake. */
 export interface ModelRunner {
+  /**
+   * Takes a plan into the queue in the turn of the call, behind the plans before it: it finds all that they write. Up to
+   * `maxPlansInFlight` plans may be called for and not have resolved.
+   */
   execute(plan: SchedulerOutput): Promise<ModelRunnerOutput>;
 }
 
@@ -81,6 +88,8 @@ export interface SchedulerConfig extends CacheConfig {
   readonly maxModelLen: number;
   /** Decode steps a plan may cover while the batch is stable; 1 on a software adapter. */
   readonly maxStepsPerPlan: number;
+  /** Plans that may be under way at once while the batch is stable; 1 on a software adapter. @default 1 */
+  readonly maxPlansInFlight?: number;
   /** Requests waiting at once, over all sessions. @default 256 */
   readonly maxNumWaiting?: number;
   /** Requests of one session waiting at once: less than all, so that none fills the queue. @default 128 */

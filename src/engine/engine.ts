@@ -5,12 +5,13 @@ import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Doorbell } from './doorbell.ts';
+import { PlanQueue } from './plan-queue.ts';
 import { StepBudget } from './step-budget.ts';
 import { StepMeter } from './step-meter.ts';
 
 /** How far back the speeds in the statistics reach. */
 const SPEED_WINDOW_MS = 5000;
-/** What a plan may take: the page's frames need the GPU, too, and watchdogs end what takes seconds. */
+/** What the plans in flight may take: the page's frames need the GPU, too, and watchdogs end what takes seconds. */
 const MAX_PLAN_MS = 100;
 
 export interface EngineOptions {
@@ -18,20 +19,21 @@ export interface EngineOptions {
   readonly runner: ModelRunner;
   /** Milliseconds that never go back: `() => performance.now()`. */
   readonly clock: () => number;
-  /** Milliseconds that a plan should not exceed, while the smallest there is does not. @default 100 */
+  /** Milliseconds that the plans in flight should not exceed, while the smallest there is does not. @default 100 */
   readonly maxPlanMs?: number | undefined;
   /** Called whenever there is nothing left to do, also before there was anything. */
   readonly onIdle?: (() => void) | undefined;
 }
 
 /**
- * The loop: schedule, execute, update. Requests come in through `add`; what becomes of them comes out of `run`, where
- * each ends with exactly one output that has a finish reason. Unless the engine fails: then `run` throws, and that is
- * the end of every request that has not ended before.
+ * The loop: schedule, execute, update. While the batch is stable, further plans are scheduled and executed before the first
+ * one's ids are known, so that the GPU does not wait for the host in between. Requests come in through `add`; what becomes
+ * of them comes out of `run`, where each ends with exactly one output that has a finish reason. Unless the engine fails:
+ * then `run` throws, and that is the end of every request that has not ended before.
  */
 export class Engine {
   readonly #scheduler: Scheduler;
-  readonly #runner: ModelRunner;
+  readonly #plans: PlanQueue;
   readonly #clock: () => number;
   readonly #budget: StepBudget;
   readonly #onIdle: () => void;
@@ -49,7 +51,7 @@ export class Engine {
 
   constructor({ scheduler, runner, clock, maxPlanMs = MAX_PLAN_MS, onIdle = () => {} }: EngineOptions) {
     this.#scheduler = scheduler;
-    this.#runner = runner;
+    this.#plans = new PlanQueue(runner, clock);
     this.#clock = clock;
     this.#budget = new StepBudget(scheduler.config, maxPlanMs);
     this.#onIdle = onIdle;
@@ -79,7 +81,7 @@ export class Engine {
     return { ...this.#scheduler.stats(), prefillTokensPerSecond, decodeTokensPerSecond };
   }
 
-  /** Who holds what at this moment, between two steps or during one. */
+  /** Who holds what at this moment, by the tokens that are known. */
   snapshot(): SchedulerSnapshot {
     return this.#scheduler.snapshot();
   }
@@ -93,8 +95,8 @@ export class Engine {
   }
 
   /**
-   * Works until `signal` aborts, then ends after the step under way; a later `run` would go on from there. Yields what
-   * each step produced, never an empty list. Without work it waits, and does not poll.
+   * Works until `signal` aborts, then ends after the plan under way; a later `run` would go on from there. Yields what
+   * each plan produced, never an empty list. Without work it waits, and does not poll.
    * @throws TabserveError what the runner failed with (`device_lost`, ...), or `internal`. The engine has failed then:
    *   from now on `add` and `run` throw the same error.
    */
@@ -116,20 +118,34 @@ export class Engine {
     }
   }
 
-  /** What the step produced; `undefined` when there was nothing to do. */
+  /** What the next plan to be done produced; `undefined` when there was nothing to do. */
   async #step(): Promise<readonly RequestOutput[] | undefined> {
-    const startTime = this.#clock();
-    this.#aborted.push(...this.#scheduler.expire(startTime));
-    const plan = this.#scheduler.schedule(startTime, this.#budget.limits());
-    if (plan === undefined) return this.#goIdle();
-    const sampled = await this.#runner.execute(plan);
-    const endTime = this.#clock();
-    this.#budget.record(plan, endTime - startTime);
-    const outputs = this.#scheduler.update(plan, sampled, endTime);
+    this.#schedule();
+    const finished = await this.#plans.next();
+    if (finished === undefined) return this.#goIdle();
+    const { plan, output, startTime, endTime, isFollowed } = finished;
+    this.#budget.record(plan, endTime - startTime, isFollowed);
+    const outputs = this.#scheduler.update(plan, output, endTime);
     // From the end of the last step on: what is done with its outputs takes time from the tokens to come, too.
     this.#meter.record(plan, outputs, this.#lastStepEnd ?? startTime, endTime);
     this.#lastStepEnd = endTime;
     return outputs;
+  }
+
+  /** Gives the runner all that can be scheduled now. */
+  #schedule(): void {
+    const now = this.#clock();
+    this.#aborted.push(...this.#scheduler.expire(now));
+    if (this.#plans.length === 0) {
+      const plan = this.#scheduler.schedule(now, this.#budget.limits());
+      if (plan === undefined) return;
+      this.#plans.execute(plan, now);
+    }
+    while (this.#budget.allowsAnother(this.#plans.length)) {
+      const plan = this.#scheduler.scheduleAhead(this.#budget.limits());
+      if (plan === undefined) return;
+      this.#plans.execute(plan, now);
+    }
   }
 
   async #stepOrFail(): Promise<readonly RequestOutput[] | undefined> {

@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
@@ -22,6 +23,9 @@ export const MATMUL_ROPE_KV_WRITE = defineKernel({
   overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', ...SHAPE_OVERRIDES],
 });
 
+/** Caches that take a lane's 4 elements by themselves: INT8 needs a vector's largest first. */
+export type FusedKvCacheDtype = Exclude<KvCacheDtype, 'int8'>;
+
 export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
   readonly numHeads: number;
   readonly numKvHeads: number;
@@ -35,7 +39,7 @@ export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
   /** As ropeKvWrite's. */
   readonly rotation: BufferRange;
   readonly queries: BufferRange;
-  /** f32. */
+  readonly kvCacheDtype: FusedKvCacheDtype;
   readonly keys: BufferRange;
   readonly values: BufferRange;
 }
@@ -45,7 +49,7 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
   const { keys, values, squares, rows, rotation, queries } = args;
   return matmulWith(builder, args, {
     spec: MATMUL_ROPE_KV_WRITE,
-    modules: ropeKvWriteModules(rows),
+    modules: ropeKvWriteModules(rows, args.kvCacheDtype),
     normalised: true,
     buffers: { keys, values, squares, rows, rotation, queries },
     overrides: {
@@ -61,7 +65,7 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
 }
 
 /** The epilogue's files. */
-export function ropeKvWriteModules(rows: { readonly size: number }) {
+export function ropeKvWriteModules(rows: { readonly size: number }, dtype: FusedKvCacheDtype) {
   const sizes = constants('rows', { ROWS: rows.size / ROW_BYTES });
-  return [shader('epilogue/rope-kv-write'), ...kvWriteModules('f32'), sizes];
+  return [shader('epilogue/rope-kv-write'), ...kvWriteModules(dtype), sizes];
 }

@@ -48,14 +48,15 @@ export function queriesBytes(shape: Pick<RopeKvWriteArgs, 'numHeads' | 'numKvHea
 }
 
 /**
- * Bytes of one block's keys, and of its values, in one layer: f32 elements, or 8-bit ones and an f32 scale a vector; the
- * layouts are in shaders/kv-write/.
+ * Bytes of one block's keys, and of its values, in one layer: elements in f32 or f16, or 8-bit ones and an f32 scale a
+ * vector; the layouts are in shaders/kv-write/.
  */
 export function layerBlockBytes(
   { numKvHeads, headSize, blockSize }: Pick<RopeKvWriteArgs, 'numKvHeads' | 'headSize' | 'blockSize'>,
   dtype: KvCacheDtype,
 ): number {
-  return numKvHeads * blockSize * (dtype === 'int8' ? headSize + 4 : headSize * 4);
+  const vectorBytes = { f32: 4 * headSize, f16: 2 * headSize, int8: headSize + 4 }[dtype];
+  return numKvHeads * blockSize * vectorBytes;
 }
 
 /** Where queries, keys and values go, and as what. */

@@ -149,9 +149,10 @@ function queriesKeysValues(parts: Parts, weights: readonly PlacedMatrix[], cache
   const { builder, config, state, limits } = parts;
   const interleaved = config.ropeStyle === 'interleaved';
   const shape = { ...config, ...limits, ...state, ...cache, epsilon: config.rmsNormEps, counts: state.rowCount };
-  if (interleaved && limits.kvCacheDtype === 'f32') {
+  const { kvCacheDtype } = limits;
+  if (interleaved && kvCacheDtype !== 'int8') {
     return weights.map(({ matrix, outputOffset }) =>
-      matmulRopeKvWrite(builder, { ...shape, ...projection(parts, matrix, state.weighted), outputOffset }),
+      matmulRopeKvWrite(builder, { ...shape, kvCacheDtype, ...projection(parts, matrix, state.weighted), outputOffset }),
     );
   }
   return [...project(parts, weights, state.qkv), ropeKvWrite(builder, { ...shape, interleaved })];

@@ -19,8 +19,8 @@ export function createState(
   scheduler: SchedulerConfig,
   cache: readonly LayerCache[],
   numerics: Numerics,
-): { state: DecoderState; inputs: GPUBuffer; staging: GPUBuffer; layout: StepInputsLayout } {
-  const { blockSize, maxModelLen, maxNumSeqs } = scheduler;
+): { state: DecoderState; inputs: GPUBuffer; staging: readonly GPUBuffer[]; layout: StepInputsLayout } {
+  const { blockSize, maxModelLen, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);
   // A matmul lane may carry 8 tokens, and reads that many rows even where fewer are there.
   const maxRows = Math.ceil(Math.max(scheduler.maxNumBatchedTokens, maxNumSeqs) / 8) * 8;
@@ -64,7 +64,9 @@ export function createState(
     candidates: buffers.create('candidates', candidatesBytes(vocabSize, maxNumSeqs)),
     lastTokens: f32('last tokens', maxNumSeqs),
   };
-  const staging = buffers.create('sampled ids', state.lastTokens.size * scheduler.maxStepsPerPlan, MAP_READ | COPY_DST);
+  const staging = Array.from({ length: maxPlansInFlight }, () =>
+    buffers.create('sampled ids', state.lastTokens.size * maxStepsPerPlan, MAP_READ | COPY_DST),
+  );
   return { state, inputs, staging, layout };
 }
 

@@ -22,8 +22,8 @@ export interface GpuModelRunnerParts {
   readonly ops: readonly Op[];
   readonly state: DecoderState;
   readonly inputs: GPUBuffer;
-  /** Holds a plan's sampled ids for reading back. */
-  readonly staging: GPUBuffer;
+  /** Hold sampled ids for reading back, one for each plan that may be in flight. */
+  readonly staging: readonly GPUBuffer[];
   readonly layout: StepInputsLayout;
   readonly scheduler: SchedulerConfig;
   /** Rows of a request that attention takes at once, at most. */
@@ -39,7 +39,8 @@ export class GpuModelRunner implements ModelRunner {
   readonly #packer: StepPacker;
   readonly #history: SlotHistory;
   readonly #recorder: Recorder;
-  readonly #staging: GPUBuffer;
+  /** Those that no plan in flight has, the next one first. */
+  readonly #freeStaging: GPUBuffer[];
   #fault: TabserveError | undefined;
 
   constructor(parts: GpuModelRunnerParts) {
@@ -48,7 +49,7 @@ export class GpuModelRunner implements ModelRunner {
     this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, parts.tileRows);
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
-    this.#staging = parts.staging;
+    this.#freeStaging = [...parts.staging];
     this.profiler = new StepProfiler(parts.gpu, parts.ops);
     parts.gpu.device.addEventListener('uncapturederror', ({ error }) => {
       const code = error instanceof GPUOutOfMemoryError ? 'out_of_memory' : 'internal';
@@ -57,27 +58,30 @@ export class GpuModelRunner implements ModelRunner {
   }
 
   /**
-   * Runs a plan's steps, one submit each, and reads all their sampled ids back at once. One plan at a time.
+   * Runs a plan's steps, one submit each, in the turn of the call, and reads all their sampled ids back at once.
    *
    * @throws TabserveError `device_lost`, `out_of_memory`, `closed` where the model is unloaded, or `internal`.
    */
   async execute(plan: SchedulerOutput): Promise<ModelRunnerOutput> {
     this.#check(plan);
+    const staging = this.#freeStaging.shift();
+    if (staging === undefined) throw new Error('more plans are in flight than the runner was built for');
     const { gpu, ops, inputs } = this.#parts;
     const { lastTokens } = this.state;
     this.#history.write(plan);
     for (let step = 0; step < plan.numSteps; step++) {
       const { words, shape } = this.#packer.pack(plan, step);
       gpu.device.queue.writeBuffer(inputs, 0, words);
-      const readback = { result: lastTokens, staging: this.#staging, stagingOffset: step * lastTokens.size };
+      const readback = { result: lastTokens, staging, stagingOffset: step * lastTokens.size };
       this.#recorder.submit(ops, shape, readback, this.profiler.timerOf(shape));
     }
-    await this.#staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
+    await staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
       const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });
       throw await explainFailure(gpu.lost, unexplained);
     });
-    const ids = new Uint32Array(this.#staging.getMappedRange().slice(0));
-    this.#staging.unmap();
+    const ids = new Uint32Array(staging.getMappedRange().slice(0));
+    staging.unmap();
+    this.#freeStaging.push(staging);
     if (this.#fault !== undefined) throw this.#fault;
     return this.#sampled(plan, ids);
   }

@@ -48,7 +48,7 @@ export interface CacheSize extends CacheConfig {
 export function planCache(config: ModelConfig, options: CacheOptions): CachePlan {
   const { kvCacheBytes = DEFAULT_KV_CACHE_BYTES, kvCacheDtype: dtype = 'f32', maxModelLen } = options;
   if (!KV_CACHE_DTYPES.includes(dtype)) {
-    throw invalid('kvCacheDtype', `kvCacheDtype is ${String(dtype)}; it may be ${KV_CACHE_DTYPES.join(' or ')}.`);
+    throw invalid('kvCacheDtype', `kvCacheDtype is ${String(dtype)}; it may be ${KV_CACHE_DTYPES.join(', ')}.`);
   }
   if (!(kvCacheBytes > 0 && kvCacheBytes < Infinity)) {
     throw invalid('kvCacheBytes', `kvCacheBytes is ${kvCacheBytes}; give a number of bytes.`);
@@ -116,7 +116,7 @@ export async function fitCache<T>(
     'out_of_memory',
     `The GPU has no room for a KV cache beside the model: of ${plan.numBlocks * plan.blockBytes} bytes asked, ` +
       `${plan.minBlocks * plan.blockBytes} are the least (${plan.minBlocks * BLOCK_SIZE} tokens). Close what else uses ` +
-      `the GPU, or use a smaller model or kvCacheDtype "int8". (${why})`,
+      `the GPU, or use a smaller model or kvCacheDtype "f16" or "int8". (${why})`,
   );
 }
 

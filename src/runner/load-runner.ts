@@ -41,7 +41,9 @@ export interface LoadRunnerOptions {
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
   readonly onStage?: (stage: 'load' | 'compile') => void;
   /** Overrides of the limits chosen for the adapter. */
-  readonly limits?: Partial<Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan'>>;
+  readonly limits?: Partial<
+    Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
+  >;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
   /** Whether subgroup kernels are used where there are any. @default true */
@@ -149,11 +151,15 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
   throw new TabserveError('invalid_request', message, { param: 'numerics' });
 }
 
-/** A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. */
+/**
+ * A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. Nor
+ * a second plan in flight: its steps take the cores that the host's work would be hidden on, and one takes most of the time
+ * that all plans in flight may take.
+ */
 function defaultLimits(adapter: AdapterSummary) {
   return adapter.isSoftware
-    ? { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1 }
-    : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4 };
+    ? { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1, maxPlansInFlight: 1 }
+    : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */

@@ -1,4 +1,4 @@
-import type { SchedulerOutput } from '../core/scheduler-output.ts';
+import { LAST_SAMPLED, type SchedulerOutput } from '../core/scheduler-output.ts';
 import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, TILE_BYTES, writeSample } from '../kernels/step-inputs.ts';
 import type { StepShape } from '../gpu/op.ts';
 
@@ -85,7 +85,7 @@ export class StepPacker {
       const start = request.startPosition + step;
       this.#words.set(request.blockTable, blockTables / 4 + table * maxBlocks);
       for (const [i, tokenId] of request.tokenIds.entries()) {
-        const token = step === 0 ? tokenId : FROM_SLOT + request.slot;
+        const token = step === 0 && tokenId !== LAST_SAMPLED ? tokenId : FROM_SLOT + request.slot;
         this.#words.set([token, start + i, this.#cacheSlot(request.blockTable, start + i), table], rows / 4 + row * 4);
         row++;
       }

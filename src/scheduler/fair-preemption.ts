@@ -1,5 +1,12 @@
 import { countBySession } from './request-queue.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
+import type { RunningBatch } from './running-batch.ts';
+
+/** Who has to give way for a waiting request to come in: nobody where it can come in anyway, or could not even then. */
+export function findVictim(next: RequestState, batch: RunningBatch): RunningRequest | undefined {
+  const victim = batch.canAdmit(next) ? undefined : findFairVictim(next, batch.requests);
+  return victim !== undefined && batch.canAdmit(next, victim) ? victim : undefined;
+}
 
 /**
  * Whose place a waiting request may take that finds none free. A session with nothing running takes it from the session
@@ -9,10 +16,7 @@ import type { RequestState, RunningRequest } from './request-state.ts';
  *
  * It does not go back and forth: the session that takes has one running then, and the one that gives had two.
  */
-export function findFairVictim(
-  next: RequestState,
-  running: readonly RunningRequest[],
-): RunningRequest | undefined {
+function findFairVictim(next: RequestState, running: readonly RunningRequest[]): RunningRequest | undefined {
   const counts = countBySession(running);
   if (counts.has(next.request.sessionId)) return undefined;
   const countOf = ({ state }: RunningRequest): number => counts.get(state.request.sessionId) ?? 0;

@@ -15,18 +15,20 @@ export function numMissingBlocks(running: RunningRequest, numTokens: number, blo
  * the last step, and the free blocks are enough for all (taking steps ahead is never worth a preemption).
  *
  * @param batch requests that each have one token to feed; at least one request.
- * @returns at least 1, at most `maxSteps`.
+ * @param numAhead steps that plans in flight take with all of them.
+ * @returns at most `maxSteps`; 0 where a length ends with what is in flight, or too few blocks are free for one step.
  */
 export function chooseNumSteps(
   batch: readonly RunningRequest[],
   maxSteps: number,
   numFreeBlocks: number,
   blockSize: number,
+  numAhead = 0,
 ): number {
-  const remaining = batch.map(({ state }) => state.maxNumTokens - state.tokenIds.length);
+  const remaining = batch.map(({ state }) => state.maxNumTokens - state.tokenIds.length - numAhead);
   let numSteps = Math.min(maxSteps, ...remaining);
   const missing = (steps: number): number =>
-    batch.reduce((sum, running) => sum + numMissingBlocks(running, steps, blockSize), 0);
-  while (numSteps > 1 && missing(numSteps) > numFreeBlocks) numSteps--;
+    batch.reduce((sum, running) => sum + numMissingBlocks(running, numAhead + steps, blockSize), 0);
+  while (numSteps > 0 && missing(numSteps) > numFreeBlocks) numSteps--;
   return numSteps;
 }

@@ -33,7 +33,7 @@ export interface RunningRequest {
   readonly blockTable: number[];
   /** What the first blocks of the table hold for others to find: all full blocks whose KV is computed. Grows. */
   readonly cached: CachedBlock[];
-  /** How many of the leading `tokenIds` have their KV in the blocks. */
+  /** How many of the leading `tokenIds` have their KV in the blocks, by the plans that are done. */
   numComputedTokens: number;
   /** Whether it has sampled since it got its slot: then the runner knows its tokens. */
   hasSampled: boolean;

@@ -16,7 +16,8 @@ export class RunningBatch {
   /** The next one is at the end. */
   readonly #freeSlots: number[];
   #requests: RunningRequest[] = [];
-  #abortedInFlight: RunningRequest[] = [];
+  /** Ended while a plan in flight still writes to their blocks. */
+  #leaving: RunningRequest[] = [];
 
   constructor(config: SchedulerConfig, hash?: HashBlock) {
     this.#config = config;
@@ -31,9 +32,14 @@ export class RunningBatch {
     return this.#requests;
   }
 
-  /** Every request that holds a slot and blocks: those that run, and those aborted but still in flight. */
+  /** Every request that holds a slot and blocks: those that run, and those that have ended but are still in flight. */
   get holders(): readonly RunningRequest[] {
-    return [...this.#requests, ...this.#abortedInFlight];
+    return [...this.#requests, ...this.#leaving];
+  }
+
+  /** Whether one that has ended holds a slot and blocks, until a plan in flight is done. */
+  get isAnyLeaving(): boolean {
+    return this.#leaving.length > 0;
   }
 
   /** Whether a prefix that a block holds, in use or free, can be found. */
@@ -112,7 +118,7 @@ export class RunningBatch {
   /**
    * Makes the blocks findable that a request has filled. Where another request was faster with the same tokens, its
    * block takes the place of this one: the two hold the same bits, since a row's numbers do not depend on its step.
-   * Only while no plan is in flight that writes to the request's blocks.
+   * Plans in flight may read the one given up, and write behind it; whoever gets it next comes after them in the queue.
    */
   cacheFullBlocks({ state, cached, blockTable, numComputedTokens }: RunningRequest): void {
     const numTokens = Math.min(numComputedTokens, state.tokenIds.length);
@@ -131,32 +137,31 @@ export class RunningBatch {
     }
   }
 
-  /** Takes a request out and frees what it holds. */
-  remove(running: RunningRequest): void {
-    this.#takeOut(running);
-    this.#release(running);
+  /** Takes a request out and frees what it holds: now, or, while it is in flight, in `releaseLeaving`. */
+  remove(running: RunningRequest, isInFlight: boolean): void {
+    this.#requests.splice(this.#requests.indexOf(running), 1);
+    if (isInFlight) this.#leaving.push(running);
+    else this.#release(running);
   }
 
   /** Takes a request out whose numbers went wrong, so that nobody else finds what it has computed. */
-  removeFailed(running: RunningRequest): void {
+  removeFailed(running: RunningRequest, isInFlight: boolean): void {
     // Who holds a block holds those before it: from its first block that is nobody else's, all are its own.
-    const own = running.cached.find(({ block }) => this.pool.refCount(block) === 1);
+    const { cached } = running;
+    const first = cached.findIndex(({ block }) => this.pool.refCount(block) === 1);
+    const [own] = first === -1 ? [] : cached.splice(first);
     if (own !== undefined) {
       this.#cache.forget(own);
       this.prefixes.onWrong(own);
     }
-    this.remove(running);
+    this.remove(running, isInFlight);
   }
 
-  /** Takes a request out whose blocks the GPU still writes to: it holds them until `releaseAborted`. */
-  removeInFlight(running: RunningRequest): void {
-    this.#takeOut(running);
-    this.#abortedInFlight.push(running);
-  }
-
-  /** Frees what requests removed in flight held: no plan is in flight any more. */
-  releaseAborted(): void {
-    for (const running of this.#abortedInFlight.splice(0)) this.#release(running);
+  /** Frees what requests held that have ended and are not in flight any more. */
+  releaseLeaving(isInFlight: (requestId: string) => boolean): void {
+    const leaving = this.#leaving;
+    this.#leaving = leaving.filter(({ state }) => isInFlight(state.request.requestId));
+    for (const running of leaving) if (!this.#leaving.includes(running)) this.#release(running);
   }
 
   /** @throws TabserveError `internal` where blocks or slots are leaked or used twice, or the cache is wrong. */
@@ -185,10 +190,6 @@ export class RunningBatch {
     const blocks = this.pool.allocate(count);
     for (const block of blocks ?? []) this.#cache.evict(block);
     return blocks;
-  }
-
-  #takeOut(running: RunningRequest): void {
-    this.#requests.splice(this.#requests.indexOf(running), 1);
   }
 
   #release(running: RunningRequest): void {

@@ -6,9 +6,11 @@ import type { ModelRunnerOutput, PlanLimits, SchedulerConfig, SchedulerOutput } 
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
-import { findFairVictim } from './fair-preemption.ts';
+import { findVictim } from './fair-preemption.ts';
 import { FinishRate } from './finish-rate.ts';
 import { chooseNumSteps } from './num-steps.ts';
+import { planAhead } from './plan-ahead.ts';
+import { PlansInFlight } from './plans-in-flight.ts';
 import type { PrefixExchange } from './prefix-exchange.ts';
 import { RequestQueue } from './request-queue.ts';
 import { abortedOutput, acceptTokens, createRequestState, numUncomputedTokens } from './request-state.ts';
@@ -29,22 +31,24 @@ import { checkWaitingLimits } from './waiting-limits.ts';
  *
  * Why every request gets on: the first one by priority and age can take all others' blocks, and the whole pool holds
  * one of the greatest length. Who comes next is told by {@link RequestQueue}, and who gives way by
- * {@link findFairVictim}.
+ * {@link findVictim}.
  *
- * One plan at a time: `schedule`, execute it, `update` with what came of it. `add` and `abort` are welcome any time.
+ * `schedule`, execute the plan, `update` with what came of it. While the batch is stable, `scheduleAhead` gives plans to
+ * execute behind those in flight, whose ids are not known yet; updates come in the same order. All else waits until no plan
+ * is in flight: admission, preemption, prompts. `add`, `abort` and `expire` are welcome any time.
+ *
+ * What is in flight when a request ends unexpectedly computes too much for it. That is thrown away: its outputs name a
+ * request that runs no more; its KV lies behind the last confirmed token, and only blocks full of confirmed tokens are
+ * findable. Blocks and slot are given to nobody before that plan is done.
  */
 export class Scheduler {
   readonly #config: SchedulerConfig;
   readonly #waiting = new RequestQueue();
   readonly #batch: RunningBatch;
   readonly #finishRate = new FinishRate();
-  #inFlight: SchedulerOutput | undefined;
+  readonly #inFlight = new PlansInFlight();
+  readonly #counts = { preemptions: 0, promptTokens: 0, generationTokens: 0, prefixCacheQueries: 0, prefixCacheHits: 0 };
   #numAdded = 0;
-  #preemptions = 0;
-  #promptTokens = 0;
-  #generationTokens = 0;
-  #prefixCacheQueries = 0;
-  #prefixCacheHits = 0;
 
   /**
    * @param hash how blocks are hashed; tests give a bad one.
@@ -110,7 +114,7 @@ export class Scheduler {
     return this.#abort((request) => request.sessionId === sessionId, now);
   }
 
-  /** Ends the requests whose deadline has come, waiting or running. For between two plans. */
+  /** Ends the requests whose deadline has come, waiting or running. */
   expire(now: number): RequestOutput[] {
     const isLate = ({ deadline }: EngineRequest): boolean => deadline !== undefined && deadline <= now;
     const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
@@ -124,10 +128,10 @@ export class Scheduler {
    * @throws TabserveError `internal` while the last plan has not been updated.
    */
   schedule(now: number, limits?: PlanLimits): SchedulerOutput | undefined {
-    if (this.#inFlight !== undefined) throw new TabserveError('internal', 'schedule() before update().');
+    if (this.#inFlight.length > 0) throw new TabserveError('internal', 'schedule() before update().');
     const { maxNumBatchedTokens, maxStepsPerPlan } = this.#config;
     const shares = new StepShares(Math.min(limits?.tokenBudget ?? Infinity, maxNumBatchedTokens));
-    const preemptionsBefore = this.#preemptions;
+    const preemptionsBefore = this.#counts.preemptions;
     const { requests } = this.#batch;
     const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
     // Making room for a request can take others off the list's end, itself included; for...of stops there.
@@ -140,26 +144,34 @@ export class Scheduler {
       shares.give(running, running !== prefilling.at(-1) || this.#waiting.length > 0);
     }
     // Whoever has just been preempted cannot come back yet: part of its blocks has gone to another.
-    if (this.#preemptions === preemptionsBefore) this.#admit(shares, now);
+    if (this.#counts.preemptions === preemptionsBefore) this.#admit(shares, now);
     shares.spendTheRest();
     if (shares.all.length === 0) {
       if (this.#waiting.length > 0) throw new TabserveError('internal', 'Requests wait, but none can be scheduled.');
       return undefined;
     }
-    this.#inFlight = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
-    return this.#inFlight;
+    const plan = this.#plan(shares.all, Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan));
+    this.#inFlight.push(plan);
+    return plan;
+  }
+
+  /** A plan to execute behind those in flight, or `undefined` where they have to be updated first: see {@link planAhead}. */
+  scheduleAhead(limits?: PlanLimits): SchedulerOutput | undefined {
+    const context = { config: this.#config, batch: this.#batch, waiting: this.#waiting, inFlight: this.#inFlight };
+    const plan = planAhead(context, limits);
+    if (plan !== undefined) this.#inFlight.push(plan);
+    return plan;
   }
 
   /**
    * Takes in what came of a plan. Returns an output for each request that got a token or ended; requests aborted while
    * it executed are not among them. One that the runner could not sample for ends with the runner's error.
    * @param now the engine clock's milliseconds.
-   * @throws TabserveError `internal` where the plan is not the one in flight, or the output does not match it.
+   * @throws TabserveError `internal` where the plan is not the first in flight, or the output does not match it.
    */
   update(plan: SchedulerOutput, output: ModelRunnerOutput, now: number): RequestOutput[] {
-    if (plan !== this.#inFlight) throw new TabserveError('internal', 'update() with a plan that is not in flight.');
-    this.#inFlight = undefined;
-    this.#batch.releaseAborted();
+    this.#inFlight.complete(plan);
+    this.#batch.releaseLeaving((requestId) => this.#inFlight.has(requestId));
     const running = new Map(this.#batch.requests.map((each) => [each.state.request.requestId, each]));
     const outputs: RequestOutput[] = [];
     for (const scheduled of plan.requests) {
@@ -172,7 +184,7 @@ export class Scheduler {
       }
       const failure = output.failures?.get(scheduled.requestId);
       if (failure !== undefined) {
-        this.#batch.removeFailed(request);
+        this.#batch.removeFailed(request, this.#inFlight.has(scheduled.requestId));
         outputs.push(abortedOutput(request.state, now, failure));
         continue;
       }
@@ -195,11 +207,7 @@ export class Scheduler {
       kvBlocksUsed: pool.numBlocks - pool.numFree,
       kvBlocksTotal: pool.numBlocks,
       kvBlockSize: this.#config.blockSize,
-      preemptions: this.#preemptions,
-      promptTokens: this.#promptTokens,
-      generationTokens: this.#generationTokens,
-      prefixCacheQueries: this.#prefixCacheQueries,
-      prefixCacheHits: this.#prefixCacheHits,
+      ...this.#counts,
     };
   }
 
@@ -219,8 +227,8 @@ export class Scheduler {
       const next = this.#waiting.next(requests);
       // Whoever comes after one that waits for a prefix waits with it, so that nobody overtakes.
       if (next === undefined || this.#batch.isBeingComputed(next)) return;
-      const victim = this.#batch.canAdmit(next) ? undefined : findFairVictim(next, requests);
-      if (victim !== undefined && this.#batch.canAdmit(next, victim)) {
+      const victim = findVictim(next, this.#batch);
+      if (victim !== undefined) {
         shares.takeBack(victim);
         this.#preempt(victim);
       }
@@ -229,8 +237,8 @@ export class Scheduler {
       if (running === undefined) return;
       this.#waiting.admitted(next, numUncomputedTokens(running), isFirstTime);
       if (isFirstTime) {
-        this.#prefixCacheQueries += next.tokenIds.length;
-        this.#prefixCacheHits += next.numCachedTokens;
+        this.#counts.prefixCacheQueries += next.tokenIds.length;
+        this.#counts.prefixCacheHits += next.numCachedTokens;
       }
       shares.give(running, this.#waiting.length > 0);
     }
@@ -248,9 +256,9 @@ export class Scheduler {
   }
 
   #preempt(running: RunningRequest): void {
-    this.#batch.remove(running);
+    this.#batch.remove(running, false);
     this.#waiting.pushPreempted(running.state);
-    this.#preemptions++;
+    this.#counts.preemptions++;
   }
 
   #plan(shares: readonly Share[], maxSteps: number): SchedulerOutput {
@@ -267,23 +275,19 @@ export class Scheduler {
   #accept(running: RunningRequest, sampledTokenIds: readonly number[]): RequestOutput {
     const { state, firstScheduledTime } = running;
     const { requestId, promptTokenIds } = state.request;
-    if (state.tokenIds.length === promptTokenIds.length) this.#promptTokens += promptTokenIds.length;
+    if (state.tokenIds.length === promptTokenIds.length) this.#counts.promptTokens += promptTokenIds.length;
     const { newTokenIds, finishReason } = acceptTokens(state, sampledTokenIds);
-    this.#generationTokens += newTokenIds.length;
+    this.#counts.generationTokens += newTokenIds.length;
     running.hasSampled = true;
     this.#waiting.share.generated(state.request.sessionId, newTokenIds.length);
     this.#batch.cacheFullBlocks(running);
-    if (finishReason !== undefined) this.#batch.remove(running);
+    if (finishReason !== undefined) this.#batch.remove(running, this.#inFlight.has(requestId));
     return { requestId, newTokenIds, finishReason, firstScheduledTime, numCachedTokens: state.numCachedTokens };
   }
 
   #abort(matches: (request: EngineRequest) => boolean, now: number, error?: SerializedError): RequestOutput[] {
-    const inFlight = new Set(this.#inFlight?.requests.map(({ requestId }) => requestId));
     const aborted = this.#batch.requests.filter(({ state }) => matches(state.request));
-    for (const running of aborted) {
-      if (inFlight.has(running.state.request.requestId)) this.#batch.removeInFlight(running);
-      else this.#batch.remove(running);
-    }
+    for (const running of aborted) this.#batch.remove(running, this.#inFlight.has(running.state.request.requestId));
     const states = [...aborted.map(({ state }) => state), ...this.#waiting.remove(matches)];
     this.#finishRate.record(states.length, now);
     return states.map((state) => abortedOutput(state, now, error));

@@ -3,7 +3,7 @@ import type { BlockPoolSnapshot, SchedulerSnapshot } from '../core/snapshot.ts';
 import type { RequestState } from './request-state.ts';
 import type { RunningBatch } from './running-batch.ts';
 
-/** A picture of who holds which blocks. A request aborted in flight is in it for as long as it holds its own. */
+/** A picture of who holds which blocks. A request that ended in flight is in it for as long as it holds its own. */
 export function takeSnapshot(
   config: SchedulerConfig,
   batch: RunningBatch,

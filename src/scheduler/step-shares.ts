@@ -1,5 +1,5 @@
 import { isPenalised } from '../core/request.ts';
-import type { ScheduledRequest, SchedulerOutput, TokenHistory } from '../core/scheduler-output.ts';
+import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput, type TokenHistory } from '../core/scheduler-output.ts';
 import { numUncomputedTokens } from './request-state.ts';
 import type { RunningRequest } from './request-state.ts';
 
@@ -62,6 +62,20 @@ export class StepShares {
 export function toSchedulerOutput(shares: readonly Share[], numSteps: number): SchedulerOutput {
   const totalNumScheduledTokens = shares.reduce((sum, { numScheduledTokens }) => sum + numScheduledTokens, 0);
   return { numSteps, requests: shares.map(toScheduledRequest), totalNumScheduledTokens };
+}
+
+/** Decode steps behind plans in flight that feed, and sample, `numAhead` tokens of each request. */
+export function toPlanAhead(batch: readonly RunningRequest[], numSteps: number, numAhead: number): SchedulerOutput {
+  const requests = batch.map(({ state, slot, blockTable, numComputedTokens }) => ({
+    requestId: state.request.requestId,
+    slot,
+    tokenIds: [LAST_SAMPLED],
+    startPosition: numComputedTokens + numAhead,
+    blockTable: [...blockTable],
+    samples: true,
+    sampling: state.sampling,
+  }));
+  return { numSteps, requests, totalNumScheduledTokens: requests.length };
 }
 
 function toScheduledRequest({ running, numScheduledTokens }: Share): ScheduledRequest {

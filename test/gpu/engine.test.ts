@@ -18,24 +18,28 @@ let loaded: LoadedRunner | undefined;
 afterEach(() => loaded?.destroy());
 
 /** An engine over a pool of `numBlocks` blocks, whose plans are written down. */
-async function startEngine(numBlocks: number, maxStepsPerPlan = 1) {
-  const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan };
+async function startEngine(numBlocks: number, maxStepsPerPlan = 1, maxPlansInFlight = 1) {
+  const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan, maxPlansInFlight };
   loaded = await loadBytes(tinyModel(golden?.model ?? { type: 'Q4_1' }), {
     kvCacheBytes: numBlocks * BLOCK_BYTES,
     limits,
   });
   const scheduler = new Scheduler(loaded.scheduler);
   const plans: SchedulerOutput[] = [];
+  /** How many plans were in flight when each was executed, itself included. */
+  const depths: number[] = [];
   const { runner } = loaded;
+  let numInFlight = 0;
   const spy: ModelRunner = {
     execute(plan) {
       plans.push(plan);
-      return runner.execute(plan);
+      depths.push(++numInFlight);
+      return runner.execute(plan).finally(() => numInFlight--);
     },
   };
   // However long a plan takes here: what the limit on its time does is not what these tests are about.
   const engine = new Engine({ scheduler, runner: spy, clock: () => performance.now(), maxPlanMs: Infinity });
-  return { engine, scheduler, plans };
+  return { engine, scheduler, plans, depths };
 }
 
 /** `skip` shortens the golden's prompt, so that requests differ. */
@@ -163,6 +167,55 @@ test('plans of several steps change nothing, and stop tokens end them', async ()
     b: { tokenIds: untilStop, finishReason: 'stop' },
   });
   expect(plans.filter(({ numSteps }) => numSteps === 4).length).toBeGreaterThan(10);
+});
+
+test('plans in flight behind each other give what plans one by one give', async () => {
+  const stop = golden.greedyIds[40] ?? -1;
+  const seeded = { temperature: 0.8, seed: 5, maxTokens: 60, stopTokenIds: [], repetitionPenalty: 1.3, topP: 0.9 };
+  const requests = [
+    request('a', 0, 64, { sampling: { temperature: 0, seed: 0, maxTokens: 64, stopTokenIds: [stop] } }),
+    request('gone', 7, 64),
+    request('b', 3, 60, { sampling: seeded, sessionId: 'other tab' }),
+    request('c', 5, 64),
+  ];
+  const run = async (maxPlansInFlight: number) => {
+    // Too small for all, so that there is preemption.
+    const { engine, scheduler, depths } = await startEngine(9, 2, maxPlansInFlight);
+    for (const each of requests) engine.add(each);
+    const { gone, ...ended } = await untilEnded(engine, requests.length, (_, steps) => {
+      if (steps === 8) engine.abort('gone');
+      scheduler.checkIntegrity();
+    });
+    const { preemptions } = engine.stats();
+    loaded?.destroy();
+    return { ended, gone, preemptions, depth: Math.max(...depths), numAhead: depths.filter((depth) => depth > 1).length };
+  };
+  const one = await run(1);
+  expect(one).toMatchObject({ gone: { finishReason: 'abort' }, depth: 1 });
+  expect(one.ended['a']?.tokenIds).toEqual(golden.greedyIds.slice(0, golden.greedyIds.indexOf(stop) + 1));
+  const three = await run(3);
+  expect(three.ended).toEqual(one.ended);
+  expect(three).toMatchObject({ gone: { finishReason: 'abort' }, depth: 3 });
+  expect(three.numAhead).toBeGreaterThan(10);
+  expect(three.preemptions).toBeGreaterThan(0);
+});
+
+test('a device lost under plans in flight: what was read before is right, and another device goes on from there', async () => {
+  const { engine, depths } = await startEngine(64, 1, 2);
+  engine.add(request('a', 0, 64));
+  const outputTokenIds: number[] = [];
+  const lost = untilEnded(engine, 1, (outputs, steps) => {
+    outputTokenIds.push(...outputs.flatMap(({ newTokenIds }) => newTokenIds));
+    if (steps === 12) loaded?.loseDevice();
+  });
+  await expect(lost).rejects.toMatchObject({ code: 'closed' }); // destroyed, which is all that a page can do to it
+  expect(depths.at(-1)).toBe(2);
+  expect(outputTokenIds.length).toBeGreaterThan(9);
+  expect(outputTokenIds).toEqual(golden.greedyIds.slice(0, outputTokenIds.length));
+  const next = await startEngine(64, 1, 2);
+  next.engine.add(request('a', 0, 64, { outputTokenIds }));
+  const rest = golden.greedyIds.slice(outputTokenIds.length);
+  expect(await untilEnded(next.engine, 1)).toEqual({ a: { tokenIds: rest, finishReason: 'length' } });
 });
 
 // Greedy repeats itself here, and penalties show.

@@ -16,6 +16,7 @@ const SAMPLING = { temperature: 0.8, seed: 77, choice: 1 } as const;
 describe.each([
   { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
   { kernels: 'baseline', subgroups: false, kvCacheDtype: 'f32' },
+  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f16' },
   { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'int8' },
 ] as const)('with $kernels kernels, $kvCacheDtype KV', ({ subgroups, kvCacheDtype }) => {
   let loaded: LoadedRunner;

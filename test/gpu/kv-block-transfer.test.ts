@@ -53,6 +53,7 @@ function poison(transfer: KvBlockTransfer): Uint8Array<ArrayBuffer> {
 describe.each([
   { preset: 'gqa9', kvCacheDtype: 'f32', subgroups: true },
   { preset: 'gqa9', kvCacheDtype: 'f32', subgroups: false },
+  { preset: 'gqa9', kvCacheDtype: 'f16', subgroups: true },
   { preset: 'gqa9', kvCacheDtype: 'int8', subgroups: true },
   { preset: 'narrow', kvCacheDtype: 'f32', subgroups: true },
   { preset: 'narrow', kvCacheDtype: 'int8', subgroups: true },

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import type { ScheduledRequest } from '../../src/core/scheduler-output.ts';
+import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput } from '../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
-import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
+import { blocksFor, generate, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // What a step asks of WebGPU, counted at WebGPU itself: a hidden allocation in the loop would show here first.
@@ -10,7 +10,7 @@ const SLOTS = 8;
 const NUM_LAYERS = 2;
 let loaded: LoadedRunner;
 beforeAll(async () => {
-  const limits = { maxNumSeqs: SLOTS, maxStepsPerPlan: 4 };
+  const limits = { maxNumSeqs: SLOTS, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
   loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed', numLayers: NUM_LAYERS }), { limits });
 }, 120_000);
 afterAll(() => loaded?.destroy());
@@ -115,6 +115,27 @@ test('a plan of four steps is read back once', async () => {
   await step(loaded, [[sequence, 1]], 4);
   expect(webGpu.counts()).toMatchObject({ created: { createCommandEncoder: 4 }, submits: 4, passes: 4, maps: 1 });
   expect(sequence.tokenIds).toHaveLength(9 + 1 + 4);
+});
+
+test('a plan behind one in flight takes its token on the GPU; each is read back once, and nothing is created', async () => {
+  const [alone, sequence] = sequences(2).map(({ slot }) => {
+    const tokenIds = [5, 6, 7, 8];
+    return new TestSequence({ slot, tokenIds, blockTable: blocksFor(loaded.scheduler, slot, 60) });
+  });
+  if (alone === undefined || sequence === undefined) throw new Error('no sequences');
+  const expected = await generate(loaded, alone, 9);
+  await step(loaded, [[sequence, 32]]);
+  const planOf = (request: ScheduledRequest): SchedulerOutput => ({ numSteps: 4, requests: [request], totalNumScheduledTokens: 1 });
+  const first = sequence.share(1);
+  const second = { ...first, tokenIds: [LAST_SAMPLED], startPosition: first.startPosition + 4 };
+  const webGpu = watchWebGpu();
+  const plans = [first, second].map((request) => loaded.runner.execute(planOf(request)));
+  await expect(loaded.runner.execute(planOf(first))).rejects.toThrow('more plans are in flight');
+  const outputs = await Promise.all(plans);
+  expect(webGpu.counts()).toMatchObject({ created: { createCommandEncoder: 8 }, submits: 8, writes: 8, passes: 8, maps: 2 });
+  const ids = outputs.flatMap(({ sampledTokenIds }) => sampledTokenIds.get('request 1') ?? []);
+  expect(ids).toEqual(expected.slice(1));
+  expect(new Set(ids).size).toBeGreaterThan(1);
 });
 
 test('so is a step that mixes a prompt’s chunk with decoding', async () => {

@@ -1,6 +1,7 @@
 import type { KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
 import type { AttentionShape } from '../../src/kernels/attention.ts';
 import { queriesBytes } from '../../src/kernels/rope-kv-write.ts';
+import { fromHalf, toHalf } from './ggml-blocks.ts';
 import { firstWrong, type Result } from './kernel-lab.ts';
 import { attentionReference, quantiseReference } from './kernel-references.ts';
 import { cacheWords, elementWord, scaleWord } from './kv-layout.ts';
@@ -61,6 +62,8 @@ export function pack({ shape, keys, values, dtype }: Scene, kind: 'key' | 'value
   const { numKvHeads, headSize, blockSize } = shape;
   const words = new Float32Array(cacheWords(shape, dtype, numBlocks)).fill(kind === 'key' ? 3e4 : NaN);
   const bytes = new Int8Array(words.buffer);
+  const halves = new Uint16Array(words.buffer);
+  if (dtype === 'f16') halves.fill(toHalf(kind === 'key' ? 3e4 : NaN));
   for (const [request, vectors] of (kind === 'key' ? keys : values).entries()) {
     for (const [position, heads] of vectors.entries()) {
       const block = tables[request]?.[Math.floor(position / blockSize)] ?? NaN;
@@ -72,6 +75,7 @@ export function pack({ shape, keys, values, dtype }: Scene, kind: 'key' | 'value
         for (let i = 0; i < headSize; i++) {
           const word = elementWord(shape, dtype, at, i);
           if (dtype === 'int8') bytes[word * 4 + (i % 4)] = steps[i] ?? NaN;
+          else if (dtype === 'f16') halves[word * 2 + (i % 2)] = toHalf(vector[i] ?? NaN);
           else words[word] = vector[i] ?? NaN;
         }
       }
@@ -83,6 +87,7 @@ export function pack({ shape, keys, values, dtype }: Scene, kind: 'key' | 'value
 /** A vector as the cache holds it. */
 function held(vector: Float32Array, dtype: KvCacheDtype): Float32Array | Float64Array {
   if (dtype === 'f32') return vector;
+  if (dtype === 'f16') return vector.map((element) => fromHalf(toHalf(element)));
   const { steps, scale } = quantiseReference(vector);
   return Float64Array.from(steps, (step) => step * scale);
 }

@@ -90,7 +90,8 @@ const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
   { spec: MATMUL_RESIDUAL, modules: residualModules() },
   { spec: MATMUL_NORMALISED, modules: [shader('epilogue/store')], normalised: true },
   { spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
-  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer), normalised: true },
+  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f32'), normalised: true },
+  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f16'), normalised: true },
   { spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
 ];
 

@@ -14,15 +14,18 @@ export interface CacheVector {
   readonly kvHead: number;
 }
 
+const ELEMENTS_A_WORD: Readonly<Record<KvCacheDtype, number>> = { f32: 1, f16: 2, int8: 4 };
+
 /** Words of the keys, or of the values, of `numBlocks` blocks. */
 export function cacheWords({ numKvHeads, headSize, blockSize }: CacheShape, dtype: KvCacheDtype, numBlocks: number): number {
-  return numBlocks * numKvHeads * blockSize * (dtype === 'f32' ? headSize : headSize / 4 + 1);
+  const scales = dtype === 'int8' ? 1 : 0;
+  return numBlocks * numKvHeads * blockSize * (headSize / ELEMENTS_A_WORD[dtype] + scales);
 }
 
-/** The word of an element; in INT8, byte `element % 4` of it. */
+/** The word of an element; in INT8 byte `element % 4` of it, in f16 half `element % 2`. */
 export function elementWord(shape: CacheShape, dtype: KvCacheDtype, vector: CacheVector, element: number): number {
-  const words = dtype === 'f32' ? shape.headSize : shape.headSize / 4;
-  const word = dtype === 'f32' ? element : Math.floor(element / 4);
+  const words = shape.headSize / ELEMENTS_A_WORD[dtype];
+  const word = Math.floor(element / ELEMENTS_A_WORD[dtype]);
   const { first, place } = recordOf(shape, dtype, vector);
   return first + (vector.kind === 'key' ? word * shape.blockSize + place : place * words + word);
 }

@@ -2,7 +2,7 @@
  * A `llama` model's forward pass in float64, written to be read beside the paper (Touvron et al. 2023) and to debug
  * kernels with. Not for speed.
  */
-import { dequantise } from './ggml-blocks.ts';
+import { dequantise, fromHalf, toHalf } from './ggml-blocks.ts';
 import type { KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
 import type { GgufContents } from './gguf-writer.ts';
 import { quantiseReference } from './kernel-references.ts';
@@ -79,7 +79,8 @@ function createForward(contents: GgufContents, kvCacheDtype: KvCacheDtype): (sho
   const ropeSize = number('rope.dimension_count');
   const theta = number('rope.freq_base');
   const eps = Math.fround(number('attention.layer_norm_rms_epsilon'));
-  const hold = (x: Float64Array): Float64Array => (kvCacheDtype === 'int8' ? throughInt8(x, headSize) : x);
+  const held = { f32: (x: Float64Array) => x, f16: throughHalf, int8: (x: Float64Array) => throughInt8(x, headSize) };
+  const hold = held[kvCacheDtype];
   const layers = Array.from({ length: number('block_count') }, (_, i) => `blk.${i}`);
   const embedding = weight('token_embd');
   const head = tensors.get('output.weight') ?? embedding;
@@ -148,6 +149,11 @@ function rope(x: Float64Array, headSize: number, ropeSize: number, position: num
     const partner = (i % 2 === 0 ? -1 : 1) * (x[at - (i % 2) + 1 - (i % 2)] ?? 0);
     return value * Math.cos(angle) + partner * Math.sin(angle);
   });
+}
+
+/** Vectors as an f16 cache gives them back. */
+function throughHalf(x: Float64Array): Float64Array {
+  return x.map((value) => fromHalf(toHalf(value)));
 }
 
 /** Each head's vector as an INT8 cache gives it back. */

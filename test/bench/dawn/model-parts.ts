@@ -82,6 +82,7 @@ export async function decodeRows(
   const { sizes, report } = bench;
   const { runs, loaded, work } = subject;
   const { context, decodeTokens } = sizes;
+  const { maxStepsPerPlan, maxPlansInFlight = 1 } = loaded.scheduler;
   await runs.prefill(context);
   if (Math.max(...batches) > 1) await runs.copyContext(context);
   let alone: number | undefined;
@@ -91,7 +92,7 @@ export async function decodeRows(
       report.omit(part, name, NO_TIME);
       continue;
     }
-    await runs.decode(batch, context, Math.min(decodeTokens, loaded.scheduler.maxStepsPerPlan)); // slow the first time
+    await runs.decode(batch, context, Math.min(decodeTokens, maxStepsPerPlan)); // slow the first time
     const before = { ...loaded.counters(), cpu: cpuMs() };
     const samples = await budget.repeat(sizes.decodeRepeats, () => runs.decode(batch, context, decodeTokens));
     const after = { ...loaded.counters(), cpu: cpuMs() };
@@ -102,7 +103,7 @@ export async function decodeRows(
     report.row({
       part,
       name,
-      counts: `${decodeTokens} steps from a context of ${context}, ${loaded.scheduler.maxStepsPerPlan} a plan`,
+      counts: `${decodeTokens} steps from a context of ${context}, ${maxStepsPerPlan} a plan, ${maxPlansInFlight} in flight`,
       samples,
       figures: {
         'tok/s': speed,

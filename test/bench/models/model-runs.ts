@@ -1,4 +1,4 @@
-import type { ScheduledRequest } from '../../../src/core/scheduler-output.ts';
+import { LAST_SAMPLED, type ScheduledRequest } from '../../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
 import { blocksFor } from '../../support/gpu-runner.ts';
 
@@ -49,17 +49,25 @@ export class ModelRuns {
 
   /**
    * Milliseconds of `tokens` decode steps of the first `batch` sequences, each from a context of `context`, in plans of as
-   * many steps as the engine's. All begin alike, so that each has to say what the first one says alone.
+   * many steps as the engine's, as many of them in flight. All begin alike, so that each has to say what the first one says
+   * alone.
    */
   async decode(batch: number, context: number, tokens: number): Promise<number> {
+    const { maxStepsPerPlan, maxPlansInFlight = 1 } = this.#loaded.scheduler;
     const sampled = Array.from({ length: batch }, () => [this.#token(context)]);
+    const inFlight: Promise<readonly (readonly number[])[]>[] = [];
     const start = performance.now();
-    for (let done = 0; done < tokens; ) {
-      const steps = Math.min(this.#loaded.scheduler.maxStepsPerPlan, tokens - done);
-      const requests = sampled.map((ids, slot) => this.#request(slot, ids.slice(-1), context + done, true));
-      const next = await this.#execute(requests, steps);
+    for (let submitted = 0; submitted < tokens || inFlight.length > 0; ) {
+      while (submitted < tokens && inFlight.length < maxPlansInFlight) {
+        const steps = Math.min(maxStepsPerPlan, tokens - submitted);
+        const fed = sampled.map((ids) => (inFlight.length > 0 ? [LAST_SAMPLED] : ids.slice(-1)));
+        const plan = this.#execute(fed.map((ids, slot) => this.#request(slot, ids, context + submitted, true)), steps);
+        plan.catch(() => {}); // told when it is its turn
+        inFlight.push(plan);
+        submitted += steps;
+      }
+      const next = (await inFlight.shift()) ?? [];
       for (const [slot, ids] of next.entries()) sampled[slot]?.push(...ids);
-      done += steps;
     }
     const ms = performance.now() - start;
     for (const ids of sampled) this.#check(`from a context of ${context}`, ids);

@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { matmulRopeKvWrite } from '../../../src/kernels/matmul-rope-kv-write.ts';
 import { type PackedMatrix, squaresBytes } from '../../../src/kernels/matmul.ts';
 import { queriesBytes, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
+import { fromHalf } from '../../support/ggml-blocks.ts';
 import { exactly, KernelLab } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { inverseRmsReference, matmulReference, productReference } from '../../support/kernel-references.ts';
-import { cacheWords } from '../../support/kv-layout.ts';
+import { cacheWords, elementWord } from '../../support/kv-layout.ts';
 import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someWays, tokenCounts, type Variant } from '../../support/matmul-lab.ts';
 import { expectedQkv, firstMisplaced, firstUnlikeAll } from '../../support/qkv-layout.ts';
 import { createRandom } from '../../support/random.ts';
@@ -91,10 +92,11 @@ function setUp(shape: Shape, parts: readonly Part[]) {
   const all = ways.map(({ name, ...way }): Variant => {
     const outputs = [lab.output(queriesBytes(shape, ROWS.length) / 4), lab.output(words), lab.output(words)] as const;
     const [queries, keys, values] = [outputs[0].buffer, outputs[1].buffer, outputs[2].buffer];
-    const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, ...way, ...part, queries, keys, values }));
+    const dtype = { kvCacheDtype: 'f32' } as const;
+    const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, ...dtype, ...way, ...part, queries, keys, values }));
     return { name, ops, outputs };
   });
-  return { x, squares, shared, all };
+  return { x, squares, shared, way: ways[0]!, all };
 }
 
 test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, k $columns in $maxSlices', async (shape) => {
@@ -124,5 +126,36 @@ test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize, $ropeD
       expect(fault, `${tokens} tokens, output ${i}`).toBeUndefined();
     }
     expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
+  }
+});
+
+test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize: a cache of half floats holds what one of f32 does', async (shape) => {
+  const { numKvHeads, headSize } = shape;
+  const parts = partsOf(shape);
+  const { shared, way, all } = setUp(shape, parts);
+  const layout = { ...shape, blockSize: BLOCK_SIZE };
+  const words = cacheWords(layout, 'f16', NUM_BLOCKS);
+  const outputs = [lab.output(all[0]!.outputs[0]!.words), lab.output(words), lab.output(words)] as const;
+  const [queries, keys, values] = [outputs[0].buffer, outputs[1].buffer, outputs[2].buffer];
+  const { name: _, ...how } = way;
+  const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, kvCacheDtype: 'f16', ...how, ...part, queries, keys, values }));
+  const exact = await lab.run(all[0]!.ops, { tokens: ROWS.length }, all[0]!.outputs);
+  const halves = await lab.run(ops, { tokens: ROWS.length }, outputs);
+  expect(halves[0]!.bits).toEqual(exact[0]!.bits);
+  for (const [i, kind] of (['key', 'value'] as const).entries()) {
+    const [wide, narrow] = [exact[i + 1]!.floats, new Uint16Array(halves[i + 1]!.bits.buffer)];
+    const touched = new Set<number>();
+    for (const { slot } of ROWS) {
+      for (let at = 0; at < numKvHeads * headSize; at++) {
+        const [vector, element] = [{ kind, slot, kvHead: Math.floor(at / headSize) }, at % headSize];
+        const word = elementWord(layout, 'f16', vector, element);
+        touched.add(word);
+        const value = wide[elementWord(layout, 'f32', vector, element)] ?? NaN;
+        const held = fromHalf(narrow[2 * word + (element % 2)] ?? NaN);
+        expect(Math.abs(held - value), `${kind} ${slot}, ${at}`).toBeLessThanOrEqual(Math.abs(value) * 2 ** -10 + 2 ** -24);
+      }
+    }
+    const written = halves[i + 1]!.bits.findIndex((word, at) => !touched.has(at) && word !== outputs[i + 1]!.before[at]);
+    expect(written).toBe(-1);
   }
 });

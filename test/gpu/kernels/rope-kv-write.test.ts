@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { queriesBytes, ropeKvWrite, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
+import { fromHalf } from '../../support/ggml-blocks.ts';
 import { exactly, type Expected, firstDifference, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { quantiseReference, ropeReference } from '../../support/kernel-references.ts';
 import { cacheWords, type CacheVector, elementWord, scaleWord } from '../../support/kv-layout.ts';
@@ -111,8 +112,13 @@ function cacheFault(shape: Shape, dtype: KvCacheDtype, kind: 'key' | 'value', al
     const words = elements.map((_, i) => elementWord(layout, dtype, at, i));
     if (dtype === 'int8') words.push(scaleWord(layout, at));
     for (const word of words) touched.add(word);
-    const held = dtype === 'int8' ? dequantised(layout, at, result) : words.map((word) => result.floats[word] ?? NaN);
-    const expected = dtype === 'int8' ? nearestSteps(elements) : elements;
+    const halves = new Uint16Array(result.bits.buffer);
+    const held = {
+      f32: () => words.map((word) => result.floats[word] ?? NaN),
+      f16: () => words.map((word, i) => fromHalf(halves[2 * word + (i % 2)] ?? NaN)),
+      int8: () => dequantised(layout, at, result),
+    }[dtype]();
+    const expected = { f32: () => elements, f16: () => nearestHalves(elements), int8: () => nearestSteps(elements) }[dtype]();
     const wrong = firstWrong(Float32Array.from(held), expected);
     if (wrong !== undefined) return `${kind} of slot ${at.slot}, KV head ${at.kvHead}: ${wrong}`;
   }
@@ -134,6 +140,11 @@ function nearestSteps(elements: readonly Expected[]): Expected[] {
   const error = Math.max(...elements.map((element) => element.error)) / 127 + scale * 2 ** -20;
   const half = scale / 2 + 128 * error;
   return [...elements.map((element) => ({ value: element.value, error: half + element.error })), { value: scale, error }];
+}
+
+/** A half's last place at most from each element: WGSL does not say which way halves are rounded. */
+function nearestHalves(elements: readonly Expected[]): Expected[] {
+  return elements.map(({ value, error }) => ({ value, error: error + Math.abs(value) * 2 ** -10 + 2 ** -24 }));
 }
 
 /** The first word that is wrong, or that was written and should not have been. */
@@ -172,6 +183,22 @@ describe.each(KV_CACHE_DTYPES.flatMap((dtype) => [8, 64].map((lanes) => ({ dtype
       const kept = { ...alone[i]!, bits: alone[i]!.bits.map((word, at) => (word === outputs[i]!.before[at] ? all[i]!.bits[at]! : word)) };
       expect(firstDifference(kept, all[i]!)).toBeUndefined();
     }
+  });
+});
+
+describe('half floats', () => {
+  test('what is too large becomes the largest, what is not a number stays none, and each half is its own element’s', async () => {
+    const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, interleaved: true };
+    const value = [1, -2, 7e4, -1e30, NaN, Infinity, 65504, -65504, 0, -0, 2 ** -24, 0.5, 1024.5, 3, 4, 5];
+    const { op, outputs, inputs } = setUp(shape, 'f16');
+    lab.write(inputs.qkv, new Float32Array([...Array<number>(32).fill(1), ...value]));
+    const [, , values] = await lab.run([op], { tokens: 1 }, outputs);
+    const halves = new Uint16Array(values!.bits.buffer);
+    const at = { kind: 'value', slot: CACHE_SLOT[0] ?? 0, kvHead: 0 } as const;
+    const held = value.map((_, i) => fromHalf(halves[2 * elementWord({ ...shape, blockSize: BLOCK_SIZE }, 'f16', at, i) + (i % 2)] ?? NaN));
+    expect(held.slice(0, 12)).toEqual([1, -2, 65504, -65504, NaN, 65504, 65504, -65504, 0, -0, expect.toSatisfy((x: number) => x === 0 || x === 2 ** -24), 0.5]);
+    expect([1024, 1025]).toContain(held[12]);
+    expect(held.slice(13)).toEqual([3, 4, 5]);
   });
 });
 

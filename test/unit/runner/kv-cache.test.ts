@@ -12,6 +12,7 @@ const MIB = 1024 * 1024;
 
 test('a block has keys and values of 16 tokens in every layer, INT8 a byte an element and a scale a vector', () => {
   expect(planCache(CONFIG, {}).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 4);
+  expect(planCache(CONFIG, { kvCacheDtype: 'f16' }).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 2);
   expect(planCache(CONFIG, { kvCacheDtype: 'int8' }).blockBytes).toBe(30 * 2 * 3 * 16 * (64 + 4));
 });
 

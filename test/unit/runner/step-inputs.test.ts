@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ScheduledRequest, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
+import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput } from '../../../src/core/scheduler-output.ts';
 import { FROM_SLOT } from '../../../src/kernels/step-inputs.ts';
 import { type PackedStep, stepInputsLayout, StepPacker } from '../../../src/runner/step-inputs.ts';
 
@@ -181,3 +181,13 @@ test.each([[1, 1, 1], [8, 4, 3], [32, 8, 128], [256, 16, 512], [13, 7, 129]])(
     }
   },
 );
+
+test('so does the first step of a plan whose tokens nobody has read yet', () => {
+  const ahead = { ...DECODE, tokenIds: [LAST_SAMPLED] };
+  const known = request(1, { tokenIds: [40], startPosition: 14, blockTable: [5, 2] });
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([ahead, known], 2), 0));
+  expect(step.rows).toEqual([
+    [FROM_SLOT + 3, 64, 0, 0],
+    [40, 14, 5 * 16 + 14, 1],
+  ]);
+});

@@ -1,11 +1,12 @@
 import { type EngineRequest, type FinishReason, isPenalised } from '../../../src/core/request.ts';
-import type {
-  CacheConfig,
-  ModelRunner,
-  ModelRunnerOutput,
-  ScheduledRequest,
-  SchedulerOutput,
-  TokenHistory,
+import {
+  type CacheConfig,
+  LAST_SAMPLED,
+  type ModelRunner,
+  type ModelRunnerOutput,
+  type ScheduledRequest,
+  type SchedulerOutput,
+  type TokenHistory,
 } from '../../../src/core/scheduler-output.ts';
 
 /** Small, so that stop tokens come up by chance. */
@@ -75,6 +76,8 @@ export class FakeRunner implements ModelRunner {
   readonly #blockSize: number;
   /** By slot, as the plans and the sampled ids make it. */
   readonly #histories = new Map<number, { readonly tokenIds: number[]; readonly numPromptTokens: number }>();
+  /** By slot: what a plan feeds whose first token nobody has read yet. */
+  readonly #lastTokens = new Map<number, number>();
   readonly plans: SchedulerOutput[] = [];
 
   constructor({ numBlocks, blockSize }: CacheConfig) {
@@ -103,10 +106,10 @@ export class FakeRunner implements ModelRunner {
     }
     for (let step = 0; step < plan.numSteps; step++) {
       // All writes come before all reads, as on the GPU: a block shared by mistake is overwritten before it is read.
-      for (const { requestId, tokenIds, startPosition, blockTable } of plan.requests) {
-        const lastSampled = sampledTokenIds.get(requestId)?.at(-1);
-        const fed = step === 0 ? tokenIds : [lastSampled ?? -1];
-        fed.forEach((token, i) => {
+      for (const { slot, tokenIds, startPosition, blockTable } of plan.requests) {
+        const fed = step === 0 ? tokenIds : [LAST_SAMPLED];
+        fed.forEach((tokenId, i) => {
+          const token = tokenId === LAST_SAMPLED ? (this.#lastTokens.get(slot) ?? -1) : tokenId;
           const position = startPosition + step + i;
           const before = position === 0 ? undefined : this.#kvAt(blockTable, position - 1);
           this.#block(blockTable, position)[position % this.#blockSize] = kvOf(before, token);
@@ -121,6 +124,7 @@ export class FakeRunner implements ModelRunner {
         const token = nextToken(context, sampling, history);
         sampledTokenIds.set(requestId, [...ids, token]);
         history.tokenIds.push(token);
+        this.#lastTokens.set(slot, token);
       }
     }
     return { sampledTokenIds };

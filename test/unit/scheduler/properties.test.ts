@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LAST_SAMPLED } from '../../../src/core/scheduler-output.ts';
 import { count, play, propertyParameters, scenarios, type Seen } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -9,7 +10,7 @@ const parameters = propertyParameters(300);
 const seen: Seen = new Map();
 
 /** Notes what there was in a run. */
-function note({ scheduler, runner, journals }: Simulation): void {
+function note({ scheduler, runner, journals, numOverruns }: Simulation): void {
   const stats = scheduler.stats();
   count(seen, 'preemptions', stats.preemptions);
   count(seen, 'prefix cache hits', stats.prefixCacheHits);
@@ -17,7 +18,9 @@ function note({ scheduler, runner, journals }: Simulation): void {
     count(seen, `ended by ${error ?? finishReason}`);
     if (request.cacheSalt !== undefined) count(seen, 'salts');
   }
+  count(seen, 'overruns', numOverruns);
   for (const { numSteps, requests } of runner.plans) {
+    if (requests.some(({ tokenIds }) => tokenIds[0] === LAST_SAMPLED)) count(seen, 'plans ahead');
     count(seen, 'steps');
     if (numSteps > 1) count(seen, 'plans of several steps');
     if (requests.some(({ samples }) => !samples)) count(seen, 'chunks');
@@ -45,7 +48,7 @@ describe('random load over random configurations', () => {
   test('the runs come across what they are there for', () => {
     const expected = [
       'preemptions', 'prefix cache hits', 'salts', 'steps', 'plans of several steps', 'chunks', 'mixed steps',
-      'tokens discarded', 'aborted', 'sessions aborted', 'superseded', 'resumed', 'refused', 'ended by stop',
+      'plans ahead', 'overruns', 'tokens discarded', 'aborted', 'sessions aborted', 'superseded', 'resumed', 'refused', 'ended by stop',
       'ended by length', 'ended by abort', 'ended by aborted', 'ended by deadline_exceeded', 'ended by internal',
     ];
     for (const what of expected) expect(seen.get(what), what).toBeGreaterThan(50);

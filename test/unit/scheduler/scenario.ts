@@ -107,6 +107,7 @@ const config: fc.Arbitrary<SchedulerConfig> = fc
     maxNumSeqs: fc.integer({ min: 1, max: 8 }),
     maxModelLen: fc.integer({ min: 8, max: 67 }),
     maxStepsPerPlan: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 9 })),
+    maxPlansInFlight: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 4 })),
     maxNumWaiting: fc.constantFrom(3, 8, 256),
     maxNumWaitingPerSession: fc.constantFrom(2, 128),
   })
@@ -186,7 +187,7 @@ function toRequest(sim: Simulation, plan: RequestPlan): EngineRequest {
     sessionId: `tab${plan.session}`,
     choice: seed % 2,
     promptTokenIds,
-    sampling: { temperature: 1, seed, maxTokens, stopTokenIds },
+    sampling: { temperature: 1, seed, maxTokens, stopTokenIds, repetitionPenalty: seed === 0 ? 1.5 : undefined },
     arrivalTime: sim.now,
     priority: plan.priority,
     deadline: plan.deadlineIn === undefined ? undefined : sim.now + plan.deadlineIn,

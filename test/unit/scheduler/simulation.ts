@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { expect } from 'vitest';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../../src/core/request.ts';
 import type { HashBlock } from '../../../src/scheduler/block-hash.ts';
-import type {
-  ModelRunnerOutput, PlanLimits, ScheduledRequest, SchedulerConfig, SchedulerOutput,
+import {
+  LAST_SAMPLED, type ModelRunnerOutput, type PlanLimits, type ScheduledRequest, type SchedulerConfig, type SchedulerOutput,
 } from '../../../src/core/scheduler-output.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { FakeRunner, runAlone } from './fake-runner.ts';
@@ -32,6 +32,10 @@ export class Simulation {
   now = 0;
   /** Requests for which the runner finds no token. */
   readonly failing = new Set<string>();
+  /** How often a plan has computed for a request that had ended by the time it was done. */
+  numOverruns = 0;
+  /** Executed, as the GPU's queue would have it, but not updated. */
+  readonly #inFlight: { readonly plan: SchedulerOutput; readonly output: ModelRunnerOutput }[] = [];
   /** How many of each request's tokens the plans so far have computed. */
   readonly #computed = new Map<string, number>();
   /** Which requests the last plan sampled for. */
@@ -75,7 +79,8 @@ export class Simulation {
   }
 
   /**
-   * One step of one millisecond; `meanwhile` happens while the plan executes. `undefined` when there is nothing to do.
+   * One step of one millisecond: the oldest plan in flight is done, behind which there are as many as there may be;
+   * `meanwhile` happens while they execute. `undefined` when there is nothing to do.
    */
   step(
     meanwhile: () => void = () => {},
@@ -83,21 +88,61 @@ export class Simulation {
   ): { plan: SchedulerOutput; outputs: RequestOutput[] } | undefined {
     this.now++;
     this.#expire();
+    if (this.#inFlight.length === 0) this.#start(limits, () => this.scheduler.schedule(this.now, limits));
+    const last = this.#startAhead(limits) ?? this.#inFlight.at(-1)?.plan;
+    if (last === undefined) return undefined;
+    const { kvBlocksUsed, requestsRunning } = this.scheduler.stats();
+    meanwhile();
+    // The GPU still writes to the blocks of a request aborted meanwhile, where the plans have it.
+    if (requestsRunning === last.requests.length) assert.equal(this.scheduler.stats().kvBlocksUsed, kvBlocksUsed);
+    this.#checkWrites();
+    const done = this.#inFlight.shift();
+    assert(done !== undefined);
+    const { plan, output } = done;
+    this.numOverruns += plan.requests.filter(({ requestId }) => this.#journal(requestId).finishReason === 'stop').length;
+    const outputs = this.#record(this.scheduler.update(plan, output, this.now));
+    this.#checkWrites();
+    return { plan, outputs };
+  }
+
+  /** Has the scheduler make a plan, and queues it. */
+  #start(limits: PlanLimits | undefined, schedule: () => SchedulerOutput | undefined): SchedulerOutput | undefined {
     const { preemptions } = this.scheduler.stats();
-    const plan = this.scheduler.schedule(this.now, limits);
+    const plan = schedule();
     if (plan === undefined) return undefined;
     this.#checkPlan(plan, limits);
     this.#checkDecoding(plan, limits, this.scheduler.stats().preemptions - preemptions);
     this.#checkAdmissions(plan);
-    const { kvBlocksUsed, requestsRunning } = this.scheduler.stats();
-    meanwhile();
-    // The GPU still writes to the blocks of a request aborted meanwhile, where the plan has it.
-    if (requestsRunning === plan.requests.length) assert.equal(this.scheduler.stats().kvBlocksUsed, kvBlocksUsed);
+    this.#inFlight.push({ plan, output: this.#execute(plan) });
+    this.#checkWrites();
+    return plan;
+  }
+
+  #startAhead(limits: PlanLimits | undefined): SchedulerOutput | undefined {
+    for (let last: SchedulerOutput | undefined; ; ) {
+      const plan = this.#start(limits, () => this.scheduler.scheduleAhead(limits));
+      if (plan === undefined) return last;
+      assert(this.#inFlight.length <= (this.config.maxPlansInFlight ?? 1), 'too many plans in flight');
+      assert.equal(plan.requests.length, this.scheduler.stats().requestsRunning, 'a running request is left out');
+      last = plan;
+    }
+  }
+
+  /** The books are right, and a block that a plan in flight writes to is held by the plan's request and nobody else. */
+  #checkWrites(): void {
     this.scheduler.checkIntegrity();
-    const sampled = this.#execute(plan);
-    const outputs = this.#record(this.scheduler.update(plan, sampled, this.now));
-    this.scheduler.checkIntegrity();
-    return { plan, outputs };
+    const { requests } = this.scheduler.snapshot();
+    const holders = new Map<number, string[]>();
+    for (const { requestId, blockTable } of requests) {
+      for (const block of blockTable) holders.set(block, [...(holders.get(block) ?? []), requestId]);
+    }
+    for (const { plan } of this.#inFlight) {
+      for (const scheduled of plan.requests) {
+        for (const block of this.#writtenBlocks(scheduled, plan.numSteps)) {
+          assert.deepEqual(holders.get(block), [scheduled.requestId], 'a block that is written to is not its writer’s alone');
+        }
+      }
+    }
   }
 
   /** Steps until nothing is left to do. */
@@ -212,13 +257,19 @@ export class Simulation {
     assert(finishReason === undefined, `${requestId} has ended but is scheduled`);
     const all = [...request.promptTokenIds, ...outputTokenIds];
     assert(tokenIds.length > 0);
-    assert.deepEqual(tokenIds, all.slice(startPosition, startPosition + tokenIds.length));
-    assert.equal(samples, startPosition + tokenIds.length === all.length);
+    if (startPosition < all.length) {
+      assert.deepEqual(tokenIds, all.slice(startPosition, startPosition + tokenIds.length));
+      assert.equal(samples, startPosition + tokenIds.length === all.length);
+    } else {
+      assert.deepEqual({ tokenIds, samples }, { tokenIds: [LAST_SAMPLED], samples: true });
+      assert.equal(startPosition, this.#computed.get(requestId), 'a plan ahead goes on where the last one ends');
+    }
     this.#checkSalts(scheduled, request);
     if (startPosition !== this.#computed.get(requestId)) this.#checkFound(scheduled, all);
     const end = startPosition + tokenIds.length + numSteps - 1;
     assert(blockTable.length * this.config.blockSize >= end, 'the block table covers what the plan touches');
-    assert(end < this.maxModelLen, 'the last token a context holds is never fed');
+    const { maxTokens } = request.sampling;
+    assert(end < Math.min(this.maxModelLen, request.promptTokenIds.length + maxTokens), 'the last token is never fed');
     this.#computed.set(requestId, end);
   }
 
