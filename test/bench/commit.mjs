@@ -3,19 +3,24 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 
-const cwd = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What is measured: the commit, and where tracked files differ from it `-dirty.` and a hash of how; else `unknown`. */
-export function describeCommit() {
-  const described = git('describe', '--always', '--dirty')?.trim();
-  if (described === undefined) return 'unknown';
-  if (!described.endsWith('-dirty')) return described;
-  return `${described}.${createHash('sha256').update(git('diff', 'HEAD') ?? '').digest('hex').slice(0, 8)}`;
-}
+/** What a run writes itself. */
+const RESULTS = ':(exclude)test/bench/results';
 
-/** What git prints; undefined where it fails.
- * @param {readonly string[]} args */
-function git(...args) {
-  const { status, stdout } = spawnSync('git', args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 28 });
-  return status === 0 ? stdout : undefined;
+/**
+ * What is measured: the commit, and where other tracked files than results differ from it, `-dirty.` and a hash of how.
+ *
+ * @param {string} [cwd] the root of the repository
+ * @returns {string} `unknown` without git
+ */
+export function describeCommit(cwd = ROOT) {
+  const git = (/** @type {string[]} */ ...args) => {
+    const { status, stdout } = spawnSync('git', args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 28 });
+    return status === 0 ? stdout : undefined;
+  };
+  const commit = git('describe', '--always')?.trim();
+  const difference = git('diff', 'HEAD', '--binary', '--', '.', RESULTS);
+  if (commit === undefined || difference === undefined) return 'unknown';
+  return difference === '' ? commit : `${commit}-dirty.${createHash('sha256').update(difference).digest('hex').slice(0, 8)}`;
 }

@@ -33,7 +33,7 @@ function headLines({ head, details }) {
   return [
     ['adapter', `${name.join(' ')} (${features}${isSoftware ? ', software' : ''})`],
     ['in', `${runtime}, commit ${head.commit}`],
-    ['load average', `${loadAverage.toFixed(2)} on ${cores} cores (${head.cpu})`],
+    ['load average', `${loadAverage?.toFixed(2) ?? 'unknown'} on ${cores} cores (${head.cpu})`],
     ...(model === null ? [] : [['model', `${model.name} (${model.file})`]]),
     ...(tuning === undefined ? [] : [['tuning', tuningInWords(tuning)]]),
   ];
@@ -66,7 +66,7 @@ function rowTable(rows) {
 
 /** @param {BenchRow} row */
 function figureCells({ samples, unit, roofline }) {
-  const interval = medianInterval(samples);
+  const interval = isConstant(samples) ? undefined : medianInterval(samples);
   const share = roofline === undefined ? '' : `${(100 * roofline).toFixed(1)} % of ceiling`;
   return [
     `${significant(median(samples))}${range(samples)} ${unit}`,
@@ -84,11 +84,16 @@ function profileTables({ details }) {
   return [profile.decode, profile.prefill].flatMap((each) => ['', formatProfile(each)]);
 }
 
-/** Between what samples lie, where there are several.
+/** Between what samples lie, where they differ.
  * @param {readonly number[]} samples */
 export function range(samples) {
-  if (samples.length < 2) return '';
+  if (isConstant(samples)) return '';
   return ` [${significant(Math.min(...samples))}..${significant(Math.max(...samples))}]`;
+}
+
+/** @param {readonly number[]} samples */
+function isConstant(samples) {
+  return samples.every((sample) => sample === samples[0]);
 }
 
 /** Three digits that count, and whole numbers as they are.

@@ -15,8 +15,8 @@ export function machineFacts() {
 }
 
 /** What a load average before the start says against a run; undefined: nothing.
- * @param {Pick<ReturnType<typeof machineFacts>, 'loadAverage' | 'cores'>} machine */
+ * @param {{ loadAverage: number | null, cores: number }} machine */
 export function busyCaveat({ loadAverage, cores }) {
-  if (!(loadAverage / cores > BUSY)) return undefined;
+  if (loadAverage === null || !(loadAverage / cores > BUSY)) return undefined;
   return `the machine is busy: load average ${loadAverage.toFixed(2)} on ${cores} cores before the start`;
 }

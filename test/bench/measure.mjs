@@ -19,7 +19,7 @@ import { WITHOUT_CLIENT } from './parts.mjs';
  * @property {import('./options.mjs').Options} options
  * @property {AbortSignal} signal ends the run after what is measured already
  * @property {(subject: BenchSubject) => Promise<void>} onSubject called once, as soon as it is known what is measured
- * @property {() => void} onPart called after each part
+ * @property {() => unknown} onPart called after each part
  * @property {(line: string) => void} log
  */
 
@@ -119,14 +119,17 @@ export function add(state, part, figures, asked, seconds) {
   state.details[part] = [...(state.details[part] ?? []), ...(Object.keys(detail).length === 0 ? [] : [detail])];
 }
 
-/** What is not in rows, as far as it is not too much: of a load's requests, not each token's time.
+/** What is not in rows, as far as it is not too much: of a load's requests not each token's time, of a profile not each dispatch's.
  * @param {object} figures */
 function detailOf(figures) {
   const { rows: _, omitted: __, adapter: ___, modelName: ____, ...detail } = /** @type {Record<string, any>} */ (figures);
-  if (!('levels' in detail)) return detail;
-  const levels = detail['levels'].map((/** @type {import('./figures.ts').LoadLevel} */ { requests, ...level }) => ({
-    ...level,
-    requests: requests.map(({ textMs, ...request }) => ({ ...request, ttftMs: textMs[0] })),
+  return JSON.parse(JSON.stringify(detail, (key, value) => {
+    if (key === 'dispatches' && Array.isArray(value)) return undefined;
+    return key === 'requests' ? value.map(requestDetail) : value;
   }));
-  return { ...detail, levels };
+}
+
+/** @param {import('./figures.ts').RequestTimes} request */
+function requestDetail({ textMs, ...request }) {
+  return { ...request, ttftMs: textMs[0] };
 }

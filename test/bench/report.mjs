@@ -26,7 +26,7 @@ import { implausible, withRooflines } from './sanity.mjs';
  * @property {string} os
  * @property {string} cpu
  * @property {number} cores
- * @property {number} loadAverage over the minute before the start
+ * @property {number | null} loadAverage over the minute before the start; null: a page is not told
  * @property {AdapterSummary} adapter
  * @property {Readonly<Record<string, unknown>>} options
  * @property {ModelFacts | null} model

@@ -41,12 +41,16 @@ export function poolRows(rows) {
   });
 }
 
-/** Dimensions that have one value in all rows that have them, and that all rows have: they are told once.
+/** Dimensions that have one value in all rows, which is told once; of models it is enough that no row names another.
  * @param {readonly BenchRow[]} rows */
 export function constantDimensions(rows) {
-  const [first, ...others] = rows;
-  const isConstant = (/** @type {[string, string | number]} */ [name, value]) => {
-    return others.every(({ dimensions }) => dimensions[name] === value);
-  };
-  return Object.fromEntries(Object.entries(first?.dimensions ?? {}).filter(isConstant));
+  const values = (/** @type {string} */ name) => new Set(rows.map(({ dimensions }) => dimensions[name]));
+  const names = new Set(rows.flatMap(({ dimensions }) => Object.keys(dimensions)));
+  /** @type {Record<string, string | number>} */
+  const constant = {};
+  for (const name of names) {
+    const [value, ...others] = [...values(name)].filter((each) => name !== 'model' || each !== undefined);
+    if (value !== undefined && others.length === 0) constant[name] = value;
+  }
+  return constant;
 }

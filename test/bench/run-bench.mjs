@@ -10,7 +10,7 @@ import { launchBrowser } from './browser.mjs';
 import { describeCommit } from './commit.mjs';
 import { machineFacts } from './machine.mjs';
 import { measureAll, nothingMeasured, ResumeError } from './measure.mjs';
-import { leftOut } from './parts.mjs';
+import { leftOut, PARTS } from './parts.mjs';
 import { makeResults } from './report.mjs';
 import { readResults, writeResults } from './results.mjs';
 import { startBenchServer } from './server.mjs';
@@ -19,6 +19,7 @@ import { startBenchServer } from './server.mjs';
  * @typedef {import('./report.mjs').Head} Head
  * @typedef {import('./report.mjs').Results} Results
  * @typedef {import('./options.mjs').Options} Options
+ * @typedef {Omit<Head, 'adapter' | 'model'>} Start what is known before anything is measured
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,53 +38,58 @@ export async function runBench(options, command, signal) {
   const before = options.resume !== undefined && existsSync(options.resume) ? readResults(options.resume) : undefined;
   const model = await findModel(options);
   const server = await startBenchServer(model.path);
-  const browser = await launchBrowser(options);
-  const stop = () => void browser.close();
-  signal.addEventListener('abort', stop);
-  /** @type {Omit<Head, 'adapter' | 'model'>} */
-  const start = {
-    suite: 'chromium',
-    version: JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')).version,
-    commit: describeCommit(),
-    date: new Date().toISOString(),
-    command,
-    runtime: `Chromium ${browser.version()}`,
-    ...machine,
-    options: options.sizes,
-  };
+  try {
+    const browser = await launchBrowser(options);
+    const stop = () => void browser.close();
+    signal.addEventListener('abort', stop);
+    try {
+      /** @type {Start} */
+      const start = {
+        suite: 'chromium',
+        version: JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')).version,
+        commit: describeCommit(),
+        date: new Date().toISOString(),
+        command,
+        runtime: `Chromium ${browser.version()}`,
+        ...machine,
+        options: options.sizes,
+      };
+      if (before !== undefined) requireSame(FIRST_FACTS, start, before.head);
+      return await measureFrom(start, before, model, { browser, server, options, signal });
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await browser.close();
+    }
+  } finally {
+    await server.close();
+  }
+}
+
+/** Measures all that is missing, and keeps the options' file up to date.
+ * @param {Start} start
+ * @param {Results | undefined} before
+ * @param {{ path: string, isStandIn: boolean }} model
+ * @param {Pick<import('./measure.mjs').Run, 'browser' | 'server' | 'options' | 'signal'>} run
+ * @returns {Promise<Results>} */
+async function measureFrom(start, before, model, run) {
+  const { options, signal } = run;
   const state = before === undefined ? nothingMeasured() : stateOf(before);
-  /** @type {Head | undefined} */
-  let head;
+  let head = before?.head;
   const results = () => {
     if (head === undefined) throw new Error(['Nothing was measured', ...state.failures].join('; '));
     const missing = options.parts.filter((part) => (state.parts[part]?.repetitions ?? 0) < options.repeat);
     const interrupted = signal.aborted && missing.length > 0 ? [`the run was interrupted before the end of ${missing.join(', ')}`] : [];
-    const left = [...new Set([...leftOut(options.parts, options.quick), ...state.leftOut])];
+    const parts = PARTS.filter((part) => options.parts.includes(part) || part in state.parts);
+    const left = [...new Set([...leftOut(parts, options.quick), ...state.leftOut])];
     return makeResults(head, { ...state, failures: [...state.failures, ...interrupted], leftOut: left });
   };
-  try {
-    await measureAll(
-      {
-        browser,
-        server,
-        options,
-        signal,
-        log: console.error,
-        onSubject: async ({ adapter }) => {
-          head = { ...start, adapter, model: await modelFacts(model, adapter.isSoftware) };
-          if (before !== undefined) head = resumedHead(head, before.head);
-        },
-        onPart: () => options.json !== undefined && writeResults(options.json, results()),
-      },
-      state,
-    );
-    head ??= before?.head;
-    return results();
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await browser.close();
-    await server.close();
-  }
+  const onSubject = async (/** @type {import('./figures.ts').BenchSubject} */ { adapter }) => {
+    const now = { ...start, adapter, model: await modelFacts(model, adapter.isSoftware) };
+    head = before === undefined ? now : resumedHead(now, before.head);
+  };
+  const onPart = () => head !== undefined && options.json !== undefined && writeResults(options.json, results());
+  await measureAll({ ...run, log: console.error, onSubject, onPart }, state);
+  return results();
 }
 
 /** What a run had measured.
@@ -96,18 +102,31 @@ function stateOf({ parts, rows, details, leftOut: left }) {
 }
 
 /**
- * The head of a run that goes on with another's: the first one's date, and the busier one's load.
+ * The head of a run that goes on with another's: the first one's date, the busier one's load, and both commands.
  *
  * @param {Head} now
  * @param {Head} before
  * @throws ResumeError where figures of the two do not belong together
  */
 export function resumedHead(now, before) {
-  const facts = /** @type {const} */ (['suite', 'commit', 'runtime', 'cpu', 'adapter', 'model', 'options']);
+  requireSame(['adapter', 'model'], now, before);
+  const command = before.command === now.command ? now.command : `${before.command}; ${now.command}`;
+  return { ...now, command, date: before.date, loadAverage: Math.max(now.loadAverage ?? 0, before.loadAverage ?? 0) };
+}
+
+/** What is known of a run before it measures anything, and has to be the other's too. */
+export const FIRST_FACTS = /** @type {const} */ (['suite', 'commit', 'runtime', 'cpu', 'options']);
+
+/**
+ * @param {readonly (keyof Head)[]} facts
+ * @param {Partial<Head>} now
+ * @param {Head} before
+ * @throws ResumeError where figures of the two do not belong together
+ */
+export function requireSame(facts, now, before) {
   const other = facts.find((fact) => !isDeepStrictEqual(toJson(now[fact]), toJson(before[fact])));
   if (other !== undefined) throw new ResumeError(`--resume: that run had another ${other}: ${JSON.stringify(before[other])}.`);
   if (now.commit === 'unknown') throw new ResumeError('--resume: without git nobody knows whether files are as they were then.');
-  return { ...now, date: before.date, loadAverage: Math.max(now.loadAverage, before.loadAverage) };
 }
 
 /** As it is after it was in a file. @param {unknown} value */

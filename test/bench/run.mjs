@@ -41,6 +41,9 @@ import { formatResults } from './format.mjs';
 import { readOptions } from './options.mjs';
 import { PARTS } from './parts.mjs';
 
+/** A signal that comes twice within it was given once. */
+const SAME_SIGNAL_MS = 1000;
+
 const args = process.argv.slice(2);
 const dawn = args.find((arg) => arg.startsWith('--dawn'));
 if (args.includes('--help')) console.log(helpText());
@@ -94,10 +97,14 @@ async function plotFile({ files: [file = ''], out = '' }) {
 async function inChromium(options) {
   const { runBench } = await import('./run-bench.mjs');
   const stop = new AbortController();
+  let stoppedAt = Infinity;
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(130);
+      // npm passes on the signal that a terminal gives to both.
+      if (performance.now() - stoppedAt > SAME_SIGNAL_MS) process.exit(130);
+      if (stop.signal.aborted) return;
       console.error('Ending; once more to leave at once.');
+      stoppedAt = performance.now();
       stop.abort();
     });
   }
@@ -108,5 +115,5 @@ async function inChromium(options) {
     writeResults(options.json, results);
   }
   if (stop.signal.aborted) return 130;
-  return options.parts.every((part) => results.parts[part]?.repetitions === options.repeat) ? 0 : 1;
+  return options.parts.every((part) => (results.parts[part]?.repetitions ?? 0) >= options.repeat) ? 0 : 1;
 }

@@ -31,7 +31,7 @@ export function dawnResults(lines) {
   const [end] = of('end');
   const parts = new Set([...(limits === undefined ? [] : ['limits']), ...measured.map(({ part }) => part)]);
   return makeResults(head, {
-    rows: [...(limits === undefined ? [] : limitsRows(limits)), ...measured.flatMap((line) => rowsOfLine(line, limits))],
+    rows: [...(limits === undefined ? [] : limitsRows(limits)), ...measured.flatMap((line) => rowsOfLine(line, limits, head.model?.name))],
     parts: Object.fromEntries([...parts].map((part) => [part, { repetitions: 1, seconds: 0 }])),
     details: {},
     failures: end === undefined ? ['the run was cut short'] : end.failures,
@@ -42,12 +42,14 @@ export function dawnResults(lines) {
 /** A line's own speed with all its samples, and what else was counted, which is one figure of all of them.
  * @param {RowLine} line
  * @param {AdapterLimits | undefined} limits
+ * @param {string | undefined} model whose share of the ceilings follows from what is known of it
  * @returns {BenchRow[]} */
-function rowsOfLine({ part, name, samples, figures }, limits) {
-  const { metric, dimensions } = nameOfLine(part, name);
+function rowsOfLine({ part, name, counts, samples, figures }, limits, model) {
+  const { metric, dimensions } = nameOfLine(part, name, counts);
   const middle = median(samples);
   const unit = SPEEDS.find((each) => each in figures);
-  const roofline = unit === 'MB/s' ? undefined : shareOf(figures, limits);
+  const isKnown = model !== undefined && dimensions['model'] === model;
+  const roofline = unit === 'MB/s' || isKnown ? undefined : shareOf(figures, limits);
   /** @type {BenchRow[]} */
   const rows = [
     unit === undefined
@@ -85,8 +87,9 @@ function shareOf(figures, limits) {
  * `SmolLM2 135M, decode, 4 at once`.
  * @param {string} part
  * @param {string} name
+ * @param {string} counts which tells the tokens of a step's prompt or context
  * @returns {Pick<BenchRow, 'metric' | 'dimensions'>} */
-function nameOfLine(part, name) {
+function nameOfLine(part, name, counts) {
   const matmul = /^(\S+ \d+x\d+), M = (\d+)$/.exec(name);
   if (matmul !== null) return { metric: 'matmul', dimensions: { matrix: matmul[1] ?? '', tokens: Number(matmul[2]) } };
   const attention = /^(.+), context (\d+), (\d+) at once$/.exec(name);
@@ -97,5 +100,8 @@ function nameOfLine(part, name) {
   const step = /^(.+), (decode|prefill|load)(?:, (\d+) at once)?$/.exec(name);
   if (step === null) return { metric: part, dimensions: { name } };
   const [, model = '', metric = '', batch] = step;
-  return { metric, dimensions: { model, ...(batch !== undefined && { batch: Number(batch) }) } };
+  const [, prompt] = /a prompt of (\d+) tokens/.exec(counts) ?? [];
+  const [, context] = /from a context of (\d+)/.exec(counts) ?? [];
+  const varied = Object.entries({ prompt, context, batch }).filter(([, value]) => value !== undefined);
+  return { metric, dimensions: { model, ...Object.fromEntries(varied.map(([key, value]) => [key, Number(value)])) } };
 }

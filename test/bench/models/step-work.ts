@@ -38,6 +38,11 @@ export class StepWork {
     return this.#layers.bytes + this.#head.bytes;
   }
 
+  /** Multiply-adds of a token with what every token goes through, and with the head. */
+  get weightMacs(): { readonly layers: number; readonly head: number } {
+    return { layers: this.#layers.macs, head: this.#head.macs };
+  }
+
   /** Bytes of a token's keys and values, over all layers. */
   get kvTokenBytes(): number {
     return this.#config.numLayers * 2 * layerBlockBytes({ ...this.#config, blockSize: 1 }, 'f32');

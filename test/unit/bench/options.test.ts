@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readOptions } from '../../bench/options.mjs';
 import { chooseParts, leftOut, PARTS } from '../../bench/parts.mjs';
-import { resumedHead } from '../../bench/run-bench.mjs';
+import { FIRST_FACTS, requireSame, resumedHead } from '../../bench/run-bench.mjs';
 import { BENCH_HEAD } from '../../support/bench-results.ts';
 
 describe('parts', () => {
@@ -46,28 +46,35 @@ describe('options', () => {
 });
 
 describe('a run that goes on with another', () => {
-  test('has the first one’s date, and the greater load', () => {
+  test('has the first one’s date, the greater load, and both commands', () => {
     const before = { ...BENCH_HEAD, loadAverage: 1.5 };
-    expect(resumedHead({ ...BENCH_HEAD, date: '2027-01-01T00:00:00.000Z', command: 'again' }, before)).toEqual({
-      ...before, command: 'again',
-    });
+    const now = { ...BENCH_HEAD, date: '2027-01-01T00:00:00.000Z', command: 'again' };
+    expect(resumedHead(now, before)).toEqual({ ...before, command: 'npm run bench; again' });
+    expect(resumedHead({ ...now, command: before.command }, before)).toEqual(before);
   });
 
   test.each([
     ['commit', 'def5678'],
     ['runtime', 'Chromium 151.0'],
-    ['adapter', { ...BENCH_HEAD.adapter, architecture: 'two' }],
-    ['model', null],
+    ['suite', 'dawn'],
     ['options', { quick: true }],
     ['cpu', 'another'],
-  ])('does not where the %s is another', (fact, value) => {
+  ])('does not begin where the %s is another', (fact, value) => {
+    requireSame(FIRST_FACTS, BENCH_HEAD, BENCH_HEAD);
+    expect(() => requireSame(FIRST_FACTS, { ...BENCH_HEAD, [fact]: value }, BENCH_HEAD)).toThrow(`another ${fact}`);
+  });
+
+  test.each([
+    ['adapter', { ...BENCH_HEAD.adapter, architecture: 'two' }],
+    ['model', null],
+  ])('ends where the %s turns out to be another', (fact, value) => {
     expect(() => resumedHead({ ...BENCH_HEAD, [fact]: value }, BENCH_HEAD)).toThrow(`another ${fact}`);
   });
 
-  test('does not where nobody knows whether the files are as they were', () => {
+  test('does not begin where nobody knows whether the files are as they were', () => {
     const unknown = { ...BENCH_HEAD, commit: 'unknown' };
-    expect(() => resumedHead(unknown, unknown)).toThrow('without git');
+    expect(() => requireSame(FIRST_FACTS, unknown, unknown)).toThrow('without git');
     const dirty = { ...BENCH_HEAD, commit: 'abc1234-dirty.0123abcd' };
-    expect(resumedHead(dirty, dirty)).toEqual(dirty);
+    requireSame(FIRST_FACTS, dirty, dirty);
   });
 });

@@ -24,14 +24,14 @@ function valuesOf(results: typeof RESULTS, name: string): readonly unknown[] {
 
 test('throughput is over the batch, a line for each context', () => {
   expect(valuesOf(RESULTS, 'throughput-by-batch').slice(0, 2)).toEqual([
-    { x: 1, line: 'models: decode (model Small, context 128)', y: 40, low: 20, high: 50 },
-    { x: 4, line: 'models: decode (model Small, context 128)', y: 90, low: 80, high: 100 },
+    { x: 1, line: 'models: decode (context 128)', y: 40, low: 20, high: 50 },
+    { x: 4, line: 'models: decode (context 128)', y: 90, low: 80, high: 100 },
   ]);
 });
 
 test('ITL is the milliseconds of one sequence’s token', () => {
   expect(valuesOf(RESULTS, 'itl-by-context')).toContainEqual({
-    x: 1024, line: 'models: decode (model Small, batch 4)', y: 4000 / 90, low: 40, high: 50,
+    x: 1024, line: 'models: decode (batch 4)', y: 4000 / 90, low: 40, high: 50,
   });
 });
 
@@ -72,7 +72,8 @@ test('pictures are drawn for light and dark pages, with titles, units and what s
 test('what has no rows is not drawn, and that is said', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-plots-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const lines = await writePlots(benchResults([benchRow('TTFT', [3], { part: 'ttft', unit: 'ms' })]), folder);
+  const alone = benchRow('output', [3], { part: 'other', dimensions: { concurrency: 4, model: 'Large' } });
+  const lines = await writePlots(benchResults([benchRow('TTFT', [3], { part: 'ttft', unit: 'ms' }), alone]), folder);
   expect(lines).toHaveLength(4);
   expect(lines).toContain('throughput-by-batch: not drawn, the results have no speeds of two batches or numbers of requests at once');
   expect(readdirSync(folder)).toEqual([]);

@@ -202,6 +202,7 @@ test('the table says what was measured, on what, how far it scatters, and whethe
   expect(table).toMatch(/^ {2}prefill \(prompt 128\) +200 \[100\.\.300\] tok\/s +95 %: 100\.\.300 +n = 3 +\d+\.\d % of ceiling$/m);
   expect(table).toMatch(/^ {2}decode \(context 128, tokens 32, batch 1\) +45 \[40\.\.50\] tok\/s +n = 2/m);
   expect(table).toMatch(/^load, prompt 50, answer 4$/m);
+  expect(formatResults(resultsOf(FIGURES, {}, 3))).toMatch(/^ {2}dispatches +305 a decode step +n = 3$/m);
   expect(table).toMatch(/\n\nClean run\.$/);
   const off = { ...FIGURES.engine, tuning: { state: 'off', gpuMs: 0, numKernels: 4, kernels: [] } } as const;
   expect(formatResults(resultsOf({ ...FIGURES, engine: off }))).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
@@ -217,9 +218,11 @@ test('a profile is a table of kernels', () => {
   expect(table).toContain('  norm      2.3  0.500  25.0 %     -        -             -\n');
 });
 
-test('of a load’s requests the details keep all but each token’s time', () => {
-  const { load: [detail], ttft } = resultsOf().details as Record<'load' | 'ttft', readonly unknown[]>;
+test('of a load’s requests the details keep all but each token’s time, of a profile all but each dispatch’s', () => {
+  const { load: [detail], ttft, profile } = resultsOf().details as Record<'load' | 'ttft' | 'profile', readonly unknown[]>;
   expect(detail).toMatchObject({ seed: 1, aloneMs: 400, levels: [{ concurrency: 1, requests: [{ ttftMs: 100, endMs: 250 }] }, {}] });
   expect(JSON.stringify(detail)).not.toContain('textMs');
   expect(ttft).toEqual([{ promptTokens: 37, ttftMs: [120] }]);
+  expect(profile).toMatchObject([{ decode: { phase: 'decode', kernels: [{ name: 'matmul', calls: 4 }, {}] } }]);
+  expect(JSON.stringify(profile)).not.toContain('dispatches');
 });

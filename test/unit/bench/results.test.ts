@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { dawnResults } from '../../bench/dawn/results.mjs';
+import type { Part } from '../../bench/dawn/options.ts';
 import type { Line } from '../../bench/dawn/report.ts';
 import { readModelFacts } from '../../bench/model-facts.ts';
 import { readResults, requireResults, writeResults } from '../../bench/results.mjs';
-import { poolRows } from '../../bench/rows.mjs';
+import { constantDimensions, poolRows } from '../../bench/rows.mjs';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 import { tinyModel, type TinyModelOptions } from '../../support/tiny-model.ts';
 
@@ -51,18 +52,27 @@ test('rows of one name are pooled, whatever the order of their dimensions', () =
   expect(poolRows([first, other, second])).toEqual([{ ...first, samples: [1, 2], roofline: 0.2 }, other]);
 });
 
+test('what all rows have in common is told once; a row that names no model has no other', () => {
+  const rows = [{ model: 'Small', batch: 1, context: 9 }, { batch: 1 }, { model: 'Small', batch: 1, context: 9 }];
+  expect(constantDimensions(rows.map((dimensions) => benchRow('x', [1], { dimensions })))).toEqual({ model: 'Small', batch: 1 });
+  const others = [...rows, { model: 'Large', batch: 1 }];
+  expect(constantDimensions(others.map((dimensions) => benchRow('x', [1], { dimensions })))).toEqual({ batch: 1 });
+});
+
 describe('lines of a run on Dawn', () => {
   const LIMITS = { readGBps: 100, readBytes: 1, f32Gflops: 500, f16Gflops: undefined, int8Gops: undefined, dispatchUs: 1, submitUs: 2, readbackMs: 3 };
-  const row = (part: 'matmul' | 'attention' | 'decode', name: string, samples: readonly number[], figures: Record<string, number>): Line => {
-    return { kind: 'row', part, name, counts: 'a run', samples, figures, medianMs: 0, repeats: samples.length };
+  const row = (part: Part, name: string, samples: readonly number[], figures: Record<string, number>, counts = 'a run'): Line => {
+    return { kind: 'row', part, name, counts, samples, figures, medianMs: 0, repeats: samples.length };
   };
   const LINES: readonly Line[] = [
     { kind: 'head', ...BENCH_HEAD, suite: 'dawn', runtime: 'Node 20.1.0' },
     { kind: 'limits', limits: LIMITS },
     row('matmul', 'INT4 960x576, M = 8', [2, 1, 4], { 'GMAC/s': 100, 'GB/s': 20 }),
     row('attention', '9 heads of 64 over 3, context 256, 16 at once', [1], { 'GMAC/s': 1, 'GB/s': 60 }),
-    row('decode', 'Small, decode, 4 at once', [100, 50], { 'tok/s': 40, 'ms a step': 75, 'GB/s': 30, 'CPU ms a step': 7, 'dispatches a step': 153 }),
+    row('decode', 'Small, decode, 4 at once', [100, 50], { 'tok/s': 40, 'ms a step': 75, 'GB/s': 30, 'CPU ms a step': 7, 'dispatches a step': 153 }, '16 steps from a context of 256, 1 a plan'),
+    row('prefill', 'Small, prefill', [1000], { 'tok/s': 250 }, 'a prompt of 250 tokens, 32 a step'),
     row('decode', 'Small, load', [500], { 'MB/s': 200 }),
+    row('synthetic', 'Large, decode, 1 at once', [100], { 'tok/s': 10, 'GB/s': 90 }),
     { kind: 'omitted', part: 'prefill', name: 'the rest', why: 'no time left' },
     { kind: 'end', seconds: 60, failures: [] },
   ];
@@ -75,10 +85,12 @@ describe('lines of a run on Dawn', () => {
     expect(results.rows.filter(({ part }) => part !== 'limits')).toEqual([
       { part: 'matmul', metric: 'matmul', dimensions: { matrix: 'INT4 960x576', tokens: 8 }, unit: 'GMAC/s', better: 'higher', samples: [100, 200, 50], roofline: 0.4 },
       { part: 'attention', metric: 'attention', dimensions: { heads: '9 heads of 64 over 3', context: 256, batch: 16 }, unit: 'GMAC/s', better: 'higher', samples: [1], roofline: 0.6 },
-      { part: 'decode', metric: 'decode', dimensions: { model: 'Small', batch: 4 }, unit: 'tok/s', better: 'higher', samples: [30, 60], roofline: 0.3 },
-      { part: 'decode', metric: 'decode, CPU ms a step', dimensions: { model: 'Small', batch: 4 }, unit: 'ms', better: 'lower', samples: [7] },
-      { part: 'decode', metric: 'dispatches', dimensions: { model: 'Small', batch: 4 }, unit: 'a decode step', better: 'neither', samples: [153] },
+      { part: 'decode', metric: 'decode', dimensions: { model: 'Small', context: 256, batch: 4 }, unit: 'tok/s', better: 'higher', samples: [30, 60], roofline: 45 / 2000 },
+      { part: 'decode', metric: 'decode, CPU ms a step', dimensions: { model: 'Small', context: 256, batch: 4 }, unit: 'ms', better: 'lower', samples: [7] },
+      { part: 'decode', metric: 'dispatches', dimensions: { model: 'Small', context: 256, batch: 4 }, unit: 'a decode step', better: 'neither', samples: [153] },
+      { part: 'prefill', metric: 'prefill', dimensions: { model: 'Small', prompt: 250 }, unit: 'tok/s', better: 'higher', samples: [250], roofline: 0.1 },
       { part: 'decode', metric: 'load', dimensions: { model: 'Small' }, unit: 'MB/s', better: 'higher', samples: [200] },
+      { part: 'synthetic', metric: 'decode', dimensions: { model: 'Large', batch: 1 }, unit: 'tok/s', better: 'higher', samples: [10], roofline: 0.9 },
     ]);
     expect(results.rows.filter(({ part }) => part === 'limits')).toContainEqual(expect.objectContaining({ metric: 'read', samples: [100] }));
   });
