@@ -1,14 +1,17 @@
 import { wrap } from 'comlink';
 import { type BenchContext, openBenchContext, ttftOf } from './bench-context.ts';
+import { measureBusy } from './busy.ts';
 import { measureClose } from './close.ts';
 import type { EngineBench } from './engine-worker.ts';
 import { measureFailover } from './failover.ts';
 import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures } from './figures.ts';
 import { measureLoad } from './load.ts';
+import { measureMemory } from './memory.ts';
 import { measureModels } from './models.ts';
 import { measurePrefix } from './prefix.ts';
 import { measureProfile } from './profile.ts';
 import { measureStall } from './stall.ts';
+import { measureStart } from './start.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
 
 let opened: Promise<BenchContext> | undefined;
@@ -44,24 +47,28 @@ async function measureTtft({ client, options, salt }: BenchContext): Promise<Cli
   return { promptTokens, ttftMs };
 }
 
-const MEASURES: Readonly<Record<Exclude<BenchPart, 'engine' | 'models'>, (context: BenchContext) => Promise<unknown>>> = {
-  limits: ({ client }) => client.limits(),
-  ttft: measureTtft,
-  load: measureLoad,
-  stall: measureStall,
-  prefix: measurePrefix,
-  close: measureClose,
-  profile: measureProfile,
-  failover: measureFailover,
+/** Each with what is open; those that begin before anything is, with the options. */
+const MEASURES: Readonly<Record<BenchPart, (options: BenchOptions) => Promise<unknown>>> = {
+  start: measureStart,
+  engine: measureEngine,
+  models: measureModels,
+  memory: (options) => measureMemory(options, () => context(options)),
+  limits: async (options) => (await context(options)).client.limits(),
+  ttft: async (options) => measureTtft(await context(options)),
+  busy: async (options) => measureBusy(await context(options)),
+  load: async (options) => measureLoad(await context(options)),
+  stall: async (options) => measureStall(await context(options)),
+  prefix: async (options) => measurePrefix(await context(options)),
+  close: async (options) => measureClose(await context(options)),
+  profile: async (options) => measureProfile(await context(options)),
+  failover: async (options) => measureFailover(await context(options)),
 };
 
 /** What run.mjs calls. */
 const bench = {
   /** One part's figures. */
   async measure(part: BenchPart, options: BenchOptions): Promise<unknown> {
-    if (part === 'engine') return measureEngine(options);
-    if (part === 'models') return measureModels(options);
-    return MEASURES[part](await context(options));
+    return MEASURES[part](options);
   },
   async subject(options: BenchOptions): Promise<BenchSubject> {
     const { adapter, client } = await context(options);
