@@ -11,6 +11,7 @@ export type BenchPart =
   | 'engine'
   | 'models'
   | 'memory'
+  | 'accuracy'
   | 'limits'
   | 'ttft'
   | 'busy'
@@ -172,6 +173,7 @@ export interface PartFigures {
   readonly engine: EngineFigures;
   readonly models: RowFigures;
   readonly memory: RowFigures;
+  readonly accuracy: RowFigures;
   readonly limits: AdapterLimits;
   readonly ttft: ClientFigures;
   readonly busy: PartRows;

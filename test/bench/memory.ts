@@ -1,8 +1,9 @@
-import { wrap } from 'comlink';
 import type { BenchContext } from './bench-context.ts';
+import type { GpuBytes } from './buffer-meter.ts';
 import { EndlessStream } from './endless-stream.ts';
 import type { BenchOptions, RowFigures } from './figures.ts';
 import type { HeapUsage } from './heap-usage.mjs';
+import { inWorker } from './in-worker.ts';
 import type { MemoryBench } from './memory-worker.ts';
 import { RowList } from './rows.ts';
 
@@ -37,13 +38,9 @@ export async function measureMemory(options: BenchOptions, openContext: () => Pr
   return { rows: list.rows, omitted: list.omitted, adapter: context.adapter, modelName: model };
 }
 
-async function countGpuBytes(modelUrl: string) {
+function countGpuBytes(modelUrl: string): Promise<GpuBytes> {
   const worker = new Worker(new URL('./memory-worker.ts', import.meta.url), { type: 'module' });
-  try {
-    return await wrap<MemoryBench>(worker).countGpuBytes(modelUrl);
-  } finally {
-    worker.terminate();
-  }
+  return inWorker<MemoryBench, GpuBytes>(worker, (memory) => memory.countGpuBytes(modelUrl));
 }
 
 /** What `look` sees while streams decode. */

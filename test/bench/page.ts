@@ -1,18 +1,23 @@
-import { wrap } from 'comlink';
+import { proxy } from 'comlink';
+import type { AccuracyBench } from './accuracy-worker.ts';
 import { type BenchContext, openBenchContext, ttftOf } from './bench-context.ts';
 import { measureBusy } from './busy.ts';
 import { measureClose } from './close.ts';
 import type { EngineBench } from './engine-worker.ts';
 import { measureFailover } from './failover.ts';
-import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures } from './figures.ts';
+import type { BenchOptions, BenchPart, BenchSubject, ClientFigures, EngineFigures, RowFigures } from './figures.ts';
+import { inWorker } from './in-worker.ts';
 import { measureLoad } from './load.ts';
 import { measureMemory } from './memory.ts';
-import { measureModels } from './models.ts';
+import type { ModelsBench } from './models/models-worker.ts';
 import { measurePrefix } from './prefix.ts';
 import { measureProfile } from './profile.ts';
 import { measureStall } from './stall.ts';
 import { measureStart } from './start.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
+
+/** What a worker prints nobody sees. */
+const log = proxy((line: string) => console.log(line));
 
 let opened: Promise<BenchContext> | undefined;
 
@@ -23,14 +28,22 @@ function context(options: BenchOptions): Promise<BenchContext> {
 }
 
 /** Without a client, so before there is one: two copies of the model would share the GPU. */
-async function measureEngine(options: BenchOptions): Promise<EngineFigures> {
+function measureEngine(options: BenchOptions): Promise<EngineFigures> {
   console.log('engine: loading and measuring');
   const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module' });
-  try {
-    return await wrap<EngineBench>(worker).benchEngine(options);
-  } finally {
-    worker.terminate();
-  }
+  return inWorker<EngineBench, EngineFigures>(worker, (engine) => engine.benchEngine(options));
+}
+
+/** Speeds of the model, and of models of random weights in the shapes of others, one after the other on a GPU of their own. */
+function measureModels(options: BenchOptions): Promise<RowFigures> {
+  const worker = new Worker(new URL('./models/models-worker.ts', import.meta.url), { type: 'module' });
+  return inWorker<ModelsBench, RowFigures>(worker, ({ benchModels }) => benchModels(options, log));
+}
+
+/** What the classes of numerics cost in accuracy. */
+function measureAccuracy(options: BenchOptions): Promise<RowFigures> {
+  const worker = new Worker(new URL('./accuracy-worker.ts', import.meta.url), { type: 'module' });
+  return inWorker<AccuracyBench, RowFigures>(worker, ({ benchAccuracy }) => benchAccuracy(options, log));
 }
 
 /** The first token's way: page, SharedWorker, tokenizer, scheduler, GPU and back. */
@@ -52,6 +65,7 @@ const MEASURES: Readonly<Record<BenchPart, (options: BenchOptions) => Promise<un
   start: measureStart,
   engine: measureEngine,
   models: measureModels,
+  accuracy: measureAccuracy,
   memory: (options) => measureMemory(options, () => context(options)),
   limits: async (options) => (await context(options)).client.limits(),
   ttft: async (options) => measureTtft(await context(options)),

@@ -14,6 +14,8 @@ export interface Sizes {
     /** What goodput counts: a GPU answers faster than is read, a software adapter shows that it does something. */
     readonly target: LatencyTarget;
   };
+  /** Of the text that classes of numerics are compared on, at most; the text has some 400. */
+  readonly accuracy: { readonly tokens: number };
   readonly busy: { readonly streams: number; readonly promptTokens: number; readonly repeats: number };
   readonly stall: {
     readonly promptTokens: number;
@@ -50,6 +52,7 @@ function hardwareSizes(levels: readonly number[], quick: boolean): Sizes {
       outputTokens: 128,
       target: { ttftMs: 500, tpotMs: 50 },
     },
+    accuracy: { tokens: quick ? 128 : 512 },
     busy: { streams: 8, promptTokens: 256, repeats: quick ? 3 : 10 },
     stall: { promptTokens: 2000, streams: 4, tokensBefore: 64, repeats: quick ? 1 : 3 },
     prefix: { promptTokens: 1000, repeats: quick ? 1 : 5 },
@@ -69,6 +72,7 @@ function softwareSizes(levels: readonly number[], quick: boolean): Sizes {
       outputTokens: 16,
       target: { ttftMs: 5000, tpotMs: 500 },
     },
+    accuracy: { tokens: quick ? 33 : 129 },
     busy: { streams: 2, promptTokens: 48, repeats: quick ? 1 : 3 },
     stall: { promptTokens: quick ? 128 : 256, streams: 2, tokensBefore: quick ? 8 : 12, repeats: 1 },
     prefix: { promptTokens: 256, repeats: quick ? 1 : 3 },

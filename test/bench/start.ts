@@ -1,5 +1,5 @@
-import { wrap } from 'comlink';
 import type { BenchOptions, RowFigures } from './figures.ts';
+import { inWorker } from './in-worker.ts';
 import type { ReadBench } from './read-worker.ts';
 import { RowList } from './rows.ts';
 import type { StartFrame, StartTimes } from './start-frame.ts';
@@ -23,7 +23,7 @@ export async function measureStart(options: BenchOptions): Promise<RowFigures> {
     const cold = await samples.take('cold', modelUrl);
     cold.remove();
     await noEngine();
-    samples.reading.push(await timeReading(modelUrl));
+    samples.readMs.push(await timeReading(modelUrl));
     const warm = await samples.take('warm', modelUrl);
     const other = await samples.take('beside another tab', modelUrl);
     other.remove();
@@ -34,7 +34,7 @@ export async function measureStart(options: BenchOptions): Promise<RowFigures> {
 }
 
 class Samples {
-  readonly reading: { readonly ms: number; readonly bytes: number }[] = [];
+  readonly readMs: number[] = [];
   readonly #starts: { readonly kind: Kind; readonly times: StartTimes; readonly bytesFetched: number }[] = [];
 
   /** Starts once. @returns the page, which keeps the engine alive */
@@ -55,7 +55,7 @@ class Samples {
     const { adapter, modelName: model = '' } = first?.times ?? {};
     if (adapter === undefined) throw new Error('a model is loaded, and there is no adapter');
     for (const kind of ['cold', 'warm', 'beside another tab'] as const) this.#rowsOf(kind, model, list);
-    const readMs = this.reading.map(({ ms }) => ms);
+    const { readMs } = this;
     list.add({ metric: 'reading the cache', dimensions: { model }, unit: 'ms', better: 'lower', samples: readMs });
     const warm = this.#starts.filter(({ kind }) => kind === 'warm');
     const ratios = warm.map(({ times }, i) => times.firstTextMs / (readMs[i] ?? NaN));
@@ -121,11 +121,8 @@ async function modelBytesSent(): Promise<number> {
   return (await (await fetch('./model-bytes-sent')).json()) as number;
 }
 
-async function timeReading(modelUrl: string) {
+/** Milliseconds, by a worker that does nothing else. */
+function timeReading(modelUrl: string): Promise<number> {
   const worker = new Worker(new URL('./read-worker.ts', import.meta.url), { type: 'module' });
-  try {
-    return await wrap<ReadBench>(worker).timeReading(modelUrl);
-  } finally {
-    worker.terminate();
-  }
+  return inWorker<ReadBench, number>(worker, (reader) => reader.timeReading(modelUrl));
 }

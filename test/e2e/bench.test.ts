@@ -85,6 +85,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
         ['loaded', '2 streams'].map((when) => row('memory', 'JS heap', positives, { of, when })),
       ),
       ...[0, 2].map((streams) => row('busy', 'TTFT', positives, { 'other streams': streams })),
+      row('accuracy', 'perplexity', positives, { numerics: 'f32' }),
       row('limits', 'read'),
       row('limits', 'f32'),
       row('ttft', 'TTFT'),
@@ -114,7 +115,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
 
 test('npm run bench -- --only measures what it is asked for, as often, and refuses what there is not', async () => {
   const { stdout, results } = await ended(start('--only', 'ttft', '--rate', '5', '--repeat', '2', '--json', join(folder, RESULTS)));
-  expect(stdout).toContain('Left out: start, engine, models, memory, busy, load, stall, prefix, close, profile, failover (--only)');
+  expect(stdout).toContain('Left out: start, engine, models, accuracy, memory, busy, load, stall, prefix, close, profile, failover (--only)');
   expect(results).toMatchObject({ head: { options: { rate: 5 } }, parts: { ttft: { repetitions: 2 } } });
   expect(results?.rows).toContainEqual(row('ttft', 'TTFT', expect.toSatisfy((samples: readonly number[]) => samples.length === 2)));
   expect(results?.rows).not.toContainEqual(row('load', 'output'));
