@@ -2,13 +2,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type ModelFile, readModelFile } from '../../src/loader/gguf.ts';
-import { packedFormatOf, packedWords, scaleWords } from '../../src/loader/repack.ts';
+import { readModelFile } from '../../src/loader/gguf.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
+import { StepWork } from './models/step-work.ts';
 import type { ModelFacts } from './report.mjs';
-
-/** Bytes that a decode step reads, and multiply-adds of a token, of a model's matrices as they are on the GPU. */
-export type ModelWork = Pick<ModelFacts, 'weightBytes' | 'bodyMacs' | 'headMacs'>;
 
 /**
  * What a model's file is, and what its steps have to do at least.
@@ -26,26 +23,13 @@ export async function readModelFacts(path: string, isSoftware: boolean): Promise
       return bytes;
     };
     const file = await readModelFile({ id: path, size, read });
-    const { name } = readModelConfig(file);
-    return { name, file: basename(path), bytes: size, sha256: await sha256(path), ...workOf(file, isSoftware) };
+    const config = readModelConfig(file);
+    const { weightBytes, bodyMacs, headMacs } = new StepWork(file, config, isSoftware);
+    const facts = { name: config.name, file: basename(path), bytes: size, sha256: await sha256(path) };
+    return { ...facts, weightBytes, bodyMacs, headMacs };
   } finally {
     await handle.close();
   }
-}
-
-export function workOf(file: ModelFile, isSoftware: boolean): ModelWork {
-  const { tiedEmbeddings } = readModelConfig(file);
-  const head = tiedEmbeddings ? 'token_embd.weight' : 'output.weight';
-  const work = { weightBytes: 0, bodyMacs: 0, headMacs: 0 };
-  for (const { name, type, shape: [rows = 0, columns = 0] } of file.tensors) {
-    const format = packedFormatOf(type);
-    // An embedding that is no head is looked up, a row a token.
-    if (format === undefined || (name === 'token_embd.weight' && name !== head)) continue;
-    const scaleBytes = format === 'int4' && isSoftware ? 8 : 4;
-    work.weightBytes += packedWords(format, rows, columns) * 4 + scaleWords(rows, columns) * scaleBytes;
-    work[name === head ? 'headMacs' : 'bodyMacs'] += rows * columns;
-  }
-  return work;
 }
 
 async function sha256(path: string): Promise<string> {

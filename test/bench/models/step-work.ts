@@ -38,6 +38,16 @@ export class StepWork {
     return this.#layers.bytes + this.#head.bytes;
   }
 
+  /** Multiply-adds of a token in the layers' matrices. */
+  get bodyMacs(): number {
+    return this.#layers.macs;
+  }
+
+  /** Multiply-adds of a sampled token in the head. */
+  get headMacs(): number {
+    return this.#head.macs;
+  }
+
   /** Bytes of a token's keys and values, over all layers. */
   get kvTokenBytes(): number {
     return this.#config.numLayers * 2 * layerBlockBytes({ ...this.#config, blockSize: 1 }, 'f32');
