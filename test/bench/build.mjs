@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /**
  * Builds the bench's pages as an app would, so that a worker starts as fast as it does there: `index.html` for visitors,
- * `suite.html` for whoever drives the suite, and a frame that it needs.
+ * `suite.html` for whoever drives the suite, and the frames that it needs.
  *
  * @param {string} outDir
  */
@@ -28,7 +28,7 @@ export async function buildBench(outDir) {
       outDir,
       emptyOutDir: false,
       chunkSizeWarningLimit: 2000,
-      rolldownOptions: { input: ['index.html', 'suite.html', 'frame.html'].map((file) => join(root, file)) },
+      rolldownOptions: { input: ['index.html', 'suite.html', 'frame.html', 'start-frame.html'].map((file) => join(root, file)) },
     },
   });
 }

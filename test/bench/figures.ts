@@ -2,11 +2,25 @@ import type { AdapterSummary, StepCounters } from '../../src/core/metrics.ts';
 import type { AdapterLimits, StepProfile } from '../../src/core/profile.ts';
 import type { Fault } from '../../src/core/protocol.ts';
 import type { TuningMetrics } from '../../src/core/tuning.ts';
+import type { BenchRow } from './row.ts';
 import type { PartRows } from './rows.ts';
 
 /** What can be measured, in the order in which it is: the last one breaks things. */
 export type BenchPart =
-  | 'engine' | 'models' | 'limits' | 'ttft' | 'load' | 'stall' | 'prefix' | 'close' | 'profile' | 'failover';
+  | 'start'
+  | 'engine'
+  | 'models'
+  | 'memory'
+  | 'accuracy'
+  | 'limits'
+  | 'ttft'
+  | 'busy'
+  | 'load'
+  | 'stall'
+  | 'prefix'
+  | 'close'
+  | 'profile'
+  | 'failover';
 
 export interface BenchOptions {
   /** A GGUF's URL. */
@@ -34,6 +48,9 @@ export interface BenchSubject {
   readonly adapter: AdapterSummary;
   readonly modelName: string;
 }
+
+/** Of a part that begins before there is a client: what it measured, and on what. */
+export interface RowFigures extends BenchSubject, PartRows {}
 
 /** What the engine does when nothing is between it and the bench. */
 export interface EngineFigures extends BenchSubject {
@@ -92,6 +109,8 @@ export interface LoadFigures {
   /** Milliseconds that one request takes when it is alone; undefined where the rate was given. */
   readonly aloneMs?: number;
   readonly levels: readonly LoadLevel[];
+  /** The levels' goodput, where that was counted. */
+  readonly rows?: readonly BenchRow[];
 }
 
 /** Streams while a long prompt arrives. */
@@ -150,10 +169,14 @@ export interface ProfileFigures {
 
 /** What each part gives; those that were left out or failed are not there. */
 export interface PartFigures {
+  readonly start: RowFigures;
   readonly engine: EngineFigures;
+  readonly models: RowFigures;
+  readonly memory: RowFigures;
+  readonly accuracy: RowFigures;
   readonly limits: AdapterLimits;
-  readonly models: PartRows;
   readonly ttft: ClientFigures;
+  readonly busy: PartRows;
   readonly load: LoadFigures;
   readonly stall: StallFigures;
   readonly prefix: PrefixFigures;

@@ -3,6 +3,8 @@ import { sleep } from '../../src/core/sleep.ts';
 import { deriveSeed } from '../support/random.ts';
 import type { BenchContext } from './bench-context.ts';
 import type { LoadFigures, LoadLevel, RequestTimes } from './figures.ts';
+import { goodput } from './goodput.ts';
+import { RowList } from './rows.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
 import { lengthsAround, poissonArrivals, promptOf } from './workload.ts';
 
@@ -24,7 +26,21 @@ export async function measureLoad(context: BenchContext): Promise<LoadFigures> {
     const rate = concurrency * ratePerSession;
     measured.push(await context.withSessions(concurrency, (clients) => runLevel(context, clients, rate)));
   }
-  return { seed: SEED, promptTokens, outputTokens, ...(aloneMs === undefined ? {} : { aloneMs }), levels: measured };
+  const alone = aloneMs === undefined ? {} : { aloneMs };
+  return { seed: SEED, promptTokens, outputTokens, ...alone, levels: measured, rows: goodputRows(context, measured) };
+}
+
+/** Requests a second that met the adapter's target, which is in the row's name. */
+function goodputRows({ client, sizes }: BenchContext, levels: readonly LoadLevel[]): RowList['rows'] {
+  const { target, promptTokens: prompt, outputTokens: answer } = sizes.load;
+  const list = new RowList('load');
+  for (const { concurrency, durationMs, requests } of levels) {
+    const within = { 'TTFT ms': target.ttftMs, 'TPOT ms': target.tpotMs };
+    const dimensions = { model: client.model.name, prompt, answer, concurrency, ...within };
+    const samples = [goodput(requests, durationMs, target)];
+    list.add({ metric: 'goodput', dimensions, unit: 'requests/s', better: 'higher', samples });
+  }
+  return list.rows;
 }
 
 /** What one request of mean length takes when it is alone. */

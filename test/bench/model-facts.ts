@@ -24,9 +24,9 @@ export async function readModelFacts(path: string, isSoftware: boolean): Promise
     };
     const file = await readModelFile({ id: path, size, read });
     const config = readModelConfig(file);
-    const { weightBytes, weightMacs } = new StepWork(file, config, isSoftware);
-    const work = { weightBytes, bodyMacs: weightMacs.layers, headMacs: weightMacs.head };
-    return { name: config.name, file: basename(path), bytes: size, sha256: await sha256(path), ...work };
+    const { weightBytes, bodyMacs, headMacs } = new StepWork(file, config, isSoftware);
+    const facts = { name: config.name, file: basename(path), bytes: size, sha256: await sha256(path) };
+    return { ...facts, weightBytes, bodyMacs, headMacs };
   } finally {
     await handle.close();
   }

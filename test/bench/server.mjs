@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { sendFile } from '../../demo/server/send-file.mjs';
+import { sendFile, sendJson } from '../../demo/server/send-file.mjs';
 import { buildBench } from './build.mjs';
 
 /**
@@ -18,6 +18,7 @@ export async function startBenchServer(modelPath) {
   let modelBytes = 0;
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://x').pathname;
+    if (path === '/model-bytes-sent') return sendJson(response, modelBytes);
     if (!path.startsWith('/models/')) return sendFile(request, response, folder, path);
     response.on('finish', () => {
       if (request.method === 'GET') modelBytes += Number(response.getHeader('content-length') ?? 0);

@@ -1,3 +1,4 @@
+import type { LatencyTarget } from './goodput.ts';
 import { LOAD_LEVELS, QUICK_LOAD_LEVELS } from './parts.mjs';
 
 /** How much of each thing is done. */
@@ -10,7 +11,12 @@ export interface Sizes {
     readonly requestsAtLeast: number;
     readonly promptTokens: number;
     readonly outputTokens: number;
+    /** What goodput counts: a GPU answers faster than is read, a software adapter shows that it does something. */
+    readonly target: LatencyTarget;
   };
+  /** Of the text that classes of numerics are compared on, at most; the text has some 400. */
+  readonly accuracy: { readonly tokens: number };
+  readonly busy: { readonly streams: number; readonly promptTokens: number; readonly repeats: number };
   readonly stall: {
     readonly promptTokens: number;
     readonly streams: number;
@@ -38,7 +44,16 @@ export function sizesFor(isSoftware: boolean, quick: boolean): Sizes {
 
 function hardwareSizes(levels: readonly number[], quick: boolean): Sizes {
   return {
-    load: { levels, requestsEach: quick ? 4 : 8, requestsAtLeast: 16, promptTokens: 256, outputTokens: 128 },
+    load: {
+      levels,
+      requestsEach: quick ? 4 : 8,
+      requestsAtLeast: 16,
+      promptTokens: 256,
+      outputTokens: 128,
+      target: { ttftMs: 500, tpotMs: 50 },
+    },
+    accuracy: { tokens: quick ? 128 : 512 },
+    busy: { streams: 8, promptTokens: 256, repeats: quick ? 3 : 10 },
     stall: { promptTokens: 2000, streams: 4, tokensBefore: 64, repeats: quick ? 1 : 3 },
     prefix: { promptTokens: 1000, repeats: quick ? 1 : 5 },
     close: { repeats: quick ? 3 : 10 },
@@ -49,7 +64,16 @@ function hardwareSizes(levels: readonly number[], quick: boolean): Sizes {
 
 function softwareSizes(levels: readonly number[], quick: boolean): Sizes {
   return {
-    load: { levels, requestsEach: quick ? 1 : 2, requestsAtLeast: quick ? 2 : 4, promptTokens: 48, outputTokens: 16 },
+    load: {
+      levels,
+      requestsEach: quick ? 1 : 2,
+      requestsAtLeast: quick ? 2 : 4,
+      promptTokens: 48,
+      outputTokens: 16,
+      target: { ttftMs: 5000, tpotMs: 500 },
+    },
+    accuracy: { tokens: quick ? 33 : 129 },
+    busy: { streams: 2, promptTokens: 48, repeats: quick ? 1 : 3 },
     stall: { promptTokens: quick ? 128 : 256, streams: 2, tokensBefore: quick ? 8 : 12, repeats: 1 },
     prefix: { promptTokens: 256, repeats: quick ? 1 : 3 },
     close: { repeats: quick ? 2 : 5 },

@@ -10,7 +10,7 @@ export interface Question {
   readonly salt: string;
   readonly signal?: AbortSignal;
   /** Called as each piece of text comes, with the page's clock. */
-  readonly onText?: (now: number) => void;
+  readonly onText?: (now: number, text: string) => void;
 }
 
 export function userSays(content: string): readonly ChatMessageParam[] {
@@ -37,10 +37,11 @@ export async function timeRequest(client: Client, question: Question): Promise<R
     const body = { messages, ...limit, temperature: 0, stream: true, tabserve: { cache_salt: salt } } as const;
     const stream = await client.chat.completions.create(body, { signal });
     for await (const { choices } of stream) {
-      if ((choices[0]?.delta.content ?? '') === '') continue;
+      const text = choices[0]?.delta.content ?? '';
+      if (text === '') continue;
       const now = performance.now();
       textMs.push(now - sentAt);
-      onText?.(now);
+      onText?.(now, text);
     }
     usage = stream.usage ?? usage;
     return times();

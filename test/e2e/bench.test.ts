@@ -20,11 +20,17 @@ const positives = expect.toSatisfy((values: readonly number[]) => values.length 
 const row = (part: string, metric: string, samples: unknown = positives, dimensions: object = {}) =>
   expect.objectContaining({ part, metric, samples, dimensions: expect.objectContaining(dimensions) });
 
+/** All of it once, and a byte to see that there are ranges. */
+const wholeModel = expect.toSatisfy(([bytes = NaN]: readonly number[]) => bytes >= modelBytes && bytes < modelBytes + 16);
+
 let folder: string;
+let modelBytes: number;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-'));
-  writeFileSync(join(folder, 'tiny.gguf'), endlessModel());
+  const model = endlessModel();
+  modelBytes = model.length;
+  writeFileSync(join(folder, 'tiny.gguf'), model);
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -69,6 +75,18 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
         row('models', 'submits a step', [1], { context: 128, batch }),
         row('models', 'bind groups created a step', [0], { context: 128, batch }),
       ]),
+      ...['cold', 'warm', 'beside another tab'].flatMap((kind) => [
+        row('start', 'ready', positives, { start: kind }),
+        row('start', 'first text', positives, { start: kind }),
+        row('start', 'fetched', kind === 'cold' ? wholeModel : [0], { start: kind }),
+      ]),
+      row('start', 'first text, of reading the cache', positives, { start: 'warm' }),
+      ...['weights', 'kvCache', 'steps', 'all'].map((use) => row('memory', 'GPU buffers', positives, { use })),
+      ...['page', 'engine'].flatMap((of) =>
+        ['loaded', '2 streams'].map((when) => row('memory', 'JS heap', positives, { of, when })),
+      ),
+      ...[0, 2].map((streams) => row('busy', 'TTFT', positives, { 'other streams': streams })),
+      row('accuracy', 'perplexity', positives, { numerics: 'f32' }),
       row('limits', 'read'),
       row('limits', 'f32'),
       row('ttft', 'TTFT'),
@@ -76,6 +94,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
         row('load', 'failed', [0], { concurrency }),
         row('load', 'output', positives, { concurrency }),
         row('load', 'TTFT p99', positives, { concurrency }),
+        row('load', 'goodput', positives, { concurrency, 'TTFT ms': 5000, 'TPOT ms': 500 }),
       ]),
       row('stall', 'ITL p99 during'),
       row('prefix', 'cached'),
@@ -97,7 +116,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
 
 test('npm run bench -- --only measures what it is asked for, as often, and refuses what there is not', async () => {
   const { stdout, results } = await ended(start('--only', 'ttft', '--rate', '5', '--repeat', '2', '--json', join(folder, RESULTS)));
-  expect(stdout).toContain('Left out: engine, models, load, stall, prefix, close, profile, failover (--only)');
+  expect(stdout).toContain('Left out: start, engine, models, accuracy, memory, busy, load, stall, prefix, close, profile, failover (--only)');
   expect(results).toMatchObject({ head: { options: { rate: 5 } }, parts: { ttft: { repetitions: 2 } } });
   expect(results?.rows).toContainEqual(row('ttft', 'TTFT', expect.toSatisfy((samples: readonly number[]) => samples.length === 2)));
   expect(results?.rows).not.toContainEqual(row('load', 'output'));

@@ -41,17 +41,27 @@ export function compareLogits(exact: readonly Float32Array[], others: readonly F
   return { steps: exact.length, mean: sum / count, worst, flips };
 }
 
-/** exp of the mean of -log p of each token of a fixed text but the first, a paragraph and a half of Moby-Dick. */
+/** The tokens of a fixed text, a paragraph and a half of Moby-Dick. */
+export function textTokens(file: ModelFile): readonly number[] {
+  return createTokenizer(file.metadata).encode(text);
+}
+
+/** exp of the mean of -log p of each token of the fixed text but the first. */
 export async function perplexity(file: ModelFile, loaded: LoadedRunner): Promise<{ tokens: number; perplexity: number }> {
-  const tokenIds = createTokenizer(file.metadata).encode(text);
+  const tokenIds = textTokens(file);
   const logits = await logitsOfEveryPosition(loaded, tokenIds.slice(0, -1));
+  return { tokens: tokenIds.length, perplexity: perplexityOf(tokenIds, logits) };
+}
+
+/** exp of the mean of -log p of each token but the first, by the logits after the one before it. */
+export function perplexityOf(tokenIds: readonly number[], logits: readonly Float32Array[]): number {
   let sum = 0;
   for (const [i, row] of logits.entries()) {
     const highest = row[argmax(row)] ?? NaN;
     const total = row.reduce((all, logit) => all + Math.exp(logit - highest), 0);
     sum -= (row[tokenIds[i + 1] ?? NaN] ?? NaN) - highest - Math.log(total);
   }
-  return { tokens: tokenIds.length, perplexity: Math.exp(sum / logits.length) };
+  return Math.exp(sum / logits.length);
 }
 
 /** How many golden answers it gives, token by token, decoding greedily. */

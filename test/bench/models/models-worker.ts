@@ -4,8 +4,8 @@ import { openGpu } from '../../../src/gpu/device.ts';
 import { probeLimits } from '../../../src/gpu/limits-probe.ts';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
 import { openSource } from '../../../src/loader/open-source.ts';
-import type { BenchOptions } from '../figures.ts';
-import { type PartRows, RowList } from '../rows.ts';
+import type { BenchOptions, RowFigures } from '../figures.ts';
+import { RowList } from '../rows.ts';
 import { Budget, NO_TIME } from './budget.ts';
 import { checkGolden, hasGoldens } from './check-golden.ts';
 import { loadSubject, type Subject } from './load-model.ts';
@@ -26,17 +26,17 @@ interface Run {
 }
 
 /** The runner's own plans, timed: no page, no tabs, no scheduler. */
-async function benchModels(options: BenchOptions, log: (line: string) => void): Promise<PartRows> {
+async function benchModels(options: BenchOptions, log: (line: string) => void): Promise<RowFigures> {
   const list = new RowList('models');
   log('models: the ceilings');
-  const { limits, isSoftware } = await measureCeilings(list);
-  const run = { sizes: modelSizesFor(isSoftware, options), limits, list, log };
+  const { limits, adapter } = await measureCeilings(list);
+  const run = { sizes: modelSizesFor(adapter.isSoftware, options), limits, list, log };
   for (const key of run.sizes.shapesLeftOut) {
     list.omit(SYNTHETIC_SHAPES[key].name, options.shapes === undefined ? 'the adapter is software' : '--shapes');
   }
-  await benchGiven(run, options);
+  const modelName = await benchGiven(run, options);
   for (const key of run.sizes.shapes) await benchShape(run, key);
-  return { rows: list.rows, omitted: list.omitted };
+  return { rows: list.rows, omitted: list.omitted, adapter, modelName };
 }
 
 async function measureCeilings(list: RowList) {
@@ -48,14 +48,14 @@ async function measureCeilings(list: RowList) {
     };
     ceiling('reads', 'GB/s', limits.readGBps);
     ceiling('f32', 'GFLOP/s', limits.f32Gflops);
-    return { limits, isSoftware: gpu.adapter.isSoftware };
+    return { limits, adapter: gpu.adapter };
   } finally {
     gpu.device.destroy();
   }
 }
 
-/** The model that was asked for. One that says other things than it should is not worth timing. */
-async function benchGiven(run: Run, { modelUrl, keepsModel = false }: BenchOptions): Promise<void> {
+/** The model that was asked for; its name. One that says other things than it should is not worth timing. */
+async function benchGiven(run: Run, { modelUrl, keepsModel = false }: BenchOptions): Promise<string> {
   const ignore = (): void => {};
   const source = await openSource(modelUrl, {
     baseUrl: modelUrl, onProgress: ignore, log: ignore, ...(keepsModel ? {} : { storage: null }),
@@ -63,7 +63,7 @@ async function benchGiven(run: Run, { modelUrl, keepsModel = false }: BenchOptio
   const check = async ({ loaded }: Subject, when: string): Promise<void> => {
     if (hasGoldens(modelUrl)) await checkGolden(loaded, when);
   };
-  await benchModel(run, source, check);
+  return benchModel(run, source, check);
 }
 
 /** Its failure may be this one's alone: the next one may be smaller. */
@@ -80,7 +80,7 @@ async function benchModel(
   { sizes, limits, list, log }: Run,
   source: ByteSource,
   check: (subject: Subject, when: string) => Promise<void>,
-): Promise<void> {
+): Promise<string> {
   log(`models: loading ${source.id}`);
   const budget = new Budget(sizes.seconds);
   const sequences = Math.max(...sizes.batches);
@@ -90,12 +90,16 @@ async function benchModel(
     const { name } = subject.loaded.config;
     const dimensions = { model: name };
     list.add({ metric: 'load', dimensions, unit: 'ms', better: 'lower', samples: [subject.loadMs] });
-    if (budget.isSpent) return list.omit(name, `${NO_TIME} after loading`);
+    if (budget.isSpent) {
+      list.omit(name, `${NO_TIME} after loading`);
+      return name;
+    }
     await tune(subject.loaded);
     log(`models: measuring ${name}`);
     await check(subject, 'before it is timed');
     await measureModel({ subject, name, sizes, limits, budget, list });
     await check(subject, 'after it was timed');
+    return name;
   } finally {
     subject.loaded.destroy();
   }

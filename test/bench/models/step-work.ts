@@ -38,9 +38,14 @@ export class StepWork {
     return this.#layers.bytes + this.#head.bytes;
   }
 
-  /** Multiply-adds of a token with what every token goes through, and with the head. */
-  get weightMacs(): { readonly layers: number; readonly head: number } {
-    return { layers: this.#layers.macs, head: this.#head.macs };
+  /** Multiply-adds of a token in the layers' matrices. */
+  get bodyMacs(): number {
+    return this.#layers.macs;
+  }
+
+  /** Multiply-adds of a sampled token in the head. */
+  get headMacs(): number {
+    return this.#head.macs;
   }
 
   /** Bytes of a token's keys and values, over all layers. */

@@ -18,7 +18,8 @@ function fakeRun(args: readonly string[], { fails = '', aborts = '' } = {}) {
     if (part === fails || part === aborts) throw new Error('no tokens');
     return part === 'limits' ? LIMITS : { promptTokens: 37, ttftMs: [100 * pages] };
   };
-  const page = { on: () => undefined, goto: async () => undefined, waitForFunction: async () => undefined, close: async () => undefined, evaluate };
+  const nothing = async (): Promise<undefined> => undefined;
+  const page = { on: nothing, exposeFunction: nothing, goto: nothing, waitForFunction: nothing, close: nothing, evaluate };
   const subjects: string[] = [];
   const run = {
     browser: { newPage: async () => (pages++, page) },

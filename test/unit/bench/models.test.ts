@@ -5,7 +5,7 @@ import { readModelFile } from '../../../src/loader/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
 import { Budget } from '../../bench/models/budget.ts';
-import { hasGoldens } from '../../bench/models/check-golden.ts';
+import { checkGolden, hasGoldens } from '../../bench/models/check-golden.ts';
 import { runsOf } from '../../bench/models/load-model.ts';
 import { measureModel } from '../../bench/models/measure-model.ts';
 import { ModelRuns } from '../../bench/models/model-runs.ts';
@@ -13,6 +13,7 @@ import { modelSizesFor } from '../../bench/models/sizes.ts';
 import { StepWork } from '../../bench/models/step-work.ts';
 import { SYNTHETIC, SYNTHETIC_SHAPES, syntheticModel } from '../../bench/models/synthetic-model.ts';
 import { RowList } from '../../bench/rows.ts';
+import { SMOLLM2_GOLDENS } from '../../support/smollm2-goldens.ts';
 
 /** A runner whose tokens follow from the token fed and its position; `steal` makes them others. */
 function fakeLoaded(numBlocks = 64, steal: (slot: number) => number = () => 0) {
@@ -137,6 +138,25 @@ test('a software adapter gets no large model and no long context unless asked', 
     batches: [1, 2, 4, 8, 16],
   });
   expect(() => modelSizesFor(false, { quick: false, shapes: ['70b'] })).toThrow('no shape "70b"');
+});
+
+test('an answer that is not llama.cpp’s fails, and says when', async () => {
+  const golden = SMOLLM2_GOLDENS.prompts.find(({ name }) => name === 'system-message');
+  const { promptTokenIds = [], greedyIds = [] } = golden ?? {};
+  const answering = (ids: readonly number[]): LoadedRunner => {
+    const { loaded } = fakeLoaded();
+    const execute = async ({ requests }: SchedulerOutput) => ({
+      sampledTokenIds: new Map(
+        requests.filter(({ samples }) => samples).map(({ requestId, startPosition, tokenIds }) => {
+          return [requestId, [ids[startPosition + tokenIds.length - promptTokenIds.length] ?? NaN]] as const;
+        }),
+      ),
+    });
+    return { ...loaded, runner: { execute } } as unknown as LoadedRunner;
+  };
+  await checkGolden(answering(greedyIds), 'before');
+  const wrong = answering(greedyIds.with(9, 1));
+  await expect(checkGolden(wrong, 'after it was timed')).rejects.toThrow('after it was timed, the answer to system-message is');
 });
 
 test('golden answers are of the file by its name', () => {

@@ -74,7 +74,7 @@ const FIGURES = {
       ],
     },
   },
-} satisfies Omit<PartFigures, 'models'>;
+} satisfies Omit<PartFigures, 'start' | 'models' | 'accuracy' | 'memory' | 'busy'>;
 
 const ASKED = { model: 'Small', promptTokens: 128, decodeTokens: 32 };
 
