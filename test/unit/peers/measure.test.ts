@@ -1,0 +1,63 @@
+import { expect, test, vi } from 'vitest';
+import { measureAll } from '../../peers/measure.mjs';
+import { Omitted } from '../../peers/omitted.mjs';
+import { makeReport } from '../../peers/report.mjs';
+
+const task = { name: 'story', messages: [], promptText: '', promptTokenIds: [1, 2, 3, 4], maxTokens: 3 };
+const answer = { ttftMs: 10, lastMs: 30, promptTokens: 4, outputTokens: 3, text: 'Once upon' };
+const subject = { version: '1', device: 'some', settings: {} };
+
+function plan(calls: string[] = []) {
+  const expected = { ids: [5, 6, 7], texts: ['On', 'Once', 'Once upon'] };
+  return { task, expected, repeats: 2, requests: 4, limitMs: 50, log: (line: string) => calls.push(line) };
+}
+
+function entry(engine: string, changes = {}) {
+  const together = async () => ({ wallMs: 100, answers: [answer, answer] });
+  const prepare = async () => ({ subject, loadMs: 7 });
+  const peer = { prepare, run: async () => answer, together, inTabs: together, close: vi.fn(async () => {}), ...changes };
+  return { engine, backend: 'wasm' as const, weights: 'Q4_1', peer };
+}
+
+test('all are asked in turn, round after round', async () => {
+  const calls: string[] = [];
+  await measureAll([entry('a'), entry('b')], plan(calls));
+  const names = ['a wasm Q4_1', 'b wasm Q4_1'];
+  const round = (what: string) => names.map((name) => `${what}: ${name}`);
+  const twice = (what: string) => [...round(what), ...round(what)];
+  expect(calls).toEqual([...round('load'), ...twice('answer'), ...twice('at once'), ...twice('tabs')]);
+});
+
+test('one that fails or is late is closed and asked no more, and the others are', async () => {
+  const fails = entry('fails', { run: async () => ({ ...answer, outputTokens: 0 }) });
+  const late = entry('late', { run: () => new Promise(() => {}) });
+  const absent = entry('absent', { prepare: async () => { throw new Omitted('not in this browser'); } }); // prettier-ignore
+  const alone = entry('alone', { together: undefined });
+  const all = [fails, late, absent, alone, entry('fine')];
+  const figures = await measureAll(all, plan());
+
+  expect(figures.map(({ runs, together, tabs }) => [runs.length, together.length, tabs.length])).toEqual([
+    [0, 0, 0], [0, 0, 0], [0, 0, 0], [2, 0, 2], [2, 2, 2],
+  ]);
+  expect(all.map(({ peer }) => peer.close.mock.calls.length)).toEqual([1, 1, 1, 0, 0]);
+  expect(figures.map(({ failures }) => failures.length)).toEqual([1, 0, 0, 0, 0]);
+
+  const about = {
+    load: { average: 0, cores: 2 }, adapter: { name: 'acme', isSoftware: false }, browser: 'Chromium', model: 'm', quick: false,
+    engines: ['fine', 'other'], missing: new Map([['other', 'npm could not install it']]),
+  };
+  const report = makeReport(figures, plan(), about);
+  expect(report.head.caveats).toEqual(['1 of 5 engines failed at something']);
+  expect(report.omitted).toEqual([
+    { what: 'fails wasm Q4_1: answer', why: 'failed: it gave 0 tokens, not the 3 asked for' },
+    { what: 'late wasm Q4_1: answer', why: 'it takes longer than 0.05 s' },
+    { what: 'absent wasm Q4_1: load', why: 'not in this browser' },
+    { what: 'alone wasm Q4_1: at once', why: 'it answers one request at a time' },
+    { what: 'other', why: 'npm could not install it' },
+  ]);
+  const fine = report.rows.filter(({ dimensions }) => dimensions['engine'] === 'fine');
+  expect(Object.fromEntries(fine.map(({ metric, samples }) => [metric, samples]))).toEqual({
+    prefill: [400, 400], decode: [100, 100], TTFT: [10, 10], load: [7], 'leading tokens as expected': [3, 3],
+    'output at once in one page': [60, 60], 'output of as many tabs': [60, 60],
+  });
+});
