@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countSubmitsOfBlobWorkers } from '../peers/pages/gpu-submits.ts';
+import { countSubmitsHere, countSubmitsOfBlobWorkers } from '../peers/pages/gpu-submits.ts';
 
 const WORKER = `
 const adapter = await navigator.gpu.requestAdapter();
@@ -30,4 +30,14 @@ test('submits of workers made of Blobs are counted, each once, and none is none'
   }
   expect(await count()).toBe(5);
   for (const worker of workers) worker.terminate();
+});
+
+test('submits of this page are counted', async () => {
+  const count = countSubmitsHere();
+  const adapter = await navigator.gpu.requestAdapter();
+  const device = await adapter?.requestDevice();
+  expect(count()).toBe(0);
+  device?.queue.submit([]);
+  device?.queue.submit([]);
+  expect(count()).toBe(2);
 });

@@ -7,7 +7,7 @@ import { Omitted } from './omitted.mjs';
  * @typedef {import('./peer.ts').PeerTask} PeerTask
  * @typedef {import('./peer.ts').PeerTiming} PeerTiming
  * @typedef {import('./peer.ts').TogetherTiming} TogetherTiming
- * @typedef {{ page: string, origin: string, modelPath: string, modelUrl: string, options: Omit<import('./peer.ts').PageOptions, 'modelUrl'>, sharesTabs: boolean, warmUp: PeerTask }} BrowserPeerOptions
+ * @typedef {{ page: string, origin: string, modelPath: string, modelUrl: string, options: Omit<import('./peer.ts').PageOptions, 'modelUrl'>, sharesTabs: boolean, isSerial?: boolean, warmUp: PeerTask }} BrowserPeerOptions
  */
 
 /** Tabs of an engine of its own each hold the file, its weights, and what they compute with. */
@@ -56,6 +56,7 @@ export class BrowserPeer {
    * @param {number} count
    * @returns {Promise<TogetherTiming>} */
   async together(task, count) {
+    if (this.#options.isSerial === true) throw new Omitted('it answers one request at a time');
     const page = this.#opened();
     await page.bringToFront();
     return page.evaluate(`peer.askTogether(${JSON.stringify(task)}, ${count})`);
@@ -99,8 +100,9 @@ export class BrowserPeer {
     page.on('pageerror', (error) => console.error(`${name}: ${error.message}`));
     await page.goto(`${origin}/${name}.html`);
     await page.waitForFunction('globalThis.peer !== undefined');
-    /** @type {{ subject: import('./peer.ts').PeerSubject, loadMs: number }} */
+    /** @type {{ subject: import('./peer.ts').PeerSubject, loadMs: number, cannot?: string }} */
     const loaded = await page.evaluate(`peer.load(${JSON.stringify({ ...options, modelUrl })})`);
+    if (loaded.cannot !== undefined) throw new Omitted(loaded.cannot);
     return { page, loaded };
   }
 

@@ -10,7 +10,7 @@ import { faultOf, leadingAgreement } from './task.mjs';
  * @typedef {object} Peer an engine that can be asked
  * @property {() => Promise<{ subject: import('./peer.ts').PeerSubject, loadMs: number }>} prepare
  * @property {(task: PeerTask) => Promise<PeerTiming>} run
- * @property {(task: PeerTask, count: number) => Promise<TogetherTiming>} [together]
+ * @property {(task: PeerTask, count: number) => Promise<TogetherTiming>} together
  * @property {(task: PeerTask, count: number) => Promise<TogetherTiming>} [inTabs]
  * @property {() => Promise<void>} close
  *
@@ -51,6 +51,7 @@ export async function measureAll(entries, plan) {
   const each = async (/** @type {string} */ what, /** @type {(entry: Entry, own: Figures) => Promise<void>} */ run) => {
     for (const [i, entry] of entries.entries()) {
       const own = /** @type {Figures} */ (figures[i]);
+      if (isTooSlow(own, what, plan)) continue;
       if (own.isClosed || [...own.omitted, ...own.failures].some((left) => left.what === what)) continue;
       plan.log(`${what}: ${nameOf(own.name)}`);
       const error = await attempt(own, what, plan.limitMs, () => run(entry, own));
@@ -71,6 +72,19 @@ export async function measureAll(entries, plan) {
 }
 
 class Late extends Omitted {}
+
+/** Whether so many answers at once would take too long, as one alone took; then the figures say so.
+ * @param {Figures} own
+ * @param {string} what
+ * @param {Plan} plan */
+function isTooSlow({ runs, omitted }, what, { requests, limitMs }) {
+  if (what !== 'at once' && what !== 'tabs') return false;
+  const ms = Math.max(0, ...runs.map(({ lastMs }) => lastMs)) * requests;
+  if (ms <= limitMs) return false;
+  const why = `it would take about ${Math.round(ms / 1000)} s`;
+  if (!omitted.some((left) => left.what === what)) omitted.push({ what, why });
+  return true;
+}
 
 /** @param {PeerName} name */
 export function nameOf({ engine, backend, weights }) {
@@ -98,7 +112,6 @@ async function answerOnce({ peer }, own, { task, expected }) {
  * @param {Figures} own
  * @param {Plan} plan */
 async function together({ peer }, own, { task, requests }) {
-  if (peer.together === undefined) throw new Omitted('it answers one request at a time');
   const timing = await peer.together(task, requests);
   check(timing.answers, task);
   own.together.push(timing);

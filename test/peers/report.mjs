@@ -14,8 +14,7 @@ const BUSY = 0.5;
  * @property {string} browser
  * @property {string} model its file
  * @property {boolean} quick
- * @property {readonly string[]} engines those asked for
- * @property {ReadonlyMap<string, string>} missing those that could not be installed, and why
+ * @property {ReadonlyMap<string, string>} missing engines that were not asked at all, and why
  */
 
 /**
@@ -24,7 +23,7 @@ const BUSY = 0.5;
  * @param {About} about
  */
 export function makeReport(figures, { task, repeats, requests }, about) {
-  const { load, adapter, browser, model, engines, missing } = about;
+  const { load, adapter, browser, model, quick, missing } = about;
   const sizes = { prompt: task.promptTokenIds.length, output: task.maxTokens, requests };
   return {
     version: VERSION,
@@ -46,7 +45,8 @@ export function makeReport(figures, { task, repeats, requests }, about) {
     rows: rowsOf(figures, sizes),
     omitted: [
       ...omittedOf(figures),
-      ...engines.flatMap((engine) => (missing.has(engine) ? [{ what: engine, why: missing.get(engine) ?? '' }] : [])),
+      ...[...missing].map(([what, why]) => ({ what, why })),
+      ...(quick && figures.some(({ name }) => name.engine === 'onnxruntime') ? [{ what: 'onnxruntime webgpu q8', why: 'a quick run' }] : []),
     ],
   };
 }

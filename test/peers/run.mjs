@@ -5,7 +5,8 @@
  *
  *     npm run bench:peers                    all engines; the medians of three rounds
  *     npm run bench:peers -- --quick         one round of a short prompt and answer
- *     npm run bench:peers -- --only A,B      engines, of tabserve, wllama, llama.cpp
+ *     npm run bench:peers -- --only A,B      engines, of tabserve, wllama, llama.cpp, onnxruntime, webllm,
+ *                                            language-model
  *     npm run bench:peers -- --repeat N      rounds
  *     npm run bench:peers -- --prompt NAME   one of the chats of test/goldens/smollm2-135m-instruct.json
  *     npm run bench:peers -- --threads N     of engines that compute on the CPU
@@ -22,8 +23,9 @@ import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { launchBrowser } from '../bench/browser.mjs';
 import { describeAdapter } from './adapter.mjs';
 import { installOnDemand } from './install.mjs';
+import { whyNoLanguageModel } from './language-model.mjs';
 import { measureAll } from './measure.mjs';
-import { ENGINES, makePeers } from './peers.mjs';
+import { ENGINES, makeFiles, makePeers } from './peers.mjs';
 import { makeReport } from './report.mjs';
 import { startPeerServer } from './server.mjs';
 import { formatTable } from './table.mjs';
@@ -66,21 +68,26 @@ async function main() {
   const { task, expected, warmUp } = await readTask(model, chat, values.quick ? 16 : 64);
   const twin = await makeQ8Twin(model, dirname(model));
   const missing = installAll(engines);
+  const present = engines.filter((engine) => !missing.has(engine));
+  await makeFiles(model, present, values.quick);
   const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
   const server = await startPeerServer(dirname(model), version);
   const browser = await launchBrowser({ adapter: values.adapter, channel: undefined, headed: values.headed });
   try {
     const adapter = await describeAdapter(browser, server.plain);
     const maxTokensEach = task.promptTokenIds.length + task.maxTokens;
-    const setup = { browser, server, model, twin, threads, maxRequests: REQUESTS, maxTokensEach, warmUp };
-    const entries = makePeers(setup, engines.filter((engine) => !missing.has(engine)));
+    const setup = { browser, server, model, twin, threads, maxRequests: REQUESTS, maxTokensEach, warmUp, quick: values.quick };
+    const entries = makePeers(setup, present);
+    if (engines.includes('language-model')) {
+      missing.set('language-model', await whyNoLanguageModel(browser, server.plain));
+    }
     const start = performance.now();
     const log = (/** @type {string} */ line) => console.error(`${((performance.now() - start) / 1000).toFixed(0)} s  ${line}`);
     const plan = { task, expected, repeats, requests: REQUESTS, limitMs: LIMIT_MS, log };
     const figures = await measureAll(entries, plan);
     await Promise.all(entries.map(({ peer }) => peer.close()));
     const about = { load, adapter, browser: `Chromium ${browser.version()}`, model: basename(model), quick: values.quick };
-    const report = makeReport(figures, plan, { ...about, engines, missing });
+    const report = makeReport(figures, plan, { ...about, missing });
     console.log(`\n${formatTable(report)}`);
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
     if (figures.some(({ failures }) => failures.length > 0)) process.exitCode = 1;
@@ -96,7 +103,7 @@ function installAll(engines) {
   /** @type {Map<string, string>} */
   const missing = new Map();
   for (const engine of engines) {
-    if (engine === 'tabserve') continue;
+    if (engine === 'tabserve' || engine === 'language-model') continue;
     const why =
       engine === 'llama.cpp' ? installOnDemand('oracle', ['install']) : installOnDemand('peers', ['ci', '--ignore-scripts']);
     if (why !== undefined) missing.set(engine, why);

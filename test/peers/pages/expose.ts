@@ -1,14 +1,22 @@
-import type { PageOptions, PeerPage, PeerTask, PeerTiming, TogetherTiming } from '../peer.ts';
+import type { PageOptions, PeerPage, PeerTask, TogetherTiming } from '../peer.ts';
+
+/** Why an engine cannot run here: a fact about it or the browser, and no failure. */
+export class CannotRun extends Error {}
 
 /** Gives run.mjs what a page of an engine's can do. */
 export function exposePeer(page: PeerPage): void {
   Object.assign(globalThis, {
     peer: {
-      /** With the milliseconds that it takes. */
+      /** With the milliseconds that it takes, or why it cannot be. */
       async load(options: PageOptions) {
         const start = performance.now();
-        const subject = await page.load(options);
-        return { subject, loadMs: performance.now() - start };
+        try {
+          const subject = await page.load(options);
+          return { subject, loadMs: performance.now() - start };
+        } catch (error) {
+          if (error instanceof CannotRun) return { cannot: error.message };
+          throw error;
+        }
       },
       ask: (task: PeerTask) => page.ask(task),
       async askTogether(task: PeerTask, count: number): Promise<TogetherTiming> {
@@ -19,22 +27,4 @@ export function exposePeer(page: PeerPage): void {
       gpuSubmits: () => page.gpuSubmits(),
     },
   });
-}
-
-/** Notes when tokens come. */
-export class TokenClock {
-  readonly #start = performance.now();
-  #first: number | undefined;
-  #last = 0;
-
-  /** A token, or several, came just now. */
-  tick(): void {
-    this.#last = performance.now() - this.#start;
-    this.#first ??= this.#last;
-  }
-
-  times(): Pick<PeerTiming, 'ttftMs' | 'lastMs'> {
-    if (this.#first === undefined) throw new Error('The engine gave no token.');
-    return { ttftMs: this.#first, lastMs: this.#last };
-  }
 }

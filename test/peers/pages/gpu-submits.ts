@@ -39,3 +39,16 @@ async function countSubmits(): Promise<number> {
   channel.close();
   return sum;
 }
+
+/** Counts those of this page or worker from here on. */
+export function countSubmitsHere(): () => number {
+  let submits = 0;
+  if ('GPUQueue' in globalThis) {
+    const submit = Reflect.get(GPUQueue.prototype, 'submit') as GPUQueue['submit'];
+    GPUQueue.prototype.submit = function (buffers) {
+      submits++;
+      return submit.call(this, buffers);
+    };
+  }
+  return () => submits;
+}

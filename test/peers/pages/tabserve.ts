@@ -2,7 +2,8 @@ import type { Client } from '../../../src/client/client.ts';
 import type { EngineMetrics } from '../../../src/core/metrics.ts';
 import { createClient } from '../../../src/index.ts';
 import type { PageOptions, PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
-import { exposePeer, TokenClock } from './expose.ts';
+import { exposePeer } from './expose.ts';
+import { TokenClock } from './token-clock.ts';
 
 let client: Client | undefined;
 

@@ -1,6 +1,7 @@
 import type { PageOptions, PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
-import { exposePeer, TokenClock } from './expose.ts';
+import { exposePeer } from './expose.ts';
 import { countSubmitsOfBlobWorkers } from './gpu-submits.ts';
+import { TokenClock } from './token-clock.ts';
 
 /** What is used of @wllama/wllama, which is installed on demand only. */
 interface WllamaModule {
