@@ -54,3 +54,4 @@ process.on('message', ({ method, argument }) => {
     (error) => process.send({ error: String(error) }),
   );
 });
+process.on('disconnect', () => process.exit());

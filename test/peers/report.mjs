@@ -1,15 +1,13 @@
 // @ts-check
+import { busyCaveat } from '../bench/machine.mjs';
 import { omittedOf, rowsOf } from './rows.mjs';
 
 /** Of the report's fields: one more with each change of what a field means. */
 const VERSION = 1;
 
-/** Above this much load for each core, others' work shows in the figures. */
-const BUSY = 0.5;
-
 /**
  * @typedef {object} About
- * @property {{ average: number, cores: number }} load the machine's load average over a minute, before the start
+ * @property {ReturnType<typeof import('../bench/machine.mjs').machineFacts>} machine before the start
  * @property {{ name: string, isSoftware: boolean }} adapter
  * @property {string} browser
  * @property {string} model its file
@@ -23,7 +21,7 @@ const BUSY = 0.5;
  * @param {About} about
  */
 export function makeReport(figures, { task, repeats, requests }, about) {
-  const { load, adapter, browser, model, quick, missing } = about;
+  const { machine, adapter, browser, model, quick, missing } = about;
   const sizes = { prompt: task.promptTokenIds.length, output: task.maxTokens, requests };
   return {
     version: VERSION,
@@ -37,8 +35,7 @@ export function makeReport(figures, { task, repeats, requests }, about) {
       adapter: adapter.name,
       isSoftware: adapter.isSoftware,
       browser,
-      loadAverage: load.average,
-      cores: load.cores,
+      ...machine,
       engines: figures.map(({ name, subject }) => ({ ...name, ...subject })),
       caveats: caveatsOf(figures, about),
     },
@@ -54,11 +51,9 @@ export function makeReport(figures, { task, repeats, requests }, about) {
 /** Why the figures say less than they seem to; none: a clean run.
  * @param {readonly import('./measure.mjs').Figures[]} figures
  * @param {About} about */
-export function caveatsOf(figures, { load, adapter, quick }) {
-  const found = [];
-  if (load.average / load.cores > BUSY) {
-    found.push(`the machine is busy: load average ${load.average.toFixed(2)} on ${load.cores} cores before the start`);
-  }
+export function caveatsOf(figures, { machine, adapter, quick }) {
+  const busy = busyCaveat(machine);
+  const found = busy === undefined ? [] : [busy];
   if (adapter.isSoftware) found.push('the adapter is software');
   if (quick) found.push('a quick run');
   const failed = figures.filter(({ failures }) => failures.length > 0).length;

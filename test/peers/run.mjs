@@ -15,12 +15,12 @@
  *     npm run bench:peers -- --json FILE     the figures, for a machine to read
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { launchBrowser } from '../bench/browser.mjs';
+import { machineFacts } from '../bench/machine.mjs';
 import { describeAdapter } from './adapter.mjs';
 import { installOnDemand } from './install.mjs';
 import { whyNoLanguageModel } from './language-model.mjs';
@@ -59,10 +59,10 @@ else await main();
 async function main() {
   const engines = chooseEngines(values.only);
   const repeats = positive('repeat', values.repeat, values.quick ? 1 : 3);
-  const cores = availableParallelism();
+  const machine = machineFacts();
+  const { cores } = machine;
   // llama.cpp's advice is a thread a core, not one for each of a core's two threads; few cores are a virtual machine's.
   const threads = positive('threads', values.threads, cores <= 4 ? cores : Math.floor(cores / 2));
-  const load = { average: loadavg()[0] ?? 0, cores };
   const model = await findModel();
   const chat = values.prompt ?? (values.quick ? 'story' : 'multi-turn');
   const { task, expected, warmUp } = await readTask(model, chat, values.quick ? 16 : 64);
@@ -72,7 +72,9 @@ async function main() {
   await makeFiles(model, present, values.quick);
   const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
   const server = await startPeerServer(dirname(model), version);
-  const browser = await launchBrowser({ adapter: values.adapter, channel: undefined, headed: values.headed });
+  const browser = await launchBrowser(values);
+  // Ctrl-C is left to us: Playwright ends its browser, and Node its children, when this process does.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   try {
     const adapter = await describeAdapter(browser, server.plain);
     const maxTokensEach = task.promptTokenIds.length + task.maxTokens;
@@ -86,7 +88,7 @@ async function main() {
     const plan = { task, expected, repeats, requests: REQUESTS, limitMs: LIMIT_MS, log };
     const figures = await measureAll(entries, plan);
     await Promise.all(entries.map(({ peer }) => peer.close()));
-    const about = { load, adapter, browser: `Chromium ${browser.version()}`, model: basename(model), quick: values.quick };
+    const about = { machine, adapter, browser: `Chromium ${browser.version()}`, model: basename(model), quick: values.quick };
     const report = makeReport(figures, plan, { ...about, missing });
     console.log(`\n${formatTable(report)}`);
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -5,6 +5,7 @@ import { makeReport } from '../../peers/report.mjs';
 
 const task = { name: 'story', messages: [], promptText: '', promptTokenIds: [1, 2, 3, 4], maxTokens: 3 };
 const answer = { ttftMs: 10, lastMs: 30, promptTokens: 4, outputTokens: 3, text: 'Once upon' };
+const MACHINE = { os: 'Some 1', cpu: 'one x 2', cores: 2, loadAverage: 0 };
 const subject = { version: '1', device: 'some', settings: {} };
 
 function plan(calls: string[] = []) {
@@ -43,7 +44,7 @@ test('one that fails or is late is closed and asked no more, and the others are'
   expect(figures.map(({ failures }) => failures.length)).toEqual([1, 0, 0, 0, 0]);
 
   const about = {
-    load: { average: 0, cores: 2 }, adapter: { name: 'acme', isSoftware: false }, browser: 'Chromium', model: 'm', quick: false,
+    machine: MACHINE, adapter: { name: 'acme', isSoftware: false }, browser: 'Chromium', model: 'm', quick: false,
     missing: new Map([['other', 'npm could not install it']]),
   };
   const report = makeReport(figures, plan(), about);
@@ -55,7 +56,7 @@ test('one that fails or is late is closed and asked no more, and the others are'
     { what: 'alone wasm Q4_1: tabs', why: 'it runs in no browser' },
     { what: 'other', why: 'npm could not install it' },
   ]);
-  const quick = makeReport(figures, plan(), { ...about, quick: true, load: { average: 1.2, cores: 2 } });
+  const quick = makeReport(figures, plan(), { ...about, quick: true, machine: { ...MACHINE, loadAverage: 1.2 } });
   expect(quick.head.caveats).toEqual([
     'the machine is busy: load average 1.20 on 2 cores before the start', 'a quick run', '1 of 5 engines failed at something',
   ]);
