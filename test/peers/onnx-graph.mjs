@@ -87,7 +87,7 @@ class Builder {
 }
 
 /** Blocks as MatMulNBits has them: unsigned, around 8 or 128, and of two 4-bit numbers the first in the low half. */
-function quantiseFor(blocks, bits, values) {
+export function quantiseFor(blocks, bits, values) {
   const type = bits === 4 ? 'Q4_0' : 'Q8_0';
   const bytes = blocks.quantise(type, values);
   const view = new DataView(bytes.buffer);
@@ -110,7 +110,7 @@ function quantiseFor(blocks, bits, values) {
 }
 
 /** GGUF has RoPE's pairs side by side; here the first of all pairs come before the second. */
-function inHalves(values, rows, columns, heads) {
+export function inHalves(values, rows, columns, heads) {
   const half = rows / heads / 2;
   const ordered = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
