@@ -67,6 +67,14 @@ test('one that fails or is late is closed and asked no more, and the others are'
   });
 });
 
+test('one that is late with several answers is closed too: it would compute on beside the others', async () => {
+  const late = entry('late', { together: () => new Promise(() => {}) });
+  const [figures] = await measureAll([late], plan());
+  expect(figures?.runs.length).toBe(2);
+  expect(figures?.tabs.length).toBe(0);
+  expect(late.peer.close).toHaveBeenCalledOnce();
+});
+
 test('what would take too long as often as asked is left out, and says so once', async () => {
   const slow = entry('slow', { run: async () => ({ ...answer, lastMs: 31 }) });
   const [figures] = await measureAll([slow], { ...plan(), limitMs: 120 });
