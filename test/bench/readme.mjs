@@ -7,12 +7,14 @@
  *
  * A block begins with `<!-- bench:NAME PARTS -->`, where NAME.json is a file of results and PARTS are some of its parts
  * with commas between them, and ends with `<!-- /bench -->`; what is between is replaced. `by DIMENSION` after the parts
- * makes a row of the table for each of its values, and a column for each metric.
+ * makes a row of the table for each of its values, and a column for each metric. One that begins with `<!-- peers:NAME -->`
+ * has the table of test/peers/results/NAME.json.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { formatTable } from '../peers/table.mjs';
 import { range, significant } from './format.mjs';
 import { readResults } from './results.mjs';
 import { constantDimensions, rowName } from './rows.mjs';
@@ -22,11 +24,13 @@ import { median } from './statistics.mjs';
 /**
  * @typedef {import('./report.mjs').Results} Results
  * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../peers/table.mjs').Report} PeersReport
  */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const COLUMNS = 120;
 const BLOCK = /(<!-- bench:(\S+) ([\w,-]+)(?: by ([\w-]+))? -->\n)[^]*?(<!-- \/bench -->)/g;
+const PEERS_BLOCK = /(<!-- peers:(\S+) -->\n)[^]*?(<!-- \/peers -->)/g;
 
 /**
  * @param {string} text of README.md
@@ -42,6 +46,21 @@ export function rewriteBlocks(text, results) {
     const run = results.get(name);
     if (run === undefined) throw new Error(`There is a block bench:${name}, and no results ${name}.json.`);
     return `${start}\n${block(run, parts.split(','), dimension)}\n\n${end}`;
+  });
+}
+
+/**
+ * @param {string} text of README.md
+ * @param {ReadonlyMap<string, PeersReport>} reports by the names of their files
+ * @returns {string} with every table of peers as the reports have it
+ * @throws Error for one whose report is not there
+ */
+export function rewritePeers(text, reports) {
+  return text.replace(PEERS_BLOCK, (_, start, name, end) => {
+    const report = reports.get(name);
+    if (report === undefined) throw new Error(`There is a table peers:${name}, and no test/peers/results/${name}.json.`);
+    const { date, commit, command } = report.head;
+    return `${start}\n\`${command}\`, ${date.slice(0, 10)}, commit ${commit}:\n\n\`\`\`text\n${formatTable(report)}\n\`\`\`\n\n${end}`;
   });
 }
 
@@ -135,12 +154,20 @@ function share({ roofline }) {
 /** README.md, as it is and as it should be.
  * @param {readonly string[]} files of results; none: those that are committed */
 export function readmeOf(files) {
-  const committed = join(ROOT, 'test/bench/results');
-  const found = files.length > 0 ? files : readdirSync(committed).map((file) => join(committed, file));
-  const results = found.filter((file) => file.endsWith('.json')).map((file) => /** @type {const} */ ([basename(file, '.json'), readResults(file)]));
+  const found = files.length > 0 ? files : committed('test/bench/results');
+  const results = found.map((file) => /** @type {const} */ ([basename(file, '.json'), readResults(file)]));
+  const reports = committed('test/peers/results').map((file) => /** @type {const} */ ([basename(file, '.json'), JSON.parse(readFileSync(file, 'utf8'))]));
   const path = join(ROOT, 'README.md');
   const is = readFileSync(path, 'utf8');
-  return { path, is, should: rewriteBlocks(is, new Map(results)) };
+  return { path, is, should: rewritePeers(rewriteBlocks(is, new Map(results)), new Map(reports)) };
+}
+
+/** The JSON files of a folder, which need not be there.
+ * @param {string} folder */
+function committed(folder) {
+  const path = join(ROOT, folder);
+  const files = existsSync(path) ? readdirSync(path) : [];
+  return files.filter((file) => file.endsWith('.json')).map((file) => join(path, file));
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {

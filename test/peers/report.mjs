@@ -7,6 +7,8 @@ const VERSION = 1;
 
 /**
  * @typedef {object} About
+ * @property {string} commit that is measured
+ * @property {string} command
  * @property {ReturnType<typeof import('../bench/machine.mjs').machineFacts>} machine before the start
  * @property {{ name: string, isSoftware: boolean }} adapter
  * @property {string} browser
@@ -21,12 +23,14 @@ const VERSION = 1;
  * @param {About} about
  */
 export function makeReport(figures, { task, repeats, requests }, about) {
-  const { machine, adapter, browser, model, quick, missing } = about;
+  const { commit, command, machine, adapter, browser, model, quick, missing } = about;
   const sizes = { prompt: task.promptTokenIds.length, output: task.maxTokens, requests };
   return {
     version: VERSION,
     head: {
       date: new Date().toISOString(),
+      commit,
+      command,
       model,
       prompt: { name: task.name, tokens: sizes.prompt },
       outputTokens: sizes.output,

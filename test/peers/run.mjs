@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { launchBrowser } from '../bench/browser.mjs';
+import { describeCommit } from '../bench/commit.mjs';
 import { machineFacts } from '../bench/machine.mjs';
 import { describeAdapter } from './adapter.mjs';
 import { installOnDemand } from './install.mjs';
@@ -60,6 +61,8 @@ async function main() {
   const engines = chooseEngines(values.only);
   const repeats = positive('repeat', values.repeat, values.quick ? 1 : 3);
   const machine = machineFacts();
+  const commit = describeCommit();
+  const command = ['npm run bench:peers', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
   const { cores } = machine;
   // llama.cpp's advice is a thread a core, not one for each of a core's two threads; few cores are a virtual machine's.
   const threads = positive('threads', values.threads, cores <= 4 ? cores : Math.floor(cores / 2));
@@ -88,7 +91,7 @@ async function main() {
     const plan = { task, expected, repeats, requests: REQUESTS, limitMs: LIMIT_MS, log };
     const figures = await measureAll(entries, plan);
     await Promise.all(entries.map(({ peer }) => peer.close()));
-    const about = { machine, adapter, browser: `Chromium ${browser.version()}`, model: basename(model), quick: values.quick };
+    const about = { commit, command, machine, adapter, browser: `Chromium ${browser.version()}`, model: basename(model), quick: values.quick };
     const report = makeReport(figures, plan, { ...about, missing });
     console.log(`\n${formatTable(report)}`);
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);

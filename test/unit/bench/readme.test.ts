@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readmeOf, rewriteBlocks } from '../../bench/readme.mjs';
+import { readmeOf, rewriteBlocks, rewritePeers } from '../../bench/readme.mjs';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 
 const RUN = benchResults([
@@ -50,4 +50,19 @@ test('blocks of what was not measured, or that do not end, are refused', () => {
   expect(() => rewriteBlocks('<!-- bench:run stall -->\n<!-- /bench -->', RESULTS)).toThrow('no rows of stall');
   expect(() => rewriteBlocks('<!-- bench:run engine -->\n', RESULTS)).toThrow('1 blocks');
   expect(() => rewriteBlocks('<!-- bench:run -->\n<!-- /bench -->', RESULTS)).toThrow('1 blocks');
+});
+
+test('a table of peers is that of its report, and one without is refused', () => {
+  const head = {
+    date: '2026-01-02T03:04:05Z', commit: 'abc1234', command: 'npm run bench:peers', model: 'm.gguf', prompt: { name: 'chat', tokens: 9 },
+    outputTokens: 4, requests: 4, repeats: 1, adapter: 'acme', isSoftware: false, browser: 'Chromium 150', os: '', cpu: '', cores: 2,
+    loadAverage: 0.1, engines: [], caveats: ['a quick run'],
+  };
+  const dimensions = { engine: 'tabserve', backend: 'webgpu', weights: 'Q4_1' };
+  const rows = [{ part: 'peers', metric: 'decode', dimensions, unit: 'tok/s', better: 'higher' as const, samples: [12] }];
+  const report = { version: 1, head, rows, omitted: [{ what: 'webllm', why: 'no f16' }] };
+  const text = rewritePeers('a\n<!-- peers:one -->\nold\n<!-- /peers -->\nb\n', new Map([['one', report]]));
+  for (const words of ['`npm run bench:peers`, 2026-01-02, commit abc1234', 'tabserve webgpu Q4_1', '12.0', 'webllm: no f16', 'NOT a clean run']) expect(text).toContain(words);
+  expect(text).not.toContain('old');
+  expect(() => rewritePeers('<!-- peers:two -->\n<!-- /peers -->', new Map())).toThrow('peers:two');
 });

@@ -44,7 +44,7 @@ test('one that fails or is late is closed and asked no more, and the others are'
   expect(figures.map(({ failures }) => failures.length)).toEqual([1, 0, 0, 0, 0]);
 
   const about = {
-    machine: MACHINE, adapter: { name: 'acme', isSoftware: false }, browser: 'Chromium', model: 'm', quick: false,
+    commit: 'abc1234', command: 'npm run bench:peers', machine: MACHINE, adapter: { name: 'acme', isSoftware: false }, browser: 'Chromium', model: 'm', quick: false,
     missing: new Map([['other', 'npm could not install it']]),
   };
   const report = makeReport(figures, plan(), about);

@@ -40,7 +40,7 @@ test('without tabserve nothing is compared', () => {
 
 test('the table has ranges, gaps, what is left out and why the run is not clean', () => {
   const head = {
-    date: '', model: 'small.gguf', prompt: { name: 'story', tokens: 43 }, outputTokens: 16, requests: 4, repeats: 3,
+    commit: 'abc1234', command: 'npm run bench:peers', date: '', model: 'small.gguf', prompt: { name: 'story', tokens: 43 }, outputTokens: 16, requests: 4, repeats: 3,
     adapter: 'acme', isSoftware: true, browser: 'Chromium 1', os: 'Some 1', cpu: 'one x 2', loadAverage: 1.5, cores: 2, engines: [],
     caveats: ['the adapter is software'],
   };
