@@ -110,7 +110,7 @@ function stateOf({ parts, rows, details, leftOut: left }) {
  */
 export function resumedHead(now, before) {
   requireSame(['adapter', 'model'], now, before);
-  const command = before.command === now.command ? now.command : `${before.command}; ${now.command}`;
+  const command = [...new Set([...before.command.split('; '), now.command])].join('; ');
   return { ...now, command, date: before.date, loadAverage: Math.max(now.loadAverage ?? 0, before.loadAverage ?? 0) };
 }
 

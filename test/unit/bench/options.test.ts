@@ -51,6 +51,8 @@ describe('a run that goes on with another', () => {
     const now = { ...BENCH_HEAD, date: '2027-01-01T00:00:00.000Z', command: 'again' };
     expect(resumedHead(now, before)).toEqual({ ...before, command: 'npm run bench; again' });
     expect(resumedHead({ ...now, command: before.command }, before)).toEqual(before);
+    const twice = { ...before, command: 'npm run bench; again' };
+    expect(resumedHead(now, twice)).toEqual(twice);
   });
 
   test.each([
