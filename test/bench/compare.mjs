@@ -96,7 +96,7 @@ export function formatComparison(a, b, { both, onlyA, onlyB, isSlower }, thresho
     name(row),
     `${significant(before)} -> ${significant(after)} ${row.unit}`,
     Number.isNaN(ratio) ? '' : `x ${ratio.toFixed(3)}`,
-    interval === undefined ? '' : `[${interval[0].toFixed(3)}..${interval[1].toFixed(3)}]`,
+    interval === undefined || Number.isNaN(ratio) ? '' : `[${interval[0].toFixed(3)}..${interval[1].toFixed(3)}]`,
     isBeyond ? `${verdict.toUpperCase()} by more than ${significant(100 * threshold)} %` : verdict,
   ]);
   const runs = [a, b].map(({ head, clean, caveats }, i) => {
