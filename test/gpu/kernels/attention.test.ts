@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { KV_CACHE_DTYPES } from '../../../src/core/kv-cache-dtype.ts';
+import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import type { AttentionLanes } from '../../../src/kernels/attention-lanes.ts';
 import { pack, packQueries, randomScene, type Row, type Scene, shuffledTables, wrong } from '../../support/attention-scene.ts';
@@ -112,6 +112,10 @@ function bitsOfRows({ bits }: Result, order: readonly number[], rowWords: number
 
 const ALL = RAGGED.map((_, i) => i);
 
+/** Half floats are read like f32, but for a key's elements: all shapes again would compile for a minute. */
+const shapesOf = (dtype: KvCacheDtype): readonly Shape[] =>
+  dtype === 'f16' ? SHAPES.filter(([, , headSize]) => [16, 64, 100].includes(headSize)) : SHAPES;
+
 describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
   const sceneOf = ([numHeads, numKvHeads, headSize, blockSize]: Shape) => {
     const random = createRandom(numHeads * headSize);
@@ -119,7 +123,7 @@ describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
     return { scene: randomScene(shape, dtype, RAGGED, random), random, rowWords: numHeads * headSize };
   };
 
-  test.each(SHAPES)(
+  test.each(shapesOf(dtype))(
     '%i heads over %i of %i, blocks of %i: right, and a row has the same bits in every batch, alone and in tiles',
     async (...shape) => {
       const { scene, random, rowWords } = sceneOf(shape);
@@ -141,7 +145,7 @@ describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
   );
 
   // For the same reason, not all shapes.
-  test.each(SHAPES.filter(([, , headSize]) => [16, 64, 100].includes(headSize)))(
+  test.each(SHAPES.filter(([, , headSize]) => (dtype === 'f16' ? [64] : [16, 64, 100]).includes(headSize)))(
     '%i heads over %i of %i, blocks of %i: lanes, tiles and subgroups change no bit',
     async (...shape) => {
       const { scene, random } = sceneOf(shape);
