@@ -2,6 +2,7 @@ import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
 import { WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
+import { summarizeAdapter } from './adapter-summary.ts';
 import { formsQuads } from './quad-probe.ts';
 
 /** A GPU device and what may be done with it. */
@@ -48,7 +49,7 @@ export async function openGpu(
   const lost = lossOf(device);
   try {
     const usesSubgroups = hasSubgroups && (await formsQuads(device));
-    const summary = summarize(adapter, usesSubgroups);
+    const summary = summarizeAdapter(adapter, usesSubgroups);
     return { device, adapter: summary, hasSubgroups: usesSubgroups, numerics: numericsOf(gpu, device), lost };
   } catch (error) {
     throw await explainFailure(lost, error);
@@ -91,19 +92,6 @@ export async function explainFailure(lost: Promise<TabserveError>, error: unknow
   if (failure.code !== 'internal') return failure;
   const patience = new Promise<TabserveError>((resolve) => setTimeout(resolve, LOSS_NOTICE_MS, failure));
   return Promise.race([lost, patience]);
-}
-
-function summarize(adapter: GPUAdapter, hasSubgroups: boolean): AdapterSummary {
-  const { vendor, architecture, device, description } = adapter.info;
-  const name = `${vendor} ${architecture} ${device} ${description}`.toLowerCase();
-  return {
-    vendor,
-    architecture,
-    device,
-    description,
-    isSoftware: adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/.test(name),
-    features: hasSubgroups ? ['subgroups'] : [],
-  };
 }
 
 async function lossOf(device: GPUDevice): Promise<TabserveError> {

@@ -47,7 +47,6 @@ export interface Op {
   readonly layer?: number;
 }
 
-
 /** One compiled form of a kernel, and when it is the one to use. */
 export interface Variant {
   readonly modules: readonly ShaderModule[];

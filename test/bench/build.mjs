@@ -1,11 +1,9 @@
 // @ts-check
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
-
-const root = fileURLToPath(new URL('.', import.meta.url));
+import { describeCommit } from './commit.mjs';
 
 /**
  * Builds the bench's pages as an app would, so that a worker starts as fast as it does there: `index.html` for visitors,
@@ -15,30 +13,32 @@ const root = fileURLToPath(new URL('.', import.meta.url));
  */
 export async function buildBench(outDir) {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const pages = ['index.html', 'suite.html', 'frame.html', 'start-frame.html'];
+  // A build of its own, so that its worker is never the demo's.
+  const define = { __TABSERVE_BUILD_ID__: JSON.stringify(`${version}-bench`), __BENCH_COMMIT__: JSON.stringify(describeCommit()) };
+  await buildPages(fileURLToPath(new URL('.', import.meta.url)), pages, outDir, define);
+}
+
+/**
+ * @param {string} root the pages' folder
+ * @param {readonly string[]} pages
+ * @param {string} outDir
+ * @param {Readonly<Record<string, string>>} define
+ */
+export async function buildPages(root, pages, outDir, define) {
   await build({
     configFile: false,
     root,
     logLevel: 'error',
     base: './',
-    // A build of its own, so that its worker is never the demo's.
-    define: { __TABSERVE_BUILD_ID__: JSON.stringify(`${version}-bench`), __BENCH_COMMIT__: JSON.stringify(commit()) },
+    define,
     worker: { format: 'es' },
     build: {
       target: 'es2022',
       outDir,
       emptyOutDir: false,
       chunkSizeWarningLimit: 2000,
-      rolldownOptions: { input: ['index.html', 'suite.html', 'frame.html', 'start-frame.html'].map((file) => join(root, file)) },
+      rolldownOptions: { input: pages.map((page) => join(root, page)) },
     },
   });
-}
-
-/** What is measured: `git describe`, or `unknown` where there is no git. */
-function commit() {
-  try {
-    const command = ['describe', '--always', '--dirty', '--abbrev=12'];
-    return execFileSync('git', command, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'unknown';
-  }
 }

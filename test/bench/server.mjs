@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { sendFile, sendJson } from '../../demo/server/send-file.mjs';
 import { buildBench } from './build.mjs';
+import { listenAnywhere } from './listen.mjs';
 
 /**
  * Builds the bench's pages, and serves them and the model beside them.
@@ -25,17 +26,14 @@ export async function startBenchServer(modelPath) {
     });
     sendFile(request, response, dirname(modelPath), path.slice('/models'.length));
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const origin = `http://127.0.0.1:${address.port}`;
+  const listening = await listenAnywhere(server);
+  const { origin } = listening;
   return {
     pageUrl: `${origin}/suite.html`,
     modelUrl: `${origin}/models/${encodeURIComponent(basename(modelPath))}`,
     modelBytesSent: () => modelBytes,
     close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await listening.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,4 +1,5 @@
 // @ts-check
+import { importTypeScript } from '../oracle/typescript.mjs';
 
 /**
  * What pages of this browser get as their GPU.
@@ -16,11 +17,13 @@ export async function describeAdapter(browser, origin) {
       const adapter = await navigator.gpu?.requestAdapter();
       if (adapter === null || adapter === undefined) return undefined;
       const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-      return { name: [vendor, architecture, device, description], isFallbackAdapter };
+      return { vendor, architecture, device, description, isFallbackAdapter };
     });
     if (info === undefined) return { name: 'none', isSoftware: true };
-    const name = info.name.filter((part) => part !== '').join(' ');
-    return { name, isSoftware: info.isFallbackAdapter || /swiftshader|llvmpipe|warp/i.test(name) };
+    const { vendor, architecture, device, description } = info;
+    const name = [vendor, architecture, device, description].filter((part) => part !== '').join(' ');
+    const { summarizeAdapter } = await importTypeScript('src/gpu/adapter-summary.ts');
+    return { name, isSoftware: summarizeAdapter({ info }, false).isSoftware };
   } finally {
     await page.close();
   }

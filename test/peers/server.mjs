@@ -4,9 +4,11 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { sendFile } from '../../demo/server/send-file.mjs';
+import { buildPages } from '../bench/build.mjs';
+import { listenAnywhere } from '../bench/listen.mjs';
 
+const PAGES = fileURLToPath(new URL('pages/', import.meta.url));
 const PACKAGES = fileURLToPath(new URL('node_modules', import.meta.url));
 
 /** Cross-origin isolation, which threads in WebAssembly need. */
@@ -26,7 +28,8 @@ const ISOLATION = {
  */
 export async function startPeerServer(modelsDir, version) {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-peers-'));
-  await buildPages(folder, version);
+  const pages = readdirSync(PAGES).filter((file) => file.endsWith('.html'));
+  await buildPages(PAGES, pages, folder, { __TABSERVE_BUILD_ID__: JSON.stringify(version) });
   const roots = { models: modelsDir, packages: PACKAGES };
   const plain = await listen(folder, roots, {});
   const isolated = await listen(folder, roots, ISOLATION);
@@ -53,36 +56,5 @@ async function listen(folder, roots, headers) {
     const root = roots[first];
     sendFile(request, response, root ?? folder, root === undefined ? path : path.slice(first.length + 1));
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return {
-    origin: `http://127.0.0.1:${address.port}`,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-/** @param {string} outDir
- * @param {string} version */
-async function buildPages(outDir, version) {
-  const root = fileURLToPath(new URL('pages/', import.meta.url));
-  const pages = readdirSync(root).filter((file) => file.endsWith('.html'));
-  await build({
-    configFile: false,
-    root,
-    logLevel: 'error',
-    base: './',
-    define: { __TABSERVE_BUILD_ID__: JSON.stringify(version) },
-    worker: { format: 'es' },
-    build: {
-      target: 'es2022',
-      outDir,
-      emptyOutDir: false,
-      chunkSizeWarningLimit: 2000,
-      rolldownOptions: { input: pages.map((page) => join(root, page)) },
-    },
-  });
+  return listenAnywhere(server);
 }

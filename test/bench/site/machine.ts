@@ -1,4 +1,5 @@
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
+import { summarizeAdapter } from '../../../src/gpu/adapter-summary.ts';
 
 /** What a run was made on, as far as a page is told. */
 export interface Machine extends AdapterSummary {
@@ -12,15 +13,8 @@ export interface Machine extends AdapterSummary {
 export async function readMachine({ gpu, userAgent, userAgentData, hardwareConcurrency }: Navigator & UserAgentHints): Promise<Machine | undefined> {
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null || adapter === undefined) return undefined;
-  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-  const name = `${vendor} ${architecture} ${description}`.toLowerCase();
   return {
-    vendor,
-    architecture,
-    device,
-    description,
-    isSoftware: isFallbackAdapter || /swiftshader|llvmpipe|basic render/.test(name),
-    features: ['subgroups', 'shader-f16', 'timestamp-query'].filter((feature) => adapter.features.has(feature as GPUFeatureName)),
+    ...summarizeAdapter(adapter, adapter.features.has('subgroups')),
     browser: browserName(userAgent, userAgentData?.brands),
     os: userAgentData?.platform ?? '',
     cores: hardwareConcurrency,

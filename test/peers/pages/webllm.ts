@@ -1,4 +1,5 @@
 import type { PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
+import { type CompletionChunk, completionRequest, readCompletion } from './completion.ts';
 import { CannotRun, exposePeer } from './expose.ts';
 import { countSubmitsHere } from './gpu-submits.ts';
 import { TokenClock } from './token-clock.ts';
@@ -16,12 +17,7 @@ interface ModelRecord {
 }
 
 interface Engine {
-  readonly completions: { create(request: Readonly<Record<string, unknown>>): Promise<AsyncIterable<Chunk>> };
-}
-
-interface Chunk {
-  readonly choices: readonly { readonly text: string }[];
-  readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number };
+  readonly completions: { create(request: Readonly<Record<string, unknown>>): Promise<AsyncIterable<CompletionChunk>> };
 }
 
 const PACKAGE = new URL('/packages/@mlc-ai/web-llm/', location.href);
@@ -56,24 +52,7 @@ async function requireReachable(what: string, url: string): Promise<void> {
 async function ask({ promptText, maxTokens }: PeerTask): Promise<PeerTiming> {
   if (engine === undefined) throw new Error('load comes first');
   const clock = new TokenClock();
-  const chunks = await engine.completions.create({
-    prompt: promptText,
-    max_tokens: maxTokens,
-    temperature: 0,
-    ignore_eos: true,
-    stream: true,
-    stream_options: { include_usage: true },
-  });
-  let text = '';
-  let usage = { prompt_tokens: 0, completion_tokens: 0 };
-  for await (const chunk of chunks) {
-    usage = chunk.usage ?? usage;
-    const piece = chunk.choices[0]?.text ?? '';
-    if (piece === '') continue;
-    clock.tick();
-    text += piece;
-  }
-  return { ...clock.times(), promptTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens, text };
+  return readCompletion(await engine.completions.create(completionRequest(promptText, maxTokens)), clock);
 }
 
 exposePeer({ load, ask, gpuSubmits: async () => gpuSubmits() });

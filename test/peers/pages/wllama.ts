@@ -1,4 +1,5 @@
 import type { PageOptions, PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
+import { type CompletionChunk, completionRequest, readCompletion } from './completion.ts';
 import { exposePeer } from './expose.ts';
 import { countSubmitsOfBlobWorkers } from './gpu-submits.ts';
 import { TokenClock } from './token-clock.ts';
@@ -13,14 +14,9 @@ interface WllamaModule {
 
 interface Wllama {
   loadModelFromUrl(url: string, params: Readonly<Record<string, number | boolean>>): Promise<void>;
-  createCompletion(params: Readonly<Record<string, unknown>>): Promise<AsyncIterable<Chunk>>;
+  createCompletion(params: Readonly<Record<string, unknown>>): Promise<AsyncIterable<CompletionChunk>>;
   isMultithread(): boolean;
   getNumThreads(): number;
-}
-
-interface Chunk {
-  readonly choices: readonly { readonly text: string }[];
-  readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null;
 }
 
 const PACKAGE = new URL('/packages/@wllama/wllama/', location.href);
@@ -47,25 +43,7 @@ async function load(options: PageOptions): Promise<PeerSubject> {
 async function ask({ promptText, maxTokens }: PeerTask): Promise<PeerTiming> {
   if (wllama === undefined) throw new Error('load comes first');
   const clock = new TokenClock();
-  const chunks = await wllama.createCompletion({
-    prompt: promptText,
-    max_tokens: maxTokens,
-    temperature: 0,
-    ignore_eos: true,
-    cache_prompt: false,
-    stream: true,
-    stream_options: { include_usage: true },
-  });
-  let text = '';
-  let usage = { prompt_tokens: 0, completion_tokens: 0 };
-  for await (const chunk of chunks) {
-    usage = chunk.usage ?? usage;
-    const piece = chunk.choices[0]?.text ?? '';
-    if (piece === '') continue;
-    clock.tick();
-    text += piece;
-  }
-  return { ...clock.times(), promptTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens, text };
+  return readCompletion(await wllama.createCompletion({ ...completionRequest(promptText, maxTokens), cache_prompt: false }), clock);
 }
 
 exposePeer({ load, ask, gpuSubmits });
