@@ -3,7 +3,7 @@
  * `npm run bench`: how fast the default model runs here, in Chromium. What each figure means: README.md beside this file.
  *
  *     npm run bench                         everything, the medians of several runs
- *     npm run bench -- --quick              less of it, once: two minutes where there is no GPU
+ *     npm run bench -- --quick              less of it, once
  *     npm run bench -- --only load,prefix   parts of it: PARTS
  *     npm run bench -- --repeat N           all of that N times, each in a page of its own; all samples count
  *     npm run bench -- --rate R             load: R arrivals a second for each request that may run at once, instead of

@@ -96,7 +96,7 @@ export class BenchmarkPage extends LightElement {
           <span><b>${title}</b> <span class="help">${what}</span></span></label>`)}
         <label class="choice"><input type="checkbox" .checked=${this.quick} data-testid="quick"
             @change=${(event: Event) => { this.quick = (event.target as HTMLInputElement).checked; }} />
-          <span><b>Quick</b> <span class="help">Fewer repeats and sizes: a minute or two on a GPU</span></span></label>
+          <span><b>Quick</b> <span class="help">Fewer repeats and sizes</span></span></label>
       </fieldset>
       ${isRunning
         ? html`<button type="button" class="button" data-testid="stop" @click=${() => this.#run.stop()}>Stop</button>`
