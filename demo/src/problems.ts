@@ -33,6 +33,11 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
     'choose-model',
   ),
   model_not_found: words('No model was found there', 'Check the address, or choose another model.', 'choose-model'),
+  access_denied: words(
+    'The server does not give this model to everyone',
+    'It is private or gated. Download the file with an account that may have it, and open it here; or choose another model.',
+    'choose-model',
+  ),
   unsupported_model: words(
     'This kind of model is not supported yet',
     'tabserve reads GGUF files of the llama architecture. Choose another model.',

@@ -5,6 +5,7 @@ export type ErrorCode =
   | 'context_length_exceeded' // the prompt does not fit the context
   | 'model_busy' // another tab uses a different model; `details.loadedModel` says which
   | 'model_not_found' // nothing at that URL, path or hub name
+  | 'access_denied' // the server wants a permission: a gated or private model; sign in, or give a token
   | 'unsupported_model' // an architecture, tokenizer or file format not supported
   | 'unsupported_tensor' // a tensor's type or shape not supported; the message names both
   | 'corrupt_model' // bytes that contradict their own header or checksum

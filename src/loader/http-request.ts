@@ -39,7 +39,7 @@ export interface HttpExchange {
  * Sends one request.
  *
  * @throws TransientFault where the network failed or the server is unable for now
- * @throws TabserveError `model_not_found`, `download_failed` (refused) or `aborted`
+ * @throws TabserveError `model_not_found`, `access_denied`, `download_failed` (refused) or `aborted`
  */
 export async function exchange(
   url: string,
@@ -149,7 +149,7 @@ function checkStatus(url: string, response: Response): void {
     const why = url.startsWith('https://huggingface.co/')
       ? 'no such repository, or a private or gated one. Check the name; a gated file can be downloaded and opened here'
       : 'it asks for a permission that tabserve does not send. Download the file and open it here';
-    throw new TabserveError('download_failed', `The server refused ${url} (HTTP ${status}): ${why}.`);
+    throw new TabserveError('access_denied', `The server refused ${url} (HTTP ${status}): ${why}.`);
   }
   if (status === 408 || status === 429 || status >= 500) {
     const seconds = Number(response.headers.get('retry-after') ?? '0');

@@ -67,8 +67,8 @@ describe('opening', () => {
   test.each<[number, string, RegExp]>([
     [404, 'model_not_found', /nothing at .*m\.gguf.*404/],
     [410, 'model_not_found', /410/],
-    [401, 'download_failed', /refused .*401.*permission/],
-    [403, 'download_failed', /refused .*403.*permission/],
+    [401, 'access_denied', /refused .*401.*permission/],
+    [403, 'access_denied', /refused .*403.*permission/],
     [418, 'download_failed', /418/],
   ])('HTTP %i is final', async (status, code, message) => {
     file.faults = { status };

@@ -1,0 +1,42 @@
+export type { CachedModel } from './loader/model-storage.ts';
+import { TabserveError } from './core/errors.ts';
+import { type CachedModel, listModels as listIn, removeModel } from './loader/model-storage.ts';
+import { opfsStorage } from './loader/opfs-storage.ts';
+
+/** The models in this origin's storage, whole or in part, the last used first. Empty where the browser keeps nothing. */
+export async function listModels(): Promise<readonly CachedModel[]> {
+  const storage = opfsStorage();
+  return storage === undefined ? [] : guarded(() => listIn(storage));
+}
+
+/**
+ * Deletes a model from this origin's storage. An engine that has it on the GPU goes on; one that is loading it fetches anew
+ * what it still needs.
+ *
+ * @param url as {@link listModels} gives it
+ * @throws TabserveError `storage_failed`
+ */
+export async function deleteModel(url: string): Promise<void> {
+  const storage = opfsStorage();
+  if (storage !== undefined) await guarded(() => removeModel(url, storage));
+}
+
+/**
+ * Asks the browser not to evict this origin's storage when the disk runs full. Only a page can ask, and some browsers ask
+ * their user: call it when a model has been chosen.
+ *
+ * @returns whether the storage is persistent now
+ */
+export async function persistModels(): Promise<boolean> {
+  const storage: Partial<StorageManager> | undefined = globalThis.navigator?.storage;
+  if (typeof storage?.persist !== 'function') return false;
+  return storage.persist().catch(() => false);
+}
+
+async function guarded<T>(use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (cause) {
+    throw new TabserveError('storage_failed', `This browser's storage refused: ${String(cause)}.`, { cause });
+  }
+}
