@@ -19,9 +19,10 @@ import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
 import { type MatrixLayout, planWeights } from '../models/weights.ts';
 import { createState, fillState } from './decoder-state.ts';
+import { checkGpuMemoryBytes, GpuBudget, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { fitCache, planCache } from './kv-cache.ts';
+import { fitCache, type MakeBeside, planCache } from './kv-cache.ts';
 import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
@@ -44,6 +45,10 @@ export interface LoadRunnerOptions {
   readonly limits?: Partial<
     Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
   >;
+  /** What models may take of the GPU's memory in all. @default see `gpu-budget` */
+  readonly gpuMemoryBytes?: number | undefined;
+  /** Asked what may be taken of it, once the header says what is needed. @default all that is needed, within the budget */
+  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
   /** Whether subgroup kernels are used where there are any. @default true */
@@ -63,6 +68,8 @@ export interface LoadedRunner {
   readonly numerics: Numerics;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
+  /** Bytes of all its buffers. */
+  readonly gpuBytes: number;
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
@@ -77,6 +84,8 @@ export interface LoadedRunner {
   destroy(): void;
 }
 
+type SizedState = ReturnType<typeof createState> & { readonly scheduler: SchedulerConfig };
+
 /**
  * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
  *
@@ -87,6 +96,7 @@ export interface LoadedRunner {
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
   const plan = planCache(config, options);
+  checkGpuMemoryBytes(options.gpuMemoryBytes);
   const kvCacheDtype = plan.dtype;
   const { numerics = 'f32' } = options;
   const gpu = options.gpu ?? (await openGpu(undefined, numerics));
@@ -99,15 +109,21 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   try {
     requireNumerics(gpu, numerics);
     const matrices = { numerics, ...matrixLayout(gpu.adapter) };
-    const { weights, destinations } = planWeights(options.file, config, buffers, matrices);
-    const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const blockStaging =
-      options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
-    await buffers.ready(); // the weights come first, the KV cache takes what is left
-    const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
+    const createFixed = (pool: BufferPool) => {
+      const { MAP_READ, COPY_DST } = GPUBufferUsage;
+      const planned = planWeights(options.file, config, pool, matrices);
+      const staged = options.blockTransfer === true;
+      return { ...planned, blockStaging: staged ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined };
+    };
+    const createSized: MakeBeside<SizedState> = (pool, layers, size) => {
       const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
       return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
-    });
+    };
+    const budget = new GpuBudget({ limits: gpu.device.limits, config, plan, createFixed, createSized });
+    const granted = await budget.reserve(options);
+    const { weights, destinations, blockStaging } = createFixed(buffers);
+    await buffers.ready(); // the weights come first, the KV cache takes what is left
+    const fitted = await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted));
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
@@ -129,7 +145,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const counters = (): StepCounters => runner.counters();
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, gpuBytes: buffers.bytes, blockTransfer };
     const { profiler } = runner;
     const tunables = tunablesOf(gpu, builder);
     const made = { ...kvCache, numerics, profiler, tunables, counters };
