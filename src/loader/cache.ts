@@ -100,11 +100,11 @@ class CachedSource implements ByteSource {
     const last = Math.floor((offset + length - 1) / partBytes);
     if (first === last) {
       const start = offset - first * partBytes;
-      return (await this.#sequentialPart(first)).subarray(start, start + length);
+      return (await this.#sequentialPart(first, offset)).subarray(start, start + length);
     }
     const bytes = new Uint8Array(length);
     for (let index = first; index <= last; index++) {
-      const part = await this.#sequentialPart(index);
+      const part = await this.#sequentialPart(index, offset);
       const partOffset = index * partBytes;
       const from = Math.max(offset, partOffset);
       const to = Math.min(offset + length, partOffset + part.length);
@@ -113,9 +113,12 @@ class CachedSource implements ByteSource {
     return bytes;
   }
 
-  /** A part, with those after it set on their way where the reader goes forward. */
-  #sequentialPart(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const goesForward = index === this.#lastIndex || index === this.#lastIndex + 1;
+  /**
+   * A part, with those after it set on their way where the reader goes forward. Who reads from the file's start reads its
+   * header, and may want no more.
+   */
+  #sequentialPart(index: number, offset: number): Promise<Uint8Array<ArrayBuffer>> {
+    const goesForward = offset > 0 && (index === this.#lastIndex || index === this.#lastIndex + 1);
     this.#lastIndex = index;
     const part = this.#part(index);
     const end = Math.min(index + 1 + PREFETCH_PARTS, this.#cache.manifest.parts.length);

@@ -15,14 +15,14 @@ import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '.
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
-import { buildDecoder } from '../models/decoder.ts';
+import { buildDecoder, type LayerCache } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
 import { type MatrixLayout, planWeights } from '../models/weights.ts';
 import { createState, fillState } from './decoder-state.ts';
 import { checkGpuMemoryBytes, GpuBudget, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { fitCache, type MakeBeside, planCache } from './kv-cache.ts';
+import { type CachePlan, type CacheSize, fitCache, planCache } from './kv-cache.ts';
 import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
@@ -84,8 +84,6 @@ export interface LoadedRunner {
   destroy(): void;
 }
 
-type SizedState = ReturnType<typeof createState> & { readonly scheduler: SchedulerConfig };
-
 /**
  * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
  *
@@ -108,22 +106,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
-    const createFixed = (pool: BufferPool) => {
-      const { MAP_READ, COPY_DST } = GPUBufferUsage;
-      const planned = planWeights(options.file, config, pool, matrices);
-      const staged = options.blockTransfer === true;
-      return { ...planned, blockStaging: staged ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined };
-    };
-    const createSized: MakeBeside<SizedState> = (pool, layers, size) => {
-      const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
-      return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
-    };
-    const budget = new GpuBudget({ limits: gpu.device.limits, config, plan, createFixed, createSized });
-    const granted = await budget.reserve(options);
-    const { weights, destinations, blockStaging } = createFixed(buffers);
-    await buffers.ready(); // the weights come first, the KV cache takes what is left
-    const fitted = await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted));
+    const { weights, destinations, blockStaging, fitted } = await allocate(options, gpu, config, plan, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
@@ -155,6 +138,26 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     destroy();
     throw failure;
   }
+}
+
+/** Creates every buffer, as far as the budget and the GPU have it; nothing before it is known that it fits. */
+async function allocate(options: LoadRunnerOptions, gpu: Gpu, config: ModelConfig, plan: CachePlan, buffers: BufferPool) {
+  const { file, numerics = 'f32' } = options;
+  const { MAP_READ, COPY_DST } = GPUBufferUsage;
+  const createFixed = (pool: BufferPool) => ({
+    ...planWeights(file, config, pool, { numerics, ...matrixLayout(gpu.adapter) }),
+    blockStaging:
+      options.blockTransfer === true ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined,
+  });
+  const createSized = (pool: BufferPool, layers: readonly LayerCache[], size: CacheSize) => {
+    const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
+    return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
+  };
+  const budget = new GpuBudget({ limits: gpu.device.limits, config, plan, createFixed, createSized });
+  const granted = await budget.reserve(options);
+  const fixed = createFixed(buffers);
+  await buffers.ready(); // the weights come first, the KV cache takes what is left
+  return { ...fixed, fitted: await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted)) };
 }
 
 /** @throws TabserveError `invalid_request` where the GPU does not compute in them: another class would be other answers. */
