@@ -15,14 +15,15 @@ import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '.
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
-import { buildDecoder, type LayerCache } from '../models/decoder.ts';
+import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import { type MatrixLayout, planWeights } from '../models/weights.ts';
-import { createState, fillState } from './decoder-state.ts';
-import { checkGpuMemoryBytes, GpuBudget, type GpuNeed } from './gpu-budget.ts';
+import type { MatrixLayout } from '../models/weights.ts';
+import { allocate } from './allocate.ts';
+import { fillState } from './decoder-state.ts';
+import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { type CachePlan, type CacheSize, fitCache, planCache } from './kv-cache.ts';
+import { planCache } from './kv-cache.ts';
 import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
@@ -106,7 +107,10 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const { weights, destinations, blockStaging, fitted } = await allocate(options, gpu, config, plan, buffers);
+    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
+    const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
+    const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
+    const { weights, destinations, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     fillState(gpu.device, config, scheduler, state);
@@ -138,26 +142,6 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     destroy();
     throw failure;
   }
-}
-
-/** Creates every buffer, as far as the budget and the GPU have it; nothing before it is known that it fits. */
-async function allocate(options: LoadRunnerOptions, gpu: Gpu, config: ModelConfig, plan: CachePlan, buffers: BufferPool) {
-  const { file, numerics = 'f32' } = options;
-  const { MAP_READ, COPY_DST } = GPUBufferUsage;
-  const createFixed = (pool: BufferPool) => ({
-    ...planWeights(file, config, pool, { numerics, ...matrixLayout(gpu.adapter) }),
-    blockStaging:
-      options.blockTransfer === true ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined,
-  });
-  const createSized = (pool: BufferPool, layers: readonly LayerCache[], size: CacheSize) => {
-    const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
-    return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
-  };
-  const budget = new GpuBudget({ limits: gpu.device.limits, config, plan, createFixed, createSized });
-  const granted = await budget.reserve(options);
-  const fixed = createFixed(buffers);
-  await buffers.ready(); // the weights come first, the KV cache takes what is left
-  return { ...fixed, fitted: await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted)) };
 }
 
 /** @throws TabserveError `invalid_request` where the GPU does not compute in them: another class would be other answers. */
