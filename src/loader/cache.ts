@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { isComplete, isManifest, newManifest, PART_BYTES, partLength } from './cache-manifest.ts';
@@ -73,6 +74,12 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   return new CachedSource(new PartCache(manifest, storage, log), remote, options);
 }
 
+interface HeldPart {
+  readonly loading: Promise<Uint8Array<ArrayBuffer>>;
+  /** Once they are there. */
+  bytes: Uint8Array<ArrayBuffer> | undefined;
+}
+
 class CachedSource implements ByteSource {
   readonly id: string;
   readonly size: number;
@@ -81,7 +88,7 @@ class CachedSource implements ByteSource {
   #remote: Promise<RemoteFile> | undefined;
   #stream: PartStream | undefined;
   /** Parts in memory or on their way, the last used last. */
-  readonly #parts = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
+  readonly #parts = new Map<number, HeldPart>();
   #lastIndex = -1;
 
   constructor(cache: PartCache, remote: RemoteFile | undefined, options: CacheOptions) {
@@ -128,20 +135,25 @@ class CachedSource implements ByteSource {
   }
 
   #part(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    let part = this.#parts.get(index);
-    if (part === undefined) {
-      part = this.#load(index);
-      const loading = part;
-      loading.catch(() => {
-        if (this.#parts.get(index) === loading) this.#parts.delete(index);
-      });
-    }
+    const part = this.#parts.get(index) ?? this.#hold(index);
     this.#parts.delete(index);
     this.#parts.set(index, part);
-    for (const oldest of this.#parts.keys()) {
+    for (const [oldest, { bytes }] of this.#parts) {
       if (this.#parts.size <= PARTS_IN_MEMORY) break;
       this.#parts.delete(oldest);
+      if (bytes !== undefined) freeBuffer(bytes.buffer);
     }
+    return part.loading;
+  }
+
+  #hold(index: number): HeldPart {
+    const part: HeldPart = { loading: this.#load(index), bytes: undefined };
+    part.loading.then(
+      (bytes) => void (part.bytes = bytes),
+      () => {
+        if (this.#parts.get(index) === part) this.#parts.delete(index);
+      },
+    );
     return part;
   }
 

@@ -1,3 +1,4 @@
+import { freeBuffer } from '../core/free-buffer.ts';
 import { yieldTurn } from '../core/yield-turn.ts';
 
 /** Bytes handed to the GPU that it may not have taken yet. */
@@ -15,8 +16,13 @@ export class UploadPace {
     this.#queue = queue;
   }
 
-  /** Waits after a slice, of which so many bytes were handed to the GPU. */
-  async next(bytes: number): Promise<void> {
+  /**
+   * Waits after a slice of so many bytes.
+   *
+   * @param written what the GPU was given of it, which nobody needs any more
+   */
+  async next(bytes: number, written: readonly { readonly buffer: ArrayBuffer }[]): Promise<void> {
+    for (const { buffer } of written) freeBuffer(buffer);
     await yieldTurn();
     this.#inFlight += bytes;
     if (this.#inFlight < MAX_BYTES_IN_FLIGHT) return;

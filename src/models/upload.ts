@@ -46,8 +46,8 @@ async function uploadMatrix(
     const tile = (rowOffset + row) / TILE_ROWS;
     device.queue.writeBuffer(matrix.weights, tile * packedWords(matrix.format, TILE_ROWS, columns) * 4, weights);
     const scaleBytes = scaleWords(TILE_ROWS, columns) * 4;
-    if (matrix.wideScales) device.queue.writeBuffer(matrix.scales, tile * scaleBytes * 2, widenScales(scales));
-    else device.queue.writeBuffer(matrix.scales, tile * scaleBytes, scales);
-    await pace.next(bytes.length);
+    const wide = matrix.wideScales ? widenScales(scales) : scales;
+    device.queue.writeBuffer(matrix.scales, tile * scaleBytes * (matrix.wideScales ? 2 : 1), wide);
+    await pace.next(bytes.length, [weights, scales, wide]);
   }
 }
