@@ -94,11 +94,9 @@ export class GgufCursor {
 
   /** A 64-bit count, length or offset, at most `limit`. */
   count(what: string, limit: number): number {
-    const start = this.#take(8, what);
-    // Without a bigint for each of a vocabulary's strings; a sum beyond 2^53 is over every limit, rounded or not.
-    const value = this.#view.getUint32(start, true) + this.#view.getUint32(start + 4, true) * 2 ** 32;
-    if (value > limit) throw this.corrupt(`${what} is ${this.#view.getBigUint64(start, true)}, over the limit of ${limit}`);
-    return value;
+    const value = this.u64(what);
+    if (value > BigInt(limit)) throw this.corrupt(`${what} is ${value}, over the limit of ${limit}`);
+    return Number(value);
   }
 
   /** A length-prefixed UTF-8 string; malformed sequences become U+FFFD. */

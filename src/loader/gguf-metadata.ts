@@ -1,5 +1,4 @@
 import { TabserveError } from '../core/errors.ts';
-import { yieldTurn } from '../core/yield-turn.ts';
 import type { GgufCursor } from './gguf-cursor.ts';
 
 /** A metadata value. 64-bit integers are numbers where a number holds them exactly, else bigints. */
@@ -15,19 +14,15 @@ const MIN_VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
 /** Arrays inside arrays: the format has them, no known model needs them. */
 const MAX_ARRAY_DEPTH = 4;
 
-/** Elements of an array that are read in one turn of the event loop: a few milliseconds' worth. */
-const ELEMENTS_PER_TURN = 8192;
-
-/** Reads `count` key-value pairs; others have their turn during long arrays, such as a vocabulary. */
-export async function readMetadata(cursor: GgufCursor, count: number): Promise<GgufMetadata> {
+/** Reads `count` key-value pairs. */
+export function readMetadata(cursor: GgufCursor, count: number): GgufMetadata {
   // No prototype, so that a key named `__proto__` is a key like any other.
   const metadata = Object.create(null) as Record<string, GgufValue>;
   for (let index = 0; index < count; index++) {
     const key = cursor.string(`metadata key ${index}`);
     if (key in metadata) throw cursor.corrupt(`metadata key '${key}' occurs twice`);
     const type = cursor.u32(`the type of metadata '${key}'`);
-    const what = `metadata '${key}'`;
-    metadata[key] = type === ARRAY ? await readInTurns(arrayReader(cursor, what, 0)) : readValue(cursor, type, what, 0);
+    metadata[key] = readValue(cursor, type, `metadata '${key}'`, 0);
   }
   return metadata;
 }
@@ -53,7 +48,7 @@ function readValue(cursor: GgufCursor, type: number, what: string, depth: number
     case STRING:
       return cursor.string(what);
     case ARRAY:
-      return readAtOnce(arrayReader(cursor, what, depth));
+      return readArray(cursor, what, depth);
     case 10:
       return exact(cursor.u64(what));
     case 11:
@@ -65,23 +60,7 @@ function readValue(cursor: GgufCursor, type: number, what: string, depth: number
   }
 }
 
-/** Reads some elements at each call of `readMore`, until it says that these were the last. */
-interface ArrayReader {
-  readonly values: GgufValue[];
-  readonly readMore: () => boolean;
-}
-
-async function readInTurns({ values, readMore }: ArrayReader): Promise<readonly GgufValue[]> {
-  while (readMore()) await yieldTurn();
-  return values;
-}
-
-function readAtOnce({ values, readMore }: ArrayReader): readonly GgufValue[] {
-  while (readMore());
-  return values;
-}
-
-function arrayReader(cursor: GgufCursor, what: string, depth: number): ArrayReader {
+function readArray(cursor: GgufCursor, what: string, depth: number): readonly GgufValue[] {
   if (depth >= MAX_ARRAY_DEPTH) throw cursor.corrupt(`${what} nests arrays deeper than ${MAX_ARRAY_DEPTH}`);
   const type = cursor.u32(`the element type of ${what}`);
   const minBytes = MIN_VALUE_BYTES[type];
@@ -89,12 +68,8 @@ function arrayReader(cursor: GgufCursor, what: string, depth: number): ArrayRead
   // An array is no longer than the file that holds it, so a forged length cannot make us allocate for it.
   const length = cursor.count(`the length of ${what}`, Math.floor(cursor.remaining / minBytes));
   const values: GgufValue[] = [];
-  const readMore = (): boolean => {
-    const end = Math.min(length, values.length + ELEMENTS_PER_TURN);
-    while (values.length < end) values.push(readValue(cursor, type, what, depth + 1));
-    return end < length;
-  };
-  return { values, readMore };
+  for (let index = 0; index < length; index++) values.push(readValue(cursor, type, what, depth + 1));
+  return values;
 }
 
 function exact(value: bigint): number | bigint {

@@ -40,7 +40,7 @@ export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   for (;;) {
     const window = await source.read(0, windowBytes);
     try {
-      return { ...(await parseHeader(new GgufCursor(window, source.id, source.size), window, source)), source };
+      return { ...parseHeader(new GgufCursor(window, source.id, source.size), window, source), source };
     } catch (error) {
       if (!(error instanceof WindowTooShort)) throw error;
       if (error.neededBytes > MAX_HEADER_BYTES) {
@@ -52,11 +52,7 @@ export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   }
 }
 
-async function parseHeader(
-  cursor: GgufCursor,
-  window: Uint8Array,
-  source: ByteSource,
-): Promise<Omit<ModelFile, 'source'>> {
+function parseHeader(cursor: GgufCursor, window: Uint8Array, source: ByteSource): Omit<ModelFile, 'source'> {
   checkMagic(window, source.id);
   cursor.u32('the magic number');
   const version = cursor.u32('the version');
@@ -68,7 +64,7 @@ async function parseHeader(
   }
   const tensorCount = cursor.count('the tensor count', Math.floor(source.size / MIN_TENSOR_BYTES));
   const metadataCount = cursor.count('the metadata count', Math.floor(source.size / MIN_METADATA_BYTES));
-  const metadata = await readMetadata(cursor, metadataCount);
+  const metadata = readMetadata(cursor, metadataCount);
   const shards = metadata['split.count'];
   if (typeof shards === 'number' && shards > 1) {
     const remedy = 'tabserve reads models in one file (merge them with llama-gguf-split --merge)';
