@@ -17,7 +17,8 @@ import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/ti
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import { type MatrixLayout, planWeights } from '../models/weights.ts';
+import { planWeights } from '../models/weights.ts';
+import type { MatrixLayout } from '../models/weights-planner.ts';
 import { createState, fillState } from './decoder-state.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
@@ -46,6 +47,8 @@ export interface LoadRunnerOptions {
   >;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
+  /** The most bytes of weights that are bound at once. @default what the device allows */
+  readonly maxBindingBytes?: number;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
   /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
@@ -98,8 +101,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
-    const { weights, destinations } = planWeights(options.file, config, buffers, matrices);
+    const { maxBindingBytes = buffers.maxBytes } = options;
+    const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
+    const { weights, destinations, ropeFactors } = planWeights(options.file, config, buffers, matrices);
     const { MAP_READ, COPY_DST } = GPUBufferUsage;
     const blockStaging =
       options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
@@ -110,7 +114,6 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     });
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
-    fillState(gpu.device, config, scheduler, state);
     const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
@@ -118,6 +121,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+    fillState(gpu.device, config, scheduler, state, ropeFactors);
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
@@ -163,7 +167,7 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-export function matrixLayout({ isSoftware }: AdapterSummary): Omit<MatrixLayout, 'numerics'> {
+export function matrixLayout({ isSoftware }: AdapterSummary): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 
