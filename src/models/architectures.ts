@@ -20,6 +20,9 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   qwen3: { ropeStyle: 'half-split', ropeFactors: false, qkvBias: false, qkNorm: true },
 };
 
+/** What WebGPU binds as a uniform: 64 KiB of f32. */
+const MAX_BIASES = 16_384;
+
 /** A tensor by name, or undefined. */
 export function findTensor(file: ModelFile, name: string): TensorInfo | undefined {
   return file.tensors.find((tensor) => tensor.name === name);
@@ -104,8 +107,11 @@ function checkConfig(file: ModelFile, config: ModelConfig): void {
   if (numHeads % numKvHeads !== 0) {
     throw new TabserveError('corrupt_model', `${file.source.id}: ${numHeads} heads do not share ${numKvHeads} KV heads evenly.`);
   }
-  for (const [what, size] of [['a hidden size', hiddenSize], ['heads of together', numHeads * headSize]] as const) {
-    if (size % GROUP_SIZE !== 0) throw unsupported(file, `${what} ${size} elements, no multiple of ${GROUP_SIZE}, is not supported`);
+  for (const [what, size] of [['a hidden size', hiddenSize], ['attention heads', numHeads * headSize]] as const) {
+    if (size % GROUP_SIZE !== 0) throw unsupported(file, `${what} of ${size} elements: only multiples of ${GROUP_SIZE} are supported`);
+  }
+  if (config.qkvBias && (numHeads + 2 * numKvHeads) * headSize > MAX_BIASES) {
+    throw unsupported(file, `more than ${MAX_BIASES} biases a layer are not supported`);
   }
   if (headSize % 4 !== 0 || ropeDimensions % 2 !== 0 || ropeDimensions > headSize) {
     throw unsupported(file, `heads of ${headSize} with ${ropeDimensions} rotated elements are not supported`);
