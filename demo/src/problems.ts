@@ -40,12 +40,12 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   unsupported_model: words(
     'This kind of model is not supported yet',
-    'tabserve reads GGUF files of the llama architecture. Choose another model.',
+    'tabserve reads GGUF files of the architectures llama, qwen2 and qwen3. Choose another model.',
     'choose-model',
   ),
   unsupported_tensor: words(
     'This file uses a number format that is not supported yet',
-    'Choose a file in Q4_0, Q4_1 or Q8_0.',
+    'Choose a file in Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',
     'choose-model',
   ),
   corrupt_model: words('The model file is damaged', 'Load it again, or choose another file.', 'reload-model'),

@@ -50,6 +50,22 @@ export const MUTATIONS = [
   ...of('kernels', 'shaders/epilogue/silu-mul.wgsl', [
     ['the gate is a sigmoid', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
   ]),
+  ...of('kernels', 'shaders/epilogue/rope-kv-write.wgsl', [
+    ['biases are left out', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
+  ]),
+  ...of('kernels', 'shaders/before-rope/norm.wgsl', [
+    ['QK-norm gives keys the gain of queries', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/epilogue/logits.wgsl', [
+    ['a head’s second matrix leaves its candidates among the first’s', '(OUTPUT_OFFSET + output) / 32u', 'output / 32u', 'test/gpu/kernels/matmul-logits.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/quant/bf16.wgsl', [
+    ['the two of a word have each other’s bits', 'word & vec4(-0x10000)', 'word', MATMUL],
+  ]),
+  ...of('kernels', 'src/kernels/rope-kv-write.ts', [
+    ['Llama 3’s RoPE factors are ignored', ' / (factors?.[i] ?? 1)', '', 'test/unit/models/architectures.test.ts'],
+  ]),
+
   ...of('kernels', 'shaders/attention.wgsl', [
     ['a token sees the one after it', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
     ['scores are not scaled', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
@@ -79,6 +95,13 @@ export const MUTATIONS = [
     ['neighbouring lanes have the same order of k', 'const order = lane & 3;', 'const order = lane & 2;', REPACK, MATMUL],
     ['Q4’s halves of a block change places', 'words[half + 2] = lowNibbles(a >>> 4)', 'words[half + 2] = lowNibbles(a)', REPACK],
     ['wide minima come before scales', 'wide[at + 4] = halves[word >>> 16] ?? 0;', 'wide[at + 4] = halves[word & 0xffff] ?? 0;', REPACK],
+  ]),
+
+  ...of('repacking', 'src/loader/repack-floats.ts', [
+    ['a quad’s pairs of floats stay where all lanes have them', 'pair ^ (order >> 1)', 'pair', REPACK, MATMUL],
+  ]),
+  ...of('repacking', 'src/models/row-order.ts', [
+    ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-order.test.ts'],
   ]),
 
   ...of('tokenizer', 'src/tokenizer/pre-tokenizers.ts', [
