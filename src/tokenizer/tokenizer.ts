@@ -1,11 +1,13 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ChatMessage } from '../core/protocol.ts';
+import { atOnce, inTurns, type Work } from '../core/turns.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { createControlTokens, findMarker } from './control-tokens.ts';
 import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
 import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
+import { createSentencePieceEncoder } from './sentencepiece.ts';
 import { readVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Text to token ids and back, and chats to prompts. */
@@ -33,18 +35,47 @@ export interface Tokenizer {
  * `corrupt_model` where the metadata contradicts itself
  */
 export function createTokenizer(metadata: Metadata): Tokenizer {
+  return atOnce(buildTokenizer(metadata));
+}
+
+/** The same in short turns: reading hundreds of thousands of tokens takes longer than other tabs' streams can wait. */
+export function loadTokenizer(metadata: Metadata): Promise<Tokenizer> {
+  return inTurns(buildTokenizer(metadata));
+}
+
+function* buildTokenizer(metadata: Metadata): Work<Tokenizer> {
   const vocabulary = readVocabulary(metadata);
-  const pre = findPreTokenizer(readString(metadata, 'tokenizer.ggml.pre'));
-  const encode = createBpeEncoder(vocabulary, pre);
+  yield;
+  const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary);
+  yield;
   const bytesOf = createTokenByteTable(vocabulary);
-  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token') ?? pre.addBos;
   return {
     vocabSize: vocabulary.tokens.length,
     stopTokenIds: vocabulary.stopTokenIds,
     encode,
     encodeChat: createChatEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined),
-    createDetokenizer: () => createDetokenizer(bytesOf),
+    createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
+}
+
+interface Encoder {
+  readonly encode: (text: string) => number[];
+  /** Whether a prompt begins with BOS. No prompt ends in EOS, whatever the file says: the answer is yet to come. */
+  readonly addBos: boolean;
+  readonly addsSpacePrefix: boolean;
+}
+
+/** What a file leaves unsaid is as llama.cpp takes it. */
+function* createEncoder(metadata: Metadata, vocabulary: Vocabulary): Work<Encoder> {
+  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token');
+  if (vocabulary.algorithm === 'spm') {
+    const addsSpacePrefix = readBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true;
+    const encode = yield* createSentencePieceEncoder(vocabulary, addsSpacePrefix);
+    return { encode, addBos: addBos ?? true, addsSpacePrefix };
+  }
+  const pre = findPreTokenizer(readString(metadata, 'tokenizer.ggml.pre'));
+  const encode = yield* createBpeEncoder(vocabulary, pre);
+  return { encode, addBos: addBos ?? pre.addBos, addsSpacePrefix: false };
 }
 
 function createChatEncoder(
