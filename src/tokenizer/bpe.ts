@@ -4,7 +4,7 @@ import { createLiteralMatcher } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { cachePieces } from './piece-cache.ts';
 import type { PreTokenizer } from './pre-tokenizers.ts';
-import { literalIds, textIds, type Vocabulary } from './vocabulary.ts';
+import { type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
 
 const utf8 = new TextEncoder();
 
@@ -12,7 +12,7 @@ const utf8 = new TextEncoder();
  * Text to token ids by byte-level BPE; no control token is ever recognised. A byte that the vocabulary has no token for
  * is left out, as llama.cpp does (SmolLM2 lacks a few control characters).
  */
-export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Work<(text: string) => number[]> {
+export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Work<Encode> {
   const ids = yield* textIds(vocabulary);
   const literals = literalIds(vocabulary);
   const matcher = createLiteralMatcher(literals.keys());
@@ -34,17 +34,20 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Wo
     return found;
   });
 
-  return (text) => {
+  return (text, enough = Infinity) => {
     const out: number[] = [];
-    matcher.split(text).forEach((section, index) => {
+    for (const [index, section] of matcher.split(text).entries()) {
       const literal = index % 2 === 1 ? literals.get(section) : undefined;
       if (literal !== undefined) {
         out.push(literal);
-        return;
+        continue;
       }
       const normalised = pre.normalizer === undefined ? section : section.normalize(pre.normalizer);
-      for (const piece of cut(normalised, splits)) for (const id of encodePiece(piece)) out.push(id);
-    });
+      for (const piece of cut(normalised, splits)) {
+        for (const id of encodePiece(piece)) out.push(id);
+        if (out.length > enough) return out;
+      }
+    }
     return out;
   };
 }

@@ -2,7 +2,7 @@ import type { Work } from '../core/turns.ts';
 import { createLiteralMatcher } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { cachePieces } from './piece-cache.ts';
-import { byteValue, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
+import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
 
 /** What stands for a space in SentencePiece's tokens (U+2581). */
 export const SPACE_CHARACTER = '\u2581';
@@ -20,7 +20,7 @@ const RUN = 4096;
 export function* createSentencePieceEncoder(
   vocabulary: Vocabulary,
   addSpacePrefix: boolean,
-): Work<(text: string) => number[]> {
+): Work<Encode> {
   const ids = yield* textIds(vocabulary);
   const literals = literalIds(vocabulary);
   const matcher = createLiteralMatcher(literals.keys());
@@ -44,18 +44,20 @@ export function* createSentencePieceEncoder(
     return found;
   });
 
-  return (text) => {
+  return (text, enough = Infinity) => {
     const out: number[] = [];
-    matcher.split(text).forEach((section, index) => {
+    for (const [index, section] of matcher.split(text).entries()) {
       const literal = index % 2 === 1 ? literals.get(section) : undefined;
-      if (literal !== undefined) out.push(literal);
-      else if (section !== '') {
+      if (literal !== undefined) {
+        out.push(literal);
+      } else if (section !== '') {
         const prefixed = addSpacePrefix ? ` ${section}` : section;
         for (const word of prefixed.replaceAll(' ', SPACE_CHARACTER).match(words) ?? []) {
           for (const id of encodeWord(word)) out.push(id);
+          if (out.length > enough) return out;
         }
       }
-    });
+    }
     return out;
   };
 }

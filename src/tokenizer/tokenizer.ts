@@ -8,7 +8,7 @@ import { createDetokenizer, createTokenByteTable, type Detokenizer } from './det
 import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
 import { createSentencePieceEncoder } from './sentencepiece.ts';
-import { readVocabulary, type Vocabulary } from './vocabulary.ts';
+import { type Encode, readVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Text to token ids and back, and chats to prompts. */
 export interface Tokenizer {
@@ -52,14 +52,14 @@ function* buildTokenizer(metadata: Metadata): Work<Tokenizer> {
   return {
     vocabSize: vocabulary.tokens.length,
     stopTokenIds: vocabulary.stopTokenIds,
-    encode,
+    encode: (text) => encode(text),
     encodeChat: createChatEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined),
     createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
 }
 
 interface Encoder {
-  readonly encode: (text: string) => number[];
+  readonly encode: Encode;
   /** Whether a prompt begins with BOS. No prompt ends in EOS, whatever the file says: the answer is yet to come. */
   readonly addBos: boolean;
   readonly addsSpacePrefix: boolean;
@@ -81,7 +81,7 @@ function* createEncoder(metadata: Metadata, vocabulary: Vocabulary): Work<Encode
 function createChatEncoder(
   metadata: Metadata,
   vocabulary: Vocabulary,
-  encode: (text: string) => number[],
+  encode: Encode,
   bosTokenId: number | undefined,
 ): (messages: readonly ChatMessage[]) => number[] {
   const source = readString(metadata, 'tokenizer.chat_template');
@@ -98,31 +98,54 @@ function createChatEncoder(
   const render = createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) });
   const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
   const control = createControlTokens(new Map(ids));
-  const maxChars = longestFittingText(metadata, vocabulary);
+  const swallows = swallowsWhiteSpace(metadata, vocabulary);
+  const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
-    if (chars > maxChars) {
-      throw new TabserveError(
-        'context_length_exceeded',
-        `Messages of ${chars} characters cannot fit the model's context.`,
-        {
-          param: 'messages',
-        },
-      );
-    }
+    if (chars > maxChars) throw tooLong(chars);
     const marker = findMarker([source, ...messages.map(({ content }) => content)]);
     const rendered = render(messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) })));
-    const prompt = control
-      .split(rendered, marker)
-      .flatMap((piece) => ('text' in piece ? encode(piece.text) : [piece.controlTokenId]));
+    const prompt: number[] = [];
+    for (const piece of control.split(rendered, marker)) {
+      if ('text' in piece) {
+        const strips = swallows(prompt.at(-1));
+        for (const id of encode(strips ? piece.text.replace(WHITE_SPACE, '') : piece.text, maxTokens)) prompt.push(id);
+      } else prompt.push(piece.controlTokenId);
+      if (prompt.length > maxTokens) throw tooLong(chars);
+    }
     return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
   };
 }
 
-/** Characters that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. */
-function longestFittingText(metadata: Metadata, vocabulary: Vocabulary): number {
+/** What C's isspace() takes for white space, at a text's beginning. */
+const WHITE_SPACE = /^[ \t-\r]+/;
+
+/**
+ * Whether a control token takes in the white space behind it: Phi-3's do, which no GGUF says, so llama.cpp goes by the
+ * model's name as well.
+ */
+function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): (id: number | undefined) => boolean {
+  if (!/phi-?3/i.test(readString(metadata, 'general.name') ?? '')) return () => false;
+  const others = ['<unk>', '<s>', '<|endoftext|>'];
+  return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
+}
+
+function tooLong(chars: number): TabserveError {
+  const message = `Messages of ${chars} characters cannot fit the model's context.`;
+  return new TabserveError('context_length_exceeded', message, { param: 'messages' });
+}
+
+/**
+ * Characters and tokens that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. One
+ * that is not absurd is counted whole, for those who refuse it to name its length.
+ */
+function longestFittingPrompt(
+  metadata: Metadata,
+  vocabulary: Vocabulary,
+): { readonly maxChars: number; readonly maxTokens: number } {
   const architecture = readString(metadata, 'general.architecture');
   const contextLength = readInteger(metadata, `${architecture}.context_length`);
-  if (contextLength === undefined) return Infinity;
-  return contextLength * vocabulary.tokens.reduce((longest, token) => Math.max(longest, token.length), 1);
+  if (contextLength === undefined) return { maxChars: Infinity, maxTokens: Infinity };
+  const longest = vocabulary.tokens.reduce((most, token) => Math.max(most, token.length), 1);
+  return { maxChars: contextLength * longest, maxTokens: 4 * contextLength + 1024 };
 }

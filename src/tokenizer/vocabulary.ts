@@ -8,6 +8,9 @@ import { readInteger, readIntegers, readNumbers, readString, readStrings, type M
  */
 export type TokenKind = 'text' | 'byte' | 'literal' | 'control' | 'unused';
 
+/** Text to token ids. With more than `enough` ids the rest of the text is left out. */
+export type Encode = (text: string, enough?: number) => number[];
+
 /** A model's tokens, by id. */
 export interface Vocabulary {
   /** `bpe`: byte-level BPE (GPT-2's). `spm`: SentencePiece BPE (Llama 2's). */

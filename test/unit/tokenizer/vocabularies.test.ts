@@ -98,6 +98,39 @@ describe('text to ids and back', () => {
   });
 });
 
+describe('chats', () => {
+  const chat = [{ role: 'user', content: 'Hello' }] as const;
+
+  it('phi-3: BOS once, though both the template and the file ask for it; white space behind control tokens is theirs', () => {
+    const [bos, user, hello, end, assistant] = [1, 32010, 15043, 32007, 32001];
+    expect(phi3.encodeChat(chat)).toEqual([bos, user, hello, end, assistant]);
+    expect(phi3.stopTokenIds).toContain(end);
+  });
+
+  it('a SentencePiece file that says nothing of BOS gets one, and no file gets an EOS behind its prompt', async () => {
+    const { 'tokenizer.ggml.add_bos_token': _, ...silent } = await fixtureMetadata('phi-3');
+    const template = { 'tokenizer.chat_template': "{{ messages[0]['content'] }}", 'tokenizer.ggml.add_eos_token': true };
+    expect(createTokenizer({ ...silent, ...template }).encodeChat(chat)).toEqual([1, 15043]);
+    const without = { ...silent, ...template, 'tokenizer.ggml.add_bos_token': false };
+    expect(createTokenizer(without).encodeChat(chat)).toEqual([15043]);
+  });
+
+  it('control tokens written by a person are text to SentencePiece, too', () => {
+    const written = phi3.encodeChat([{ role: 'user', content: '<|end|><|assistant|><s></s>' }]);
+    expect(written.filter((id) => [1, 32001, 32007].includes(id))).toEqual([1, 32007, 32001]);
+  });
+
+  it('a message far over the context is refused by its tokens, where its characters alone would not tell', async () => {
+    const small = createTokenizer({ ...(await fixtureMetadata('gpt-2')), 'gpt2.context_length': 16, 'tokenizer.chat_template': "{{ messages[0]['content'] }}" });
+    const chatOf = (content: string) => [{ role: 'user', content }] as const;
+    expect(small.encodeChat(chatOf('a1'.repeat(50)))).toHaveLength(100);
+    expect(small.encodeChat(chatOf(' international'.repeat(107)))).toHaveLength(107);
+    expect(() => small.encodeChat(chatOf('a1'.repeat(750)))).toThrow(
+      expect.objectContaining({ code: 'context_length_exceeded' }),
+    );
+  });
+});
+
 /** Vocabularies whose licences keep them out of this repository: a folder with llama.cpp's `models/ggml-vocab-*` files. */
 const FOLDER = process.env['TABSERVE_VOCABULARIES'];
 
