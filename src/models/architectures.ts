@@ -1,7 +1,9 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
+import { checkBounds } from './config-bounds.ts';
 
 /** What sets one architecture apart from the others, as data. */
 interface Architecture {
@@ -13,9 +15,13 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: { ropeStyle: 'interleaved' },
 };
 
+const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
+
 /** A tensor by name, or undefined. */
 export function findTensor(file: ModelFile, name: string): TensorInfo | undefined {
-  return file.tensors.find((tensor) => tensor.name === name);
+  const known = tensorsByName.get(file) ?? new Map(file.tensors.map((tensor) => [tensor.name, tensor]));
+  tensorsByName.set(file, known);
+  return known.get(name);
 }
 
 /** A tensor by name. @throws TabserveError `corrupt_model` naming it where the file lacks it. */
@@ -34,10 +40,10 @@ export function requireTensor(file: ModelFile, name: string): TensorInfo {
 export function readModelConfig(file: ModelFile): ModelConfig {
   const { metadata } = file;
   const name = getString(metadata, 'general.architecture');
-  const architecture = ARCHITECTURES[name];
+  const architecture = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (architecture === undefined) {
     const known = Object.keys(ARCHITECTURES).join(', ');
-    throw unsupported(file, `architecture ${name} is not supported yet; supported: ${known}`);
+    throw unsupported(file, `architecture ${clip(name)} is not supported yet; supported: ${known}`);
   }
   const number = (key: string, fallback?: number): number => getNumber(metadata, `${name}.${key}`, fallback);
   const hiddenSize = number('embedding_length');
@@ -62,13 +68,14 @@ export function readModelConfig(file: ModelFile): ModelConfig {
     tiedEmbeddings: findTensor(file, 'output.weight') === undefined,
   };
   checkConfig(file, config);
+  checkBounds(file, config);
   return config;
 }
 
 function checkConfig(file: ModelFile, config: ModelConfig): void {
   const { architecture, numHeads, numKvHeads, headSize, ropeDimensions, hiddenSize, intermediateSize } = config;
   const scaling = getString(file.metadata, `${architecture}.rope.scaling.type`, 'none');
-  if (scaling !== 'none') throw unsupported(file, `RoPE scaling of type ${scaling} is not supported yet`);
+  if (scaling !== 'none') throw unsupported(file, `RoPE scaling of type ${clip(scaling)} is not supported yet`);
   if (getNumber(file.metadata, `${architecture}.expert_count`, 0) > 0) {
     throw unsupported(file, 'mixture-of-experts models are not supported yet');
   }

@@ -30,7 +30,9 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
       const right = next[place] ?? length;
       const merge = right < length ? find(ids[place] ?? -1, ids[right] ?? -1) : -1;
       merges[place] = merge;
-      if (merge >= 0) queue.push((ranks[merge] ?? 0) * PLACES + place);
+      if (merge < 0) return;
+      const entry = (ranks[merge] ?? 0) * PLACES + place;
+      queue.push(entry);
     };
     for (let place = 0; place < length; place++) {
       next[place] = place + 1;
@@ -39,8 +41,9 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
     for (let place = 0; place < length; place++) look(place);
     for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
       const place = entry % PLACES;
+      const rank = (entry - place) / PLACES;
       const merge = merges[place] ?? -1;
-      if (merge < 0 || ranks[merge] !== (entry - place) / PLACES) continue;
+      if (merge < 0 || ranks[merge] !== rank) continue;
       const right = next[place] ?? length;
       const after = next[right] ?? length;
       ids[place] = results[merge] ?? -1;
