@@ -15,6 +15,9 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: { ropeStyle: 'interleaved' },
 };
 
+/** Characters of the name that the page is told. */
+const MAX_NAME = 256;
+
 const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
 
 /** A tensor by name, or undefined. */
@@ -52,7 +55,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   const embedding = requireTensor(file, 'token_embd.weight');
   const config: ModelConfig = {
     architecture: name,
-    name: getString(metadata, 'general.name', name),
+    name: getString(metadata, 'general.name', name).slice(0, MAX_NAME),
     vocabSize: embedding.shape[0] ?? 0,
     hiddenSize,
     intermediateSize: number('feed_forward_length'),

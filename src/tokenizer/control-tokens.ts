@@ -20,8 +20,8 @@ export function createControlTokens(ids: ReadonlyMap<string, number>): ControlTo
   // One code point cannot be broken.
   const names = [...ids.keys()].filter((name) => [...name].length > 1);
   const matcher = createLiteralMatcher(names);
-  const beginnings = new Set(names.flatMap((name) => [...name].map((_, i, all) => all.slice(0, i).join('')).slice(1)));
-  const endings = new Set(names.flatMap((name) => [...name].map((_, i, all) => all.slice(i).join('')).slice(1)));
+  const beginnings = new Set(names.flatMap((name) => places(name).map((place) => name.slice(0, place))));
+  const endings = new Set(names.flatMap((name) => places(name).map((place) => name.slice(place))));
   const longest = names.reduce((most, name) => Math.max(most, name.length), 0);
 
   const protect = (text: string, marker: string): string => {
@@ -60,6 +60,12 @@ function breakNames(text: string, matcher: LiteralMatcher, marker: string): stri
     start = end;
   }
   return broken + text.slice(start);
+}
+
+/** Where the code points begin, but for the first. */
+function places(name: string): readonly number[] {
+  let place = 0;
+  return [...name].map((codePoint) => (place += codePoint.length)).slice(0, -1);
 }
 
 function lengths(longest: number): readonly number[] {

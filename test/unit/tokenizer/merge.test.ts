@@ -22,10 +22,10 @@ const merged = (table: MergeTable, ids: readonly number[]): readonly number[] =>
 };
 
 describe('createMerger', () => {
-  const TOKENS = 6;
+  const TOKENS = 4;
   /** Any merges at all: of some tokens into others, with ranks of which many are the same. */
   const anyTable = fc
-    .array(fc.record({ left: fc.nat(TOKENS), right: fc.nat(TOKENS), result: fc.nat(TOKENS), rank: fc.nat(5) }), { maxLength: 20 })
+    .array(fc.record({ left: fc.nat(TOKENS), right: fc.nat(TOKENS), result: fc.nat(TOKENS), rank: fc.nat(8) }), { minLength: 8, maxLength: 25 })
     .map((merges): MergeTable => ({
       find: (left, right) => merges.findIndex((merge) => merge.left === left && merge.right === right),
       ranks: merges.map(({ rank }) => rank),
@@ -39,6 +39,13 @@ describe('createMerger', () => {
       }),
       { seed: 5, numRuns: 3000 },
     );
+  });
+
+  it('a pair that has changed waits for its new turn', () => {
+    // 1 2 merges before 0 1, whose turn then belongs to nobody: 12 3 comes before 0 12.
+    const table = { '1 2': 0, '0 1': 1, '4 3': 2, '0 4': 3 } as Readonly<Record<string, number>>;
+    const find = (left: number, right: number): number => table[`${left} ${right}`] ?? -1;
+    expect(merged({ find, ranks: [0, 1, 2, 3], results: [4, 5, 6, 7] }, [0, 1, 2, 3])).toEqual([0, 6]);
   });
 
   it('takes time in proportion to the text: half a million merges of one kind', () => {
