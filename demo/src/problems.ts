@@ -28,8 +28,8 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
     'new-chat',
   ),
   model_busy: words(
-    'Another tab is using a different model',
-    'All tabs share one engine, and it holds one model at a time. Use that model here too, or close the other tab.',
+    'Other tabs’ models leave no room on the GPU',
+    'They are answering just now. Load this model again when they are done, use theirs here too, or close their tab.',
     'choose-model',
   ),
   model_not_found: words('No model was found there', 'Check the address, or choose another model.', 'choose-model'),
@@ -74,7 +74,7 @@ const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   out_of_memory: words(
     'The GPU ran out of memory',
-    'Close other tabs that use the GPU, or choose a smaller model.',
+    'Choose a smaller model, or a smaller quantisation of it; or close what else uses the GPU, and load it again.',
     'reload-model',
   ),
   aborted: words('The answer was stopped', 'Ask again when you like.', 'retry'),

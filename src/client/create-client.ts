@@ -32,6 +32,12 @@ export interface ClientOptions {
    */
   readonly kvCacheBytes?: number | undefined;
   /**
+   * Bytes of GPU memory that all loaded models may take together, this one included. What does not fit alone is refused
+   * with `out_of_memory` before it is downloaded; beside others, models that have nothing to do make room. @default the
+   * memory that the browser admits to (`navigator.deviceMemory`), 16 GiB where it tells 8 or nothing
+   */
+  readonly gpuMemoryBytes?: number | undefined;
+  /**
    * What the KV cache's elements are held as: `f16` holds twice the tokens, `int8` nearly four times; both move the logits
    * (see shaders/README.md). The first tab's choice holds. @default f32
    */
@@ -65,8 +71,8 @@ export interface ClientOptions {
 /**
  * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
  *
- * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (other tabs use a
- *   different model), `model_not_found`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
+ * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (models that
+ *   other tabs are using leave no room for this one), `model_not_found`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
  *   `storage_failed`, `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
@@ -113,10 +119,11 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
+  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
+    ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(numerics === undefined ? {} : { numerics }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),

@@ -1,6 +1,7 @@
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
 import { packedWords, repackRows, scaleWords, sourceRowBytes, TILE_ROWS, widenScales } from '../loader/repack.ts';
 import { type PackedMatrix, packingOf } from '../kernels/matmul.ts';
+import { UploadPace } from './upload-pace.ts';
 import type { Destination } from './weights.ts';
 
 /** Bytes repacked in one turn of the event loop: the worker that does this also feeds every tab. */
@@ -15,10 +16,11 @@ export async function uploadWeights(
   file: ModelFile,
   destinations: ReadonlyMap<string, Destination>,
 ): Promise<void> {
+  const pace = new UploadPace(device.queue);
   for (const tensor of file.tensors) {
     const destination = destinations.get(tensor.name);
     if (destination?.kind === 'matrix') {
-      await uploadMatrix(device, file, tensor, destination.matrix, destination.rowOffset);
+      await uploadMatrix(device, file, tensor, destination.matrix, destination.rowOffset, pace);
     } else if (destination?.kind === 'vector') {
       device.queue.writeBuffer(destination.buffer, 0, await file.source.read(tensor.offset, tensor.byteLength));
     }
@@ -32,6 +34,7 @@ async function uploadMatrix(
   tensor: TensorInfo,
   matrix: PackedMatrix,
   rowOffset: number,
+  pace: UploadPace,
 ): Promise<void> {
   const [rows = 0, columns = 0] = tensor.shape;
   const rowBytes = sourceRowBytes(tensor.type, columns);
@@ -43,7 +46,8 @@ async function uploadMatrix(
     const tile = (rowOffset + row) / TILE_ROWS;
     device.queue.writeBuffer(matrix.weights, tile * packedWords(matrix.format, TILE_ROWS, columns) * 4, weights);
     const scaleBytes = scaleWords(TILE_ROWS, columns) * 4;
-    if (matrix.wideScales) device.queue.writeBuffer(matrix.scales, tile * scaleBytes * 2, widenScales(scales));
-    else device.queue.writeBuffer(matrix.scales, tile * scaleBytes, scales);
+    const wide = matrix.wideScales ? widenScales(scales) : scales;
+    device.queue.writeBuffer(matrix.scales, tile * scaleBytes * (matrix.wideScales ? 2 : 1), wide);
+    await pace.next(bytes.length, [weights, scales, wide]);
   }
 }

@@ -53,7 +53,9 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const tokenizer = await loadTokenizer(file.metadata); // before the weights: it may refuse the model
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
-    const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, winners, log, onStage: progress.stage });
+    const { reserve } = context;
+    const shared = { file, reserve, blockTransfer, winners, log, onStage: progress.stage };
+    const loaded = await loadRunner({ ...shared, ...runnerSettings });
     const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
@@ -95,6 +97,7 @@ function serve(
     info,
     tokenizer,
     adapter: loaded.adapter,
+    gpuBytes: loaded.gpuBytes,
     lost: loaded.lost,
     profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
     counters: () => loaded.counters(),

@@ -25,6 +25,7 @@ const SCHEDULER = 'test/unit/scheduler/scheduler.test.ts';
 const PREFIXES = 'test/unit/scheduler/prefix-caching.test.ts';
 const PROPERTIES = 'test/unit/scheduler/properties.test.ts';
 const HOST = 'test/unit/worker/host.test.ts';
+const RESIDENTS = 'test/unit/worker/residents.test.ts';
 const RECOVERY = 'test/unit/worker/host-recovery.test.ts';
 const CHAT = 'test/unit/api/chat-request.test.ts';
 const CLIENT = 'test/unit/client/client.test.ts';
@@ -177,6 +178,22 @@ export const MUTATIONS = [
   ]),
   ...of('protocol', 'src/worker/live-request.ts', [
     ['a request on a new engine begins anew', '{ ...this.#request, outputTokenIds: [...this.#tokenIds] }', 'this.#request', RECOVERY],
+  ]),
+  ...of('protocol', 'src/worker/gpu-room.ts', [
+    ['the model used last makes room', 'a.lastUsed - b.lastUsed', 'b.lastUsed - a.lastUsed', RESIDENTS],
+    ['a model takes what others hold', 'Math.min(wantedBytes, freeBytes)', 'wantedBytes', RESIDENTS],
+  ]),
+  ...of('protocol', 'src/worker/resident.ts', [
+    ['a model at work is unloaded', 'return this.isLive && this.#requests.size === 0;', 'return this.isLive;', RESIDENTS],
+    ['what a tab asked of its last model runs on', 'this.#slot.model?.engine.abortSession(session.sessionId);', '', RESIDENTS, HOST],
+  ]),
+  ...of('protocol', 'src/worker/residents.ts', [
+    ['models stay when nobody has them', 'if (resident !== existing && resident.numSessions === 0) resident.unload();', '', RESIDENTS, HOST],
+    ['a load begins before the one given up has let go', 'await this.#leaving;\n    await lease', 'await lease', RESIDENTS, HOST],
+    ['another engine’s turn ends what runs', 'resident.isServing || (resident.isOnGpu && !resident.isLive)', 'false', RESIDENTS, RECOVERY],
+  ]),
+  ...of('protocol', 'src/worker/gpu-lease.ts', [
+    ['each model asks for the lease', 'const asking = (this.#asking ??= this.#ask());', 'const asking = (this.#asking = this.#ask());', RESIDENTS],
   ]),
 
   ...of('client', 'src/client/request-frames.ts', [
