@@ -74,6 +74,17 @@ test('every stream of every tab goes on where it was when the worker dies', asyn
   expect(statuses.map(({ state }) => state)).toEqual(['recovering', 'ready']);
 });
 
+test('the first tab’s settings hold for the next worker too, when that tab has gone', async () => {
+  const { client } = await open();
+  const other = await origin.connect();
+  await other.load({ source: 'm' }, () => {});
+  await client.close();
+  origin.kill();
+  await until(() => origin.workers === 2);
+  await until(() => origin.loader.loads.length > 0);
+  expect(origin.loader.last.options).toEqual({ source: 'm', kvCacheBytes: 5 });
+});
+
 test('a request that was on its way when the worker died is asked again', async () => {
   const { client } = await open();
   const asked = client.chat.completions.create({ messages: ask, stream: true });
