@@ -87,6 +87,7 @@ const gpu: TestProjectInlineConfiguration = {
     include: ['test/gpu/**/*.test.ts'],
     testTimeout: 120_000,
     fileParallelism: false,
+    globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
       headless: true,

@@ -67,7 +67,12 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   if (whole.length > 0) {
     const current = isPinned ? undefined : await options.checkVersion();
     const usable = whole.find(({ version }) => current === undefined || isSameVersion(version, current));
-    if (usable !== undefined) return openStored(usable, storage, options);
+    if (usable !== undefined) {
+      // Left behind where a worker was killed between one and the other.
+      const others = current === undefined ? [] : stored.filter((each) => each !== usable);
+      for (const { url } of others) await storage?.remove(url).catch(ignore);
+      return openStored(withOid(usable, current), storage, options);
+    }
   }
   let remote: RemoteFile;
   try {
@@ -91,8 +96,16 @@ async function openStored(
 ): Promise<ByteSource> {
   const lastUsed = options.now();
   const manifest = { ...stored, lastUsed };
-  await storage?.updateManifest(stored.url, (latest = manifest) => ({ ...latest, lastUsed })).catch(ignore);
+  const { version } = stored;
+  await storage?.updateManifest(stored.url, (latest = manifest) => ({ ...latest, version, lastUsed })).catch(ignore);
   return new CachedSource(new PartCache(manifest, { storage, log: options.log }), undefined, options);
+}
+
+/** What was fetched by its plain URL is verified once a hub says what it should be. */
+function withOid(stored: CacheManifest, current: StatedVersion | undefined): CacheManifest {
+  const { version } = stored;
+  if (current?.oid === undefined || version.oid !== undefined) return stored;
+  return { ...stored, version: { ...version, oid: current.oid } };
 }
 
 class CachedSource implements ByteSource {

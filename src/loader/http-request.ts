@@ -80,7 +80,7 @@ export async function exchange(url: string, init: ExchangeInit, context: HttpCon
     return { response, chunks: () => readChunks(url, response, watch), cancel: () => watch.stop() };
   } catch (error) {
     watch.stop();
-    throw watch.explain(error, `Could not reach ${url}: ${unreachable()}.`);
+    throw watch.explain(error, `Could not reach ${url}: ${unreachable()}.`, true);
   }
 }
 
@@ -146,11 +146,11 @@ class Watchdog {
   }
 
   /** What a failed fetch means: the caller's abort, silence, or the network (which a browser does not tell apart). */
-  explain(error: unknown, message: string): Error {
+  explain(error: unknown, message: string, isUnanswered = false): Error {
     if (error instanceof TabserveError || error instanceof TransientFault) return error;
     if (this.#context.signal?.aborted === true) return abortedError();
     if (this.#isSilent) return new TransientFault(`The server sent nothing for ${this.#context.idleTimeoutMs} ms.`);
-    return new TransientFault(message, { cause: error });
+    return new TransientFault(message, { cause: error, isUnanswered });
   }
 }
 

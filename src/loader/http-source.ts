@@ -26,7 +26,9 @@ export interface OpenHttpOptions {
   readonly checkStart?: (start: Uint8Array, contentType: string) => void;
 }
 
-/** As many as tell a GGUF file from others, and say what the others are. */
+/** As many as tell a GGUF file from others. */
+const MAGIC_BYTES = 4;
+/** As many as say what the others are. */
 const START_BYTES = 64;
 const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
 
@@ -37,12 +39,9 @@ const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
  */
 export async function openHttp(url: string, context: HttpContext, options: OpenHttpOptions = {}): Promise<RemoteFile> {
   const retries = { ...context.retries, attempts: Math.min(PROBE_ATTEMPTS, context.retries.attempts) };
-  const { version, isRanged } = await withRetries(retries, context.signal, context.log, async () => {
-    try {
-      return await probe(url, context, options);
-    } catch (error) {
-      throw (await isBarred(url, error, context)) ? barred(url) : error;
-    }
+  const probed = withRetries(retries, context.signal, context.log, () => probe(url, context, options));
+  const { version, isRanged } = await probed.catch(async (error: unknown) => {
+    throw (await isBarred(url, error, context)) ? barred(url) : error;
   });
   return {
     id: url,
@@ -55,12 +54,12 @@ export async function openHttp(url: string, context: HttpContext, options: OpenH
 }
 
 /**
- * Whether a request failed because the server does not let this page read its answer, which a browser does not tell
- * apart from a network that failed. A request whose answer cannot be read goes through all the same.
+ * Whether requests failed because the server does not let this page read its answers, which a browser does not tell
+ * apart from a network that failed. A request whose answer nobody wants to read goes through all the same.
  */
 async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeoutMs }: HttpContext): Promise<boolean> {
-  const isOpaque = error instanceof TransientFault && error.cause instanceof TypeError;
-  if (!isOpaque || typeof location === 'undefined' || new URL(url).origin === location.origin) return false;
+  const fault = error instanceof TabserveError ? error.cause : undefined;
+  if (!(fault instanceof TransientFault && fault.isUnanswered) || typeof location === 'undefined' || new URL(url).origin === location.origin) return false;
   const timeout = AbortSignal.timeout(Math.min(idleTimeoutMs, 4000));
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   const init: RequestInit = { method: 'HEAD', mode: 'no-cors', cache: 'no-store', credentials: 'omit', signal: ended };
@@ -94,13 +93,14 @@ async function probe(url: string, context: HttpContext, { known, checkStart }: O
   const first = await exchange(url, { method: 'GET', range: PROBE_RANGE }, context);
   const { headers, status } = first.response;
   const isRanged = status === 206;
+  const stated = responseVersion(first.response);
   try {
     const start = await readStart(first, isRanged);
+    if (start.length < Math.min(MAGIC_BYTES, stated.size ?? 0)) throw new TransientFault(`${url} ended at its start.`);
     checkStart?.(start, headers.get('content-type') ?? '');
   } finally {
     first.cancel();
   }
-  const stated = responseVersion(first.response);
   if (known !== undefined) {
     if (stated.size === undefined || stated.size === known.size) return { version: known, isRanged };
     throw unfaithful(url, `has ${stated.size} bytes where the hub says ${known.size}`);
@@ -119,9 +119,13 @@ async function probe(url: string, context: HttpContext, { known, checkStart }: O
 /** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */
 async function readStart(body: HttpExchange, isShort: boolean): Promise<Uint8Array> {
   let start = new Uint8Array();
-  for await (const chunk of body.chunks()) {
-    start = Uint8Array.of(...start, ...chunk.subarray(0, START_BYTES - start.length));
-    if (!isShort && start.length >= START_BYTES) break;
+  try {
+    for await (const chunk of body.chunks()) {
+      start = Uint8Array.of(...start, ...chunk.subarray(0, START_BYTES - start.length));
+      if (!isShort && start.length >= START_BYTES) break;
+    }
+  } catch (error) {
+    if (start.length < MAGIC_BYTES || !(error instanceof TransientFault)) throw error;
   }
   return start;
 }
@@ -149,6 +153,9 @@ async function readRange(
         context.onBytes(offset + received, chunk.length);
         received += chunk.length;
       }
+    } catch (error) {
+      // A body that is said to be longer than it is fails at its end, when all that was asked for is here.
+      if (received < length || !(error instanceof TransientFault)) throw error;
     } finally {
       part.cancel();
     }

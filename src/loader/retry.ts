@@ -5,10 +5,13 @@ import { sleep } from '../core/sleep.ts';
 export class TransientFault extends Error {
   /** What the server asked us to wait, in milliseconds. */
   readonly retryAfterMs: number;
+  /** Whether no answer came at all, for whatever reason: a browser does not tell. */
+  readonly isUnanswered: boolean;
 
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number } = {}) {
+  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number; isUnanswered?: boolean } = {}) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.isUnanswered = options.isUnanswered ?? false;
   }
 }
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { persistModels } from '../../src/cache.ts';
 import type { LoadProgress } from '../../src/core/progress.ts';
 import { listModels, removeModel } from '../../src/loader/model-storage.ts';
 import { openSource } from '../../src/loader/open-source.ts';
@@ -112,6 +113,10 @@ describe('OPFS and IndexedDB', () => {
     await removeModel(MODEL_URL, storage);
     expect(await listModels(storage)).toEqual([]);
     expect(await fileCount()).toBe(0);
+  });
+
+  test('persistence is asked for, and told as the browser has it', async () => {
+    expect(await persistModels()).toBe(await navigator.storage.persisted());
   });
 
   test('a SharedWorker stores what a page can read', async () => {

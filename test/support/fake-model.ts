@@ -134,7 +134,7 @@ export class FakeLoader {
       let destroyed = false;
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
-      const { source: _source, ...settings } = options;
+      const { source: _source, hub: _hub, ...settings } = options;
       const id = typeof options.source === 'string' ? options.source : options.source.name;
       const model: ServedModel = {
         info: {

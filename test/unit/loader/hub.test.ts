@@ -118,6 +118,20 @@ test('a file that has another SHA-256 than the hub says is refused and deleted; 
   expect(await stored()).toEqual([`${hub.server.origin}/o/r/resolve/${FIRST}/small.gguf`]);
 });
 
+test('what was loaded by its plain URL is verified when its name is loaded', async () => {
+  const plain = `${hub.server.origin}/o/r/resolve/main/dir/m.gguf`;
+  await load(plain);
+  hub.cdn.log.length = 0;
+  expect(firstDifference(await load('hf:o/r/dir/m.gguf'), content)).toBe(-1);
+  expect(hub.cdn.log).toEqual([]);
+  expect(storage.manifests.get(plain)).toMatchObject({ isVerified: true });
+  await storage.remove(plain);
+  await load(plain);
+  publish(THIRD, newer); // of the same size: only the hash tells
+  await expect(load('hf:o/r/dir/m.gguf')).rejects.toMatchObject({ code: 'corrupt_model' });
+  expect(firstDifference(await load('hf:o/r/dir/m.gguf'), newer)).toBe(-1);
+});
+
 test('a lost part of a verified file is only replaced by the same bytes', async () => {
   await load('hf:o/r/dir/m.gguf');
   storage.parts.delete(`${fileAt(FIRST)}#2`);
@@ -149,6 +163,14 @@ test('a token opens a gated model, and is in no log, error or storage', async ()
   expect(failure).toMatchObject({ code: 'download_failed' });
   const told = [String(failure), ...lines, JSON.stringify([...storage.manifests])].join('\n');
   expect(told).not.toContain(TOKEN);
+});
+
+test('a token is sent to the hub, and to no other server', async () => {
+  hub.cdn.files.set('/m.gguf', { content, faults: {} });
+  hub.server.files.set('/m.gguf', { content, faults: {} });
+  for (const { origin } of [hub.cdn, hub.server]) await load(`${origin}/m.gguf`, { token: TOKEN });
+  expect(new Set(hub.cdn.log.map(({ authorization }) => authorization))).toEqual(new Set([undefined]));
+  expect(new Set(hub.server.log.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${TOKEN}`]));
 });
 
 test('what is no hub is told of', async () => {
