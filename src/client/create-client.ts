@@ -2,7 +2,7 @@ import { toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
@@ -64,6 +64,11 @@ export interface ClientOptions {
    * The first tab's choice holds. @default auto
    */
   readonly tuning?: Tuning | undefined;
+  /**
+   * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
+   * is this tab's: it is never stored, logged or told to another tab. @default https://huggingface.co, without a token
+   */
+  readonly hub?: HubSettings | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -71,8 +76,8 @@ export interface ClientOptions {
 /**
  * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
  *
- * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (models that
- *   other tabs are using leave no room for this one), `model_not_found`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
+ * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (models that other tabs
+ *   are using leave no room for this one), `model_not_found`, `access_denied`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
  *   `storage_failed`, `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
@@ -119,7 +124,7 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
+  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, hub } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
@@ -129,6 +134,7 @@ function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),
+    ...(hub === undefined ? {} : { hub }),
   };
 }
 
