@@ -17,6 +17,7 @@ import { checkSupport } from './support.ts';
 import type { Transport } from './transport.ts';
 import { resolveWorkerUrl } from './worker-script.ts';
 
+/** What {@link createClient} takes; only `model` is required. */
 export interface ClientOptions {
   /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
   readonly model: ModelSource;
