@@ -2,6 +2,7 @@ import { html, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
 import { LightElement } from './light-element.ts';
+import { styles } from './styles.ts';
 
 const MAX_TOKENS_LIMIT = 8192;
 
@@ -18,7 +19,7 @@ export class SettingsForm extends LightElement {
         <div class="row"><label for="temperature">Temperature</label>
           <output class="number" for="temperature">${temperature.toFixed(1)}</output></div>
         <input id="temperature" data-testid="temperature" type="range" min="0" max="2" step="0.1" .value=${String(temperature)}
-          style="--share:${temperature / 2}" aria-describedby="temperature-help"
+          ${styles({ '--share': String(temperature / 2) })} aria-describedby="temperature-help"
           @input=${(event: InputEvent) => this.#change({ temperature: Number(valueOf(event)) })} />
         <p class="help" id="temperature-help">${temperature === 0 ? 'Always the likeliest token' : 'Higher is more varied'}</p>
       </div>
