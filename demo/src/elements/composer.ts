@@ -19,7 +19,7 @@ export class Composer extends LightElement {
       <div class="composer-box">
         <label class="visually-hidden" for="prompt">Your message</label>
         <textarea id="prompt" data-testid="prompt" rows="1" autocomplete="off" enterkeyhint="send"
-          placeholder="Ask anything"
+          dir="auto" placeholder="Ask anything"
           .value=${this.text} @input=${this.#input} @keydown=${this.#key}></textarea>
         <button type="submit" class="round-button" data-testid=${generating ? 'stop' : 'send'}
           aria-label=${generating ? 'Stop the answer' : 'Send'} title=${generating ? 'Stop (Esc)' : idle}

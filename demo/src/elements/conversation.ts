@@ -7,6 +7,7 @@ import type { DefaultModel } from '../default-model.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import './answer.ts';
+import './live-region.ts';
 import './model-stage.ts';
 import './question.ts';
 import './welcome.ts';
@@ -29,13 +30,16 @@ export class Conversation extends LightElement {
 
   protected override render(): TemplateResult {
     const last = this.turns.at(-1);
+    const isReady = this.model.kind === 'ready';
+    const canAsk = isReady && !isRunning(last);
     return html`
+      ${this.turns.length > 0 ? html`<h1 class="visually-hidden">Conversation</h1>` : nothing}
       <div class="scroller" @scroll=${this.#scrolled} tabindex="-1">
         <div class="turns">
-          <div role="log" aria-live="polite" aria-label="Conversation" aria-busy=${isRunning(last)}>
+          <div class="log" role="log" aria-live="off" aria-label="Conversation" aria-busy=${isRunning(last)}>
             ${repeat(this.turns, (turn) => turn.id, (turn) => turn.role === 'user'
-              ? html`<ts-question .text=${turn.content}></ts-question>`
-              : html`<ts-answer .turn=${turn} .latest=${turn === last} .ready=${this.model.kind === 'ready'}
+              ? html`<ts-question .turn=${turn} .ready=${canAsk}></ts-question>`
+              : html`<ts-answer .turn=${turn} .ready=${canAsk}
                 .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
           </div>
           ${this.turns.length === 0 && this.model.kind === 'ready'
@@ -43,6 +47,7 @@ export class Conversation extends LightElement {
           <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}></ts-model-stage>
         </div>
       </div>
+      <ts-live-region .turn=${last}></ts-live-region>
       ${this.following || this.turns.length === 0 ? nothing : html`<button type="button" class="to-end"
         aria-label="Go to the end" title="Go to the end" @click=${this.#toEnd}>${icon('down')}</button>`}
     `;
@@ -72,8 +77,10 @@ export class Conversation extends LightElement {
     this.#lastTop = scroller.scrollTop;
   };
 
+  /** The button goes with the click, so the focus goes to where it led. */
   readonly #toEnd = (): void => {
     this.following = true;
+    this.scroller?.focus({ preventScroll: true });
     this.#follow();
   };
 

@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
+import { webGpuHelp } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
 import { LightElement } from './light-element.ts';
 import './load-progress.ts';
@@ -56,14 +57,16 @@ export class ModelStage extends LightElement {
 }
 
 function unsupported(detail: string): TemplateResult {
+  const { browser, steps } = webGpuHelp(navigator.userAgent, isSecureContext);
   return html`<div class="lead unsupported" data-testid="unsupported" role="alert">
     <h1>This browser cannot run models yet</h1>
     <p>tabserve computes on your GPU through WebGPU, and WebGPU is not available here.</p>
     <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
+    <h2>What to do: ${browser}</h2>
+    <ol class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ol>
     <h2>Where it works</h2>
     <ul class="browsers">
       ${WEBGPU_BROWSERS.map(({ browser, from }) => html`<li><b>${browser}</b><span>from ${from}</span></li>`)}
     </ul>
-    <p>The page must be opened over <b>https</b> or from <b>localhost</b>, with hardware acceleration switched on.</p>
   </div>`;
 }
