@@ -44,13 +44,14 @@ export class ChatHistory {
   async restore(): Promise<void> {
     const { session, store } = this.#options;
     const old = oldTurns(session.getItem(OLD_KEY));
-    session.removeItem(OLD_KEY);
     if (old !== undefined && old.length > 0) {
       this.turns = old;
       this.#options.changed();
       await this.save();
+      if (this.trouble === undefined) session.removeItem(OLD_KEY);
       return this.refresh();
     }
+    session.removeItem(OLD_KEY);
     const id = session.getItem(ID_KEY);
     const stored = id === null ? undefined : await this.#attempt(() => store.read(id));
     if (stored !== undefined && this.turns.length === 0) this.#show(stored);

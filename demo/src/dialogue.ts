@@ -58,19 +58,23 @@ export class Dialogue {
     await this.#generate();
   }
 
-  /** Asks again the question that an answer is to, in place of that answer: the last one, unless told. */
+  /**
+   * Asks again the question that an answer is to, in place of that answer: the last one, unless told. Where more was said
+   * after it, the chat as it was stays in the list.
+   */
   async regenerate(id: string | undefined = this.turns.at(-1)?.id): Promise<void> {
     const index = this.turns.findIndex((turn) => turn.id === id && turn.role === 'assistant');
     if (index < 1 || !this.#canAsk) return;
-    this.#goBack(index);
+    if (index === this.turns.length - 1) this.history.turns = this.turns.slice(0, index);
+    else this.history.branch(this.turns.slice(0, index));
     await this.#generate();
   }
 
-  /** Asks another question in the place of one, and goes on from there. */
+  /** Asks another question in the place of one, and goes on from there; the chat as it was stays in the list. */
   async edit(id: string, text: string): Promise<void> {
     const index = this.turns.findIndex((turn) => turn.id === id && turn.role === 'user');
     if (index < 0 || text.trim() === '' || !this.#canAsk) return;
-    this.#goBack(index);
+    this.history.branch(this.turns.slice(0, index));
     await this.send(text);
   }
 
@@ -96,13 +100,6 @@ export class Dialogue {
 
   get #canAsk(): boolean {
     return !this.generating && this.#options.engine() !== undefined;
-  }
-
-  /** Cuts the conversation. Where that drops more than a question and its answer, they stay in a conversation of their own. */
-  #goBack(index: number): void {
-    const [kept, dropped] = [this.turns.slice(0, index), this.turns.slice(index)];
-    if (dropped.length > 2) this.history.branch(kept);
-    else this.history.turns = kept;
   }
 
   /** Ends an answer that runs, and keeps what it has said, before another conversation takes its place. */

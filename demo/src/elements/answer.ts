@@ -5,6 +5,7 @@ import { isRunning, type AnswerTurn } from '../conversation.ts';
 import { formatDuration, formatRate } from '../format.ts';
 import type { Block } from '../growing-markdown.ts';
 import { createMarkdown } from '../markdown.ts';
+import type { Remedy } from '../problem-words.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { problemCard } from './problem-card.ts';
@@ -28,7 +29,8 @@ export class Answer extends LightElement {
     if (turn === undefined) return html``;
     const running = isRunning(turn);
     const blocks = running ? this.#markdown.grow(turn.content) : this.#markdown.complete(turn.content);
-    return html`<article class="answer" aria-label="Answer" data-state=${turn.state.kind} @click=${this.#copyCode}>
+    return html`<article class="answer" aria-label="Answer" data-state=${turn.state.kind} @click=${this.#copyCode}
+      @problem-remedy=${this.#remedy}>
       <div class="markdown" data-testid="answer">${blocks.map(blockTemplate)}</div>
       ${turn.content === '' && running
         ? html`<p class="waiting"><span class="visually-hidden">Waiting for the first word</span></p>` : nothing}
@@ -56,6 +58,13 @@ export class Answer extends LightElement {
       ${endNote(turn)}${figures(turn)}
     </footer>`;
   }
+
+  /** To try again is to ask for this answer, whichever it is. */
+  readonly #remedy = (event: CustomEvent<Remedy>): void => {
+    if (event.detail !== 'retry' || !this.ready) return;
+    event.stopPropagation();
+    this.emit('regenerate', this.turn?.id);
+  };
 
   readonly #copyAll = (event: Event): void => {
     void this.#copy(event.currentTarget as HTMLButtonElement, this.turn?.content ?? '');

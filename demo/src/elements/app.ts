@@ -11,6 +11,7 @@ import { BABBLE_MODEL, fileChoice, loadedChoice, rememberInAddress, type ModelCh
 import type { Settings } from '../settings.ts';
 import { currentTheme, SYSTEM_DARK, toggleTheme } from '../theme.ts';
 import { LightElement } from './light-element.ts';
+import type { CacheList } from './cache-list.ts';
 import type { Composer } from './composer.ts';
 import type { LiveRegion } from './live-region.ts';
 import './composer.ts';
@@ -89,9 +90,9 @@ export class TabserveApp extends LightElement {
         @load-model=${this.#load} @cancel-load=${() => chat.cancelLoad()}>
         <ts-recovery-banner .recovery=${chat.engine.recovery} .now=${this.#env.now}
           @dismiss-recovery=${() => chat.dismissRecovery()}></ts-recovery-banner>
-        <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel}
+        <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
           @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
-        ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${dialogue.generating}
+        ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${dialogue.generating} .trouble=${dialogue.history.trouble}
           @send-prompt=${this.#send} @stop-answer=${() => dialogue.stop()}></ts-composer>`}
       </main>
       ${!isSupported ? nothing : html`<ts-panel
@@ -142,7 +143,7 @@ export class TabserveApp extends LightElement {
     if (event.detail === 'new-chat') this.#newChat();
     else if (event.detail === 'retry' && model.kind === 'ready') void this.#chat.dialogue.regenerate();
     else if (event.detail === 'settings') this.#showSettings();
-    else if (event.detail === 'free-space') this.dialog = 'model';
+    else if (event.detail === 'free-space') this.#showCache();
     else if (event.detail === 'choose-model') this.#chooseModel();
     else if (event.detail === 'use-loaded' && model.kind === 'failed') this.#useLoaded(model.problem.loadedModel);
     else if ('choice' in model && model.choice !== undefined) void this.#chat.load(model.choice);
@@ -180,6 +181,12 @@ export class TabserveApp extends LightElement {
 
   #announce(text: string): void {
     this.querySelector<LiveRegion>('ts-live-region')?.say(text);
+  }
+
+  #showCache(): void {
+    const list = this.querySelector<CacheList>('main ts-cache-list');
+    if (list === null) this.dialog = 'model';
+    else list.takeFocus();
   }
 
   #showSettings(): void {

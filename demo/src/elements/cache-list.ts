@@ -9,7 +9,7 @@ import { BABBLE_MODEL, loadedChoice, type ModelChoice } from '../model-choice.ts
 import './confirm-button.ts';
 import { LightElement } from './light-element.ts';
 
-/** The models on this device. Bubbles `load-model` with a ModelChoice, and `focus-lost` when the one in focus is gone. */
+/** The models on this device. Bubbles `load-model` with a ModelChoice. */
 @customElement('ts-cache-list')
 export class CacheList extends LightElement {
   /** It changes in place. */
@@ -21,10 +21,17 @@ export class CacheList extends LightElement {
     void this.updateComplete.then(() => this.cache?.refresh());
   }
 
+  /** To its heading, where it is read on from. */
+  takeFocus(): void {
+    const heading = this.querySelector('h2');
+    heading?.focus();
+    heading?.scrollIntoView({ block: 'nearest' });
+  }
+
   protected override render(): TemplateResult {
     const { models, trouble } = this.cache ?? {};
     return html`<section class="cache" data-testid="cache" aria-labelledby="cache-title">
-      <h3 id="cache-title">On this device</h3>
+      <h2 id="cache-title" tabindex="-1">On this device</h2>
       ${trouble === undefined ? nothing : html`<p class="help is-bad" role="alert" data-testid="cache-trouble">${trouble}</p>`}
       ${models === undefined ? html`<p class="help">Looking…</p>` : this.#list(models)}
     </section>`;
@@ -72,6 +79,6 @@ export class CacheList extends LightElement {
   }
 
   readonly #remove = (event: CustomEvent<string>): void => {
-    void this.cache?.remove(event.detail).then(() => this.emit('focus-lost'));
+    void this.cache?.remove(event.detail).then(() => this.takeFocus());
   };
 }

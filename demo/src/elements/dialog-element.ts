@@ -20,9 +20,9 @@ export abstract class DialogElement extends LightElement {
     return html`<dialog class="dialog" aria-labelledby=${id}
       @close=${() => this.emit('close-dialog')} @click=${this.#click}>
       <div class="dialog-body">
-        <header><h2 id=${id} tabindex="-1">${this.heading}</h2>
+        <div class="dialog-header"><h2 id=${id} tabindex="-1">${this.heading}</h2>
           <button type="button" class="icon-button" aria-label="Close" @click=${() => this.dialog?.close()}>${icon('close')}</button>
-        </header>
+        </div>
         ${this.open ? this.body() : nothing}
       </div>
     </dialog>`;

@@ -16,7 +16,6 @@ export class ModelDialog extends DialogElement {
 
   protected body(): TemplateResult {
     return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
-      <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}
-        @focus-lost=${() => this.focusHeading()}></ts-cache-list>`;
+      <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
 }

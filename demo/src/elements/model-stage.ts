@@ -4,6 +4,8 @@ import type { ModelState } from '../chat-controller.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
 import { webGpuHelp } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
+import type { ModelCache } from '../model-cache.ts';
+import './cache-list.ts';
 import { LightElement } from './light-element.ts';
 import './load-progress.ts';
 import './model-picker.ts';
@@ -17,6 +19,9 @@ export class ModelStage extends LightElement {
 
   /** Below a conversation; the picker then opens over the page instead of standing in it. */
   @property({ attribute: false }) inChat = false;
+
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
 
   protected override render(): TemplateResult | typeof nothing {
     const { model } = this;
@@ -52,7 +57,8 @@ export class ModelStage extends LightElement {
 
   #picker(): TemplateResult | typeof nothing {
     if (this.inChat) return nothing;
-    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>`;
+    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
+      <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
 }
 

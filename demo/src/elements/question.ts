@@ -40,7 +40,7 @@ export class Question extends LightElement {
     return html`<form class="bubble is-editing" @submit=${this.#submit} @keydown=${this.#key}>
       <textarea aria-label="Your question" data-testid="edit-text" dir="auto" rows="3" enterkeyhint="send"
         .value=${this.turn?.content ?? ''}></textarea>
-      <p class="help">What was said after it is asked anew.</p>
+      <p class="help">The chat goes on from here. As it was, it stays under Chats.</p>
       <div class="row">
         <button type="button" class="button" @click=${() => this.#close()}>Cancel</button>
         <button type="submit" class="button is-primary" data-testid="edit-send" ?disabled=${!this.ready}>Ask again</button>

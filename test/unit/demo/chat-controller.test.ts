@@ -115,6 +115,8 @@ test('a question can be changed, and any answer asked for again; what else was s
   await chat.send('one');
   await chat.edit(chat.turns[0]?.id ?? '', 'uno');
   expect(chat.turns.map(({ content }) => content)).toEqual(['uno', 'B']);
+  await chat.history.refresh();
+  expect(chat.history.summaries.map(({ title }) => title).toSorted()).toEqual(['one', 'uno']);
   await chat.send('two');
   const { id } = chat.history;
   await chat.regenerate(chat.turns[1]?.id);
