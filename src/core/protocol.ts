@@ -13,6 +13,8 @@ export type ModelSource = string | File;
 export interface LoadSettings {
   /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. @default 256 MiB */
   readonly kvCacheBytes?: number;
+  /** Bytes of GPU memory that all loaded models may take together. @default what browser and adapter tell of the machine */
+  readonly gpuMemoryBytes?: number;
   /** What the KV cache's elements are held as. `f16` holds twice the tokens, `int8` nearly four times; both move the logits. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype;
   /** What products of weights and activations are computed in; all but `f32` move the logits. @default f32 */
@@ -145,8 +147,8 @@ export interface HostHello {
 export interface EngineHost {
   connect(hello: SessionHello): Promise<HostHello>;
   /**
-   * Loads the model, or joins the load that is under way; `model_busy` where other sessions use a different one. The
-   * options of the session that came first hold. A load whose sessions have all gone is given up. Progress comes as
+   * Loads the model, or joins those that have; `model_busy` where models that other sessions use leave no room for it.
+   * The options of the session that came first hold. A load whose sessions have all gone is given up. Progress comes as
    * frames.
    */
   load(options: LoadOptions): Promise<ModelInfo>;

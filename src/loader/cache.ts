@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { isComplete, PART_BYTES, partLength } from './cache-manifest.ts';
@@ -108,6 +109,12 @@ function withOid(stored: CacheManifest, current: StatedVersion | undefined): Cac
   return { ...stored, version: { ...version, oid: current.oid } };
 }
 
+interface HeldPart {
+  readonly loading: Promise<Uint8Array<ArrayBuffer>>;
+  /** Once they are there. */
+  bytes: Uint8Array<ArrayBuffer> | undefined;
+}
+
 class CachedSource implements ByteSource {
   readonly id: string;
   readonly size: number;
@@ -117,7 +124,7 @@ class CachedSource implements ByteSource {
   #remote: Promise<RemoteFile> | undefined;
   #stream: PartStream | undefined;
   /** Parts in memory or on their way, the last used last. */
-  readonly #parts = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
+  readonly #parts = new Map<number, HeldPart>();
   #lastIndex = -1;
 
   constructor(cache: PartCache, remote: RemoteFile | undefined, options: CacheOptions) {
@@ -137,11 +144,11 @@ class CachedSource implements ByteSource {
     const last = Math.floor((offset + length - 1) / partBytes);
     if (first === last) {
       const start = offset - first * partBytes;
-      return (await this.#sequentialPart(first)).subarray(start, start + length);
+      return (await this.#sequentialPart(first, offset)).subarray(start, start + length);
     }
     const bytes = new Uint8Array(length);
     for (let index = first; index <= last; index++) {
-      const part = await this.#sequentialPart(index);
+      const part = await this.#sequentialPart(index, offset);
       const partOffset = index * partBytes;
       const from = Math.max(offset, partOffset);
       const to = Math.min(offset + length, partOffset + part.length);
@@ -150,9 +157,12 @@ class CachedSource implements ByteSource {
     return bytes;
   }
 
-  /** A part, with those after it set on their way where the reader goes forward. */
-  #sequentialPart(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const goesForward = index === this.#lastIndex || index === this.#lastIndex + 1;
+  /**
+   * A part, with those after it set on their way where the reader goes forward. Who reads from the file's start reads its
+   * header, and may want no more.
+   */
+  #sequentialPart(index: number, offset: number): Promise<Uint8Array<ArrayBuffer>> {
+    const goesForward = offset > 0 && (index === this.#lastIndex || index === this.#lastIndex + 1);
     this.#lastIndex = index;
     const part = this.#part(index);
     const end = Math.min(index + 1 + PREFETCH_PARTS, this.#cache.manifest.parts.length);
@@ -162,20 +172,25 @@ class CachedSource implements ByteSource {
   }
 
   #part(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    let part = this.#parts.get(index);
-    if (part === undefined) {
-      part = this.#load(index);
-      const loading = part;
-      loading.catch(() => {
-        if (this.#parts.get(index) === loading) this.#parts.delete(index);
-      });
-    }
+    const part = this.#parts.get(index) ?? this.#hold(index);
     this.#parts.delete(index);
     this.#parts.set(index, part);
-    for (const oldest of this.#parts.keys()) {
+    for (const [oldest, { bytes }] of this.#parts) {
       if (this.#parts.size <= PARTS_IN_MEMORY) break;
       this.#parts.delete(oldest);
+      if (bytes !== undefined) freeBuffer(bytes.buffer);
     }
+    return part.loading;
+  }
+
+  #hold(index: number): HeldPart {
+    const part: HeldPart = { loading: this.#load(index), bytes: undefined };
+    part.loading.then(
+      (bytes) => void (part.bytes = bytes),
+      () => {
+        if (this.#parts.get(index) === part) this.#parts.delete(index);
+      },
+    );
     return part;
   }
 

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { exchange } from './http-request.ts';
@@ -150,8 +151,10 @@ async function readRange(
       for await (const chunk of part.chunks()) {
         if (received + chunk.length > length) throw unfaithful(url, `sent more than the ${length} bytes asked for`);
         bytes.set(chunk, received);
-        context.onBytes(offset + received, chunk.length);
-        received += chunk.length;
+        const { buffer, length: arrived } = chunk;
+        context.onBytes(offset + received, arrived);
+        received += arrived;
+        if (arrived === buffer.byteLength) freeBuffer(buffer);
       }
     } catch (error) {
       // A body that is said to be longer than it is fails at its end, when all that was asked for is here.
