@@ -106,7 +106,7 @@ const ANSWERS: readonly Row[] = [
     expect(await kept()).toEqual(WHOLE);
   }],
   ['Content-Length too large or too small', 'nothing: what is missing is asked for', 'all', async () => {
-    for (const contentLengthOff of [100, -10]) {
+    for (const contentLengthOff of [100, -100]) {
       await serve({ contentLengthOff });
       await load(URL_OF_MODEL);
       expect(await kept()).toEqual(WHOLE);
