@@ -1,9 +1,9 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import { checkBounds } from './config-bounds.ts';
 import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
-import { checkBounds } from './config-bounds.ts';
 
 /** What sets one architecture apart from the others, as data. */
 interface Architecture {
@@ -42,11 +42,11 @@ export function requireTensor(file: ModelFile, name: string): TensorInfo {
  */
 export function readModelConfig(file: ModelFile): ModelConfig {
   const { metadata } = file;
-  const name = getString(metadata, 'general.architecture');
+  const name = clip(getString(metadata, 'general.architecture'));
   const architecture = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (architecture === undefined) {
     const known = Object.keys(ARCHITECTURES).join(', ');
-    throw unsupported(file, `architecture ${clip(name)} is not supported yet; supported: ${known}`);
+    throw unsupported(file, `architecture ${name} is not supported yet; supported: ${known}`);
   }
   const number = (key: string, fallback?: number): number => getNumber(metadata, `${name}.${key}`, fallback);
   const hiddenSize = number('embedding_length');
@@ -78,7 +78,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
 function checkConfig(file: ModelFile, config: ModelConfig): void {
   const { architecture, numHeads, numKvHeads, headSize, ropeDimensions, hiddenSize, intermediateSize } = config;
   const scaling = getString(file.metadata, `${architecture}.rope.scaling.type`, 'none');
-  if (scaling !== 'none') throw unsupported(file, `RoPE scaling of type ${clip(scaling)} is not supported yet`);
+  if (scaling !== 'none') throw unsupported(file, `RoPE scaling of type ${scaling} is not supported yet`);
   if (getNumber(file.metadata, `${architecture}.expert_count`, 0) > 0) {
     throw unsupported(file, 'mixture-of-experts models are not supported yet');
   }
