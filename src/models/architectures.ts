@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import { checkBounds } from './config-bounds.ts';
+import { checkBounds, MAX_NAME } from './config-bounds.ts';
 import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
@@ -15,17 +15,14 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: { ropeStyle: 'interleaved' },
 };
 
-/** Characters of the name that the page is told. */
-const MAX_NAME = 256;
-
-const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
-
 /** A tensor by name, or undefined. */
 export function findTensor(file: ModelFile, name: string): TensorInfo | undefined {
   const known = tensorsByName.get(file) ?? new Map(file.tensors.map((tensor) => [tensor.name, tensor]));
   tensorsByName.set(file, known);
   return known.get(name);
 }
+
+const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
 
 /** A tensor by name. @throws TabserveError `corrupt_model` naming it where the file lacks it. */
 export function requireTensor(file: ModelFile, name: string): TensorInfo {

@@ -5,6 +5,9 @@ import type { ModelFile } from '../loader/gguf.ts';
 /** Far more than any model has, and few enough that no size computed from them loses a digit. */
 const MAX_SIZE = 2 ** 24;
 
+/** Characters of a model's name that the page is told. */
+export const MAX_NAME = 256;
+
 /**
  * Holds a file's hyper-parameters against the file itself: it is untrusted, and whatever they say is allocated, looped
  * over or divided by.
