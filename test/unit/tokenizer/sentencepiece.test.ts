@@ -63,7 +63,7 @@ describe('SentencePiece', () => {
     const anyText = fc.string({ unit: fc.constantFrom('a', 'b', ' '), maxLength: 30 });
     fc.assert(
       fc.property(anyVocabulary, anyText, (tokens, text) => {
-        const vocabulary = new Map([...tokens]);
+        const vocabulary = new Map(tokens);
         const tokenizer = createTokenizer(metadata(tokens));
         const names = ['<unk>', ...tokens.map(([token]) => token)];
         const expected = mergeWhole(text.replaceAll(' ', '\u2581'), vocabulary).map((token) => Math.max(0, names.indexOf(token)));
