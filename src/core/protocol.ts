@@ -33,9 +33,22 @@ export interface LoadSettings {
 /** `true`: up to 64 MiB, over all models. */
 export type PersistPrefixCache = boolean | { readonly maxBytes: number };
 
+/** Where `hf:` names are looked up. */
+export interface HubSettings {
+  /** A mirror of the hub, or a hub of one's own. @default https://huggingface.co */
+  readonly endpoint?: string;
+  /**
+   * An access token, for private and gated models. It is sent to the endpoint's origin and to no other, kept in memory as
+   * long as the model is loaded, and never stored or told to other tabs: an app that wants to keep it has to do so itself.
+   */
+  readonly token?: string;
+}
+
 /** What a tab asks the engine to load. */
 export interface LoadOptions extends LoadSettings {
   readonly source: ModelSource;
+  /** No part of {@link ModelInfo.settings}, which other tabs see. */
+  readonly hub?: HubSettings;
 }
 
 /** What a tab learns of the loaded model. */

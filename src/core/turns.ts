@@ -1,3 +1,5 @@
+import { yieldTurn } from './yield-turn.ts';
+
 /** Work that may be interrupted wherever it yields. */
 export type Work<T> = Generator<undefined, T, undefined>;
 
@@ -13,7 +15,7 @@ export class Turn {
   }
 
   async next(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve));
+    await yieldTurn();
     this.#began = performance.now();
   }
 }

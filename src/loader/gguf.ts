@@ -100,7 +100,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 /** Says what a file is that is not GGUF, where that is easy to see: the usual cause is a wrong link. */
-function checkMagic(window: Uint8Array, id: string): void {
+export function checkMagic(window: Uint8Array, id: string): void {
   const start = new TextDecoder('latin1').decode(window.subarray(0, 64));
   if (start.startsWith('GGUF')) return;
   let guess = '';

@@ -7,9 +7,6 @@ const MAX_SIZE = 2 ** 24;
 /** Known heads have 512 elements at most. */
 const MAX_HEAD_SIZE = 4096;
 
-/** Characters of a model's name that the page is told. */
-export const MAX_NAME = 256;
-
 /**
  * Holds a file's hyper-parameters against the file itself: it is untrusted, and whatever they say is allocated, looped
  * over or divided by.

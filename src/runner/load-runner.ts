@@ -17,7 +17,7 @@ import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/ti
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import type { MatrixLayout } from '../models/weights.ts';
+import type { MatrixLayout } from '../models/weights-planner.ts';
 import { allocate } from './allocate.ts';
 import { fillState } from './decoder-state.ts';
 import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
@@ -52,6 +52,8 @@ export interface LoadRunnerOptions {
   readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
+  /** The most bytes of weights that are bound at once. @default what the device allows */
+  readonly maxBindingBytes?: number;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
   /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
@@ -107,13 +109,13 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
+    const { maxBindingBytes = buffers.maxBytes } = options;
+    const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
     const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
     const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
-    const { weights, destinations, blockStaging, fitted } = await allocate(asked, buffers);
+    const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
-    fillState(gpu.device, config, scheduler, state);
     const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
@@ -121,6 +123,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+    fillState(gpu.device, config, scheduler, state, ropeFactors);
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
@@ -166,7 +169,7 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-export function matrixLayout({ isSoftware }: AdapterSummary): Omit<MatrixLayout, 'numerics'> {
+export function matrixLayout({ isSoftware }: AdapterSummary): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 

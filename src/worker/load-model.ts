@@ -40,13 +40,13 @@ export interface ModelLoaderOptions {
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
 export function createModelLoader(options: ModelLoaderOptions): LoadModel {
   const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = options;
-  return async ({ source, ...settings }, context) => {
+  return async ({ source, hub, ...settings }, context) => {
     const { log, clock, signal } = context;
     const { persistPrefixCache, tuning: tuningSetting, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
-    const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
+    const opened = await openSource(source, { baseUrl, hub, onProgress: progress.report, log, signal });
     const plain = abortableSource(opened, signal);
     const identified = identifiedSource(plain);
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);

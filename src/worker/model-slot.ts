@@ -17,7 +17,7 @@ function sourceKey(source: ModelSource): string {
 }
 
 /** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
-function hasSettings(loaded: LoadOptions, { source: _source, ...wanted }: LoadOptions): boolean {
+function hasSettings(loaded: LoadOptions, { source: _source, hub: _hub, ...wanted }: LoadOptions): boolean {
   const settings: Readonly<Record<string, unknown>> = { ...loaded };
   // Plain data, and one may have come from another tab.
   const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

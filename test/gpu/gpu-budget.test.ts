@@ -13,7 +13,7 @@ import { tinyModel } from '../support/tiny-model.ts';
 
 const KV_BYTES = 8 * 2 ** 20;
 const SMALL_STEPS = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
-const F32 = { numerics: 'f32', wideScales: true, maxSlices: 1 } as const;
+const F32 = { numerics: 'f32', wideScales: true, maxSlices: 1, maxBindingBytes: 128 * 2 ** 20 } as const;
 
 interface Case extends CacheOptions, Partial<Pick<AllocateOptions, 'limits' | 'matrices' | 'blockTransfer'>> {}
 

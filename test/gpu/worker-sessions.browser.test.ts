@@ -68,7 +68,7 @@ test('a worker whose script cannot be loaded rejects, typed', async () => {
   const missing = (): SharedWorker => new SharedWorker('/nothing/here.js', { type: 'module' });
   const failed = openUnlessAborted(new SharedWorkerTransport(missing), undefined);
   const message: unknown = expect.stringContaining('could not be started');
-  await expect(failed).rejects.toMatchObject({ code: 'internal', message });
+  await expect(failed).rejects.toMatchObject({ code: 'invalid_request', param: 'workerUrl', message });
 });
 
 test('a signal aborted while loading rejects with aborted, and nobody is left in the worker', async () => {

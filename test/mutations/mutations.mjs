@@ -14,6 +14,8 @@ const FILTER = 'test/gpu/kernels/filter.test.ts';
 const REPACK = 'test/unit/loader/repack.test.ts';
 const CACHE = 'test/unit/loader/cache.test.ts';
 const HTTP = 'test/unit/loader/http-source.test.ts';
+const HUB = 'test/unit/loader/hub.test.ts';
+const FAULTS = 'test/gpu/loading-faults.browser.test.ts';
 const TOKENIZER = 'test/unit/tokenizer/tokenizer.test.ts';
 const DETOKENIZER = 'test/unit/tokenizer/detokenizer.test.ts';
 const MERGE = 'test/unit/tokenizer/merge.test.ts';
@@ -54,6 +56,22 @@ export const MUTATIONS = [
   ...of('kernels', 'shaders/epilogue/silu-mul.wgsl', [
     ['the gate is a sigmoid', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
   ]),
+  ...of('kernels', 'shaders/epilogue/rope-kv-write.wgsl', [
+    ['biases are left out', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
+  ]),
+  ...of('kernels', 'shaders/before-rope/norm.wgsl', [
+    ['QK-norm gives keys the gain of queries', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/epilogue/logits.wgsl', [
+    ['a head’s second matrix leaves its candidates among the first’s', '(OUTPUT_OFFSET + output) / 32u', 'output / 32u', 'test/gpu/kernels/matmul-logits.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/quant/bf16.wgsl', [
+    ['the two of a word have each other’s bits', 'word & vec4(-0x10000)', 'word', MATMUL],
+  ]),
+  ...of('kernels', 'src/kernels/rope-kv-write.ts', [
+    ['Llama 3’s RoPE factors are ignored', ' / (factors?.[i] ?? 1)', '', 'test/unit/models/architectures.test.ts'],
+  ]),
+
   ...of('kernels', 'shaders/attention.wgsl', [
     ['a token sees the one after it', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
     ['scores are not scaled', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
@@ -83,6 +101,13 @@ export const MUTATIONS = [
     ['neighbouring lanes have the same order of k', 'const order = lane & 3;', 'const order = lane & 2;', REPACK, MATMUL],
     ['Q4’s halves of a block change places', 'words[half + 2] = lowNibbles(a >>> 4)', 'words[half + 2] = lowNibbles(a)', REPACK],
     ['wide minima come before scales', 'wide[at + 4] = halves[word >>> 16] ?? 0;', 'wide[at + 4] = halves[word & 0xffff] ?? 0;', REPACK],
+  ]),
+
+  ...of('repacking', 'src/loader/repack-floats.ts', [
+    ['a quad’s pairs of floats stay where all lanes have them', 'pair ^ (order >> 1)', 'pair', REPACK, MATMUL],
+  ]),
+  ...of('repacking', 'src/models/row-order.ts', [
+    ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-order.test.ts'],
   ]),
 
   ...of('tokenizer', 'src/tokenizer/pre-tokenizers.ts', [
@@ -154,6 +179,36 @@ export const MUTATIONS = [
     ['a short part is believed', 'bytes.length !== partLength(this.manifest, index)', 'false', CACHE],
     ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
   ]),
+  ...of('cache', 'src/loader/part-cache.ts', [
+    ['a new version leaves the old one behind', 'if (!this.isWhole) return;\n    await this.#dropSuperseded();', 'if (!this.isWhole) return;', HUB],
+    ['other bytes repair a verified file', 'if (!isVerified || (await sha256(bytes)) === parts[index]) return;', 'return;', HUB],
+    ['an old version keeps a full disk full', "if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;", 'throw error;', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/stored-versions.ts', [
+    ['an old version goes before the new one is here', 'of others.filter((each) => !isComplete(each)))', 'of others)', HUB],
+  ]),
+  ...of('cache', 'src/loader/whole-check.ts', [
+    ['a file with a wrong SHA-256 is believed', 'if (found === this.#expected) return', 'if (found !== undefined) return', HUB],
+  ]),
+  ...of('cache', 'src/loader/cache.ts', [
+    ['a pinned file asks its server', 'isPinned ? undefined : await options.checkVersion()', 'await options.checkVersion()', HUB],
+    ['a Wi-Fi portal takes a stored model away', "if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;", 'if (whole[0] === undefined || error) throw error;', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/hub.ts', [
+    ['a branch is pinned to itself', ': info.lastCommit?.id;', ': revision;', HUB],
+  ]),
+  ...of('cache', 'src/loader/check-start.ts', [
+    ['a web page is stored as a model', "if (text.startsWith('GGUF')) return;", 'if (text.length > 0) return;', 'test/unit/loader/open-source.test.ts'],
+  ]),
+  ...of('cache', 'src/loader/one-at-a-time.ts', [
+    ['two workers download the same part', 'if (locks === undefined) return run();', 'if (locks !== null) return run();', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/http-request.ts', [
+    ['a token is sent to any server', 'new URL(url).origin === credentials.origin ? credentials.token : undefined', 'url.length > 0 ? credentials.token : undefined', HUB],
+  ]),
+  ...of('cache', 'src/loader/retry.ts', [
+    ['a server that names a date is not waited for', 'Number.isNaN(date) ? 0 : Math.max(0, date - now)', '0', 'test/unit/loader/retry.test.ts'],
+  ]),
   ...of('cache', 'src/loader/http-source.ts', [
     ['a cut download begins anew in the middle of its bytes', 'const start = offset + received;', 'const start = offset;', HTTP],
     ['more than was asked for is taken', 'if (received + chunk.length > length) throw', 'if (false) throw', HTTP],
@@ -204,7 +259,8 @@ export const MUTATIONS = [
     ['the next worker gives a request its whole time again', 'Math.max(0, scheduling.timeoutMs - (now - this.#called))', 'scheduling.timeoutMs', FRAMES],
   ]),
   ...of('client', 'src/client/connection.ts', [
-    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, source: options.source };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
     ['requests of a dead worker are not handed on', 'for (const pending of this.#pending.values()) this.#submit(host, pending);', '', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [

@@ -140,7 +140,7 @@ export class FakeLoader {
       let destroyed = false;
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
-      const { source: _source, ...settings } = options;
+      const { source: _source, hub: _hub, ...settings } = options;
       const model: ServedModel = {
         info: {
           id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',

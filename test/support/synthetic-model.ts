@@ -13,6 +13,7 @@ export interface SyntheticFile {
 }
 
 const SHAPE = {
+  architecture: 'llama',
   hiddenSize: 2048, intermediateSize: 8192, numHeads: 32, numKvHeads: 8, headSize: 64, vocabSize: 512, contextLength: 512,
   ropeTheta: 10_000, tied: true,
 } as const;

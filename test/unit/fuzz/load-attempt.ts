@@ -17,7 +17,7 @@ export interface Attempt {
   readonly gpuBytes: number;
 }
 
-const LAYOUT = { numerics: 'f32', wideScales: false, maxSlices: 32 } as const;
+const LAYOUT = { numerics: 'f32', wideScales: false, maxSlices: 32, maxBindingBytes: 128 * 2 ** 20 } as const;
 const LONGEST_MESSAGE = 2000;
 
 /** Loads the file as far as can be done without a GPU. @throws whatever is thrown that is no TabserveError. */

@@ -99,6 +99,7 @@ describe('loading', () => {
     loader.last.finish();
     expect((await loading).settings).toEqual(settings);
     await host.load(later, { source: 'm', ...structuredClone(settings) }, () => {}); // as it crosses to the worker
+    await host.load(later, { source: 'm', ...settings, hub: { token: 'hf_other' } }, () => {}); // no property of the model
     expect(loader.loads).toHaveLength(2);
   });
 

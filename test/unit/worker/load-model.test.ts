@@ -57,9 +57,10 @@ function context(signal = new AbortController().signal) {
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
   const { progress, lines, ...rest } = context();
   const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })(
-    { source, kvCacheDtype: 'int8', numerics: 'dp4a' },
+    { source, kvCacheDtype: 'int8', numerics: 'dp4a', hub: { token: 'hf_secret' } },
     rest,
   );
+  expect(model.info.settings).toEqual({ kvCacheDtype: 'int8', numerics: 'dp4a' }); // other tabs are told of them
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
   expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096 });
   expect(lines).toContain('warn: granted less');
