@@ -1,8 +1,10 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
 import { GROUP_SIZE } from '../loader/packed-layout.ts';
+import { checkBounds } from './config-bounds.ts';
 
 /** What sets one architecture apart from the others, as data. */
 interface Architecture {
@@ -22,10 +24,16 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
 
 /** What WebGPU binds as a uniform: 64 KiB of f32. */
 const MAX_BIASES = 16_384;
+/** Characters of the name that the page is told. */
+const MAX_NAME = 256;
+
+const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
 
 /** A tensor by name, or undefined. */
 export function findTensor(file: ModelFile, name: string): TensorInfo | undefined {
-  return file.tensors.find((tensor) => tensor.name === name);
+  const known = tensorsByName.get(file) ?? new Map(file.tensors.map((tensor) => [tensor.name, tensor]));
+  tensorsByName.set(file, known);
+  return known.get(name);
 }
 
 /** A tensor by name. @throws TabserveError `corrupt_model` naming it where the file lacks it. */
@@ -44,10 +52,10 @@ export function requireTensor(file: ModelFile, name: string): TensorInfo {
 export function readModelConfig(file: ModelFile): ModelConfig {
   const { metadata } = file;
   const name = getString(metadata, 'general.architecture');
-  const architecture = ARCHITECTURES[name];
+  const architecture = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (architecture === undefined) {
     const known = Object.keys(ARCHITECTURES).join(', ');
-    throw unsupported(file, `architecture ${name} is not supported; ${known} are`);
+    throw unsupported(file, `architecture ${clip(name)} is not supported; ${known} are`);
   }
   const number = (key: string, fallback?: number): number => getNumber(metadata, `${name}.${key}`, fallback);
   const hiddenSize = number('embedding_length');
@@ -56,7 +64,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   const embedding = requireTensor(file, 'token_embd.weight');
   const config: ModelConfig = {
     architecture: name,
-    name: getString(metadata, 'general.name', name),
+    name: getString(metadata, 'general.name', name).slice(0, MAX_NAME),
     vocabSize: embedding.shape[0] ?? 0,
     hiddenSize,
     intermediateSize: number('feed_forward_length'),
@@ -73,6 +81,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
     tiedEmbeddings: findTensor(file, 'output.weight') === undefined,
   };
   checkConfig(file, config);
+  checkBounds(file, config);
   return config;
 }
 
@@ -81,7 +90,7 @@ function ropeScalingFactor({ metadata, source }: ModelFile, name: string): numbe
   const type = getString(metadata, `${name}.rope.scaling.type`, 'linear');
   if (type === 'none') return 1;
   if (type !== 'linear') {
-    const message = `${source.id}: RoPE scaling of type ${type} is not supported; linear and none are, and Llama 3’s (rope_freqs).`;
+    const message = `${source.id}: RoPE scaling of type ${clip(type)} is not supported; linear and none are, and Llama 3’s (rope_freqs).`;
     throw new TabserveError('unsupported_model', message);
   }
   const legacy = getNumber(metadata, `${name}.rope.scale_linear`, 1);

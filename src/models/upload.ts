@@ -4,6 +4,7 @@ import { widenFloats } from '../loader/repack-floats.ts';
 import { repackRows, sourceRowBytes, widenScales } from '../loader/repack.ts';
 import { packingOf } from '../kernels/matmul.ts';
 import type { RowOrder } from './row-order.ts';
+import { UploadPace } from './upload-pace.ts';
 import type { Destination, MatrixPart } from './weights-planner.ts';
 
 /** Bytes repacked in one turn of the event loop: the worker that does this also feeds every tab. */
@@ -18,10 +19,11 @@ export async function uploadWeights(
   file: ModelFile,
   destinations: ReadonlyMap<string, Destination>,
 ): Promise<void> {
+  const pace = new UploadPace(device.queue);
   for (const tensor of file.tensors) {
     const destination = destinations.get(tensor.name);
     if (destination?.kind === 'matrix') {
-      for (const part of destination.parts) await uploadPart(device, file, tensor, part, destination.order);
+      for (const part of destination.parts) await uploadPart(device, file, tensor, part, destination.order, pace);
     } else if (destination !== undefined) {
       const values = widenFloats(destination.format, await file.source.read(tensor.offset, tensor.byteLength));
       if (destination.kind === 'host') destination.values.set(values);
@@ -44,6 +46,7 @@ async function uploadPart(
   tensor: TensorInfo,
   { matrix, firstRow, rows, rowOffset }: MatrixPart,
   order: RowOrder | undefined,
+  pace: UploadPace,
 ): Promise<void> {
   const [, columns = 0] = tensor.shape;
   const rowBytes = sourceRowBytes(tensor.type, columns);
@@ -56,8 +59,9 @@ async function uploadPart(
     const tile = (rowOffset + row) / TILE_ROWS;
     device.queue.writeBuffer(matrix.weights, tile * packedWords(matrix.format, TILE_ROWS, columns) * 4, weights);
     const scaleBytes = scaleWords(matrix.format, TILE_ROWS, columns) * 4;
-    if (matrix.wideScales) device.queue.writeBuffer(matrix.scales, tile * scaleBytes * 2, widenScales(scales));
-    else if (scaleBytes > 0) device.queue.writeBuffer(matrix.scales, tile * scaleBytes, scales);
+    const wide = matrix.wideScales ? widenScales(scales) : scales;
+    if (scaleBytes > 0) device.queue.writeBuffer(matrix.scales, tile * scaleBytes * (matrix.wideScales ? 2 : 1), wide);
+    await pace.next(bytes.length, [weights, scales, wide]);
   }
 }
 

@@ -17,12 +17,13 @@ import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/ti
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import { planWeights } from '../models/weights.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
-import { createState, fillState } from './decoder-state.ts';
+import { allocate } from './allocate.ts';
+import { fillState } from './decoder-state.ts';
+import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { fitCache, planCache } from './kv-cache.ts';
+import { planCache } from './kv-cache.ts';
 import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
@@ -45,6 +46,10 @@ export interface LoadRunnerOptions {
   readonly limits?: Partial<
     Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
   >;
+  /** What models may take of the GPU's memory in all. @default see `gpu-budget` */
+  readonly gpuMemoryBytes?: number | undefined;
+  /** Asked what may be taken of it, once the header says what is needed. @default all that is needed, within the budget */
+  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
   /** The most bytes of weights that are bound at once. @default what the device allows */
@@ -66,6 +71,8 @@ export interface LoadedRunner {
   readonly numerics: Numerics;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
+  /** Bytes of all its buffers. */
+  readonly gpuBytes: number;
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
@@ -90,6 +97,7 @@ export interface LoadedRunner {
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
   const plan = planCache(config, options);
+  checkGpuMemoryBytes(options.gpuMemoryBytes);
   const kvCacheDtype = plan.dtype;
   const { numerics = 'f32' } = options;
   const gpu = options.gpu ?? (await openGpu(undefined, numerics));
@@ -103,15 +111,9 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     requireNumerics(gpu, numerics);
     const { maxBindingBytes = buffers.maxBytes } = options;
     const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
-    const { weights, destinations, ropeFactors } = planWeights(options.file, config, buffers, matrices);
-    const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const blockStaging =
-      options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
-    await buffers.ready(); // the weights come first, the KV cache takes what is left
-    const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
-      const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
-      return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
-    });
+    const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
+    const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
+    const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
     const builder = new OpBuilder(gpu.device, await winners);
@@ -133,7 +135,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const counters = (): StepCounters => runner.counters();
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, gpuBytes: buffers.bytes, blockTransfer };
     const { profiler } = runner;
     const tunables = tunablesOf(gpu, builder);
     const made = { ...kvCache, numerics, profiler, tunables, counters };

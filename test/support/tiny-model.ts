@@ -149,10 +149,11 @@ export function tinyModelContents(options: TinyModelOptions): GgufContents {
   const { preset = 'gqa3', type, seed = 1, dequantised = false, ...changes } = options;
   const shape: TinyShape = { ...TINY_SHAPES[preset], ...changes };
   const tensors = tensorSpecs(shape, preset).map((spec) => makeTensor(spec, type, seed, dequantised));
-  return { metadata: metadata(shape, `tiny-${preset}-${type}-seed${seed}`), tensors };
+  return { metadata: tinyModelMetadata(shape, `tiny-${preset}-${type}-seed${seed}`), tensors };
 }
 
-function metadata(shape: TinyShape, name: string): Readonly<Record<string, GgufValue>> {
+/** A model of that shape, with the tiny tokenizer. */
+export function tinyModelMetadata(shape: TinyShape, name: string): Readonly<Record<string, GgufValue>> {
   const { architecture } = shape;
   const u32 = (value: number): GgufValue => ({ type: 'u32', value });
   const own: Readonly<Record<string, GgufValue>> = {

@@ -1,10 +1,10 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { classMap } from 'lit/directives/class-map.js';
-import { styleMap } from 'lit/directives/style-map.js';
 import { depthOf, flatten, KERNEL_KINDS, neighbour, placeIn, type FlameNode, type KernelKind } from '../flame.ts';
 import { formatFineDuration, share } from '../format.ts';
 import { LightElement } from './light-element.ts';
+import { styles } from './styles.ts';
 
 /** A part narrower than this share of the chart is not drawn; zooming in shows it. */
 const MIN_WIDTH = 0.001;
@@ -60,7 +60,7 @@ export class FlameChart extends LightElement {
   #part(node: FlameNode, zoomed: FlameNode): TemplateResult {
     const { left, width } = placeIn(node, zoomed) ?? { left: 0, width: 0 };
     const depth = depthOf(node);
-    const place = styleMap({ left: `${100 * left}%`, width: `${100 * width}%`, '--row': String(depth) });
+    const place = styles({ left: `${100 * left}%`, width: `${100 * width}%`, '--row': String(depth) });
     const isAbove = depth < depthOf(zoomed);
     const isLabelled = width >= MIN_LABEL_WIDTH;
     const classes = {
@@ -71,7 +71,7 @@ export class FlameChart extends LightElement {
       'is-lit': node.label === this.lit,
     };
     return html`<button type="button" role="treeitem" data-testid="flame-part" data-key=${node.key} aria-level=${depth + 1}
-      aria-label=${`${node.label}, ${formatFineDuration(node.ms)}`} tabindex=${node.key === this.focused ? 0 : -1} style=${place}
+      aria-label=${`${node.label}, ${formatFineDuration(node.ms)}`} tabindex=${node.key === this.focused ? 0 : -1} ${place}
       class=${classMap(classes)}
       @click=${() => this.#zoom(node)} @pointerenter=${() => this.#point(node.key)}
       @focus=${() => this.#point(node.key)} @blur=${() => this.#point(undefined)}>${isLabelled ? node.label : nothing}</button>`;

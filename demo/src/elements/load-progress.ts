@@ -3,6 +3,7 @@ import { customElement, property } from 'lit/decorators.js';
 import type { LoadProgress } from '../../../src/index.ts';
 import { formatBytes, formatTimeLeft } from '../format.ts';
 import { LightElement } from './light-element.ts';
+import { styles } from './styles.ts';
 
 const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
   wait: 'Waiting for another tab’s version of this page to let go of the GPU',
@@ -33,7 +34,7 @@ export class LoadProgressView extends LightElement {
       <p class="load-stage" data-testid="progress-stage">${STAGES[stage]}</p>
       <div class="bar" role="progressbar" aria-label="Loading ${this.label}"
         aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(share * 100)}>
-        ${moving ? html`<span class="bar-share" style="--share:${share}"></span>` : html`<span class="bar-sweep"></span>`}
+        ${moving ? html`<span class="bar-share" ${styles({ '--share': String(share) })}></span>` : html`<span class="bar-sweep"></span>`}
       </div>
       <p class="load-figures" data-testid="progress-figures">
         ${figures.filter((text) => text !== '').map((text) => html`<span>${text}</span>`)}

@@ -62,7 +62,7 @@ export class ModelPicker extends LightElement {
 
 function defaultButton(model: DefaultModel & { available: true }, load: () => void): TemplateResult {
   return html`<button type="button" class="option is-default" data-testid="model-default" @click=${load}>
-    ${mark}<span><b>${model.choice.label}</b><small>The default, from this server${
+    ${mark}<span><b>${model.choice.label}</b><small>The default, from ${model.isFromHub === true ? 'huggingface.co' : 'this server'}${
       model.bytes > 0 ? html`: ${formatBytes(model.bytes)}` : nothing}</small></span>
   </button>`;
 }
