@@ -75,12 +75,15 @@ const unit: TestProjectInlineConfiguration = {
 const gpu: TestProjectInlineConfiguration = {
   extends: true,
   // Found only while a test runs, they would make the page reload in the middle of it.
-  optimizeDeps: { include: ['@huggingface/jinja', '@huggingface/tokenizers', 'comlink', 'idb-keyval', 'wgsl_reflect'] },
+  optimizeDeps: {
+    include: ['@huggingface/hub', '@huggingface/jinja', '@noble/hashes/sha2.js', 'comlink', 'idb-keyval', 'wgsl_reflect'],
+  },
   test: {
     name: 'gpu',
     include: ['test/gpu/**/*.test.ts'],
     testTimeout: 120_000,
     fileParallelism: false,
+    globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
       headless: true,

@@ -20,6 +20,14 @@ export interface ChatRequest {
   readonly stream: true;
   readonly temperature: number;
   readonly max_tokens: number;
+  readonly top_p?: number;
+  readonly top_k?: number;
+  readonly min_p?: number;
+  readonly repetition_penalty?: number;
+  readonly presence_penalty?: number;
+  readonly frequency_penalty?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
 }
 
 export interface ChatStream extends AsyncIterable<Pick<ChatCompletionChunk, 'choices'>> {

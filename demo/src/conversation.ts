@@ -1,5 +1,6 @@
 import type { RequestTimings } from '../../src/index.ts';
-import type { Problem } from './problems.ts';
+import { isRecord } from './is-record.ts';
+import { isProblem, type Problem } from './problems.ts';
 
 /** What one answer cost, measured in this tab. */
 export interface AnswerStats extends RequestTimings {
@@ -50,23 +51,45 @@ export function toMessages(turns: readonly Turn[], systemPrompt: string): ChatMe
   return messages;
 }
 
-const STORAGE_KEY = 'tabserve.conversation';
+const TITLE_LENGTH = 60;
 
-/** Keeps the conversation through a reload of this tab. A browser that refuses storage loses it, and nothing else. */
-export function saveConversation(storage: Pick<Storage, 'setItem'>, turns: readonly Turn[]): void {
-  try {
-    storage.setItem(STORAGE_KEY, JSON.stringify(turns));
-  } catch {
-    // Full or forbidden: the conversation lives on in memory.
-  }
+/** What a conversation is called: the beginning of its first question. */
+export function titleOf(turns: readonly Turn[]): string {
+  const first = turns.find(({ role }) => role === 'user')?.content.replace(/\s+/g, ' ').trim() ?? '';
+  return first.length > TITLE_LENGTH ? `${first.slice(0, TITLE_LENGTH).trimEnd()}…` : first || 'Empty chat';
 }
 
-export function restoreConversation(storage: Pick<Storage, 'getItem'>): readonly Turn[] {
-  try {
-    const turns = JSON.parse(storage.getItem(STORAGE_KEY) ?? '[]') as readonly Turn[];
-    return turns.map((turn) =>
-      turn.role === 'assistant' && isRunning(turn) ? { ...turn, state: { kind: 'stopped' } } : turn);
-  } catch {
-    return [];
-  }
+/**
+ * Turns out of a storage that anybody may have written to; `undefined` where it holds anything else. An answer that ran
+ * when it was stored has been stopped since.
+ */
+export function parseTurns(value: unknown): readonly Turn[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const turns = value.map(parseTurn);
+  return turns.every((turn) => turn !== undefined) ? turns : undefined;
+}
+
+const KINDS: ReadonlySet<unknown> = new Set(['waiting', 'streaming', 'done', 'length', 'stopped']);
+
+function parseTurn(value: unknown): Turn | undefined {
+  if (!isRecord(value)) return undefined;
+  const { role, id, content, state, stats } = value;
+  if (typeof id !== 'string' || typeof content !== 'string') return undefined;
+  if (role === 'user') return { role, id, content };
+  const parsed = parseState(state);
+  if (role !== 'assistant' || parsed === undefined) return undefined;
+  return { role, id, content, state: parsed, ...(isStats(stats) ? { stats } : {}) };
+}
+
+function parseState(state: unknown): AnswerState | undefined {
+  if (!isRecord(state)) return undefined;
+  const { kind, problem } = state;
+  if (kind === 'failed') return isProblem(problem) ? { kind, problem } : undefined;
+  if (!KINDS.has(kind)) return undefined;
+  return kind === 'waiting' || kind === 'streaming' ? { kind: 'stopped' } : { kind: kind as 'done' };
+}
+
+function isStats(stats: unknown): stats is AnswerStats {
+  if (!isRecord(stats) || typeof stats['tokens'] !== 'number') return false;
+  return Object.values(stats).every((value) => typeof value === 'number' || value === undefined || value === null);
 }

@@ -60,3 +60,14 @@ export function formatSignificant(value: number): string {
 export function share(value: number): string {
   return `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
 }
+
+const AGO = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const UNITS = [['day', 86_400], ['hour', 3600], ['minute', 60]] as const;
+
+/** `just now`, `5 minutes ago`, `yesterday`; a date when it is more than a month ago. @param then milliseconds since 1970 */
+export function formatAgo(then: number, now = Date.now()): string {
+  const seconds = (now - then) / 1000;
+  if (seconds > 30 * 86_400) return new Date(then).toLocaleDateString('en', { dateStyle: 'medium' });
+  const unit = UNITS.find(([, length]) => seconds >= length);
+  return unit === undefined ? 'just now' : AGO.format(-Math.floor(seconds / unit[1]), unit[0]);
+}

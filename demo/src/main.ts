@@ -1,13 +1,17 @@
+import { deleteModel, listModels, persistModels } from '../../src/cache.ts';
 import { TUNINGS } from '../../src/core/tuning.ts';
 import { createClient, missingSupport } from '../../src/index.ts';
+import { indexedDbConversations } from './conversation-store.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
+import { pageStorage } from './page-storage.ts';
 import { toProblem } from './problems.ts';
 
 /** `?tuning=force` shows the races of kernels on adapters that are not tuned by themselves. */
 const asked = new URL(location.href).searchParams.get('tuning');
 const tuning = TUNINGS.find((each) => each === asked);
+const storage: Partial<StorageManager> | undefined = navigator.storage; // there is none over plain http
 
 const app = new TabserveApp({
   createClient: (options) => createClient({ ...options, tuning }),
@@ -16,8 +20,19 @@ const app = new TabserveApp({
     const message = missingSupport();
     return message === undefined ? undefined : toProblem({ code: 'webgpu_unavailable', message });
   },
-  storage: sessionStorage,
+  isOnline: () => navigator.onLine,
+  session: pageStorage(() => sessionStorage),
+  lasting: pageStorage(() => localStorage),
+  conversations: indexedDbConversations(),
+  cache: {
+    list: listModels,
+    remove: deleteModel,
+    persist: persistModels,
+    isPersistent: async () => (await storage?.persisted?.()) ?? false,
+    estimate: async () => (await storage?.estimate?.()) ?? {},
+  },
   now: () => performance.now(),
+  clock: () => Date.now(),
   nextFrame,
 });
 document.querySelector('#app')?.replaceWith(app);

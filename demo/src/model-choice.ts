@@ -32,8 +32,25 @@ export function loadedChoice(source: string, known: readonly ModelChoice[], base
   return known.find(isLoaded) ?? { source, label: labelOf(source), babble: false };
 }
 
-/** The file's name without the ending. */
-function labelOf(source: string): string {
+/** The file's name without the ending: what a model is called that nobody has named. */
+export function labelOf(source: string): string {
   const path = source.replace(/[?#].*$/, '').replace(/@[^/@]*$/, '');
-  return decodeURIComponent(path.split('/').pop() ?? path).replace(/\.gguf$/i, '') || source;
+  const name = path.split('/').pop() ?? path;
+  return decoded(name).replace(/\.gguf$/i, '') || source;
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a % that stands for itself
+  }
+}
+
+/** So that a reload, or a link, brings the same model; a local file has no address. */
+export function rememberInAddress({ source }: ModelChoice, isDefault: boolean): void {
+  const url = new URL(location.href);
+  if (isDefault || typeof source !== 'string' || addressChoice(source) === undefined) url.searchParams.delete('model');
+  else url.searchParams.set('model', source);
+  history.replaceState(null, '', url);
 }

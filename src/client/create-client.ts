@@ -2,7 +2,7 @@ import { toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
@@ -41,6 +41,12 @@ export interface ClientOptions {
    */
   readonly kvCacheBytes?: number | undefined;
   /**
+   * Bytes of GPU memory that all loaded models may take together, this one included. What does not fit alone is refused
+   * with `out_of_memory` before it is downloaded; beside others, models that have nothing to do make room. @default the
+   * memory that the browser admits to (`navigator.deviceMemory`), 16 GiB where it tells 8 or nothing
+   */
+  readonly gpuMemoryBytes?: number | undefined;
+  /**
    * What the KV cache's elements are held as: `f16` holds twice the tokens, `int8` nearly four times; both move the logits
    * (see shaders/README.md). The first tab's choice holds. @default f32
    */
@@ -67,6 +73,11 @@ export interface ClientOptions {
    * The first tab's choice holds. @default auto
    */
   readonly tuning?: Tuning | undefined;
+  /**
+   * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
+   * is this tab's: it is never stored, logged or told to another tab. @default https://huggingface.co, without a token
+   */
+  readonly hub?: HubSettings | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -75,9 +86,9 @@ export interface ClientOptions {
  * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
  *
  * @throws TabserveError `invalid_request` (no model is named, or the worker cannot be started: `param` says),
- *   `webgpu_unavailable`, `model_busy` (other tabs use a different model), `model_not_found`, `unsupported_model`,
- *   `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`, `out_of_memory`, `device_lost`, `aborted`
- *   (by the signal)
+ *   `webgpu_unavailable`, `model_busy` (models that other tabs are using leave no room for this one), `model_not_found`,
+ *   `access_denied`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`,
+ *   `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
   checkOptions(options);
@@ -128,15 +139,17 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
+  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, hub } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
+    ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(numerics === undefined ? {} : { numerics }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),
+    ...(hub === undefined ? {} : { hub }),
   };
 }
 

@@ -3,22 +3,24 @@ import { customElement, property } from 'lit/decorators.js';
 import { unsafeHTML } from 'lit/directives/unsafe-html.js';
 import { isRunning, type AnswerTurn } from '../conversation.ts';
 import { formatDuration, formatRate } from '../format.ts';
-import { renderBlocks, type Block } from '../markdown.ts';
+import type { Block } from '../growing-markdown.ts';
+import { createMarkdown } from '../markdown.ts';
+import type { Remedy } from '../problem-words.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { problemCard } from './problem-card.ts';
 
 const COPIED_MS = 1500;
 
-/** One answer: its Markdown as it streams in, how it ended, and what it cost. */
+/** One answer: its Markdown as it streams in, how it ended, and what it cost. Bubbles `regenerate` with its id. */
 @customElement('ts-answer')
 export class Answer extends LightElement {
   @property({ attribute: false }) turn: AnswerTurn | undefined;
-  @property({ attribute: false }) latest = false;
+  /** Whether it can be asked for again. */
   @property({ attribute: false }) ready = false;
   /** Whether the page tells elsewhere what went wrong. */
   @property({ attribute: false }) problemShown = false;
-  #blocks: readonly Block[] = [];
+  readonly #markdown = createMarkdown();
   /** Where the text grows. */
   #tip: Element | undefined;
 
@@ -26,10 +28,10 @@ export class Answer extends LightElement {
     const { turn } = this;
     if (turn === undefined) return html``;
     const running = isRunning(turn);
-    // Once the text is complete it is rendered afresh: a link's definition may have come after its use.
-    this.#blocks = renderBlocks(turn.content, running ? this.#blocks : []);
-    return html`<article class="answer" aria-label="Answer" data-state=${turn.state.kind} @click=${this.#copyCode}>
-      <div class="markdown" data-testid="answer" aria-busy=${running}>${this.#blocks.map((block) => unsafeHTML(block.html))}</div>
+    const blocks = running ? this.#markdown.grow(turn.content) : this.#markdown.complete(turn.content);
+    return html`<article class="answer" aria-label="Answer" data-state=${turn.state.kind} @click=${this.#copyCode}
+      @problem-remedy=${this.#remedy}>
+      <div class="markdown" data-testid="answer">${blocks.map(blockTemplate)}</div>
       ${turn.content === '' && running
         ? html`<p class="waiting"><span class="visually-hidden">Waiting for the first word</span></p>` : nothing}
       ${turn.state.kind === 'failed' && !this.problemShown ? problemCard(turn.state.problem, this.ready || turn.state.problem.remedy !== 'retry') : nothing}
@@ -50,23 +52,50 @@ export class Answer extends LightElement {
       <div class="answer-actions">
         <button type="button" class="small-button" data-testid="copy-answer" aria-label="Copy the answer" title="Copy"
           ?disabled=${turn.content === ''} @click=${this.#copyAll}>${icon('copy')}</button>
-        ${this.latest && this.ready ? html`<button type="button" class="small-button" data-testid="regenerate"
-          aria-label="Answer again" title="Answer again" @click=${() => this.emit('regenerate')}>${icon('retry')}</button>` : nothing}
+        ${this.ready ? html`<button type="button" class="small-button" data-testid="regenerate"
+          aria-label="Answer again" title="Answer again" @click=${() => this.emit('regenerate', turn.id)}>${icon('retry')}</button>` : nothing}
       </div>
       ${endNote(turn)}${figures(turn)}
     </footer>`;
   }
 
-  readonly #copyAll = (event: Event): void => {
-    void copy(event.currentTarget as HTMLButtonElement, this.turn?.content ?? '');
+  /** To try again is to ask for this answer, whichever it is. */
+  readonly #remedy = (event: CustomEvent<Remedy>): void => {
+    if (event.detail !== 'retry' || !this.ready) return;
+    event.stopPropagation();
+    this.emit('regenerate', this.turn?.id);
   };
 
-  /** The buttons of code blocks come out of the Markdown, so they are listened to from here. */
+  readonly #copyAll = (event: Event): void => {
+    void this.#copy(event.currentTarget as HTMLButtonElement, this.turn?.content ?? '');
+  };
+
+  /** The buttons of code blocks may come out of the Markdown, so they are listened to from here. */
   readonly #copyCode = (event: Event): void => {
     const button = (event.target as Element).closest<HTMLButtonElement>('button[data-copy]');
     const code = button?.closest('figure')?.querySelector('code')?.textContent;
-    if (button && code) void copy(button, code);
+    if (button && code) void this.#copy(button, code);
   };
+
+  async #copy(button: HTMLButtonElement, text: string): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      this.emit('announce', 'This browser did not let the page copy.');
+      return;
+    }
+    this.emit('announce', 'Copied');
+    button.dataset['copied'] = '';
+    setTimeout(() => delete button.dataset['copied'], COPIED_MS);
+  }
+}
+
+function blockTemplate(block: Block): TemplateResult | ReturnType<typeof unsafeHTML> {
+  if (block.kind === 'html') return unsafeHTML(block.html);
+  if (block.kind === 'text') return html`<p dir="auto">${block.text}</p>`;
+  return html`<figure class="code" dir="ltr"><figcaption><span>${block.language}</span>
+    <button type="button" data-copy aria-label="Copy code">Copy</button></figcaption>
+    <pre tabindex="0"><code>${block.text}</code></pre></figure>`;
 }
 
 const BLOCKS = new Set(['P', 'UL', 'OL', 'LI', 'BLOCKQUOTE', 'FIGURE', 'PRE', 'DIV', 'TABLE', 'TBODY', 'TR', 'TD', 'THEAD', 'TH']);
@@ -81,16 +110,6 @@ function lastBlock(text: Element): Element | undefined {
     last = inner;
   }
   return last;
-}
-
-async function copy(button: HTMLButtonElement, text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    return; // Not allowed here: the button says nothing that is not so.
-  }
-  button.dataset['copied'] = '';
-  setTimeout(() => delete button.dataset['copied'], COPIED_MS);
 }
 
 function endNote({ state, content }: AnswerTurn): TemplateResult | typeof nothing {

@@ -1,18 +1,24 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import type { Fault } from '../../../src/index.ts';
-import { ChatController, type ChatEnvironment } from '../chat-controller.ts';
+import { ChatController } from '../chat-controller.ts';
+import type { ChatEnvironment } from '../chat-environment.ts';
 import type { EngineReading } from '../engine-room.ts';
+import { exportChat, type ExportFormat } from '../export-chat.ts';
+import { followKeyboard } from '../keyboard.ts';
 import { MetricsPoller } from '../metrics-poller.ts';
-import { addressChoice, BABBLE_MODEL, fileChoice, loadedChoice, type ModelChoice } from '../model-choice.ts';
+import { BABBLE_MODEL, fileChoice, loadedChoice, rememberInAddress, type ModelChoice } from '../model-choice.ts';
 import type { Settings } from '../settings.ts';
 import { currentTheme, SYSTEM_DARK, toggleTheme } from '../theme.ts';
 import { LightElement } from './light-element.ts';
+import type { CacheList } from './cache-list.ts';
 import type { Composer } from './composer.ts';
+import type { LiveRegion } from './live-region.ts';
 import './composer.ts';
 import './conversation.ts';
+import './history-dialog.ts';
 import './model-dialog.ts';
-import { NARROW } from './panel.ts';
+import { NARROW, type Panel } from './panel.ts';
 import './recovery-banner.ts';
 import './top-bar.ts';
 
@@ -20,49 +26,53 @@ import './top-bar.ts';
 @customElement('tabserve-app')
 export class TabserveApp extends LightElement {
   @state() private panelOpen = false;
-  @state() private dialogOpen = false;
+  @state() private dialog: 'model' | 'chats' | undefined;
   @state() private dragging = false;
   @state() private theme = currentTheme();
 
   readonly #chat: ChatController;
   readonly #poller: MetricsPoller<EngineReading>;
-  readonly #now: () => number;
+  readonly #env: ChatEnvironment;
+  readonly #leaving = new AbortController();
 
   constructor(environment: ChatEnvironment) {
     super();
     const chat = new ChatController(this, environment);
     this.#chat = chat;
-    this.#now = environment.now;
+    this.#env = environment;
     this.#poller = new MetricsPoller({
       read: () => chat.readEngine(),
-      isBusy: () => chat.generating || (chat.engine.metrics?.requestsRunning ?? 0) > 0,
+      isBusy: () => chat.dialogue.generating || (chat.engine.metrics?.requestsRunning ?? 0) > 0,
       onReading: (reading) => chat.takeReading(reading),
     });
     this.addEventListener('dragover', this.#drag);
     this.addEventListener('dragleave', this.#drag);
     this.addEventListener('drop', this.#drag);
+    this.addEventListener('announce', (event) => this.#announce((event as CustomEvent<string>).detail));
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    document.addEventListener('keydown', this.#key);
-    SYSTEM_DARK.addEventListener('change', this.#themeChanged);
-    NARROW.addEventListener('change', this.#narrowed);
+    const { signal } = this.#leaving;
+    document.addEventListener('keydown', this.#key, { signal });
+    SYSTEM_DARK.addEventListener('change', this.#themeChanged, { signal });
+    NARROW.addEventListener('change', this.#narrowed, { signal });
+    addEventListener('online', () => this.#chat.backOnline(), { signal });
+    followKeyboard(signal);
     this.#poller.start();
     void this.#chat.start(new URL(location.href).searchParams.get('model'));
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    document.removeEventListener('keydown', this.#key);
-    SYSTEM_DARK.removeEventListener('change', this.#themeChanged);
-    NARROW.removeEventListener('change', this.#narrowed);
+    this.#leaving.abort();
     this.#poller.stop();
   }
 
   protected override render(): TemplateResult {
     const chat = this.#chat;
-    const { model, turns } = chat;
+    const { model, dialogue } = chat;
+    const { turns } = dialogue;
     const empty = turns.length === 0;
     const isSupported = model.kind !== 'unsupported';
     const isCovered = isSupported && this.panelOpen && NARROW.matches;
@@ -72,33 +82,37 @@ export class TabserveApp extends LightElement {
         .model=${model} .theme=${this.theme} .canStartOver=${!empty} .panelOpen=${this.panelOpen}
         .recovering=${chat.engine.recovery?.kind === 'recovering'}
         @new-chat=${() => this.#newChat()}
-        @choose-model=${() => this.#chooseModel()}
+        @choose-model=${() => this.#chooseModel()} @show-chats=${this.#showChats}
         @toggle-theme=${() => { this.theme = toggleTheme(); }}
         @toggle-panel=${() => { this.panelOpen = !this.panelOpen; }}
       ></ts-top-bar>
       <main class=${empty ? 'stage is-empty' : 'stage'} ?inert=${isCovered} @problem-remedy=${this.#remedy}
         @load-model=${this.#load} @cancel-load=${() => chat.cancelLoad()}>
-        <ts-recovery-banner .recovery=${chat.engine.recovery} .now=${this.#now}
+        <ts-recovery-banner .recovery=${chat.engine.recovery} .now=${this.#env.now}
           @dismiss-recovery=${() => chat.dismissRecovery()}></ts-recovery-banner>
-        <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel}
-          @regenerate=${this.#regenerate} @suggest=${this.#suggest}></ts-conversation>
-        ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${chat.generating}
-          @send-prompt=${this.#send} @stop-answer=${() => chat.stop()}></ts-composer>`}
+        <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
+          @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
+        ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${dialogue.generating} .trouble=${dialogue.history.trouble}
+          @send-prompt=${this.#send} @stop-answer=${() => dialogue.stop()}></ts-composer>`}
       </main>
       ${!isSupported ? nothing : html`<ts-panel
-        .open=${this.panelOpen} .model=${model} .engine=${chat.engine} .stats=${chat.latestStats} .settings=${chat.settings}
+        .open=${this.panelOpen} .model=${model} .engine=${chat.engine} .stats=${dialogue.latestStats} .pace=${dialogue.pace} .settings=${chat.settings}
         .profiling=${chat.profiling.state} @profile-steps=${() => chat.profileSteps()}
         @close-panel=${() => this.#closePanel()}
         @inject-fault=${(event: CustomEvent<Fault>) => chat.injectFault(event.detail)}
         @change-settings=${(event: CustomEvent<Partial<Settings>>) => chat.changeSettings(event.detail)}
+        @reset-settings=${() => chat.resetSettings()}
       ></ts-panel>`}
-      <ts-model-dialog .open=${this.dialogOpen} .defaultModel=${chat.defaultModel}
-        @load-model=${this.#load} @close-dialog=${() => { this.dialogOpen = false; }}></ts-model-dialog>
+      <ts-model-dialog .open=${this.dialog === 'model'} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
+        @load-model=${this.#load} @close-dialog=${this.#closeDialog}></ts-model-dialog>
+      <ts-history-dialog .open=${this.dialog === 'chats'} .history=${dialogue.history} @close-dialog=${this.#closeDialog}
+        @open-chat=${this.#openChat} @remove-chat=${(event: CustomEvent<string>) => void dialogue.removeChat(event.detail)}
+        @export-chat=${this.#export}></ts-history-dialog>
       ${this.dragging ? html`<div class="drop" aria-hidden="true"><p>Drop a <b>.gguf</b> file to load it</p></div>` : nothing}
     `;
   }
 
-  readonly #send = (event: CustomEvent<string>): void => void this.#chat.send(event.detail);
+  readonly #send = (event: CustomEvent<string>): void => void this.#chat.dialogue.send(event.detail);
 
   /** What asked for it is gone with the click. */
   readonly #suggest = (event: CustomEvent<string>): void => {
@@ -106,14 +120,20 @@ export class TabserveApp extends LightElement {
     this.#takeFocus();
   };
 
-  readonly #regenerate = (): void => {
-    void this.#chat.regenerate();
+  readonly #regenerate = (event: CustomEvent<string>): void => {
+    void this.#chat.dialogue.regenerate(event.detail);
+    this.#takeFocus();
+  };
+
+  readonly #edit = ({ detail: { id, text } }: CustomEvent<{ readonly id: string; readonly text: string }>): void => {
+    void this.#chat.dialogue.edit(id, text);
     this.#takeFocus();
   };
 
   readonly #load = (event: CustomEvent<ModelChoice>): void => {
     const choice = event.detail;
-    this.dialogOpen = false;
+    this.dialog = undefined;
+    if (typeof choice.source === 'string' && !choice.babble) void this.#chat.cache.askToPersist();
     rememberInAddress(choice, this.#chat.defaultModel?.available === true && choice === this.#chat.defaultModel.choice);
     void this.#chat.load(choice);
   };
@@ -121,15 +141,57 @@ export class TabserveApp extends LightElement {
   readonly #remedy = (event: CustomEvent<string>): void => {
     const { model } = this.#chat;
     if (event.detail === 'new-chat') this.#newChat();
-    else if (event.detail === 'retry' && model.kind === 'ready') void this.#chat.regenerate();
+    else if (event.detail === 'retry' && model.kind === 'ready') void this.#chat.dialogue.regenerate();
+    else if (event.detail === 'settings') this.#showSettings();
+    else if (event.detail === 'free-space') this.#showCache();
     else if (event.detail === 'choose-model') this.#chooseModel();
     else if (event.detail === 'use-loaded' && model.kind === 'failed') this.#useLoaded(model.problem.loadedModel);
     else if ('choice' in model && model.choice !== undefined) void this.#chat.load(model.choice);
   };
 
   #newChat(): void {
-    this.#chat.newChat();
+    this.#chat.dialogue.newChat();
     this.#takeFocus();
+  }
+
+  readonly #showChats = (): void => {
+    void this.#chat.dialogue.history.refresh();
+    this.dialog = 'chats';
+  };
+
+  readonly #closeDialog = (): void => {
+    this.dialog = undefined;
+  };
+
+  readonly #openChat = (event: CustomEvent<string>): void => {
+    this.dialog = undefined;
+    void this.#chat.dialogue.openChat(event.detail);
+    this.#takeFocus();
+  };
+
+  readonly #export = (event: CustomEvent<ExportFormat>): void => {
+    const { model, dialogue } = this.#chat;
+    const name = model.kind === 'ready' ? model.choice.label : undefined;
+    const { fileName, type, text } = exportChat(dialogue.turns, event.detail, name, this.#env.clock());
+    const url = URL.createObjectURL(new Blob([text], { type }));
+    Object.assign(document.createElement('a'), { href: url, download: fileName }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser reads it after the click
+    this.#announce(`Saved as ${fileName}`);
+  };
+
+  #announce(text: string): void {
+    this.querySelector<LiveRegion>('ts-live-region')?.say(text);
+  }
+
+  #showCache(): void {
+    const list = this.querySelector<CacheList>('main ts-cache-list');
+    if (list === null) this.dialog = 'model';
+    else list.takeFocus();
+  }
+
+  #showSettings(): void {
+    this.panelOpen = true;
+    void this.updateComplete.then(() => this.querySelector<Panel>('ts-panel')?.showSettings());
   }
 
   #useLoaded(source: string | undefined): void {
@@ -153,7 +215,7 @@ export class TabserveApp extends LightElement {
   #chooseModel(): void {
     const picker = this.querySelector<HTMLElement>('ts-conversation [data-testid=model-url]');
     if (picker !== null) picker.focus();
-    else this.dialogOpen = true;
+    else this.dialog = 'model';
   }
 
   readonly #themeChanged = (): void => {
@@ -163,9 +225,9 @@ export class TabserveApp extends LightElement {
   readonly #narrowed = (): void => this.requestUpdate();
 
   readonly #key = (event: KeyboardEvent): void => {
-    if (event.key !== 'Escape' || event.defaultPrevented || this.dialogOpen) return;
+    if (event.key !== 'Escape' || event.defaultPrevented || this.dialog !== undefined) return;
     if (this.panelOpen) this.#closePanel();
-    else this.#chat.stop();
+    else this.#chat.dialogue.stop();
   };
 
   readonly #drag = (event: DragEvent): void => {
@@ -175,12 +237,4 @@ export class TabserveApp extends LightElement {
     const file = event.type === 'drop' ? event.dataTransfer.files[0] : undefined;
     if (file !== undefined) this.#load(new CustomEvent('load-model', { detail: fileChoice(file) }));
   };
-}
-
-/** So that a reload, or a link, brings the same model; a local file has no address. */
-function rememberInAddress({ source }: ModelChoice, isDefault: boolean): void {
-  const url = new URL(location.href);
-  if (isDefault || typeof source !== 'string' || addressChoice(source) === undefined) url.searchParams.delete('model');
-  else url.searchParams.set('model', source);
-  history.replaceState(null, '', url);
 }

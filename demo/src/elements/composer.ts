@@ -8,6 +8,8 @@ import { LightElement } from './light-element.ts';
 export class Composer extends LightElement {
   @property({ attribute: false }) ready = false;
   @property({ attribute: false }) generating = false;
+  /** Why what is said is not kept, where it is not. */
+  @property({ attribute: false }) trouble: string | undefined;
   @state() private text = '';
   @query('textarea') private readonly field!: HTMLTextAreaElement | null;
 
@@ -19,13 +21,14 @@ export class Composer extends LightElement {
       <div class="composer-box">
         <label class="visually-hidden" for="prompt">Your message</label>
         <textarea id="prompt" data-testid="prompt" rows="1" autocomplete="off" enterkeyhint="send"
-          placeholder="Ask anything"
+          dir="auto" placeholder="Ask anything"
           .value=${this.text} @input=${this.#input} @keydown=${this.#key}></textarea>
         <button type="submit" class="round-button" data-testid=${generating ? 'stop' : 'send'}
           aria-label=${generating ? 'Stop the answer' : 'Send'} title=${generating ? 'Stop (Esc)' : idle}
           aria-disabled=${!generating && !this.#canSend}>${icon(generating ? 'stop' : 'send')}</button>
       </div>
-      <p class="composer-note">Runs on this device. Nothing you write leaves it.</p>
+      <p class="composer-note" role="status" data-testid="composer-note">${this.trouble === undefined ? 'Runs on this device. Nothing you write leaves it.'
+        : html`This chat is not kept: save it before you leave. <span title=${this.trouble}>(The browser refused to store it.)</span>`}</p>
     </form>`;
   }
 

@@ -4,9 +4,11 @@ import { repeat } from 'lit/directives/repeat.js';
 import type { ModelState } from '../chat-controller.ts';
 import { isRunning, type Turn } from '../conversation.ts';
 import type { DefaultModel } from '../default-model.ts';
+import type { ModelCache } from '../model-cache.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import './answer.ts';
+import './live-region.ts';
 import './model-stage.ts';
 import './question.ts';
 import './welcome.ts';
@@ -20,6 +22,8 @@ export class Conversation extends LightElement {
   @property({ attribute: false }) turns: readonly Turn[] = [];
   @property({ attribute: false }) model: ModelState = { kind: 'starting' };
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
   @state() private following = true;
   @query('.scroller') private readonly scroller!: HTMLElement | null;
   @query('.turns') private readonly content!: HTMLElement | null;
@@ -29,23 +33,35 @@ export class Conversation extends LightElement {
 
   protected override render(): TemplateResult {
     const last = this.turns.at(-1);
+    const isReady = this.model.kind === 'ready';
+    const canAsk = isReady && !isRunning(last);
     return html`
-      <div class="scroller" @scroll=${this.#scrolled} tabindex="-1">
+      ${this.#hasHeading ? nothing : html`<h1 class="visually-hidden">Conversation</h1>`}
+      <div class="scroller" @scroll=${this.#scrolled} tabindex="0" role="region" aria-label="Conversation">
         <div class="turns">
-          <div role="log" aria-live="polite" aria-label="Conversation" aria-busy=${isRunning(last)}>
+          <div class="log" role="log" aria-live="off" aria-label="Questions and answers" aria-busy=${isRunning(last)}>
             ${repeat(this.turns, (turn) => turn.id, (turn) => turn.role === 'user'
-              ? html`<ts-question .text=${turn.content}></ts-question>`
-              : html`<ts-answer .turn=${turn} .latest=${turn === last} .ready=${this.model.kind === 'ready'}
+              ? html`<ts-question .turn=${turn} .ready=${canAsk}></ts-question>`
+              : html`<ts-answer .turn=${turn} .ready=${canAsk}
                 .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
           </div>
           ${this.turns.length === 0 && this.model.kind === 'ready'
             ? html`<ts-welcome .babble=${this.model.choice.babble}></ts-welcome>` : nothing}
-          <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}></ts-model-stage>
+          <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}
+            .cache=${this.cache}></ts-model-stage>
         </div>
       </div>
+      <ts-live-region .turn=${last}></ts-live-region>
       ${this.following || this.turns.length === 0 ? nothing : html`<button type="button" class="to-end"
         aria-label="Go to the end" title="Go to the end" @click=${this.#toEnd}>${icon('down')}</button>`}
     `;
+  }
+
+  /** Whether what is shown instead of a conversation begins with a heading of its own. */
+  get #hasHeading(): boolean {
+    const { kind } = this.model;
+    const asks = kind === 'none' && this.defaultModel?.available === false;
+    return this.turns.length === 0 && (kind === 'ready' || kind === 'unsupported' || asks);
   }
 
   protected override firstUpdated(): void {
@@ -72,8 +88,10 @@ export class Conversation extends LightElement {
     this.#lastTop = scroller.scrollTop;
   };
 
+  /** The button goes with the click, so the focus goes to where it led. */
   readonly #toEnd = (): void => {
     this.following = true;
+    this.scroller?.focus({ preventScroll: true });
     this.#follow();
   };
 

@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { AdapterSummary, EngineMetrics, ModelInfo } from '../../../src/index.ts';
+import { describeSamples, type AnswerPace } from '../answer-pace.ts';
 import type { AnswerStats } from '../conversation.ts';
 import type { EngineRoom } from '../engine-room.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, percent, UNKNOWN } from '../format.ts';
@@ -16,19 +17,23 @@ export class LiveFigures extends LightElement {
   /** It changes in place; the panel renders when it does. */
   @property({ attribute: false, hasChanged: () => true }) engine: EngineRoom | undefined;
   @property({ attribute: false }) stats: AnswerStats | undefined;
+  /** Of the latest answer; it changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) pace: AnswerPace | undefined;
   @property({ attribute: false }) choice: ModelChoice | undefined;
   @property({ attribute: false }) info: ModelInfo | undefined;
 
   protected override render(): TemplateResult {
-    const { stats, engine } = this;
+    const { stats, engine, pace } = this;
     const { metrics, snapshot } = engine ?? {};
     const ttft = formatDuration(stats?.ttft_ms);
     const itl = formatDuration(stats?.itl_ms);
     return html`
       <dl class="tiles">
         ${tile('TTFT', 'metric-ttft', ttft.value, ttft.unit, 'Time to first token: from sending to the first token of the latest answer')}
-        ${tile('Speed', 'metric-tps', formatRate(stats?.tokens_per_second), 'tok/s', 'Tokens a second of the latest answer')}
-        ${tile('ITL', 'metric-itl', itl.value, itl.unit, 'Inter-token latency: mean time between two tokens of the latest answer')}
+        ${tile('Speed', 'metric-tps', formatRate(stats?.tokens_per_second), 'tok/s', 'Tokens a second of the latest answer',
+          plot('Speed of the latest answer', pace?.rates, 'tokens a second', formatRate))}
+        ${tile('ITL', 'metric-itl', itl.value, itl.unit, 'Inter-token latency: mean time between two tokens of the latest answer',
+          plot('Inter-token latency of the latest answer', pace?.latencies, 'ms', (ms) => ms.toFixed(0)))}
         ${tile('Prefill', 'metric-prefill', formatRate(metrics?.prefillTokensPerSecond), 'tok/s', 'Prompt tokens read a second')}
       </dl>
       <ts-block-pool .snapshot=${snapshot} .tones=${engine?.tones}></ts-block-pool>
@@ -72,12 +77,12 @@ function charts(engine: EngineRoom | undefined): TemplateResult {
     <section class="chart" aria-label="Batch">
       <p title="Requests that share each step, of as many as can"><span>Batch</span>
         <span class="number" data-testid="metric-batch">${occupancy.at(-1) ?? UNKNOWN} <small>of ${rows > 0 ? rows : UNKNOWN}</small></span></p>
-      ${sparkline(occupancy, rows)}
+      ${sparkline(occupancy, rows, `Requests in each step: ${describeSamples(occupancy, rows > 0 ? `of ${rows}` : 'requests', formatCount)}`)}
     </section>
     <section class="chart" aria-label="Throughput of all tabs">
       <p title="Tokens a second, over all tabs"><span>All tabs</span>
         <span class="number" data-testid="metric-throughput">${rate(samples.at(-1))} <small>tok/s</small></span></p>
-      ${sparkline(samples)}
+      ${sparkline(samples, 1, `Throughput of all tabs: ${describeSamples(samples, 'tokens a second', rate)}`)}
     </section>
   </div>`;
 }
@@ -86,9 +91,18 @@ const number = (value: number | undefined): string => (value === undefined ? UNK
 const rate = (value: number | undefined): string => (value === 0 ? '0' : formatRate(value));
 const compact = (value: number): string => value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
 
-function tile(label: string, testId: string, value: string, unit: string, title: string): TemplateResult {
+function tile(
+  label: string, testId: string, value: string, unit: string, title: string, picture: TemplateResult | typeof nothing = nothing,
+): TemplateResult {
   return html`<div class="tile" title=${title}><dt>${label}</dt>
-    <dd data-testid=${testId} class=${value === UNKNOWN ? 'is-unknown' : ''}><span class="number">${value}</span> <small>${unit}</small></dd></div>`;
+    <dd data-testid=${testId} class=${value === UNKNOWN ? 'is-unknown' : ''}><span class="number">${value}</span> <small>${unit}</small></dd>${
+      picture === nothing ? nothing : html`<dd class="plot">${picture}</dd>`}</div>`;
+}
+
+/** The samples of an answer as a line, and in words; nothing where there is no line yet. */
+function plot(label: string, samples: readonly number[] | undefined, unit: string, format: (sample: number) => string): TemplateResult | typeof nothing {
+  if (samples === undefined || samples.length < 2) return nothing;
+  return sparkline(samples, 0, `${label}: ${describeSamples(samples, unit, format)}`);
 }
 
 function count(label: string, testId: string, value: string, unit = '', title = ''): TemplateResult {

@@ -1,37 +1,21 @@
-import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
-import { customElement, property, query } from 'lit/decorators.js';
+import { html, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
 import type { DefaultModel } from '../default-model.ts';
-import { icon } from './icons.ts';
-import { LightElement } from './light-element.ts';
+import type { ModelCache } from '../model-cache.ts';
+import './cache-list.ts';
+import { DialogElement } from './dialog-element.ts';
 import './model-picker.ts';
 
-/** The model picker over the page, for changing a model that is loaded. */
+/** Every way to name a model, and those on this device, over the page. */
 @customElement('ts-model-dialog')
-export class ModelDialog extends LightElement {
-  @property({ attribute: false }) open = false;
+export class ModelDialog extends DialogElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
-  @query('dialog') private readonly dialog!: HTMLDialogElement | null;
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
+  protected readonly heading = 'Choose a model';
 
-  protected override render(): TemplateResult {
-    return html`<dialog class="model-dialog" aria-labelledby="model-dialog-title"
-      @close=${() => this.emit('close-dialog')} @click=${this.#click}>
-      ${this.open ? html`<div class="dialog-body">
-        <header><h2 id="model-dialog-title">Choose a model</h2>
-          <button type="button" class="icon-button" aria-label="Close" @click=${() => this.dialog?.close()}>${icon('close')}</button>
-        </header>
-        <ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
-      </div>` : nothing}
-    </dialog>`;
+  protected body(): TemplateResult {
+    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
+      <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
-
-  protected override updated(changed: PropertyValues): void {
-    if (!changed.has('open')) return;
-    if (this.open) this.dialog?.showModal();
-    else this.dialog?.close();
-  }
-
-  /** A click that hits the dialog itself, and nothing in it, is on its backdrop. */
-  readonly #click = (event: Event): void => {
-    if (event.target === this.dialog) this.dialog?.close();
-  };
 }

@@ -2,7 +2,10 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
+import { webGpuHelp } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
+import type { ModelCache } from '../model-cache.ts';
+import './cache-list.ts';
 import { LightElement } from './light-element.ts';
 import './load-progress.ts';
 import './model-picker.ts';
@@ -16,6 +19,9 @@ export class ModelStage extends LightElement {
 
   /** Below a conversation; the picker then opens over the page instead of standing in it. */
   @property({ attribute: false }) inChat = false;
+
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
 
   protected override render(): TemplateResult | typeof nothing {
     const { model } = this;
@@ -51,19 +57,22 @@ export class ModelStage extends LightElement {
 
   #picker(): TemplateResult | typeof nothing {
     if (this.inChat) return nothing;
-    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>`;
+    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
+      <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
 }
 
 function unsupported(detail: string): TemplateResult {
+  const { browser, steps } = webGpuHelp(navigator.userAgent, isSecureContext);
   return html`<div class="lead unsupported" data-testid="unsupported" role="alert">
     <h1>This browser cannot run models yet</h1>
     <p>tabserve computes on your GPU through WebGPU, and WebGPU is not available here.</p>
     <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
+    <h2>What to do: ${browser}</h2>
+    <ol class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ol>
     <h2>Where it works</h2>
     <ul class="browsers">
       ${WEBGPU_BROWSERS.map(({ browser, from }) => html`<li><b>${browser}</b><span>from ${from}</span></li>`)}
     </ul>
-    <p>The page must be opened over <b>https</b> or from <b>localhost</b>, with hardware acceleration switched on.</p>
   </div>`;
 }

@@ -1,6 +1,7 @@
 import { html, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
+import type { AnswerPace } from '../answer-pace.ts';
 import type { AnswerStats } from '../conversation.ts';
 import type { EngineRoom } from '../engine-room.ts';
 import type { ProfilingState } from '../profiling.ts';
@@ -24,6 +25,8 @@ export class Panel extends LightElement {
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) engine: EngineRoom | undefined;
   @property({ attribute: false }) stats: AnswerStats | undefined;
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) pace: AnswerPace | undefined;
   @property({ attribute: false }) profiling: ProfilingState = { kind: 'none' };
   @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
 
@@ -53,7 +56,7 @@ export class Panel extends LightElement {
           <button type="button" class="icon-button panel-close" aria-label="Close"
             @click=${() => this.emit('close-panel')}>${icon('close')}</button>
         </header>
-        <ts-live-figures .engine=${engine} .stats=${this.stats} .info=${info} .choice=${choice}></ts-live-figures>
+        <ts-live-figures .engine=${engine} .stats=${this.stats} .pace=${this.pace} .info=${info} .choice=${choice}></ts-live-figures>
         <ts-step-profile .profiling=${this.profiling} .ready=${canBreak} .busy=${isBusy}></ts-step-profile>
         <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
@@ -66,11 +69,13 @@ export class Panel extends LightElement {
     if (changed.has('open') && this.open && NARROW.matches) this.querySelector<HTMLElement>('.panel-close')?.focus();
   }
 
-  readonly #toSettings = (): void => {
+  readonly #toSettings = (): void => this.showSettings();
+
+  showSettings(): void {
     const form = this.querySelector<HTMLElement>('ts-settings-form');
     form?.scrollIntoView({ block: 'start', behavior: 'smooth' });
     form?.querySelector<HTMLElement>('input')?.focus({ preventScroll: true });
-  };
+  }
 
   readonly #narrowed = (): void => this.requestUpdate();
 }

@@ -1,5 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { Problem, Remedy } from '../problems.ts';
+import type { Remedy } from '../problem-words.ts';
+import type { Problem } from '../problems.ts';
+import './countdown.ts';
 import { icon } from './icons.ts';
 
 const LABELS: Readonly<Record<Remedy, string>> = {
@@ -9,12 +11,14 @@ const LABELS: Readonly<Record<Remedy, string>> = {
   'try-loading': 'Try again',
   'choose-model': 'Choose a model',
   'use-loaded': 'Use that model here',
+  'free-space': 'See what is stored',
+  settings: 'Open the settings',
   none: '',
 };
 
 /** An error in human words, with its code, what it said, and the one thing to do. Bubbles `problem-remedy`. */
 export function problemCard(problem: Problem, withRemedy: boolean): TemplateResult {
-  const { code, title, advice, detail, remedy } = problem;
+  const { code, title, advice, detail, remedy, retryAt } = problem;
   const act = (event: Event): void => {
     event.currentTarget?.dispatchEvent(new CustomEvent('problem-remedy', { detail: remedy, bubbles: true }));
   };
@@ -22,8 +26,8 @@ export function problemCard(problem: Problem, withRemedy: boolean): TemplateResu
     ${icon('alert')}
     <div>
       <p class="problem-title">${title}</p>
-      <p>${advice}</p>
-      ${detail === '' ? nothing : html`<p class="problem-detail"><code>${code}</code> ${detail}</p>`}
+      <p>${advice} ${retryAt === undefined ? nothing : html`<ts-countdown .until=${retryAt}></ts-countdown>`}</p>
+      ${detail === '' ? nothing : html`<p class="problem-detail"><code>${code}</code> <span dir="auto">${detail}</span></p>`}
       ${withRemedy && remedy !== 'none'
         ? html`<button type="button" class="button" data-testid="remedy" @click=${act}>${LABELS[remedy]}</button>` : nothing}
     </div>

@@ -1,20 +1,38 @@
 import { html, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
+import { DEFAULT_SETTINGS, LIMITS, MAX_STOPS, withinLimits, type NumberSetting, type Settings } from '../settings.ts';
+import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { styles } from './styles.ts';
 
-const MAX_TOKENS_LIMIT = 8192;
+interface NumberField {
+  readonly name: NumberSetting;
+  readonly label: string;
+  readonly step: number;
+  readonly help: string;
+}
 
-/** How answers are sampled. Bubbles `change-settings` with what changed. */
+/** In the words of OpenAI's and vLLM's parameters. */
+const SAMPLING: readonly NumberField[] = [
+  { name: 'topP', label: 'Top p', step: 0.05, help: 'From the likeliest tokens that together have this share. 1: all.' },
+  { name: 'topK', label: 'Top k', step: 1, help: 'From so many of the likeliest tokens. 0: all.' },
+  { name: 'minP', label: 'Min p', step: 0.01, help: 'From tokens at least so likely as this times the likeliest. 0: all.' },
+  { name: 'repetitionPenalty', label: 'Repetition penalty', step: 0.05, help: 'Above 1: what was said becomes less likely.' },
+  { name: 'presencePenalty', label: 'Presence penalty', step: 0.1, help: 'Taken off each token that the answer has.' },
+  { name: 'frequencyPenalty', label: 'Frequency penalty', step: 0.1, help: 'The same for each time that it has it.' },
+];
+
+/** How answers are sampled. Bubbles `change-settings` with what changed, and `reset-settings`. */
 @customElement('ts-settings-form')
 export class SettingsForm extends LightElement {
   @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
 
   protected override render(): TemplateResult {
-    const { temperature, maxTokens, systemPrompt } = this.settings;
+    const { temperature, systemPrompt } = this.settings;
     return html`<form class="settings" aria-label="Settings" @submit=${(event: Event) => event.preventDefault()}>
-      <h2>Settings</h2>
+      <div class="row"><h2>Settings</h2>
+        <button type="button" class="link-button" data-testid="reset-settings" ?disabled=${isDefault(this.settings)}
+          @click=${() => this.emit('reset-settings')}>Reset to defaults</button></div>
       <div class="field">
         <div class="row"><label for="temperature">Temperature</label>
           <output class="number" for="temperature">${temperature.toFixed(1)}</output></div>
@@ -23,29 +41,67 @@ export class SettingsForm extends LightElement {
           @input=${(event: InputEvent) => this.#change({ temperature: Number(valueOf(event)) })} />
         <p class="help" id="temperature-help">${temperature === 0 ? 'Always the likeliest token' : 'Higher is more varied'}</p>
       </div>
-      <div class="field row">
-        <label for="max-tokens">Longest answer <small>tokens</small></label>
-        <input id="max-tokens" data-testid="max-tokens" type="number" min="1" max=${MAX_TOKENS_LIMIT} step="1"
-          .value=${String(maxTokens)} @change=${this.#maxTokens} />
-      </div>
+      ${this.#number({ name: 'maxTokens', label: 'Longest answer', step: 1, help: 'In tokens.' }, 'max-tokens')}
+      <details class="more" data-testid="sampling">
+        <summary>Sampling ${icon('chevron')}</summary>
+        ${SAMPLING.map((field) => this.#number(field))}
+        ${this.#seed()}
+        ${this.#stop()}
+      </details>
       <div class="field">
         <label for="system-prompt">System prompt</label>
-        <textarea id="system-prompt" data-testid="system-prompt" rows="3" placeholder="The model's own" .value=${systemPrompt}
+        <textarea id="system-prompt" data-testid="system-prompt" rows="3" dir="auto" placeholder="The model's own" .value=${systemPrompt}
           @change=${(event: Event) => this.#change({ systemPrompt: valueOf(event) })}></textarea>
       </div>
     </form>`;
+  }
+
+  #number({ name, label, step, help }: NumberField, id = `setting-${name}`): TemplateResult {
+    const { min, max } = LIMITS[name];
+    return html`<div class="field row">
+      <label for=${id}>${label} <small id="${id}-help">${help}</small></label>
+      <input id=${id} data-testid=${id} type="number" inputmode="decimal" min=${min} max=${max} step=${step} aria-describedby="${id}-help"
+        .value=${String(this.settings[name])} @change=${(event: Event) => this.#takeNumber(name, event)} />
+    </div>`;
+  }
+
+  #seed(): TemplateResult {
+    const { seed } = this.settings;
+    return html`<div class="field row">
+      <label for="setting-seed">Seed <small id="setting-seed-help">The same one gives the same answer. Empty: another each time.</small></label>
+      <input id="setting-seed" data-testid="setting-seed" type="number" min="0" step="1" placeholder="any" aria-describedby="setting-seed-help"
+        .value=${seed === null ? '' : String(seed)}
+        @change=${(event: Event) => (valueOf(event) === '' ? this.#change({ seed: null }) : this.#takeNumber('seed', event))} />
+    </div>`;
+  }
+
+  #stop(): TemplateResult {
+    return html`<div class="field">
+      <label for="setting-stop">Stop at <small id="setting-stop-help">Texts that end an answer, one a line, up to ${MAX_STOPS}.</small></label>
+      <textarea id="setting-stop" data-testid="setting-stop" rows="2" dir="auto" spellcheck="false" aria-describedby="setting-stop-help"
+        .value=${this.settings.stop.join('\n')} @change=${this.#takeStop}></textarea>
+    </div>`;
   }
 
   #change(change: Partial<Settings>): void {
     this.emit('change-settings', change);
   }
 
-  readonly #maxTokens = (event: Event): void => {
-    const value = Math.round(Number(valueOf(event)));
-    const maxTokens = Number.isFinite(value) ? Math.min(MAX_TOKENS_LIMIT, Math.max(1, value)) : this.settings.maxTokens;
-    (event.target as HTMLInputElement).value = String(maxTokens);
-    this.#change({ maxTokens });
+  /** What is out of range becomes the nearest value that is not. */
+  #takeNumber(name: NumberSetting, event: Event): void {
+    const text = valueOf(event);
+    const value = (text.trim() === '' ? undefined : withinLimits(name, Number(text))) ?? this.settings[name];
+    (event.target as HTMLInputElement).value = value === null ? '' : String(value);
+    this.#change({ [name]: value });
+  }
+
+  readonly #takeStop = (event: Event): void => {
+    const stop = valueOf(event).split('\n').filter((line) => line !== '').slice(0, MAX_STOPS);
+    (event.target as HTMLTextAreaElement).value = stop.join('\n');
+    this.#change({ stop });
   };
 }
 
 const valueOf = (event: Event): string => (event.target as HTMLInputElement | HTMLTextAreaElement).value;
+
+const isDefault = (settings: Settings): boolean => JSON.stringify(settings) === JSON.stringify(DEFAULT_SETTINGS);

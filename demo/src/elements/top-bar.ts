@@ -34,6 +34,8 @@ export class TopBar extends LightElement {
       <nav class="actions" aria-label="Page">
         <button type="button" class="icon-button new-chat" data-testid="new-chat" aria-label="New chat" title="New chat"
           ?disabled=${!this.canStartOver} @click=${() => this.emit('new-chat')}>${icon('plus')}<span>New chat</span></button>
+        <button type="button" class="icon-button" data-testid="chats" aria-label="Chats" title="Chats" aria-haspopup="dialog"
+          @click=${() => this.emit('show-chats')}>${icon('chats')}</button>
         <button type="button" class="icon-button" data-testid="theme" aria-label="Switch to ${other} colours"
           title="Switch to ${other} colours" @click=${() => this.emit('toggle-theme')}>
           ${icon(this.theme === 'dark' ? 'sun' : 'moon')}</button>

@@ -1,107 +1,30 @@
 import type { ReactiveControllerHost } from 'lit';
 import { expect, test } from 'vitest';
-import { ChatController, type ChatEnvironment } from '../../../demo/src/chat-controller.ts';
-import type { ChatClient, ChatRequest, CreateClient } from '../../../demo/src/contract.ts';
+import { ChatController } from '../../../demo/src/chat-controller.ts';
+import type { ChatEnvironment } from '../../../demo/src/chat-environment.ts';
+import type { CreateClient } from '../../../demo/src/contract.ts';
 import type { ModelChoice } from '../../../demo/src/model-choice.ts';
+import { DEFAULT_SETTINGS } from '../../../demo/src/settings.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type {
-  AdapterLimits, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress, ModelInfo, ProfileOptions, StepProfile,
-} from '../../../src/index.ts';
-import { FAKE_LIMITS, fakeProfile } from '../../support/fake-profiler.ts';
+import type { EngineStatus, LoadProgress } from '../../../src/index.ts';
+import { FakeClient, fakeEnvironment, memoryConversations, memoryStorage, type Script } from '../../support/fake-chat.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
-const INFO: ModelInfo = {
-  id: 'one', name: 'one', architecture: 'llama', maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
-  vocabSize: 300, fileBytes: 1000, settings: {},
-};
 const PROGRESS: LoadProgress = { stage: 'ready', bytesDone: 1000, bytesTotal: 1000, bytesPerSecond: 0, secondsLeft: 0 };
 
-/** What an answer does: texts to say, errors to throw, promises to wait for. */
-type Script = readonly (string | Error | Promise<void>)[];
-
-class FakeClient implements ChatClient {
-  readonly model = INFO;
-  readonly requests: ChatRequest[] = [];
-  readonly faults: Fault[] = [];
-  closed = false;
-  readonly #scripts: Script[];
-
-  constructor(scripts: readonly Script[]) {
-    this.#scripts = [...scripts];
-  }
-
-  readonly chat: ChatClient['chat'] = {
-    completions: {
-      create: async (request, { signal }) => {
-        this.requests.push(request);
-        const timings = { queue_ms: 1, ttft_ms: 20, itl_ms: 10, tokens_per_second: 100 };
-        return { timings, usage: undefined, [Symbol.asyncIterator]: () => play(this.#scripts.shift() ?? [], signal) };
-      },
-    },
-  };
-
-  metrics(): Promise<EngineMetrics> {
-    return Promise.reject(new Error('not asked here'));
-  }
-
-  inspect(): Promise<EngineSnapshot> {
-    return Promise.reject(new Error('not asked here'));
-  }
-
-  async profile({ steps = 1 }: ProfileOptions): Promise<StepProfile> {
-    return fakeProfile(steps);
-  }
-
-  async limits(): Promise<AdapterLimits> {
-    return FAKE_LIMITS;
-  }
-
-  async injectFault(fault: Fault): Promise<void> {
-    this.faults.push(fault);
-  }
-
-  async close(): Promise<void> {
-    this.closed = true;
-  }
-}
-
-/** Ends quietly when aborted, as the real stream does. */
-async function* play(script: Script, signal: AbortSignal): AsyncGenerator<Chunk, void> {
-  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-  for (const step of script) {
-    if (typeof step === 'string') yield chunk(step, null);
-    else if (step instanceof Error) throw step;
-    else await Promise.race([step, aborted]);
-    if (signal.aborted) return;
-  }
-  yield chunk('', 'stop');
-}
-
-const chunk = (content: string, reason: 'stop' | null) =>
-  ({ choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: reason }] }) as const;
-type Chunk = ReturnType<typeof chunk>;
-
-function memory(): ChatEnvironment['storage'] {
-  const items = new Map<string, string>();
-  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
-}
-
-function controller(createClient: CreateClient, storage = memory(), found: ChatEnvironment['findDefaultModel'] = none): ChatController {
+function controller(createClient: CreateClient, changes: Partial<ChatEnvironment> = {}): ChatController {
   const host: ReactiveControllerHost = {
     addController: () => {}, removeController: () => {}, requestUpdate: () => {}, updateComplete: Promise.resolve(true),
   };
-  const findObstacle = (): undefined => undefined;
-  return new ChatController(host, { createClient, findDefaultModel: found, findObstacle, storage, now: () => 0, nextFrame: (f) => f() });
+  return new ChatController(host, fakeEnvironment({ createClient, ...changes }));
 }
 
-const none = async () => ({ available: false, reason: 'no network' }) as const;
-
-async function loaded(...scripts: Script[]): Promise<{ chat: ChatController; client: FakeClient; storage: ChatEnvironment['storage'] }> {
+async function loaded(...scripts: Script[]) {
   const client = new FakeClient(scripts);
-  const storage = memory();
-  const chat = controller(async () => client, storage);
-  await chat.load(CHOICE);
-  return { chat, client, storage };
+  const kept = { session: memoryStorage(), lasting: memoryStorage(), conversations: memoryConversations() };
+  const controlling = controller(async () => client, kept);
+  await controlling.load(CHOICE);
+  return { controlling, chat: controlling.dialogue, client, kept };
 }
 
 test('an answer streams into its turn, and the next question carries it', async () => {
@@ -116,13 +39,13 @@ test('an answer streams into its turn, and the next question carries it', async 
 });
 
 test('an error keeps the partial text; one that takes the engine ends ready', async () => {
-  const { chat } = await loaded(['Half', new TabserveError('internal', 'oops')], ['More', new TabserveError('device_lost', 'gone')]);
+  const { controlling, chat } = await loaded(['Half', new TabserveError('internal', 'oops')], ['More', new TabserveError('device_lost', 'gone')]);
   await chat.send('one');
   expect(chat.turns.at(-1)).toMatchObject({ content: 'Half', state: { kind: 'failed', problem: { code: 'internal', detail: 'oops' } } });
-  expect(chat.model.kind).toBe('ready');
+  expect(controlling.model.kind).toBe('ready');
   await chat.send('two');
   expect(chat.turns.at(-1)).toMatchObject({ content: 'More', state: { kind: 'failed' } });
-  expect(chat.model).toMatchObject({ kind: 'failed', problem: { code: 'device_lost', remedy: 'reload-model' } });
+  expect(controlling.model).toMatchObject({ kind: 'failed', problem: { code: 'device_lost', remedy: 'reload-model' } });
 });
 
 test('a question without an answer is left out of what is sent next', async () => {
@@ -159,11 +82,94 @@ test('regenerating asks the same question again', async () => {
 });
 
 test('a conversation comes back after a reload; an answer that was running is marked', async () => {
-  const { chat, storage } = await loaded(['Half', new Promise<void>(() => {})]);
+  const { chat, kept } = await loaded(['Half', new Promise<void>(() => {})]);
   void chat.send('one');
   await until(() => chat.turns.at(-1)?.content === 'Half');
-  const after = controller(async () => new FakeClient([]), storage);
-  expect(after.turns).toMatchObject([{ content: 'one' }, { state: { kind: 'stopped' } }]);
+  await chat.history.save();
+  const after = controller(async () => new FakeClient([]), kept);
+  await after.start(null);
+  expect(after.dialogue.turns).toMatchObject([{ content: 'one' }, { content: 'Half', state: { kind: 'stopped' } }]);
+  const other = controller(async () => new FakeClient([]), { ...kept, session: memoryStorage() });
+  await other.start(null);
+  expect(other.dialogue.turns).toEqual([]);
+  expect(other.dialogue.history.summaries).toMatchObject([{ title: 'one' }]);
+});
+
+test('an answer that runs is saved now and then, so that a crash loses little', async () => {
+  let now = 0;
+  const stored = new Map<string, { readonly turns: readonly { readonly content: string }[] }>();
+  let goOn = (): void => {};
+  const more = new Promise<void>((resolve) => (goOn = resolve));
+  const chat = controller(async () => new FakeClient([['Half', more, ' of it', new Promise<void>(() => {})]]),
+    { now: () => now, conversations: memoryConversations(stored) });
+  await chat.load(CHOICE);
+  void chat.dialogue.send('one');
+  await until(() => chat.dialogue.turns.at(-1)?.content === 'Half');
+  now = 10_000;
+  goOn();
+  await until(() => [...stored.values()][0]?.turns.at(-1)?.content === 'Half of it');
+});
+
+test('a question can be changed, and any answer asked for again; what else was said stays in a chat of its own', async () => {
+  const { chat, client } = await loaded(['A'], ['B'], ['C'], ['D'], ['E']);
+  await chat.send('one');
+  await chat.edit(chat.turns[0]?.id ?? '', 'uno');
+  expect(chat.turns.map(({ content }) => content)).toEqual(['uno', 'B']);
+  await chat.history.refresh();
+  expect(chat.history.summaries.map(({ title }) => title).toSorted()).toEqual(['one', 'uno']);
+  await chat.send('two');
+  const { id } = chat.history;
+  await chat.regenerate(chat.turns[1]?.id);
+  expect(chat.turns.map(({ content }) => content)).toEqual(['uno', 'D']);
+  expect(client.requests[3]?.messages).toEqual([{ role: 'user', content: 'uno' }]);
+  expect(chat.history.id).not.toBe(id);
+  await chat.openChat(id);
+  expect(chat.turns.map(({ content }) => content)).toEqual(['uno', 'B', 'two', 'C']);
+});
+
+test('another chat can be opened while an answer runs, which keeps what it has said', async () => {
+  const { chat } = await loaded(['Half', new Promise<void>(() => {})], ['Other']);
+  const running = chat.send('one');
+  await until(() => chat.turns.at(-1)?.content === 'Half');
+  const { id } = chat.history;
+  chat.newChat();
+  await running;
+  await chat.send('two');
+  await chat.openChat(id);
+  expect(chat.turns).toMatchObject([{ content: 'one' }, { content: 'Half', state: { kind: 'stopped' } }]);
+  await chat.removeChat(id);
+  expect(chat.turns).toEqual([]);
+  expect(chat.history.summaries.map(({ title }) => title)).toEqual(['two']);
+});
+
+test('settings are sent where they ask for something, kept over visits, and set back', async () => {
+  const { controlling, chat, client, kept } = await loaded(['A'], ['B']);
+  await chat.send('one');
+  expect(Object.keys(client.requests[0] ?? {}).toSorted()).toEqual(['max_tokens', 'messages', 'stream', 'temperature']);
+  controlling.changeSettings({ temperature: 0.7, topP: 0.9, topK: 40, minP: 0.1, seed: 0, stop: ['END'], repetitionPenalty: 1.1, presencePenalty: -1, frequencyPenalty: 1 });
+  await chat.regenerate();
+  expect(client.requests[1]).toMatchObject({
+    temperature: 0.7, top_p: 0.9, top_k: 40, min_p: 0.1, seed: 0, stop: ['END'], repetition_penalty: 1.1, presence_penalty: -1, frequency_penalty: 1,
+  });
+  expect(controller(async () => client, kept).settings).toEqual(controlling.settings);
+  controlling.resetSettings();
+  expect(controller(async () => client, kept).settings).toEqual(DEFAULT_SETTINGS);
+});
+
+test('without a connection a load says so, and goes on when it is back', async () => {
+  let isOnline = false;
+  let tries = 0;
+  const chat = controller(async () => {
+    if (++tries === 1) throw new TabserveError('download_failed', 'no network');
+    return new FakeClient([]);
+  }, { isOnline: () => isOnline });
+  await chat.load(CHOICE);
+  expect(chat.model).toMatchObject({ kind: 'failed', problem: { title: 'You are offline', remedy: 'try-loading' } });
+  isOnline = true;
+  chat.backOnline();
+  await until(() => chat.model.kind === 'ready');
+  chat.backOnline();
+  expect(tries).toBe(2);
 });
 
 test('progress that comes after the client changes nothing', async () => {
@@ -205,7 +211,7 @@ test('without WebGPU the page is unsupported; other failures say what to do', as
   expect(unsupported.model).toMatchObject({ kind: 'unsupported', problem: { detail: 'why' } });
   const busy = failing('model_busy');
   await busy.load(CHOICE);
-  expect(busy.model).toMatchObject({ kind: 'failed', problem: { code: 'model_busy', remedy: 'choose-model' } });
+  expect(busy.model).toMatchObject({ kind: 'failed', problem: { code: 'model_busy', remedy: 'reload-model' } });
 });
 
 test('starts with the address’s model, else the default one, else leaves the choice', async () => {
@@ -215,8 +221,8 @@ test('starts with the address’s model, else the default one, else leaves the c
     return new FakeClient([]);
   };
   const withDefault = async () => ({ available: true, choice: CHOICE, bytes: 1 }) as const;
-  await controller(create, memory(), withDefault).start('hf:a/b/c.gguf@main');
-  await controller(create, memory(), withDefault).start(null);
+  await controller(create, { findDefaultModel: withDefault }).start('hf:a/b/c.gguf@main');
+  await controller(create, { findDefaultModel: withDefault }).start(null);
   const without = controller(create);
   await without.start(null);
   expect(sources).toEqual(['hf:a/b/c.gguf@main', CHOICE.source]);

@@ -53,6 +53,12 @@ describe('kept blocks', () => {
     expect(block).toMatchObject({ lastUsed: 5, prefillTokensPerSecond: 50 });
   });
 
+  test('have a name of their tokens and of all before them', async () => {
+    const first = await prefixKey('', [1, 2]);
+    const keys = [first, await prefixKey(first, [1, 2]), await prefixKey('', [12]), await prefixKey('', [1, 3])];
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
   test('of another set, or another size of block, are not there', async () => {
     const { open } = setUp();
     await putChain(await open(), [1, 2], 5);

@@ -1,0 +1,26 @@
+import type { ConversationStore } from './conversation-store.ts';
+import type { CreateClient } from './contract.ts';
+import type { DefaultModel } from './default-model.ts';
+import type { CacheAccess } from './model-cache.ts';
+import type { PageStorage } from './page-storage.ts';
+import type { Problem } from './problems.ts';
+
+/** What the controller needs of the world around it. */
+export interface ChatEnvironment {
+  readonly createClient: CreateClient;
+  readonly findDefaultModel: () => Promise<DefaultModel>;
+  /** Why models cannot run here at all, found without asking the engine. */
+  readonly findObstacle: () => Problem | undefined;
+  readonly isOnline: () => boolean;
+  /** This tab's own, through a reload. */
+  readonly session: PageStorage;
+  /** For all tabs and visits. */
+  readonly lasting: PageStorage;
+  readonly conversations: ConversationStore;
+  readonly cache: CacheAccess;
+  /** Milliseconds since the page was opened; {@link clock} gives those since 1970. */
+  readonly now: () => number;
+  readonly clock: () => number;
+  /** Runs something at the next animation frame: however fast tokens come, the page renders once a frame. */
+  readonly nextFrame: (callback: () => void) => void;
+}

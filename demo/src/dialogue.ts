@@ -1,0 +1,156 @@
+import { AnswerPace } from './answer-pace.ts';
+import type { ChatEnvironment } from './chat-environment.ts';
+import { ChatHistory } from './chat-history.ts';
+import type { ChatClient } from './contract.ts';
+import { isRunning, toMessages, type AnswerStats, type AnswerTurn, type Turn } from './conversation.ts';
+import type { Problem } from './problems.ts';
+import { samplingOf, type Settings } from './settings.ts';
+import { streamAnswer } from './stream-answer.ts';
+
+/** An answer that runs is saved so often, in milliseconds: what a crash of the browser may lose of it. */
+const SAVE_MS = 2000;
+
+export interface DialogueOptions {
+  readonly environment: Pick<ChatEnvironment, 'conversations' | 'session' | 'now' | 'clock'>;
+  /** Something else is to be shown. */
+  readonly changed: () => void;
+  /** The answer has grown, which it does with every token. */
+  readonly grown: () => void;
+  /** `undefined` while there is none to ask. */
+  readonly engine: () => ChatClient | undefined;
+  readonly settings: () => Settings;
+  /** An answer has failed. */
+  readonly failed: (problem: Problem) => void;
+}
+
+/** Questions and answers: what is asked, asked again and changed, and what comes of it. */
+export class Dialogue {
+  readonly history: ChatHistory;
+  /** Of the latest answer. */
+  pace = new AnswerPace();
+  readonly #options: DialogueOptions;
+  #answer: AbortController | undefined;
+  #savedAt = 0;
+
+  constructor(options: DialogueOptions) {
+    const { environment: { conversations: store, session, clock }, changed } = options;
+    this.#options = options;
+    this.history = new ChatHistory({ store, session, clock, changed });
+  }
+
+  get turns(): readonly Turn[] {
+    return this.history.turns;
+  }
+
+  get generating(): boolean {
+    return isRunning(this.turns.at(-1));
+  }
+
+  /** Of the latest answer, also while it streams. */
+  get latestStats(): AnswerStats | undefined {
+    return this.turns.findLast((turn): turn is AnswerTurn => turn.role === 'assistant' && turn.stats !== undefined)?.stats;
+  }
+
+  /** Asks; the answer streams into `turns`. Nothing happens while another answer runs or no model is ready. */
+  async send(text: string): Promise<void> {
+    if (text.trim() === '' || !this.#canAsk) return;
+    this.history.turns = [...this.turns, { role: 'user', id: crypto.randomUUID(), content: text }];
+    await this.#generate();
+  }
+
+  /**
+   * Asks again the question that an answer is to, in place of that answer: the last one, unless told. Where more was said
+   * after it, the chat as it was stays in the list.
+   */
+  async regenerate(id: string | undefined = this.turns.at(-1)?.id): Promise<void> {
+    const index = this.turns.findIndex((turn) => turn.id === id && turn.role === 'assistant');
+    if (index < 1 || !this.#canAsk) return;
+    if (index === this.turns.length - 1) this.history.turns = this.turns.slice(0, index);
+    else this.history.branch(this.turns.slice(0, index));
+    await this.#generate();
+  }
+
+  /** Asks another question in the place of one, and goes on from there; the chat as it was stays in the list. */
+  async edit(id: string, text: string): Promise<void> {
+    const index = this.turns.findIndex((turn) => turn.id === id && turn.role === 'user');
+    if (index < 0 || text.trim() === '' || !this.#canAsk) return;
+    this.history.branch(this.turns.slice(0, index));
+    await this.send(text);
+  }
+
+  stop(): void {
+    this.#answer?.abort();
+  }
+
+  newChat(): void {
+    this.#leave();
+    this.history.startNew();
+  }
+
+  /** Opens a conversation of before. */
+  async openChat(id: string): Promise<void> {
+    this.#leave();
+    await this.history.open(id);
+  }
+
+  async removeChat(id: string): Promise<void> {
+    if (id === this.history.id) this.#answer?.abort();
+    await this.history.remove(id);
+  }
+
+  get #canAsk(): boolean {
+    return !this.generating && this.#options.engine() !== undefined;
+  }
+
+  /** Ends an answer that runs, and keeps what it has said, before another conversation takes its place. */
+  #leave(): void {
+    this.#answer?.abort();
+    const last = this.turns.at(-1);
+    if (last?.role !== 'assistant' || !isRunning(last)) return;
+    this.#update(last.id, (answer) => ({ ...answer, state: { kind: 'stopped' } }));
+    this.#save();
+  }
+
+  async #generate(): Promise<void> {
+    const client = this.#options.engine();
+    if (client === undefined) return;
+    const settings = this.#options.settings();
+    const abort = new AbortController();
+    this.#answer = abort;
+    const messages = toMessages(this.turns, settings.systemPrompt);
+    const request = { ...samplingOf(settings), messages, stream: true } as const;
+    const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' } };
+    this.history.turns = [...this.turns, turn];
+    this.pace = new AnswerPace();
+    this.#changed();
+    const isGone = (): boolean => this.turns.every(({ id }) => id !== turn.id);
+    const state = await streamAnswer(client, request, abort.signal, ({ text, stats }) => {
+      if (isGone()) return;
+      const now = this.#options.environment.now();
+      if (text !== '') this.pace.add(now);
+      this.#update(turn.id, (answer) => ({
+        ...answer, content: answer.content + text, stats, state: text === '' ? answer.state : { kind: 'streaming' },
+      }));
+      if (now - this.#savedAt > SAVE_MS) this.#save();
+      this.#options.grown();
+    });
+    if (state.kind === 'failed') this.#options.failed(state.problem);
+    if (isGone()) return;
+    this.#update(turn.id, (answer) => ({ ...answer, state }));
+    this.#changed();
+  }
+
+  #update(id: string, change: (answer: AnswerTurn) => AnswerTurn): void {
+    this.history.turns = this.turns.map((turn) => (turn.role === 'assistant' && turn.id === id ? change(turn) : turn));
+  }
+
+  #changed(): void {
+    this.#save();
+    this.#options.changed();
+  }
+
+  #save(): void {
+    this.#savedAt = this.#options.environment.now();
+    void this.history.save();
+  }
+}

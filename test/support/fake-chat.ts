@@ -1,0 +1,132 @@
+import type { ChatEnvironment } from '../../demo/src/chat-environment.ts';
+import { nextVersion, parseConversation, summarise, type Conversation, type ConversationStore } from '../../demo/src/conversation-store.ts';
+import type { ChatClient, ChatRequest } from '../../demo/src/contract.ts';
+import type { CacheAccess } from '../../demo/src/model-cache.ts';
+import type { PageStorage } from '../../demo/src/page-storage.ts';
+import type {
+  AdapterLimits, EngineMetrics, EngineSnapshot, Fault, ModelInfo, ProfileOptions, StepProfile,
+} from '../../src/index.ts';
+import type { CachedModel } from '../../src/cache.ts';
+import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
+
+export const FAKE_INFO: ModelInfo = {
+  id: 'one', name: 'one', architecture: 'llama', maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
+  vocabSize: 300, fileBytes: 1000, settings: {},
+};
+
+/** What an answer does: texts to say, errors to throw, promises to wait for. */
+export type Script = readonly (string | Error | Promise<void>)[];
+
+export class FakeClient implements ChatClient {
+  readonly model = FAKE_INFO;
+  readonly requests: ChatRequest[] = [];
+  readonly faults: Fault[] = [];
+  closed = false;
+  readonly #scripts: Script[];
+
+  constructor(scripts: readonly Script[]) {
+    this.#scripts = [...scripts];
+  }
+
+  readonly chat: ChatClient['chat'] = {
+    completions: {
+      create: async (request, { signal }) => {
+        this.requests.push(request);
+        const timings = { queue_ms: 1, ttft_ms: 20, itl_ms: 10, tokens_per_second: 100 };
+        return { timings, usage: undefined, [Symbol.asyncIterator]: () => play(this.#scripts.shift() ?? [], signal) };
+      },
+    },
+  };
+
+  metrics(): Promise<EngineMetrics> {
+    return Promise.reject(new Error('not asked here'));
+  }
+
+  inspect(): Promise<EngineSnapshot> {
+    return Promise.reject(new Error('not asked here'));
+  }
+
+  async profile({ steps = 1 }: ProfileOptions): Promise<StepProfile> {
+    return fakeProfile(steps);
+  }
+
+  async limits(): Promise<AdapterLimits> {
+    return FAKE_LIMITS;
+  }
+
+  async injectFault(fault: Fault): Promise<void> {
+    this.faults.push(fault);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+/** Ends quietly when aborted, as the real stream does. */
+async function* play(script: Script, signal: AbortSignal): AsyncGenerator<Chunk, void> {
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  for (const step of script) {
+    if (typeof step === 'string') yield chunk(step, null);
+    else if (step instanceof Error) throw step;
+    else await Promise.race([step, aborted]);
+    if (signal.aborted) return;
+  }
+  yield chunk('', 'stop');
+}
+
+const chunk = (content: string, reason: 'stop' | null) =>
+  ({ choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: reason }] }) as const;
+type Chunk = ReturnType<typeof chunk>;
+
+export function memoryStorage(): PageStorage {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+  };
+}
+
+/** Conversations in memory, as a browser's tabs would share them; `stored` may be written to. */
+export function memoryConversations(stored = new Map<string, unknown>()): ConversationStore {
+  return {
+    read: async (id) => parseConversation(stored.get(id)),
+    write: async (conversation, expected) => {
+      const version = nextVersion(stored.get(conversation.id), expected);
+      if (version !== undefined) stored.set(conversation.id, { ...conversation, version } satisfies Conversation);
+      return version;
+    },
+    list: async () => summarise([...stored.values()]),
+    remove: async (id) => void stored.delete(id),
+  };
+}
+
+export function memoryCache(models: CachedModel[] = []): CacheAccess {
+  let isPersistent = false;
+  return {
+    list: async () => [...models],
+    remove: async (url) => void models.splice(models.findIndex((model) => model.url === url), 1),
+    persist: async () => (isPersistent = true),
+    isPersistent: async () => isPersistent,
+    estimate: async () => ({ usage: 1e9, quota: 5e9 }),
+  };
+}
+
+/** A world with nothing in it, but for what a test puts there. */
+export function fakeEnvironment(changes: Partial<ChatEnvironment> = {}): ChatEnvironment {
+  return {
+    createClient: async () => new FakeClient([]),
+    findDefaultModel: async () => ({ available: false, reason: 'no network' }),
+    findObstacle: () => undefined,
+    isOnline: () => true,
+    session: memoryStorage(),
+    lasting: memoryStorage(),
+    conversations: memoryConversations(),
+    cache: memoryCache(),
+    now: () => 0,
+    clock: () => 0,
+    nextFrame: (callback) => callback(),
+    ...changes,
+  };
+}

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { AnswerPace, describeSamples } from '../../../demo/src/answer-pace.ts';
+import type { Turn } from '../../../demo/src/conversation.ts';
+import { exportChat } from '../../../demo/src/export-chat.ts';
+import { formatAgo } from '../../../demo/src/format.ts';
+import { ModelCache } from '../../../demo/src/model-cache.ts';
+import { pageStorage } from '../../../demo/src/page-storage.ts';
+import { DEFAULT_SETTINGS, restoreSettings, saveSettings } from '../../../demo/src/settings.ts';
+import { SpokenAnswer, toSpeech } from '../../../demo/src/spoken-answer.ts';
+import { memoryCache, memoryStorage } from '../../support/fake-chat.ts';
+
+describe('settings', () => {
+  const stored = (value: unknown) => {
+    const storage = memoryStorage();
+    storage.setItem('tabserve.settings', typeof value === 'string' ? value : JSON.stringify(value));
+    return restoreSettings(storage);
+  };
+
+  test('what is broken or foreign is the default; what is out of range the nearest that is not', () => {
+    for (const value of ['{', 'null', '[1]', '"x"', { temperature: 'hot', topK: null, stop: [1], systemPrompt: 7, seed: 'x' }]) {
+      expect(stored(value)).toEqual(DEFAULT_SETTINGS);
+    }
+    expect(stored({ temperature: 9, topP: 0, topK: 2.6, maxTokens: 1e9, stop: ['a', 'b', 'c', 'd', 'e'] })).toEqual({
+      ...DEFAULT_SETTINGS, temperature: 2, topP: 0.01, topK: 3, maxTokens: 8192, stop: ['a', 'b', 'c', 'd'],
+    });
+  });
+
+  test('two tabs that change different settings lose neither', () => {
+    const storage = memoryStorage();
+    saveSettings(storage, { temperature: 1 });
+    saveSettings(storage, { topK: 5 });
+    expect(restoreSettings(storage)).toMatchObject({ temperature: 1, topK: 5 });
+  });
+});
+
+test('where the browser refuses storage there is memory', () => {
+  const storage = pageStorage(() => { throw new Error('SecurityError'); });
+  storage.setItem('a', '1');
+  expect(storage.getItem('a')).toBe('1');
+  storage.removeItem('a');
+  expect(storage.getItem('a')).toBeNull();
+});
+
+describe('a screen reader hears', () => {
+  test('whole sentences, every word once, and no marks', () => {
+    const text = `# Title\n\n${'The **sea** is deep, and `it` hums all night long. '.repeat(8)}\n\n- one\n- [two](https://a.test)\n\nNo end`;
+    const answer = new SpokenAnswer();
+    const said: string[] = [];
+    for (let end = 1; end < text.length; end++) said.push(answer.next(text.slice(0, end), false));
+    said.push(answer.next(text, true));
+    const heard = said.filter((part) => part !== '');
+    expect(heard.length).toBeGreaterThan(2);
+    expect(heard.length).toBeLessThan(6);
+    expect(heard.join(' ')).toBe(toSpeech(text));
+    for (const part of heard.slice(0, -1)) expect(part).toMatch(/([.!?]|two)$/);
+    expect(toSpeech(text)).not.toMatch(/[*`#[\]]|https/);
+    expect(answer.next(text, true)).toBe('');
+  });
+
+  test('code and tables without their fences and lines', () => {
+    expect(toSpeech('```js\nlet a;\n```\n| a | b |\n|---|---|\n| 1 | 2 |')).toBe('let a; a b 1 2');
+  });
+});
+
+describe('the pace of an answer', () => {
+  test('is the time between tokens and their number a second, however many come at once', () => {
+    const pace = new AnswerPace();
+    for (let step = 0; step < 20; step++) for (let token = 0; token < 4; token++) pace.add(step * 100);
+    expect(pace.latencies.slice(1)).toEqual(Array(18).fill(25));
+    expect(pace.rates.at(-1)).toBeCloseTo(40);
+    for (let step = 0; step < 100; step++) pace.add(3000 + step * 10);
+    expect([pace.latencies.length, pace.rates.length, pace.latencies.at(-1)]).toEqual([60, 60, 10]);
+  });
+
+  test('is told in words', () => {
+    expect(describeSamples([80, 131, 70, 84], 'ms', String)).toBe('latest 84, median 84, from 70 to 131 ms');
+    expect(describeSamples([], 'ms', String)).toBe('nothing yet');
+  });
+});
+
+describe('the models on this device', () => {
+  const MODEL = { url: 'https://a.test/m.gguf', name: 'https://a.test/m.gguf', size: 100, bytesCached: 43, lastUsed: 1 };
+
+  test('are listed with what is free, deleted, and kept on request', async () => {
+    let changes = 0;
+    const cache = new ModelCache(memoryCache([MODEL, { ...MODEL, url: 'b', bytesCached: 7 }]), () => changes++);
+    await cache.refresh();
+    expect([cache.models?.length, cache.bytesCached, cache.bytesFree, cache.isPersistent]).toEqual([2, 50, 4e9, false]);
+    await cache.remove(MODEL.url);
+    expect(cache.models?.map(({ url }) => url)).toEqual(['b']);
+    await cache.askToPersist();
+    expect([cache.isPersistent, changes > 2]).toEqual([true, true]);
+  });
+
+  test('a storage that refuses says so, and what is known stays', async () => {
+    const cache = new ModelCache({ ...memoryCache([MODEL]), remove: () => Promise.reject(new Error('it is in use')) }, () => {});
+    await cache.remove(MODEL.url);
+    expect([cache.trouble, cache.models?.length]).toEqual(['it is in use', 1]);
+    const silent = new ModelCache({ ...memoryCache(), estimate: async () => ({}) }, () => {});
+    await silent.refresh();
+    expect([silent.bytesFree, silent.models]).toEqual([undefined, []]);
+  });
+});
+
+describe('an exported chat', () => {
+  const turns: Turn[] = [
+    { role: 'user', id: '1', content: 'What is *it*?\n\nSay.' },
+    { role: 'assistant', id: '2', content: 'It:\n\n```js\nlet a;', state: { kind: 'length' } },
+    { role: 'user', id: '3', content: 'More' },
+    { role: 'assistant', id: '4', content: 'Done.', state: { kind: 'done' } },
+  ];
+
+  test('is Markdown that shows who said what, with no code left open', () => {
+    const { fileName, text } = exportChat(turns, 'markdown', 'one', Date.UTC(2026, 0, 2, 3, 4));
+    expect(fileName).toBe('chat-2026-01-02-03-04.md');
+    expect(text).toBe('# What is \\*it\\*? Say.\n\n> What is *it*?\n>\n> Say.\n\nIt:\n\n```js\nlet a;\n```\n\n*Cut at the token limit.*\n\n> More\n\nDone.\n');
+  });
+
+  test('is JSON whose messages can be sent again', () => {
+    const { text } = exportChat(turns, 'json', 'one', 0);
+    expect(JSON.parse(text)).toMatchObject({ model: 'one', messages: turns.map(({ role, content }) => ({ role, content })) });
+  });
+});
+
+test('how long ago it was, in words', () => {
+  const now = Date.UTC(2026, 5, 15);
+  expect([10, 90, 7200, 86_400, 5 * 86_400, 400 * 86_400].map((seconds) => formatAgo(now - seconds * 1000, now))).toEqual([
+    'just now', '1 minute ago', '2 hours ago', 'yesterday', '5 days ago', expect.stringMatching(/^May 1\d, 2025$/),
+  ]);
+});
