@@ -8,8 +8,9 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const executablePath = findChromium();
 
 /**
- * `vite build` makes dist/index.js, the client; `vite build --mode worker` adds dist/engine-worker.js, everything else
- * with the packages it needs. Each is one file. `vitest` runs the test projects.
+ * `vite build` makes dist/index.js, the client, dist/cache.js, what an app asks of the cached models, and what both share;
+ * `vite build --mode worker` adds dist/engine-worker.js, everything else with the packages it needs, in one file. `vitest`
+ * runs the test projects.
  */
 export default defineConfig(({ mode }) => ({
   define: { __TABSERVE_BUILD_ID__: JSON.stringify(version) },
@@ -18,16 +19,19 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     emptyOutDir: mode !== 'worker',
     sourcemap: true,
-    license: mode === 'worker' ? { fileName: 'engine-worker.licenses.md' } : false,
+    license: { fileName: mode === 'worker' ? 'engine-worker.licenses.md' : 'cache.licenses.md' },
     lib: {
       formats: ['es'],
-      entry: mode === 'worker' ? { 'engine-worker': 'src/worker/engine-worker.ts' } : { index: 'src/index.ts' },
+      entry:
+        mode === 'worker'
+          ? { 'engine-worker': 'src/worker/engine-worker.ts' }
+          : { index: 'src/index.ts', cache: 'src/cache.ts' },
     },
     // An app's own build shrinks the client; the worker it may only copy.
     minify: false,
     rolldownOptions: {
       external: mode === 'worker' ? [] : ['comlink'],
-      output: { codeSplitting: false, minify: mode === 'worker' },
+      output: { chunkFileNames: '[name].js', codeSplitting: mode !== 'worker', minify: mode === 'worker' },
     },
   },
   test: { projects: testProjects(process.env) },
@@ -71,12 +75,15 @@ const unit: TestProjectInlineConfiguration = {
 const gpu: TestProjectInlineConfiguration = {
   extends: true,
   // Found only while a test runs, they would make the page reload in the middle of it.
-  optimizeDeps: { include: ['@huggingface/jinja', '@huggingface/tokenizers', 'comlink', 'idb-keyval', 'wgsl_reflect'] },
+  optimizeDeps: {
+    include: ['@huggingface/hub', '@huggingface/jinja', '@noble/hashes/sha2.js', 'comlink', 'idb-keyval', 'wgsl_reflect'],
+  },
   test: {
     name: 'gpu',
     include: ['test/gpu/**/*.test.ts'],
     testTimeout: 120_000,
     fileParallelism: false,
+    globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
       headless: true,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { policyInPages } from './server/content-security-policy.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -19,7 +20,7 @@ export default defineConfig(({ command }) => ({
   server: { fs: { allow: [root] } },
   build: { target: 'es2022', sourcemap: true, chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },
-  plugins: [freshBuildId()],
+  plugins: [freshBuildId(), policyInPages()],
 }));
 
 /**

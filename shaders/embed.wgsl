@@ -1,7 +1,7 @@
 // Token embedding: hidden[t][k] = table[token of row t][k], from a table packed as matmul's weights are. It begins the first
 // layer's RMSNorm, as epilogue/residual does.
 //
-// Slots: element/ (what a weight word holds), scales/ (what INT4's scales look like).
+// Slots: element/ (what a weight word holds), scales/ (what a group's scale looks like; floats have none).
 // rows      [row]: x is the token id, or 0x80000000 + slot for the token last sampled for that slot.
 // gain      [K / 4] of 4
 // hidden    [row][K / 4] of 4
@@ -11,6 +11,10 @@
 override LANES: u32; // of the packed table
 override K: u32; // a multiple of 32
 override SQUARES: u32;
+// The tokens that the table has rows of, of a vocabulary. Rows of others are another dispatch's.
+override FIRST: u32;
+override END: u32;
+override VOCAB: u32;
 
 struct Counts {
   rows: u32,
@@ -31,25 +35,20 @@ const SIZE = 32u; // lanes of a workgroup, each with 4 elements
 var<workgroup> lane_squares: array<f32, SIZE>;
 
 fn token_of(row: u32) -> u32 {
-  let token = rows[row].x;
+  var token = rows[row].x;
   if (token >= 0x80000000u) {
-    return last_tokens[token - 0x80000000u];
+    token = last_tokens[token - 0x80000000u];
   }
-  return token;
+  return min(token, VOCAB - 1u); // none was sampled where logits are no numbers
 }
 
-// 4 neighbouring elements: they are in one word.
+// 4 neighbouring elements.
 fn elements(token: u32, k: u32) -> vec4<f32> {
   let tile = token / (4u * LANES);
   let lane = (token / 4u) % LANES;
-  let word = weights[(tile * (K / WORD_K) + k / WORD_K) * LANES + lane][token % 4u];
+  let word_at = (tile * (K / WORD_K) + k / WORD_K) * LANES + lane;
   let scale_at = (tile * (K / 32u) + k / 32u) * LANES + lane;
-  return vec4(
-    element(word, k, lane, scale_at, token % 4u),
-    element(word, k + 1u, lane, scale_at, token % 4u),
-    element(word, k + 2u, lane, scale_at, token % 4u),
-    element(word, k + 3u, lane, scale_at, token % 4u),
-  );
+  return quad_of(word_at, k, lane, scale_at, token % 4u);
 }
 
 @compute @workgroup_size(SIZE)
@@ -57,14 +56,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let row = workgroup.y;
   let at = workgroup.x * SIZE + local;
   var value = vec4<f32>();
-  if (4u * at < K && row < counts.rows) {
-    value = elements(token_of(row), 4u * at);
+  let token = token_of(row);
+  let is_own = 4u * at < K && row < counts.rows && token >= FIRST && token < END;
+  if (is_own) {
+    value = elements(token - FIRST, 4u * at);
     hidden[row * (K / 4u) + at] = value;
     weighted[row * (K / 4u) + at] = value * gain[at];
   }
   lane_squares[local] = dot(value, value);
   workgroupBarrier();
-  if (local % 8u == 0u && 4u * at < K && row < counts.rows) {
+  if (local % 8u == 0u && is_own) {
     var sum = 0.0;
     for (var i = 0u; i < 8u; i++) {
       sum += lane_squares[local + i];

@@ -1,4 +1,4 @@
-// Matrix product with quantised weights, y[t][n] = sum over k of w[n][k] * x[t][k] for tokens t and outputs n, and what is
+// Matrix product with packed weights, y[t][n] = sum over k of w[n][k] * x[t][k] for tokens t and outputs n, and what is
 // to be done with y at once.
 //
 // A lane computes 4 neighbouring outputs of each of SERIES * TILES tiles, for TOKENS tokens. SET lanes side by side make
@@ -9,7 +9,7 @@
 //              constant cannot size them), and the values of this template
 //   quant/     what a weight word holds
 //   dot/       what products are computed in, and how x is held for that
-//   scales/    what INT4's scales look like
+//   scales/    what a group's scale looks like; floats have none
 //   rows/      which row of x a token is
 //   epilogue/  what becomes of the outputs
 //
@@ -26,7 +26,7 @@
 // src/gpu/quad-probe.ts asks the adapter first.
 //
 // weights [tile][k / WORD_K][lane] vec4: component c is the word of output tile * 4 * LANES + lane * 4 + c.
-// scales  [tile][k / 32][lane] vec4: likewise, one scale (and min) for each group of 32 k.
+// scales  [tile][k / 32][lane] vec4: likewise, one scale (and min) for each group of 32 k. Floats have none.
 
 override LANES: u32; // of a tile
 override OUTPUTS: u32; // a multiple of 4
@@ -45,6 +45,9 @@ struct Counts {
 @group(0) @binding(3) var<uniform> counts: Counts;
 
 const PER_LANE = SERIES * TILES;
+#if F32
+const STEP_K = WORD_K * STEP_WORDS; // of the words that are taken at once
+#end
 
 #if SPLIT
 // What sets of lanes hand to the first: [set][token][tile][lane].
@@ -111,33 +114,51 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #for j in UNROLLED_WORDS
 #if LOOPED
-      for (var j = 0u; j < 32u / WORD_K; j++) {
+      for (var j = 0u; j < 32u / STEP_K; j++) {
 #else
       {
         const j = u32(#j);
 #end
 #for r in TILES
-        let word_#r = weights[word_at_#r + j * LANES];
+#for w in STEP_WORDS
+        let word_#r_#w = weights[word_at_#r + (j * STEP_WORDS + #w) * LANES];
+#end
 #end
 #for h in WORD_QUADS
         {
 #for r in TILES
-          let a_#r = weight_#h_0(word_#r);
-          let b_#r = weight_#h_1(word_#r);
-          let c_#r = weight_#h_2(word_#r);
-          let d_#r = weight_#h_3(word_#r);
+          let a_#r = weight_#h_0(
+#for w in STEP_WORDS
+            word_#r_#w,
+#end
+          );
+          let b_#r = weight_#h_1(
+#for w in STEP_WORDS
+            word_#r_#w,
+#end
+          );
+          let c_#r = weight_#h_2(
+#for w in STEP_WORDS
+            word_#r_#w,
+#end
+          );
+          let d_#r = weight_#h_3(
+#for w in STEP_WORDS
+            word_#r_#w,
+#end
+          );
 #end
 #for t in TOKENS
           {
 #if SUBGROUPS
-            let mine = x[x_at_#t + j * WORD_K + #h * 4u];
+            let mine = x[x_at_#t + j * STEP_K + #h * 4u];
             x_sum_#t += mine;
             let xa = x_#h_0(mine);
             let xb = x_#h_1(quadSwapX(mine));
             let xc = x_#h_2(quadSwapY(mine));
             let xd = x_#h_3(quadSwapDiagonal(mine));
 #else
-            let quad = in_lane_order(x[(x_at_#t + j * WORD_K + #h * 4u) / 4u], lane);
+            let quad = in_lane_order(x[(x_at_#t + j * STEP_K + #h * 4u) / 4u], lane);
             x_sum_#t += quad;
             let xa = x_#h_0(quad.x);
             let xb = x_#h_1(quad.y);
@@ -182,7 +203,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #for r in TILES
       {
+#if HAS_SCALE
         let scale = group_scale((tile_#s_#r * groups + group) * LANES + lane);
+#end
 #if HAS_MINIMUM
         let minimum = minimum_of(scale, group_minimum((tile_#s_#r * groups + group) * LANES + lane));
 #end
@@ -191,7 +214,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #if HAS_MINIMUM
         let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
 #else
+#if HAS_SCALE
         let sum_#t = scale * part_#r_#t;
+#else
+        let sum_#t = part_#r_#t;
+#end
 #end
 #else
 #if HAS_MINIMUM

@@ -1,6 +1,8 @@
 // Rotary position embedding of queries and keys, and the write of keys and values to their place in the paged KV cache.
-// Su et al., RoFormer, 2021. One workgroup a head of a row, one lane a pair of its elements.
+// Su et al., RoFormer, 2021. One workgroup a head of a row, one lane a pair of its elements, which are neighbours: the
+// loader puts them side by side where a file does not.
 //
+// Slots: before-rope/ (what is done before the rotation), kv-write/ (what the cache holds).
 // qkv      [row][NUM_HEADS + 2 * NUM_KV_HEADS heads][HEAD_SIZE]
 // queries  see common/heads
 // rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
@@ -12,7 +14,6 @@ override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
 override HEAD_SIZE: u32;
 override ROPE_DIMENSIONS: u32;
-override INTERLEAVED: bool; // pairs (2i, 2i + 1), else (i, i + ROPE_DIMENSIONS / 2)
 override BLOCK_SIZE: u32;
 override LANES: u32;
 
@@ -26,14 +27,6 @@ struct Counts {
 @group(0) @binding(3) var<storage, read_write> queries: array<f32>;
 @group(0) @binding(6) var<uniform> counts: Counts;
 
-// The elements of pair i. Those past ROPE_DIMENSIONS are paired with their neighbours and not rotated.
-fn pair_of(i: u32) -> vec2<u32> {
-  if (INTERLEAVED || i >= ROPE_DIMENSIONS / 2u) {
-    return vec2(2u * i, 2u * i + 1u);
-  }
-  return vec2(i, i + ROPE_DIMENSIONS / 2u);
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let head = workgroup.x;
@@ -43,19 +36,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let at = (row * (NUM_HEADS + 2u * NUM_KV_HEADS) + head) * HEAD_SIZE;
   let cache_vector = cache_vector_of(rows[row].z, head);
+  prepare(at, head, lane);
   for (var i = lane; i < HEAD_SIZE / 2u; i += LANES) {
-    let pair = pair_of(i);
-    var value = vec2(qkv[at + pair.x], qkv[at + pair.y]);
+    var value = vec2(prepared(at, head, 2u * i), prepared(at, head, 2u * i + 1u));
     if (i < ROPE_DIMENSIONS / 2u && !cache_vector.is_value) {
       let turn = rotation[rows[row].y * (ROPE_DIMENSIONS / 2u) + i];
       value = vec2(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x);
     }
     if (head < NUM_HEADS) {
-      queries[query_at(row, head, pair.x)] = value.x;
-      queries[query_at(row, head, pair.y)] = value.y;
+      queries[query_at(row, head, 2u * i)] = value.x;
+      queries[query_at(row, head, 2u * i + 1u)] = value.y;
     } else {
-      put(cache_vector, pair.x, value.x);
-      put(cache_vector, pair.y, value.y);
+      put(cache_vector, 2u * i, value.x);
+      put(cache_vector, 2u * i + 1u, value.y);
     }
   }
   if (head >= NUM_HEADS) {

@@ -21,10 +21,17 @@ export type {
 export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
 export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
-export type { ErrorCode, ErrorDetails } from './core/errors.ts';
+export type { ErrorCode, ErrorDetails, ModelHolder } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { Numerics } from './core/numerics.ts';
-export type { AdapterSummary, EngineMetrics, RequestTimings, StepCounters } from './core/metrics.ts';
+export type {
+  AdapterSummary,
+  EngineMetrics,
+  ModelState,
+  RequestTimings,
+  ResidentModel,
+  StepCounters,
+} from './core/metrics.ts';
 export { ceilingShare } from './core/profile.ts';
 export type {
   AdapterLimits,
@@ -35,7 +42,7 @@ export type {
   StepProfile,
 } from './core/profile.ts';
 export type { LoadProgress } from './core/progress.ts';
-export type { Fault, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';
+export type { Fault, HubSettings, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';
 export type {
   BlockPoolSnapshot,
   EngineSnapshot,

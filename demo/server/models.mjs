@@ -30,6 +30,12 @@ export function serveModel(name, request, response, { model, modelsDir, spec = D
   return sendFile(request, response, dirname(model.path), name);
 }
 
+/** What a host without models of its own says: the default one is the hub's, at the commit that was checked. */
+export function hubIndex() {
+  const { name, repo, file, revision, bytes, license } = DEFAULT_MODEL;
+  return { default: { available: true, name, url: `hf:${repo}/${file}@${revision}`, bytes, license } };
+}
+
 /**
  * What the page asks for first.
  *

@@ -1,8 +1,11 @@
 // @ts-check
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildBench } from '../../test/bench/build.mjs';
+import { hubIndex } from './models.mjs';
 import { sendFile } from './send-file.mjs';
+import { buildServiceWorker } from './service-worker.mjs';
 
 const DEMO = fileURLToPath(new URL('..', import.meta.url));
 const CONFIG = { configFile: resolve(DEMO, 'vite.config.ts'), root: DEMO };
@@ -19,23 +22,27 @@ export const DIST = resolve(DEMO, 'dist');
  */
 
 /**
- * Builds the page.
+ * Builds the page, and the service worker by which it comes without a network.
  *
  * @param {string} [outDir]
  */
 export async function buildDemo(outDir = DIST) {
   const { build } = await import('vite');
   await build({ ...CONFIG, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+  await buildServiceWorker(outDir);
 }
 
 /**
- * Builds the whole site: the demo, and the benchmark in `bench/`.
+ * Builds the whole site: the demo, the benchmark in `bench/`, and the list of models that a plain host gives out: the default
+ * one, from the hub. `npm run demo` answers for its own.
  *
  * @param {string} [outDir]
  */
 export async function buildSite(outDir = DIST) {
   await buildDemo(outDir);
   await buildBench(join(outDir, 'bench'));
+  mkdirSync(join(outDir, 'models'));
+  writeFileSync(join(outDir, 'models', 'index.json'), `${JSON.stringify(hubIndex(), undefined, 2)}\n`);
 }
 
 /** @param {string} distDir

@@ -2,10 +2,10 @@ import type { ModelChoice } from './model-choice.ts';
 
 /** What the server that gave out this page has to offer. */
 export type DefaultModel =
-  | { readonly available: true; readonly choice: ModelChoice; readonly bytes: number }
+  | { readonly available: true; readonly choice: ModelChoice; readonly bytes: number; readonly isFromHub?: boolean }
   | { readonly available: false; readonly reason: string };
 
-/** Asks the page's server which model lies beside the page. A plain static host has none, which is not an error. */
+/** Asks the page's server which model it has, or names on the hub. That it has no list is not an error. */
 export async function findDefaultModel(): Promise<DefaultModel> {
   const url = new URL('models/index.json', document.baseURI);
   try {
@@ -26,6 +26,7 @@ function readIndex(index: unknown, base: URL): DefaultModel {
     return { available: false, reason: typeof reason === 'string' ? reason : 'This server has no model of its own.' };
   }
   const label = typeof name === 'string' ? name : url;
-  const choice = { source: new URL(url, base).pathname, label, babble: false };
-  return { available: true, choice, bytes: typeof bytes === 'number' ? bytes : 0 };
+  const isFromHub = url.startsWith('hf:');
+  const choice = { source: isFromHub ? url : new URL(url, base).pathname, label, babble: false };
+  return { available: true, choice, bytes: typeof bytes === 'number' ? bytes : 0, isFromHub };
 }

@@ -36,3 +36,5 @@ const app = new TabserveApp({
   nextFrame,
 });
 document.querySelector('#app')?.replaceWith(app);
+// Where there is none, or it is refused, the page is the same, but for coming without a network.
+if (import.meta.env.PROD) void navigator.serviceWorker?.register('./service-worker.js').catch(() => {});

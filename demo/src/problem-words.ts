@@ -30,8 +30,8 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
     'new-chat',
   ),
   model_busy: words(
-    'Another tab is using a different model',
-    'All tabs share one engine, and theirs is a file that only they can open. Close the other tabs of this site, then load yours.',
+    'Other tabs’ models leave no room on the GPU',
+    'They are answering just now. Load this model again when they are done, use theirs here too, or close their tab.',
     'reload-model',
   ),
   model_not_found: words(
@@ -46,12 +46,12 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   unsupported_model: words(
     'This kind of model is not supported yet',
-    'tabserve does not know its architecture or its tokenizer. Choose another model: what it said below names what is missing.',
+    'tabserve reads GGUF files of the architectures llama, qwen2 and qwen3. What it said below names what is missing; choose another model.',
     'choose-model',
   ),
   unsupported_tensor: words(
     'This file uses a number format that is not supported yet',
-    'Choose a file of the same model in another format, such as Q4_0, Q4_1 or Q8_0.',
+    'Choose a file of the same model in another format: Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',
     'choose-model',
   ),
   corrupt_model: words(
@@ -89,7 +89,7 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   out_of_memory: words(
     'The GPU ran out of memory',
-    'Close other tabs and apps that use the GPU and load the model again, or choose a smaller one.',
+    'Choose a smaller model, or a smaller quantisation of it; or close what else uses the GPU, and load it again.',
     'reload-model',
   ),
   aborted: words('The answer was stopped', 'What it said is kept. Ask again when you like.', 'retry'),

@@ -1,9 +1,11 @@
 // epilogue/: y is the logits of the samples, and of 32 neighbouring ones each the best candidate, by common/draw: the first
 // half of sampling, where the logits are drawn from as they are.
-// logits      [sample][OUTPUTS / 4] of 4
+// logits      [sample][VOCAB / 4] of 4, written from OUTPUT_OFFSET on
 // candidates  [sample][CANDIDATES]: (score as f32 bits, token)
 
 override CANDIDATES: u32;
+override VOCAB: u32; // a multiple of 4
+override OUTPUT_OFFSET: u32; // a multiple of 64
 
 @group(0) @binding(4) var<storage, read> squares: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> logits: array<vec4<f32>>;
@@ -13,16 +15,17 @@ var<workgroup> best_of_lanes: array<vec2<u32>, TOKENS * PER_LANE * SET>; // [tok
 
 fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   var score = LOWEST;
-  var best = OUTPUTS;
+  var best = VOCAB;
   if (token < counts.rows && output < OUTPUTS) {
-    logits[(token * OUTPUTS + output) / 4u] = value;
+    let first = OUTPUT_OFFSET + output;
+    logits[(token * VOCAB + first) / 4u] = value;
     let temperature = bitcast<f32>(samples[token][1].y);
     let key = noise_key(samples[token][0], samples[token][1]);
     for (var i = 0u; i < 4u; i++) {
-      let other = score_of(value[i], temperature, key, output + i);
+      let other = score_of(value[i], temperature, key, first + i);
       if (other > score) {
         score = other;
-        best = output + i;
+        best = first + i;
       }
     }
   }
@@ -43,7 +46,7 @@ fn conclude(first_token: u32, first_unit: u32, local: u32) {
     let token = first_token + place / (SET * PER_LANE);
     let output = output_of(first_unit + place % SET, (place / SET) % PER_LANE);
     if (token < counts.rows && output < OUTPUTS) {
-      candidates[token * CANDIDATES + output / 32u] = best;
+      candidates[token * CANDIDATES + (OUTPUT_OFFSET + output) / 32u] = best;
     }
   }
 }

@@ -1,10 +1,11 @@
-// epilogue/: y is queries, keys and values: rotary position embedding of queries and keys, and keys and values to their
+// epilogue/: y is queries, keys and values: their biases (BIASED), rotary position embedding of queries and keys, and keys and values to their
 // place in the paged KV cache. Su et al., RoFormer, 2021. Pairs are neighbours (2i, 2i + 1), so a lane has both.
 //
 // With common/heads, and kv-write/ where a lane can write its 4 elements by itself: f32 and f16.
 // rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
 // queries  see common/heads
+// bias     of [queries, keys, values], in vectors of 4; a uniform, for there are 8 storage buffers already
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
@@ -17,6 +18,9 @@ override OUTPUT_OFFSET: u32; // where y starts in [queries, keys, values]
 @group(0) @binding(7) var<uniform> rows: array<vec4<u32>, ROWS>;
 @group(0) @binding(8) var<storage, read> rotation: array<vec2<f32>>;
 @group(0) @binding(9) var<storage, read_write> queries: array<f32>;
+#if BIASED
+@group(0) @binding(10) var<uniform> bias: array<vec4<f32>, BIASES>;
+#end
 
 fn rotated(pair: vec2<f32>, position: u32, element: u32) -> vec2<f32> {
   if (element >= ROPE_DIMENSIONS) {
@@ -34,9 +38,13 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   let element = (OUTPUT_OFFSET + output) % HEAD_SIZE;
   let row = rows[token];
   let vector = cache_vector_of(row.z, head);
+#if BIASED
+  var result = value + bias[(OUTPUT_OFFSET + output) / 4u];
+#else
   var result = value;
+#end
   if (!vector.is_value) {
-    result = vec4(rotated(value.xy, row.y, element), rotated(value.zw, row.y, element + 2u));
+    result = vec4(rotated(result.xy, row.y, element), rotated(result.zw, row.y, element + 2u));
   }
   if (head < NUM_HEADS) {
     let at = query_at(token, head, element);

@@ -68,15 +68,18 @@ export interface ChatCompletionCreateParamsBase {
   readonly store?: boolean | null;
 }
 
+/** A request for an answer in pieces, as they come. */
 export interface ChatCompletionCreateParamsStreaming extends ChatCompletionCreateParamsBase {
   readonly stream: true;
   readonly stream_options?: { readonly include_usage?: boolean } | null;
 }
 
+/** A request for a whole answer. */
 export interface ChatCompletionCreateParamsNonStreaming extends ChatCompletionCreateParamsBase {
   readonly stream?: false | null;
 }
 
+/** What `chat.completions.create` takes. */
 export type ChatCompletionCreateParams = ChatCompletionCreateParamsStreaming | ChatCompletionCreateParamsNonStreaming;
 
 /** `stop`: the model ended its answer or met a stop string. `length`: `max_tokens` or the context was reached. */
@@ -96,6 +99,7 @@ export interface CompletionUsage {
   readonly tabserve: RequestTimings;
 }
 
+/** A piece of an answer, in OpenAI's form. */
 export interface ChatCompletionChunk {
   readonly id: string;
   readonly object: 'chat.completion.chunk';
@@ -112,6 +116,7 @@ export interface ChatCompletionChunk {
   readonly usage?: CompletionUsage | null;
 }
 
+/** A whole answer, in OpenAI's form. */
 export interface ChatCompletion {
   readonly id: string;
   readonly object: 'chat.completion';

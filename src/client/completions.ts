@@ -14,6 +14,7 @@ import { ChatCompletionStream } from './chat-completion-stream.ts';
 import { choiceRequests, Choices } from './choices.ts';
 import type { Connection } from './connection.ts';
 
+/** What is said of a request beside its body. */
 export interface RequestOptions {
   /** Aborting it ends the request. */
   readonly signal?: AbortSignal | undefined;

@@ -91,7 +91,8 @@ export class Connection {
   async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.#onProgress = onProgress;
     const info = await this.#call((host) => host.load(options));
-    this.#loaded = { ...info.settings, source: options.source };
+    const { source, hub } = options;
+    this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };
     return info;
   }
 

@@ -2,19 +2,22 @@ import { toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
+import { MODULE_URL } from './engine-worker.ts';
 import { checkModelSource, resolveSource } from './model-source.ts';
 import { openWherePossible } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
 import { checkSupport } from './support.ts';
 import type { Transport } from './transport.ts';
+import { resolveWorkerUrl } from './worker-script.ts';
 
+/** What {@link createClient} takes; only `model` is required. */
 export interface ClientOptions {
   /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
   readonly model: ModelSource;
@@ -27,10 +30,22 @@ export interface ClientOptions {
   /** Where the engine runs. All tabs of an origin should say the same. @default the first that works here */
   readonly ownership?: Ownership | undefined;
   /**
+   * Where the worker's script is, on the page's own origin: for bundlers that do not resolve it themselves, such as
+   * esbuild, whose users copy `node_modules/tabserve/dist/engine-worker.js` beside their page. All tabs of an origin
+   * should say the same. @default where the bundler put it, or beside the package's own module
+   */
+  readonly workerUrl?: string | URL | undefined;
+  /**
    * Bytes of GPU memory for the KV cache. Where the GPU grants less, the cache is smaller: the log says so, and
    * `client.model.kvCacheBytes`. The first tab's choice holds. @default 256 MiB
    */
   readonly kvCacheBytes?: number | undefined;
+  /**
+   * Bytes of GPU memory that all loaded models may take together, this one included. What does not fit alone is refused
+   * with `out_of_memory` before it is downloaded; beside others, models that have nothing to do make room. @default the
+   * memory that the browser admits to (`navigator.deviceMemory`), 16 GiB where it tells 8 or nothing
+   */
+  readonly gpuMemoryBytes?: number | undefined;
   /**
    * What the KV cache's elements are held as: `f16` holds twice the tokens, `int8` nearly four times; both move the logits
    * (see shaders/README.md). The first tab's choice holds. @default f32
@@ -58,6 +73,11 @@ export interface ClientOptions {
    * The first tab's choice holds. @default auto
    */
   readonly tuning?: Tuning | undefined;
+  /**
+   * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
+   * is this tab's: it is never stored, logged or told to another tab. @default https://huggingface.co, without a token
+   */
+  readonly hub?: HubSettings | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -65,17 +85,23 @@ export interface ClientOptions {
 /**
  * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
  *
- * @throws TabserveError `invalid_request` (no model is named), `webgpu_unavailable`, `model_busy` (other tabs use a
- *   different model), `model_not_found`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`,
- *   `storage_failed`, `out_of_memory`, `device_lost`, `aborted` (by the signal)
+ * @throws TabserveError `invalid_request` (no model is named, or the worker cannot be started: `param` says),
+ *   `webgpu_unavailable`, `model_busy` (models that other tabs are using leave no room for this one), `model_not_found`,
+ *   `access_denied`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`,
+ *   `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
   checkOptions(options);
   checkSupport();
   const { signal, ownership } = options;
   const { locks } = navigator;
+  const workerUrl = resolveWorkerUrl(options.workerUrl, {
+    origin: location.origin,
+    baseUrl: document.baseURI,
+    moduleUrl: MODULE_URL,
+  });
   const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal);
-  return createClientOn(await openWherePossible(open, locks, ownership), options);
+  return createClientOn(await openWherePossible(open, locks, ownership, workerUrl), options);
 }
 
 /** {@link createClient} on a session that is open. */
@@ -113,15 +139,17 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning } = options;
+  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, hub } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
+    ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
     ...(numerics === undefined ? {} : { numerics }),
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),
+    ...(hub === undefined ? {} : { hub }),
   };
 }
 

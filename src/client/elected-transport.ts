@@ -4,13 +4,15 @@ import type { Locks } from '../core/locks.ts';
 import { OWNER_LOCK } from '../core/rendezvous.ts';
 import type { StartedMessage } from '../core/rendezvous.ts';
 import type { Rendezvous } from './rendezvous.ts';
-import { watchScript } from './shared-worker-transport.ts';
+import { startWorker, watchScript } from './shared-worker-transport.ts';
 import type { HostLink, Transport } from './transport.ts';
 
 export interface ElectedTransportOptions {
   readonly locks: Locks;
   readonly rendezvous: Rendezvous;
   readonly startWorker: () => Worker;
+  /** The worker's script, where it is known. */
+  readonly workerUrl?: URL | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ export class ElectedTransport implements Transport {
 
   constructor(options: ElectedTransportOptions) {
     this.#options = options;
-    this.#campaign().catch(() => {}); // closed before it was elected
+    this.#campaign().catch((error: unknown) => this.#broken.abort(error)); // or closed before it was elected
   }
 
   async open(signal: AbortSignal): Promise<HostLink> {
@@ -51,9 +53,9 @@ export class ElectedTransport implements Transport {
 
   /** Runs the engine's worker here, and another one when that dies. */
   #run(): void {
-    const worker = this.#options.startWorker();
+    const worker = startWorker(this.#options.startWorker);
     this.#worker = worker;
-    const script = watchScript(worker);
+    const script = watchScript(worker, this.#options.workerUrl);
     script.addEventListener('abort', () => this.#broken.abort(script.reason), { once: true });
     worker.addEventListener('message', ({ data: { lockName } }: MessageEvent<StartedMessage>) => {
       const gone = new AbortController();

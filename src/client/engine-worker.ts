@@ -6,32 +6,42 @@ import { BROKER_NAME } from '../core/rendezvous.ts';
  */
 const BUILD = typeof __TABSERVE_BUILD_ID__ === 'undefined' ? '' : `-${__TABSERVE_BUILD_ID__}`;
 
-// Each call is of the form that bundlers recognise.
+const ENGINE_NAME = `tabserve${BUILD}`;
+const ELECTED_NAME = `tabserve-elected${BUILD}`;
+const BROKER = `${BROKER_NAME}${BUILD}`;
+
+/** Where this module comes from, as far as it knows. */
+export const MODULE_URL: string | undefined = import.meta.url;
+
+// Without a URL that the app gave, each call is of the form that bundlers recognise.
 
 /**
  * The origin's engine: started by the first tab, joined by the others. Where the browser can, it lives on for some
  * seconds without a tab, so that a reload finds it warm.
  */
-export function startSharedEngine(): SharedWorker {
+export function startSharedEngine(url: URL | undefined): SharedWorker {
+  if (url !== undefined) return new SharedWorker(url, { type: 'module', name: ENGINE_NAME, extendedLifetime: true });
   return new SharedWorker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
-    name: `tabserve${BUILD}`,
+    name: ENGINE_NAME,
     extendedLifetime: true,
   });
 }
 
 /** An engine of this tab's own, for itself and others. */
-export function startElectedEngine(): Worker {
+export function startElectedEngine(url: URL | undefined): Worker {
+  if (url !== undefined) return new Worker(url, { type: 'module', name: ELECTED_NAME });
   return new Worker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
-    name: `tabserve-elected${BUILD}`,
+    name: ELECTED_NAME,
   });
 }
 
 /** What brings tabs and an elected engine together. */
-export function startBroker(): SharedWorker {
+export function startBroker(url: URL | undefined): SharedWorker {
+  if (url !== undefined) return new SharedWorker(url, { type: 'module', name: BROKER });
   return new SharedWorker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
-    name: `${BROKER_NAME}${BUILD}`,
+    name: BROKER,
   });
 }

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts';
 import { ElectedTransport } from './elected-transport.ts';
 import { startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
 import { BroadcastRendezvous, BrokerRendezvous } from './rendezvous.ts';
+import type { Rendezvous } from './rendezvous.ts';
 import { SharedWorkerTransport } from './shared-worker-transport.ts';
 import type { Transport } from './transport.ts';
 
@@ -16,15 +17,17 @@ import type { Transport } from './transport.ts';
  */
 export type Ownership = 'shared-worker' | 'elected' | 'elected-broadcast';
 
-/** How to reach an engine that runs there. */
-export function transportFor(ownership: Ownership, locks: Locks): Transport {
+/** How to reach an engine that runs there. @param workerUrl its script; `undefined`: where the bundler put it */
+export function transportFor(ownership: Ownership, locks: Locks, workerUrl: URL | undefined): Transport {
+  const elected = (rendezvous: Rendezvous): Transport =>
+    new ElectedTransport({ locks, startWorker: () => startElectedEngine(workerUrl), workerUrl, rendezvous });
   switch (ownership) {
     case 'shared-worker':
-      return new SharedWorkerTransport(startSharedEngine);
+      return new SharedWorkerTransport(() => startSharedEngine(workerUrl), workerUrl);
     case 'elected':
-      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BrokerRendezvous(startBroker, locks) });
+      return elected(new BrokerRendezvous(() => startBroker(workerUrl), locks));
     case 'elected-broadcast':
-      return new ElectedTransport({ locks, startWorker: startElectedEngine, rendezvous: new BroadcastRendezvous() });
+      return elected(new BroadcastRendezvous());
   }
 }
 
@@ -36,11 +39,12 @@ export async function openWherePossible(
   open: (transport: Transport) => Promise<Connection>,
   locks: Locks,
   wanted: Ownership | undefined,
+  workerUrl: URL | undefined,
 ): Promise<Connection> {
   const hasSharedWorker = 'SharedWorker' in globalThis;
   const ownership = wanted ?? (hasSharedWorker ? 'shared-worker' : 'elected-broadcast');
-  const connection = await open(transportFor(ownership, locks));
+  const connection = await open(transportFor(ownership, locks, workerUrl));
   if (wanted !== undefined || connection.hasWebGpu || !hasSharedWorker) return connection;
   await connection.close(new TabserveError('closed', 'There is no WebGPU in a SharedWorker here.'));
-  return open(transportFor('elected', locks));
+  return open(transportFor('elected', locks, workerUrl));
 }

@@ -3,7 +3,7 @@ export type ErrorCode =
   | 'invalid_request' // a parameter is malformed; `param` names it
   | 'unsupported_parameter' // a known OpenAI parameter that tabserve does not implement yet; `param` names it
   | 'context_length_exceeded' // the prompt does not fit the context
-  | 'model_busy' // another tab uses a different model; `details.loadedModel` says which
+  | 'model_busy' // no room on the GPU beside models that other tabs are using; `details.models` says which
   | 'model_not_found' // nothing at that URL, path or hub name
   | 'access_denied' // the server wants a permission: a gated or private model; sign in, or give a token
   | 'unsupported_model' // an architecture, tokenizer or file format not supported
@@ -14,7 +14,7 @@ export type ErrorCode =
   | 'profiling_unavailable' // the GPU gives no timestamps
   | 'webgpu_unavailable' // no usable WebGPU here; the message says what is missing
   | 'device_lost' // the GPU device was lost
-  | 'out_of_memory' // the GPU refused an allocation
+  | 'out_of_memory' // more than the GPU has, or may be taken of it: `details` has the numbers where they are known
   | 'queue_full' // too many requests wait; `details.retryAfterMs` says when to try again
   | 'deadline_exceeded' // the request's own time limit passed before it was done
   | 'aborted' // the caller, or the caller's tab going away, ended it
@@ -25,8 +25,26 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** In how many milliseconds another try has a chance; estimated from how fast requests have been ending. */
   readonly retryAfterMs?: number;
-  /** The model that is loaded: `createClient` with this one joins. Absent where it is a file of a user's. */
+  /** A model that is in the way: `createClient` with this one joins. Absent where each is a file of a user's. */
   readonly loadedModel?: string;
+  /** The models that are in the way. */
+  readonly models?: readonly ModelHolder[];
+  /** GPU memory that the model takes at least, with the smallest KV cache that is of use. */
+  readonly neededBytes?: number;
+  /** What others leave of it. */
+  readonly freeBytes?: number;
+  /** What may be taken of it in all: `gpuMemoryBytes`, or what the GPU allows. */
+  readonly budgetBytes?: number;
+}
+
+/** A model that cannot be unloaded at the moment, and why. */
+export interface ModelHolder {
+  readonly id: string;
+  readonly gpuBytes: number;
+  /** Tabs (clients) that have loaded it. */
+  readonly sessions: number;
+  /** Of theirs, running or waiting; none where it is being loaded. */
+  readonly requests: number;
 }
 
 /** The plain-data form of an error: what crosses a worker. */

@@ -44,16 +44,33 @@ export interface EngineStats extends SchedulerStats {
   readonly decodeTokensPerSecond: number;
 }
 
-/** The engine's state, as a tab sees it. */
+/**
+ * `idle`: none was asked for. `recovering`: the GPU was lost, or given up, and requests wait until it is back. `parked`:
+ * another model, or another engine of this origin, wanted the GPU while this one had nothing to do; the next request takes
+ * it back.
+ */
+export type ModelState = 'idle' | 'loading' | 'ready' | 'recovering' | 'parked' | 'failed';
+
+/** A model that the engine's worker has, of any tab's. */
+export interface ResidentModel {
+  /** As in `client.model.id`. */
+  readonly id: string;
+  readonly state: ModelState;
+  /** What it takes of the GPU's memory, or was promised while it loads. */
+  readonly gpuBytes: number;
+  /** Tabs (clients) that have loaded it. */
+  readonly sessions: number;
+}
+
+/** The state of a tab's own model, and of the worker that all tabs share. */
 export interface EngineMetrics extends EngineStats {
-  /**
-   * `recovering`: the GPU was lost, and requests wait until it is back. `parked`: another engine of this origin wanted
-   * the GPU while this one had nothing to do; the next request takes it back.
-   */
-  readonly state: 'idle' | 'loading' | 'ready' | 'recovering' | 'parked' | 'failed';
+  readonly state: ModelState;
   readonly model: string | undefined;
   readonly adapter: AdapterSummary | undefined;
+  /** Of all models. */
   readonly sessions: number;
+  /** All that are loaded, the tab's own among them. */
+  readonly models: readonly ResidentModel[];
   /** Sums since the model was loaded. */
   readonly counters: StepCounters;
   readonly tuning: TuningMetrics | undefined;

@@ -16,6 +16,14 @@ export interface ModelConfig {
   readonly ropeTheta: number;
   /** Which elements RoPE pairs: neighbours (2i, 2i+1), or halves (i, i + ropeDimensions/2). */
   readonly ropeStyle: 'interleaved' | 'half-split';
+  /** Positions are divided by it before they are rotated by: RoPE scaling of type `linear`. */
+  readonly ropeScalingFactor: number;
+  /** Whether the file may divide each pair's angle by a factor of its own: Llama 3's RoPE scaling. */
+  readonly ropeFactors: boolean;
+  /** Whether queries, keys and values have biases. */
+  readonly qkvBias: boolean;
+  /** Whether each head's queries and keys are normalised before they are rotated. */
+  readonly qkNorm: boolean;
   readonly rmsNormEps: number;
   /** The longest sequence the model was made for, in tokens. */
   readonly maxPositionEmbeddings: number;

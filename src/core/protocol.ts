@@ -13,6 +13,8 @@ export type ModelSource = string | File;
 export interface LoadSettings {
   /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. @default 256 MiB */
   readonly kvCacheBytes?: number;
+  /** Bytes of GPU memory that all loaded models may take together. @default what browser and adapter tell of the machine */
+  readonly gpuMemoryBytes?: number;
   /** What the KV cache's elements are held as. `f16` holds twice the tokens, `int8` nearly four times; both move the logits. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype;
   /** What products of weights and activations are computed in; all but `f32` move the logits. @default f32 */
@@ -31,9 +33,22 @@ export interface LoadSettings {
 /** `true`: up to 64 MiB, over all models. */
 export type PersistPrefixCache = boolean | { readonly maxBytes: number };
 
+/** Where `hf:` names are looked up. */
+export interface HubSettings {
+  /** A mirror of the hub, or a hub of one's own. @default https://huggingface.co */
+  readonly endpoint?: string;
+  /**
+   * An access token, for private and gated models. It is sent to the endpoint's origin and to no other, kept in memory as
+   * long as the model is loaded, and never stored or told to other tabs: an app that wants to keep it has to do so itself.
+   */
+  readonly token?: string;
+}
+
 /** What a tab asks the engine to load. */
 export interface LoadOptions extends LoadSettings {
   readonly source: ModelSource;
+  /** No part of {@link ModelInfo.settings}, which other tabs see. */
+  readonly hub?: HubSettings;
 }
 
 /** What a tab learns of the loaded model. */
@@ -132,8 +147,8 @@ export interface HostHello {
 export interface EngineHost {
   connect(hello: SessionHello): Promise<HostHello>;
   /**
-   * Loads the model, or joins the load that is under way; `model_busy` where other sessions use a different one. The
-   * options of the session that came first hold. A load whose sessions have all gone is given up. Progress comes as
+   * Loads the model, or joins those that have; `model_busy` where models that other sessions use leave no room for it.
+   * The options of the session that came first hold. A load whose sessions have all gone is given up. Progress comes as
    * frames.
    */
   load(options: LoadOptions): Promise<ModelInfo>;

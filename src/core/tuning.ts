@@ -1,9 +1,11 @@
+/** Every {@link Tuning}. */
+export const TUNINGS = ['auto', 'off', 'force'] as const;
+
 /**
  * Whether kernels are fitted to this adapter by racing their variants, while nothing is asked. `auto`: what is not known
  * from an earlier load is raced, within 2 s of the GPU's time, but not on a software adapter; `off`: neither raced nor
  * looked up; `force`: all is raced anew, on any adapter, however long it takes.
  */
-export const TUNINGS = ['auto', 'off', 'force'] as const;
 export type Tuning = (typeof TUNINGS)[number];
 
 /** What a race has found, to be kept from one load to the next. */

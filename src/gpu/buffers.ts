@@ -1,16 +1,22 @@
 import { TabserveError } from '../core/errors.ts';
 
+/** What a pool needs of a device. */
+export interface BufferDevice extends Pick<GPUDevice, 'createBuffer' | 'pushErrorScope' | 'popErrorScope'> {
+  readonly limits: Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>;
+  readonly queue: Pick<GPUQueue, 'onSubmittedWorkDone'>;
+}
+
 /**
  * Creates buffers and owns them. An allocation that the GPU refuses is a typed error, never a silent loss: each runs in
  * its own out-of-memory error scope, and {@link ready} awaits them all.
  */
 export class BufferPool {
-  readonly device: GPUDevice;
+  readonly device: BufferDevice;
   bytes = 0;
   readonly #buffers: GPUBuffer[] = [];
   readonly #checks: Promise<void>[] = [];
 
-  constructor(device: GPUDevice) {
+  constructor(device: BufferDevice) {
     this.device = device;
   }
 
@@ -30,6 +36,7 @@ export class BufferPool {
       throw new TabserveError(
         'out_of_memory',
         `${label} needs a buffer of ${size} bytes; this GPU binds at most ${this.maxBytes}. Use a smaller model or context.`,
+        { details: { neededBytes: size, budgetBytes: this.maxBytes } },
       );
     }
     this.device.pushErrorScope('out-of-memory');

@@ -2,7 +2,8 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
-import { matrixBytes, type PackedMatrix, packingOf, scaleModule, squaresVectors } from './matmul.ts';
+import { isFloatFormat } from '../loader/packed-layout.ts';
+import { matrixBytes, type PackedMatrix, packingOf, scaleModules, squaresVectors } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const EMBED = defineKernel({
@@ -18,11 +19,16 @@ export const EMBED = defineKernel({
     squares: 'read_write',
     counts: 'uniform',
   },
-  overrides: ['LANES', 'K', 'SQUARES'],
+  overrides: ['LANES', 'K', 'SQUARES', 'FIRST', 'END', 'VOCAB'],
 });
 
 export interface EmbedArgs {
+  /** All rows, or some: a row of another token is left as it is. */
   readonly table: PackedMatrix;
+  /** The table's first token. @default 0 */
+  readonly firstToken?: number;
+  /** @default the table's rows */
+  readonly vocabSize?: number;
   readonly rows: BufferRange;
   readonly lastTokens: BufferRange;
   /** Of the norm that comes next, `[columns]` f32. */
@@ -36,15 +42,20 @@ export interface EmbedArgs {
   readonly counts: BufferRange;
 }
 
-/** The module that unpacks one weight. */
-export function elementModule(table: Pick<PackedMatrix, 'format' | 'numerics'>): ShaderModule {
-  return shader(`element/${table.format}-${packingOf(table)}`);
+/** The modules that unpack 4 neighbouring weights. */
+export function elementModules(table: Pick<PackedMatrix, 'format' | 'numerics' | 'wideScales'>): readonly ShaderModule[] {
+  if (isFloatFormat(table.format)) {
+    return [...(table.format === 'f32' ? [] : [shader('element/two-words')]), shader(`element/${table.format}`)];
+  }
+  return [shader('element/one-word'), shader(`element/${table.format}-${packingOf(table)}`), ...scaleModules(table)];
 }
 
 /** hidden[t] = table[token of row t], and the first RMSNorm begun. */
-export function embed(builder: OpBuilder, { table, ...buffers }: EmbedArgs): Op {
-  const modules = [shader('embed'), elementModule(table), scaleModule(table)];
-  const overrides = { LANES: table.lanes, K: table.columns, SQUARES: squaresVectors(table.columns) };
+export function embed(builder: OpBuilder, args: EmbedArgs): Op {
+  const { table, firstToken = 0, vocabSize = table.rows, ...buffers } = args;
+  const modules = [shader('embed'), ...elementModules(table)];
+  const shape = { LANES: table.lanes, K: table.columns, SQUARES: squaresVectors(table.columns) };
+  const overrides = { ...shape, FIRST: firstToken, END: firstToken + table.rows, VOCAB: vocabSize };
   const key = builder.variant(EMBED, modules, overrides);
   const { weights, scales } = table;
   return {

@@ -9,28 +9,37 @@ import { shader } from './shaders.ts';
 export const MATMUL_LOGITS = defineKernel({
   name: 'matmul-logits',
   bindings: { ...MATMUL_BINDINGS, squares: 'read', samples: 'uniform', logits: 'read_write', candidates: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'CANDIDATES'],
+  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'CANDIDATES', 'OUTPUT_OFFSET', 'VOCAB'],
 });
 
 export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
   /** SAMPLE_BYTES a sample; no more than 64 KiB. */
   readonly samples: BufferRange;
-  /** `[samples][matrix rows]` f32. */
+  /** `[samples][vocabSize]` f32. */
   readonly logits: BufferRange;
+  /** The first token that the matrix has a row of, a multiple of 64. @default 0 */
+  readonly outputOffset?: number;
+  /** @default the matrix's rows */
+  readonly vocabSize?: number;
   /** candidatesBytes() bytes. */
   readonly candidates: BufferRange;
 }
 
 /** The logits of the samples, from the normalised rows that they are drawn from, and the first half of the draw. */
 export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
-  const { squares, samples, logits, candidates, matrix, epsilon } = args;
+  const { squares, samples, logits, candidates, matrix, epsilon, outputOffset = 0, vocabSize = matrix.rows } = args;
   return matmulWith(builder, args, {
     spec: MATMUL_LOGITS,
     modules: logitsModules(samples),
     normalised: true,
     sampled: true,
     buffers: { squares, samples, logits, candidates },
-    overrides: { ...normOverrides(matrix.columns, epsilon), CANDIDATES: candidatesOf(matrix.rows) },
+    overrides: {
+      ...normOverrides(matrix.columns, epsilon),
+      CANDIDATES: candidatesOf(vocabSize),
+      OUTPUT_OFFSET: outputOffset,
+      VOCAB: vocabSize,
+    },
   });
 }
 

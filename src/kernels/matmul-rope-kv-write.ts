@@ -9,18 +9,24 @@ import { shader } from './shaders.ts';
 
 const SHAPE_OVERRIDES = ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'BLOCK_SIZE', 'OUTPUT_OFFSET'] as const;
 
-export const MATMUL_ROPE_KV_WRITE = defineKernel({
-  name: 'matmul-rope-kv-write',
-  bindings: {
-    ...MATMUL_BINDINGS,
-    keys: 'read_write',
-    values: 'read_write',
-    squares: 'read',
-    rows: 'uniform',
-    rotation: 'read',
-    queries: 'read_write',
-  },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', ...SHAPE_OVERRIDES],
+const BINDINGS = {
+  ...MATMUL_BINDINGS,
+  keys: 'read_write',
+  values: 'read_write',
+  squares: 'read',
+  rows: 'uniform',
+  rotation: 'read',
+  queries: 'read_write',
+} as const;
+const OVERRIDES = [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', ...SHAPE_OVERRIDES] as const;
+
+export const MATMUL_ROPE_KV_WRITE = defineKernel({ name: 'matmul-rope-kv-write', bindings: BINDINGS, overrides: OVERRIDES });
+
+/** With biases. */
+export const MATMUL_BIAS_ROPE_KV_WRITE = defineKernel({
+  name: 'matmul-bias-rope-kv-write',
+  bindings: { ...BINDINGS, bias: 'uniform' },
+  overrides: OVERRIDES,
 });
 
 /** Caches that take a lane's 4 elements by themselves: INT8 needs a vector's largest first. */
@@ -39,6 +45,8 @@ export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
   /** As ropeKvWrite's. */
   readonly rotation: BufferRange;
   readonly queries: BufferRange;
+  /** Of [queries, keys, values], f32; no more than 64 KiB. @default none */
+  readonly bias?: BufferRange | undefined;
   readonly kvCacheDtype: FusedKvCacheDtype;
   readonly keys: BufferRange;
   readonly values: BufferRange;
@@ -46,12 +54,11 @@ export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
 
 /** Queries, keys and values of normalised x: rotated in neighbouring pairs, and where attention reads them. */
 export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArgs): Op {
-  const { keys, values, squares, rows, rotation, queries } = args;
-  return matmulWith(builder, args, {
-    spec: MATMUL_ROPE_KV_WRITE,
-    modules: ropeKvWriteModules(rows, args.kvCacheDtype),
+  const { keys, values, squares, rows, rotation, queries, bias } = args;
+  const buffers = { keys, values, squares, rows, rotation, queries };
+  const shared = {
+    modules: ropeKvWriteModules(rows, args.kvCacheDtype, bias),
     normalised: true,
-    buffers: { keys, values, squares, rows, rotation, queries },
     overrides: {
       ...normOverrides(args.matrix.columns, args.epsilon),
       NUM_HEADS: args.numHeads,
@@ -61,11 +68,19 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
       BLOCK_SIZE: args.blockSize,
       OUTPUT_OFFSET: args.outputOffset,
     },
-  });
+  };
+  return bias === undefined
+    ? matmulWith(builder, args, { ...shared, spec: MATMUL_ROPE_KV_WRITE, buffers })
+    : matmulWith(builder, args, { ...shared, spec: MATMUL_BIAS_ROPE_KV_WRITE, buffers: { ...buffers, bias } });
 }
 
 /** The epilogue's files. */
-export function ropeKvWriteModules(rows: { readonly size: number }, dtype: FusedKvCacheDtype) {
-  const sizes = constants('rows', { ROWS: rows.size / ROW_BYTES });
-  return [shader('epilogue/rope-kv-write'), ...kvWriteModules(dtype), sizes];
+export function ropeKvWriteModules(
+  rows: { readonly size: number },
+  dtype: FusedKvCacheDtype,
+  bias: { readonly size: number } | undefined,
+) {
+  const sizes = constants('rows', { ROWS: rows.size / ROW_BYTES, BIASES: (bias?.size ?? 0) / 16 });
+  const values = { BIASED: bias !== undefined };
+  return [{ ...shader('epilogue/rope-kv-write'), values }, ...kvWriteModules(dtype), sizes];
 }

@@ -3,7 +3,8 @@ import type { Numerics } from '../core/numerics.ts';
 import type { Way } from '../gpu/choice.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
-import type { PackedFormat, Packing } from '../loader/repack.ts';
+import { isFloatFormat, type PackedFormat, weightsPerWord } from '../loader/packed-layout.ts';
+import type { Packing } from '../loader/repack.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan, widthOf } from './tiling.ts';
@@ -24,10 +25,10 @@ export const MATMUL_NORMALISED = defineKernel({
   overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
 });
 
-/** Quantised weights on the GPU: `rows` outputs by `columns` k, packed as loader/repack.ts lays them out. */
+/** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, packed as loader/repack.ts lays them out. */
 export interface PackedMatrix {
   readonly format: PackedFormat;
-  /** What products with it are computed in, and with that how its words are packed. */
+  /** What products with it are computed in, and with that how its words are packed; of floats f32. */
   readonly numerics: Numerics;
   /** Whether INT4's scales are held as f32 (see shaders/scales/): the same numbers, for adapters slow at converting. */
   readonly wideScales: boolean;
@@ -38,6 +39,7 @@ export interface PackedMatrix {
   /** Groups of 32 k that are summed before slices are: part of the numerics, so the same for every variant. */
   readonly sliceGroups: number;
   readonly weights: GPUBuffer;
+  /** Of floats, which have none, a buffer that is never read. */
   readonly scales: GPUBuffer;
 }
 
@@ -51,9 +53,10 @@ export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing
   return numerics === 'f32' ? 'quads' : 'bytes';
 }
 
-/** The module that reads the scales. */
-export function scaleModule({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): ShaderModule {
-  return shader(`scales/${format === 'int8' ? 'int8' : wideScales ? 'f32' : 'f16'}`);
+/** The module that reads the scales, where there are any. */
+export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): readonly ShaderModule[] {
+  if (isFloatFormat(format)) return [];
+  return [shader(`scales/${format === 'int8' ? 'int8' : wideScales ? 'f32' : 'f16'}`)];
 }
 
 /** Tiles of a matrix: the last may be short. */
@@ -113,7 +116,7 @@ export function matmulModules(
   const isInt4 = matrix.format === 'int4';
   const { numerics } = matrix;
   const isExact = numerics === 'f32';
-  const perGroup = groupShape(matrix);
+  const perGroup = isExact ? stepShape(matrix) : groupShape(matrix);
   const lanesWork = { TOKENS: tokens, TILES: tiles, SERIES: series };
   const values = {
     ...lanesWork,
@@ -125,6 +128,7 @@ export function matmulModules(
     UNROLLED_WORDS: isInt4 && unrolled ? 4 : 1,
     LOOPED: !(isInt4 && unrolled),
     WORD_QUADS: isInt4 ? 2 : 1,
+    HAS_SCALE: !isFloatFormat(matrix.format),
     HAS_MINIMUM: isInt4,
     NORMALISED: normalised,
     PAIRED: paired,
@@ -137,17 +141,22 @@ export function matmulModules(
     { ...shader('matmul'), values },
     shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
     { ...shader(`dot/${numerics}`), values },
-    scaleModule(matrix),
+    ...scaleModules(matrix),
     ...(sampled ? [] : [shader('rows/own')]),
     ...(normalised ? [shader('common/inverse-rms')] : []),
     ...modules.map((module) => ({ values, ...module })),
   ];
 }
 
+/** How many words of weights are taken at once: a quad of k at least. */
+function stepShape({ format }: PackedMatrix) {
+  return { STEP_WORDS: Math.max(1, 4 / weightsPerWord(format)) };
+}
+
 /** How much there is in a group of 32 k where x is quantised: vectors of x, words of weights for each, operands a word. */
 function groupShape({ numerics, format }: PackedMatrix) {
   const xVectors = numerics === 'dp4a' ? 2 : 4;
-  const words = format === 'int4' ? 4 : 8;
+  const words = 32 / weightsPerWord(format);
   return { X_VECTORS: xVectors, VECTOR_WORDS: words / xVectors, WORD_OPERANDS: (4 * xVectors) / words };
 }
 

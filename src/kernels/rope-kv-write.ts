@@ -5,18 +5,31 @@ import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 
-export const ROPE_KV_WRITE = defineKernel({
-  name: 'rope-kv-write',
-  bindings: {
-    qkv: 'read',
-    rows: 'read',
-    rotation: 'read',
-    queries: 'read_write',
-    keys: 'read_write',
-    values: 'read_write',
-    counts: 'uniform',
-  },
-  overrides: ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'INTERLEAVED', 'BLOCK_SIZE', 'LANES'],
+const BINDINGS = {
+  qkv: 'read',
+  rows: 'read',
+  rotation: 'read',
+  queries: 'read_write',
+  keys: 'read_write',
+  values: 'read_write',
+  counts: 'uniform',
+} as const;
+const OVERRIDES = ['NUM_HEADS', 'NUM_KV_HEADS', 'HEAD_SIZE', 'ROPE_DIMENSIONS', 'BLOCK_SIZE', 'LANES'] as const;
+
+export const ROPE_KV_WRITE = defineKernel({ name: 'rope-kv-write', bindings: BINDINGS, overrides: OVERRIDES });
+
+/** With biases. */
+export const BIAS_ROPE_KV_WRITE = defineKernel({
+  name: 'bias-rope-kv-write',
+  bindings: { ...BINDINGS, bias: 'read' },
+  overrides: OVERRIDES,
+});
+
+/** With QK-norm. */
+export const NORM_ROPE_KV_WRITE = defineKernel({
+  name: 'norm-rope-kv-write',
+  bindings: { ...BINDINGS, gain: 'read' },
+  overrides: [...OVERRIDES, 'EPSILON'],
 });
 
 export interface RopeKvWriteArgs {
@@ -24,7 +37,6 @@ export interface RopeKvWriteArgs {
   readonly numKvHeads: number;
   readonly headSize: number;
   readonly ropeDimensions: number;
-  readonly interleaved: boolean;
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
   /** Lanes of a workgroup, at most; no part of the numerics. */
@@ -40,6 +52,15 @@ export interface RopeKvWriteArgs {
   readonly keys: BufferRange;
   readonly values: BufferRange;
   readonly counts: BufferRange;
+  /** What is done before the rotation: biases of [queries, keys, values], or each head's RMSNorm. @default nothing */
+  readonly before?: { readonly bias: BufferRange } | QkNorm | undefined;
+}
+
+/** RMSNorm of each head of queries and keys. */
+export interface QkNorm {
+  /** `[2][headSize]` f32, of queries and of keys. */
+  readonly gain: BufferRange;
+  readonly epsilon: number;
 }
 
 /** Bytes of the rotated queries of `rows` rows; a KV head's last group of 4 query heads may be partly unused. */
@@ -64,42 +85,76 @@ export function kvWriteModules(dtype: KvCacheDtype): readonly ShaderModule[] {
   return [shader('common/heads'), shader(`kv-write/${dtype}`)];
 }
 
-/** Rotates queries and keys; queries go to where attention reads them, keys and values to the cache. */
+/** Rotates queries and keys in neighbouring pairs; queries go to where attention reads them, keys and values to the cache. */
 export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
-  const { numHeads, numKvHeads, headSize, ropeDimensions, interleaved, blockSize, kvCacheDtype, ropeLanes, ...buffers } = args;
-  const modules = [shader('rope-kv-write'), ...kvWriteModules(kvCacheDtype)];
-  const key = builder.variant(ROPE_KV_WRITE, modules, {
-    NUM_HEADS: numHeads,
-    NUM_KV_HEADS: numKvHeads,
-    HEAD_SIZE: headSize,
-    ROPE_DIMENSIONS: ropeDimensions,
-    INTERLEAVED: interleaved,
-    BLOCK_SIZE: blockSize,
-    LANES: Math.min(ropeLanes, headSize / 2),
-  });
+  const { numHeads, numKvHeads, headSize, ropeDimensions, kvCacheDtype } = args;
   return {
     name: 'rope-kv-write',
-    bindGroup: builder.bind(ROPE_KV_WRITE, buffers),
-    pipeline: () => builder.pipeline(key),
+    ...boundWith(builder, args),
     grid: (step) => [numHeads + 2 * numKvHeads, step.tokens, 1],
     cost: ({ tokens }) => {
       const rotated = tokens * (numHeads + numKvHeads) * ropeDimensions;
       const words = tokens * ((2 * numHeads + 2 * numKvHeads) * headSize + ropeDimensions);
-      return cost({ words, bytes: (2 * tokens * layerBlockBytes(args, kvCacheDtype)) / blockSize, macs: 2 * rotated });
+      return cost({ words, bytes: (2 * tokens * layerBlockBytes(args, kvCacheDtype)) / args.blockSize, macs: 2 * rotated });
     },
   };
+}
+
+/** The kernel that does what comes before the rotation, and its buffers. */
+function boundWith(builder: OpBuilder, args: RopeKvWriteArgs): Pick<Op, 'bindGroup' | 'pipeline'> {
+  const { qkv, rows, rotation, queries, keys, values, counts, before } = args;
+  const buffers = { qkv, rows, rotation, queries, keys, values, counts };
+  const overrides = {
+    NUM_HEADS: args.numHeads,
+    NUM_KV_HEADS: args.numKvHeads,
+    HEAD_SIZE: args.headSize,
+    ROPE_DIMENSIONS: args.ropeDimensions,
+    BLOCK_SIZE: args.blockSize,
+    LANES: Math.min(args.ropeLanes, args.headSize / 2),
+  };
+  if (before === undefined) {
+    const key = builder.variant(ROPE_KV_WRITE, ropeModules('none', args.kvCacheDtype), overrides);
+    return { bindGroup: builder.bind(ROPE_KV_WRITE, buffers), pipeline: () => builder.pipeline(key) };
+  }
+  if ('bias' in before) {
+    const key = builder.variant(BIAS_ROPE_KV_WRITE, ropeModules('bias', args.kvCacheDtype), overrides);
+    const bindGroup = builder.bind(BIAS_ROPE_KV_WRITE, { ...buffers, bias: before.bias });
+    return { bindGroup, pipeline: () => builder.pipeline(key) };
+  }
+  const { gain, epsilon } = before;
+  const modules = ropeModules('norm', args.kvCacheDtype);
+  const key = builder.variant(NORM_ROPE_KV_WRITE, modules, { ...overrides, EPSILON: epsilon });
+  return { bindGroup: builder.bind(NORM_ROPE_KV_WRITE, { ...buffers, gain }), pipeline: () => builder.pipeline(key) };
+}
+
+/** What the kernel is linked from. */
+export function ropeModules(before: 'none' | 'bias' | 'norm', dtype: KvCacheDtype): readonly ShaderModule[] {
+  return [shader('rope-kv-write'), shader(`before-rope/${before}`), ...kvWriteModules(dtype)];
+}
+
+/** What a file says of RoPE besides its base: Llama 3's factors divide each pair's angle, linear scaling all of them. */
+export interface RopeScaling {
+  /** @default 1 */
+  readonly factor?: number;
+  /** `[dimensions / 2]`. @default 1 each */
+  readonly factors?: ArrayLike<number> | undefined;
 }
 
 /**
  * Cosines and sines of every position's angles, computed in f64: WGSL's own sin and cos are only good to 2^-11.
  *
- * @returns `[positions][dimensions / 2]` of (cosine, sine), angle = position * theta^(-2i / dimensions)
+ * @returns `[positions][dimensions / 2]` of (cosine, sine), angle = position * theta^(-2i / dimensions), scaled
  */
-export function rotationTable(positions: number, dimensions: number, theta: number): Float32Array<ArrayBuffer> {
+export function rotationTable(
+  positions: number,
+  dimensions: number,
+  theta: number,
+  { factor = 1, factors }: RopeScaling = {},
+): Float32Array<ArrayBuffer> {
   const pairs = dimensions / 2;
   const table = new Float32Array(positions * dimensions);
   for (let i = 0; i < pairs; i++) {
-    const frequency = theta ** ((-2 * i) / dimensions);
+    const frequency = theta ** ((-2 * i) / dimensions) / factor / (factors?.[i] ?? 1);
     for (let position = 0; position < positions; position++) {
       table[2 * (position * pairs + i)] = Math.cos(position * frequency);
       table[2 * (position * pairs + i) + 1] = Math.sin(position * frequency);

@@ -7,7 +7,8 @@ export interface ByteSource {
   /** Bytes. */
   readonly size: number;
   /**
-   * Exactly `length` bytes from `offset` on. They may be a view into a buffer that others see: read them, do not write.
+   * Exactly `length` bytes from `offset` on. They may be a view into a buffer that others see, and that is freed as reading
+   * goes on: look at them before the next read, and do not write.
    * What is held in memory is `length` bytes plus a bounded amount, so read a large tensor in pieces.
    *
    * @throws TabserveError `internal` for a range outside the file, else what went wrong underneath

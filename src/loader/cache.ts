@@ -1,14 +1,18 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
-import { isComplete, isManifest, newManifest, PART_BYTES, partLength } from './cache-manifest.ts';
+import { isComplete, PART_BYTES, partLength } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { ModelStorage } from './model-storage.ts';
+import type { OneAtATime } from './one-at-a-time.ts';
 import { PartCache } from './part-cache.ts';
 import { needsStorage, PartStream } from './part-stream.ts';
 import { isSameVersion } from './remote-version.ts';
 import type { StatedVersion } from './remote-version.ts';
+import { findVersions, placeVersion } from './stored-versions.ts';
+import { WholeCheck } from './whole-check.ts';
 
 /**
  * Parts fetched ahead of a sequential reader. One hides a round trip behind the part before it; more would share the
@@ -19,15 +23,22 @@ const PREFETCH_PARTS = 1;
 const PARTS_IN_MEMORY = 2 + PREFETCH_PARTS;
 
 export interface CacheOptions {
-  readonly url: string;
+  /** What the file is asked for by: what is stored under the same name is a version of it. */
+  readonly name: string;
   /** Undefined: the file is read through memory only. */
   readonly storage: ModelStorage | undefined;
-  /** Opens the file on its server; called only when something is to be fetched. */
-  readonly openRemote: () => Promise<RemoteFile>;
+  /**
+   * Opens the file on its server; called only when something is to be fetched.
+   *
+   * @param stored the version to open, where another one would be of no use
+   */
+  readonly openRemote: (stored?: CacheManifest) => Promise<RemoteFile>;
   /** Asks the server for the file's version, undefined where that cannot be had; not asked of a pinned file. */
   readonly checkVersion: () => Promise<StatedVersion | undefined>;
-  /** Whether the URL's bytes can never change. */
+  /** Whether the name's bytes can never change. */
   readonly isPinned: boolean;
+  /** Keeps two workers from downloading the same part. @default nothing does */
+  readonly oneAtATime?: OneAtATime;
   readonly log: (message: string) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -37,57 +48,90 @@ export interface CacheOptions {
 
 /**
  * A file read through the browser's storage, part by part. A file that is stored whole is read without the network,
- * but for one request without a body to see whether it has changed. Storage's failures never fail a load, except of a
- * file whose server serves no ranges.
+ * but for one request without a body to see whether it has changed; a version that is new takes the place of the stored
+ * one when it is whole. Storage's failures never fail a load, except of a file whose server serves no ranges. Where the
+ * file's SHA-256 is known, the read that makes it whole checks it.
  *
  * @throws TabserveError what opening the remote file throws; `storage_failed` without storage and without ranges
  */
 export async function openCachedSource(options: CacheOptions): Promise<ByteSource> {
-  const { url, isPinned, log, now, partBytes = PART_BYTES } = options;
+  const { name, isPinned, log, now, partBytes = PART_BYTES } = options;
   let { storage } = options;
-  let stored: CacheManifest | undefined;
+  let stored: readonly CacheManifest[] = [];
   try {
-    const manifest = await storage?.readManifest(url);
-    stored = isManifest(manifest, url, partBytes) ? manifest : undefined;
+    if (storage !== undefined) stored = await findVersions(storage, name, partBytes);
   } catch (error) {
     storage = undefined;
     log(`This browser's storage cannot be used (${String(error)}); the next visit downloads the model again.`);
   }
-  if (stored !== undefined && isComplete(stored)) {
+  const whole = stored.filter(isComplete);
+  if (whole.length > 0) {
     const current = isPinned ? undefined : await options.checkVersion();
-    if (current === undefined || isSameVersion(stored.version, current)) {
-      const manifest = { ...stored, lastUsed: now() };
-      const touch = (latest = manifest): CacheManifest => ({ ...latest, lastUsed: manifest.lastUsed });
-      await storage?.updateManifest(url, touch).catch(ignore);
-      return new CachedSource(new PartCache(manifest, storage, log), undefined, options);
+    const usable = whole.find(({ version }) => current === undefined || isSameVersion(version, current));
+    if (usable !== undefined) {
+      // Left behind where a worker was killed between one and the other.
+      const others = current === undefined ? [] : stored.filter((each) => each !== usable);
+      for (const { url } of others) await storage?.remove(url).catch(ignore);
+      return openStored(withOid(usable, current), storage, options);
     }
   }
-  const remote = await options.openRemote();
-  if (!remote.isRanged && storage === undefined) throw needsStorage(url);
-  if (stored !== undefined && !isSameVersion(stored.version, remote.version)) {
-    log(`${url} has changed on its server; what was stored of it is dropped.`);
-    await storage?.remove(url).catch(ignore);
-    stored = undefined;
+  let remote: RemoteFile;
+  try {
+    remote = await options.openRemote(isPinned ? stored[0] : undefined);
+  } catch (error) {
+    if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;
+    log(`${name} has changed on its server, but cannot be had (${String(error)}): the version that is stored is used.`);
+    return openStored(whole[0], storage, options);
   }
-  const manifest = { ...(stored ?? newManifest(url, remote.version, partBytes, now())), lastUsed: now() };
-  return new CachedSource(new PartCache(manifest, storage, log), remote, options);
+  if (!remote.isRanged && storage === undefined) throw needsStorage(name);
+  const place = await placeVersion(stored, remote, { name, storage, partBytes, lastUsed: now() });
+  const isNew = stored.length > 0 && place.manifest.parts.every((hash) => hash === null);
+  if (isNew) log(`${name} has changed on its server; what is stored of it is kept until the new version is whole.`);
+  return new CachedSource(new PartCache(place.manifest, { storage, superseded: place.superseded, log }), remote, options);
+}
+
+async function openStored(
+  stored: CacheManifest,
+  storage: ModelStorage | undefined,
+  options: CacheOptions,
+): Promise<ByteSource> {
+  const lastUsed = options.now();
+  const manifest = { ...stored, lastUsed };
+  const { version } = stored;
+  await storage?.updateManifest(stored.url, (latest = manifest) => ({ ...latest, version, lastUsed })).catch(ignore);
+  return new CachedSource(new PartCache(manifest, { storage, log: options.log }), undefined, options);
+}
+
+/** What was fetched by its plain URL is verified once a hub says what it should be. */
+function withOid(stored: CacheManifest, current: StatedVersion | undefined): CacheManifest {
+  const { version } = stored;
+  if (current?.oid === undefined || version.oid !== undefined) return stored;
+  return { ...stored, version: { ...version, oid: current.oid } };
+}
+
+interface HeldPart {
+  readonly loading: Promise<Uint8Array<ArrayBuffer>>;
+  /** Once they are there. */
+  bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
 class CachedSource implements ByteSource {
   readonly id: string;
   readonly size: number;
   readonly #cache: PartCache;
+  readonly #check: WholeCheck;
   readonly #options: CacheOptions;
   #remote: Promise<RemoteFile> | undefined;
   #stream: PartStream | undefined;
   /** Parts in memory or on their way, the last used last. */
-  readonly #parts = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
+  readonly #parts = new Map<number, HeldPart>();
   #lastIndex = -1;
 
   constructor(cache: PartCache, remote: RemoteFile | undefined, options: CacheOptions) {
-    this.id = options.url;
+    this.id = options.name;
     this.size = cache.manifest.version.size;
     this.#cache = cache;
+    this.#check = new WholeCheck(options.name, cache);
     this.#options = options;
     this.#remote = remote === undefined ? undefined : Promise.resolve(remote);
   }
@@ -100,11 +144,11 @@ class CachedSource implements ByteSource {
     const last = Math.floor((offset + length - 1) / partBytes);
     if (first === last) {
       const start = offset - first * partBytes;
-      return (await this.#sequentialPart(first)).subarray(start, start + length);
+      return (await this.#sequentialPart(first, offset)).subarray(start, start + length);
     }
     const bytes = new Uint8Array(length);
     for (let index = first; index <= last; index++) {
-      const part = await this.#sequentialPart(index);
+      const part = await this.#sequentialPart(index, offset);
       const partOffset = index * partBytes;
       const from = Math.max(offset, partOffset);
       const to = Math.min(offset + length, partOffset + part.length);
@@ -113,9 +157,12 @@ class CachedSource implements ByteSource {
     return bytes;
   }
 
-  /** A part, with those after it set on their way where the reader goes forward. */
-  #sequentialPart(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const goesForward = index === this.#lastIndex || index === this.#lastIndex + 1;
+  /**
+   * A part, with those after it set on their way where the reader goes forward. Who reads from the file's start reads its
+   * header, and may want no more.
+   */
+  #sequentialPart(index: number, offset: number): Promise<Uint8Array<ArrayBuffer>> {
+    const goesForward = offset > 0 && (index === this.#lastIndex || index === this.#lastIndex + 1);
     this.#lastIndex = index;
     const part = this.#part(index);
     const end = Math.min(index + 1 + PREFETCH_PARTS, this.#cache.manifest.parts.length);
@@ -125,44 +172,59 @@ class CachedSource implements ByteSource {
   }
 
   #part(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    let part = this.#parts.get(index);
-    if (part === undefined) {
-      part = this.#load(index);
-      const loading = part;
-      loading.catch(() => {
-        if (this.#parts.get(index) === loading) this.#parts.delete(index);
-      });
-    }
+    const part = this.#parts.get(index) ?? this.#hold(index);
     this.#parts.delete(index);
     this.#parts.set(index, part);
-    for (const oldest of this.#parts.keys()) {
+    for (const [oldest, { bytes }] of this.#parts) {
       if (this.#parts.size <= PARTS_IN_MEMORY) break;
       this.#parts.delete(oldest);
+      if (bytes !== undefined) freeBuffer(bytes.buffer);
     }
+    return part.loading;
+  }
+
+  #hold(index: number): HeldPart {
+    const part: HeldPart = { loading: this.#load(index), bytes: undefined };
+    part.loading.then(
+      (bytes) => void (part.bytes = bytes),
+      () => {
+        if (this.#parts.get(index) === part) this.#parts.delete(index);
+      },
+    );
     return part;
   }
 
   async #load(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const cached = await this.#cache.get(index);
-    if (cached !== undefined) return cached;
+    const bytes = (await this.#cache.get(index)) ?? (await this.#fetch(index));
+    await this.#check.add(index, bytes);
+    return bytes;
+  }
+
+  async #fetch(index: number): Promise<Uint8Array<ArrayBuffer>> {
     this.#remote ??= this.#reopen();
     const remote = await this.#remote;
+    const { oneAtATime = runAtOnce } = this.#options;
     if (!remote.isRanged) {
-      this.#stream ??= new PartStream(remote, this.#cache);
+      this.#stream ??= new PartStream(remote, this.#cache, oneAtATime);
       return this.#stream.part(index);
     }
     const { manifest } = this.#cache;
-    const bytes = await remote.read(index * manifest.partBytes, partLength(manifest, index));
-    await this.#cache.put(index, bytes);
-    return bytes;
+    return oneAtATime(`${manifest.url}#${index}`, async () => {
+      const arrived = await this.#cache.refreshed(index);
+      if (arrived !== undefined) return arrived;
+      const bytes = await remote.read(index * manifest.partBytes, partLength(manifest, index));
+      await this.#cache.checkRepair(index, bytes);
+      await this.#cache.put(index, bytes);
+      return bytes;
+    });
   }
 
   /** The server, asked only now because everything seemed to be stored. */
   async #reopen(): Promise<RemoteFile> {
     try {
-      const remote = await this.#options.openRemote();
+      const remote = await this.#options.openRemote(this.#cache.manifest);
       if (isSameVersion(remote.version, this.#cache.manifest.version)) return remote;
-      await this.#options.storage?.remove(this.id).catch(ignore);
+      await this.#cache.drop();
       throw new TabserveError('download_failed', `${this.id} has changed on its server; load it again.`);
     } catch (error) {
       this.#remote = undefined;
@@ -170,6 +232,8 @@ class CachedSource implements ByteSource {
     }
   }
 }
+
+const runAtOnce: OneAtATime = (_name, run) => run();
 
 /** For failures of storage that change nothing about what is read. */
 function ignore(): void {}

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 
-/** Thrown inside the parser where the window ends before the file does: fetch more and parse again. */
+/** Thrown inside the parser where the window ends before the file does: fetch more, go back and read again. */
 export class WindowTooShort extends Error {
   /** How many bytes from the file's start are needed at least. */
   readonly neededBytes: number;
@@ -14,16 +14,27 @@ export class WindowTooShort extends Error {
 // A byte-order mark is part of a token's text, so it must not be eaten.
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
+/**
+ * What a header may become in memory, in bytes: 262,144 tokens and 514,906 merges, the most that is known, are 45 MB by
+ * this count. A file of a hundred million empty arrays would be gigabytes.
+ */
+const MAX_MADE_BYTES = 128 * 1024 * 1024;
+/** What a string takes beside its characters, at most. */
+const STRING_BYTES = 32;
+/** Characters of a name in a message. */
+const CLIPPED = 64;
+
 /** Reads little-endian values one after another from the first bytes of a file. */
 export class GgufCursor {
   readonly fileId: string;
   readonly fileSize: number;
   #offset = 0;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #madeBytes = 0;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
 
   /** @param window the file's first bytes, as many as have been read so far */
-  constructor(window: Uint8Array, fileId: string, fileSize: number) {
+  constructor(window: Uint8Array<ArrayBuffer>, fileId: string, fileSize: number) {
     this.fileId = fileId;
     this.fileSize = fileSize;
     this.#bytes = window;
@@ -33,6 +44,36 @@ export class GgufCursor {
   /** Bytes read so far. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** Bytes of the file that can be read. */
+  get windowBytes(): number {
+    return this.#bytes.byteLength;
+  }
+
+  /** Adds the bytes that follow the window's last. */
+  extend(bytes: Uint8Array): void {
+    const window = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
+    window.set(this.#bytes);
+    window.set(bytes, this.#bytes.byteLength);
+    this.#bytes = window;
+    this.#view = new DataView(window.buffer);
+  }
+
+  /** Goes back to where a value began that the window cut. */
+  goBackTo(offset: number): void {
+    this.#offset = offset;
+  }
+
+  /**
+   * Counts what is about to be made of the file in memory.
+   *
+   * @throws TabserveError `corrupt_model` where it comes to more than any known model's header
+   */
+  make(bytes: number): void {
+    this.#madeBytes += bytes;
+    if (this.#madeBytes <= MAX_MADE_BYTES) return;
+    throw this.corrupt(`the header would take more than ${MAX_MADE_BYTES} bytes of memory`);
   }
 
   /** Bytes between here and the end of the file. */
@@ -93,21 +134,49 @@ export class GgufCursor {
   }
 
   /** A 64-bit count, length or offset, at most `limit`. */
-  count(what: string, limit: number): number {
-    const value = this.u64(what);
-    if (value > BigInt(limit)) throw this.corrupt(`${what} is ${value}, over the limit of ${limit}`);
-    return Number(value);
+  count(what: string, limit: number, is = 'is'): number {
+    const start = this.#take(8, what);
+    const value = this.#view.getUint32(start + 4, true) * 2 ** 32 + this.#view.getUint32(start, true);
+    if (value > limit) {
+      throw this.corrupt(`${what} ${is} ${this.#view.getBigUint64(start, true)}, over the limit of ${limit}`);
+    }
+    return value;
   }
 
-  /** A length-prefixed UTF-8 string; malformed sequences become U+FFFD. */
-  string(what: string): string {
-    const length = this.count(`the length of ${what}`, Number.MAX_SAFE_INTEGER);
+  /** A length-prefixed UTF-8 string of at most `limit` bytes; malformed sequences become U+FFFD. */
+  string(what: string, limit = Number.MAX_SAFE_INTEGER): string {
+    const length = this.count(what, limit, 'has the length');
     const start = this.#take(length, what);
-    return utf8.decode(this.#bytes.subarray(start, start + length));
+    this.make(STRING_BYTES + 2 * length);
+    return this.#ascii(start, length) ?? utf8.decode(this.#bytes.subarray(start, start + length));
+  }
+
+  /** Most tokens are a few ASCII characters, for which a decoder takes long. */
+  #ascii(start: number, length: number): string | undefined {
+    if (length > 16) return undefined;
+    let text = '';
+    for (let at = start; at < start + length; at++) {
+      const byte = this.#bytes[at] ?? 0;
+      if (byte >= 0x80) return undefined;
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  /** A copy of the next `length` bytes. */
+  copy(length: number, what: string): ArrayBuffer {
+    const start = this.#take(length, what);
+    this.make(length);
+    return this.#bytes.slice(start, start + length).buffer;
   }
 
   /** An error that says in which file and where. */
   corrupt(message: string): TabserveError {
     return new TabserveError('corrupt_model', `${this.fileId}: ${message}, at byte ${this.#offset}.`);
   }
+}
+
+/** A name out of a file, short enough to be shown. */
+export function clip(name: string): string {
+  return name.length > CLIPPED ? `${name.slice(0, CLIPPED)}...` : name;
 }

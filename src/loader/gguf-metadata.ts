@@ -1,11 +1,33 @@
 import { TabserveError } from '../core/errors.ts';
-import type { GgufCursor } from './gguf-cursor.ts';
+import { clip, type GgufCursor, WindowTooShort } from './gguf-cursor.ts';
 
-/** A metadata value. 64-bit integers are numbers where a number holds them exactly, else bigints. */
-export type GgufValue = string | number | bigint | boolean | readonly GgufValue[];
+/** A long list of numbers, as compact as in the file. */
+export type NumberArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | BigUint64Array
+  | BigInt64Array;
+
+/**
+ * A metadata value. 64-bit integers are numbers where a number holds them exactly, else bigints. More than
+ * {@link SHORT_ARRAY} numbers are a typed array.
+ */
+export type GgufValue = string | number | bigint | boolean | readonly GgufValue[] | NumberArray;
 
 /** A file's metadata by key. */
 export type GgufMetadata = Readonly<Record<string, GgufValue>>;
+
+/**
+ * A parser that can be left and taken up again: it yields how many bytes of the file it needs at least, or undefined
+ * where it may be given a pause.
+ */
+export type Parser<T> = Generator<number | undefined, T, undefined>;
 
 const STRING = 8;
 const ARRAY = 9;
@@ -13,21 +35,64 @@ const ARRAY = 9;
 const MIN_VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
 /** Arrays inside arrays: the format has them, no known model needs them. */
 const MAX_ARRAY_DEPTH = 4;
+/** Known models have some fifty. */
+export const MAX_METADATA = 16_384;
+/** The format's own limit, in bytes. */
+const MAX_KEY_BYTES = 65_535;
+/** An array of more numbers than this comes as a typed array. */
+export const SHORT_ARRAY = 1024;
+/** What an entry and an element take in memory beside what they hold, at most. */
+const ENTRY_BYTES = 128;
+const ELEMENT_BYTES = 8;
+const ARRAY_BYTES = 64;
+/** Elements read without a pause. */
+const RUN = 4096;
+/** The most numbers that are made a plain array of when they are asked for. */
+const MAX_NUMBERS = 1024 * 1024;
+
+const TYPED_ARRAYS: Readonly<Record<number, new (buffer: ArrayBuffer) => NumberArray>> = {
+  0: Uint8Array,
+  1: Int8Array,
+  2: Uint16Array,
+  3: Int16Array,
+  4: Uint32Array,
+  5: Int32Array,
+  6: Float32Array,
+  10: BigUint64Array,
+  11: BigInt64Array,
+  12: Float64Array,
+};
 
 /** Reads `count` key-value pairs. */
-export function readMetadata(cursor: GgufCursor, count: number): GgufMetadata {
+export function* readMetadata(cursor: GgufCursor, count: number): Parser<GgufMetadata> {
   // No prototype, so that a key named `__proto__` is a key like any other.
   const metadata = Object.create(null) as Record<string, GgufValue>;
   for (let index = 0; index < count; index++) {
-    const key = cursor.string(`metadata key ${index}`);
-    if (key in metadata) throw cursor.corrupt(`metadata key '${key}' occurs twice`);
-    const type = cursor.u32(`the type of metadata '${key}'`);
-    metadata[key] = readValue(cursor, type, `metadata '${key}'`, 0);
+    cursor.make(ENTRY_BYTES);
+    const key = yield* whole(cursor, () => cursor.string(`metadata key ${index}`, MAX_KEY_BYTES));
+    const what = `metadata '${clip(key)}'`;
+    if (key in metadata) throw cursor.corrupt(`${what} occurs twice`);
+    const type = yield* whole(cursor, () => cursor.u32(`the type of ${what}`));
+    metadata[key] = type === ARRAY ? yield* readArray(cursor, what, 0) : yield* whole(cursor, () => readValue(cursor, type, what));
   }
   return metadata;
 }
 
-function readValue(cursor: GgufCursor, type: number, what: string, depth: number): GgufValue {
+/** One value, from its beginning whenever the window has cut it. */
+export function* whole<T>(cursor: GgufCursor, read: () => T): Parser<T> {
+  const start = cursor.offset;
+  for (;;) {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof WindowTooShort)) throw error;
+      cursor.goBackTo(start);
+      yield error.neededBytes;
+    }
+  }
+}
+
+function readValue(cursor: GgufCursor, type: number, what: string): Exclude<GgufValue, readonly GgufValue[] | NumberArray> {
   switch (type) {
     case 0:
       return cursor.u8(what);
@@ -47,8 +112,6 @@ function readValue(cursor: GgufCursor, type: number, what: string, depth: number
       return cursor.u8(what) !== 0;
     case STRING:
       return cursor.string(what);
-    case ARRAY:
-      return readArray(cursor, what, depth);
     case 10:
       return exact(cursor.u64(what));
     case 11:
@@ -60,16 +123,45 @@ function readValue(cursor: GgufCursor, type: number, what: string, depth: number
   }
 }
 
-function readArray(cursor: GgufCursor, what: string, depth: number): readonly GgufValue[] {
+function* readArray(cursor: GgufCursor, what: string, depth: number): Parser<readonly GgufValue[] | NumberArray> {
   if (depth >= MAX_ARRAY_DEPTH) throw cursor.corrupt(`${what} nests arrays deeper than ${MAX_ARRAY_DEPTH}`);
-  const type = cursor.u32(`the element type of ${what}`);
-  const minBytes = MIN_VALUE_BYTES[type];
-  if (minBytes === undefined) throw cursor.corrupt(`${what} has the unknown element type ${type}`);
-  // An array is no longer than the file that holds it, so a forged length cannot make us allocate for it.
-  const length = cursor.count(`the length of ${what}`, Math.floor(cursor.remaining / minBytes));
+  const type = yield* whole(cursor, () => cursor.u32(`the element type of ${what}`));
+  const bytes = MIN_VALUE_BYTES[type];
+  if (bytes === undefined) throw cursor.corrupt(`${what} has the unknown element type ${type}`);
+  const length = yield* whole(cursor, () => {
+    // An array is no longer than the file that holds it, so a forged length cannot make us allocate for it.
+    const limit = Math.floor((cursor.remaining - 8) / bytes);
+    return cursor.count(`the length of ${what}`, limit);
+  });
+  cursor.make(ARRAY_BYTES);
+  const Typed = TYPED_ARRAYS[type];
+  if (Typed !== undefined && length > SHORT_ARRAY) {
+    return new Typed(yield* whole(cursor, () => cursor.copy(length * bytes, what)));
+  }
   const values: GgufValue[] = [];
-  for (let index = 0; index < length; index++) values.push(readValue(cursor, type, what, depth + 1));
+  while (values.length < length) {
+    const wanted = Math.min(RUN, length - values.length);
+    cursor.make(wanted * ELEMENT_BYTES);
+    if (type === ARRAY) for (let i = 0; i < wanted; i++) values.push(yield* readArray(cursor, what, depth + 1));
+    else yield* readRun(cursor, type, what, values, wanted);
+    if (wanted === RUN) yield undefined;
+  }
   return values;
+}
+
+/** The next elements of an array; one that the window cuts is read again. */
+function* readRun(cursor: GgufCursor, type: number, what: string, values: GgufValue[], wanted: number): Parser<void> {
+  const end = values.length + wanted;
+  while (values.length < end) {
+    let start = cursor.offset;
+    try {
+      for (; values.length < end; start = cursor.offset) values.push(readValue(cursor, type, what));
+    } catch (error) {
+      if (!(error instanceof WindowTooShort)) throw error;
+      cursor.goBackTo(start);
+      yield error.neededBytes;
+    }
+  }
 }
 
 function exact(value: bigint): number | bigint {
@@ -87,7 +179,8 @@ function required(metadata: GgufMetadata, key: string): GgufValue {
 }
 
 function wrongType(key: string, value: GgufValue, wanted: string): TabserveError {
-  const got = Array.isArray(value) ? `an array of ${value.length}` : `the ${typeof value} ${String(value)}`;
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  const got = isList ? `an array of ${value.length}` : `the ${typeof value} ${clip(String(value))}`;
   return new TabserveError('corrupt_model', `The model file's metadata '${key}' is ${got}, not ${wanted}.`);
 }
 
@@ -117,10 +210,12 @@ export function getStrings(metadata: GgufMetadata, key: string, fallback?: reado
   return value;
 }
 
-/** The array of numbers at `key`. */
+/** The array of numbers at `key`; none that goes into the millions. */
 export function getNumbers(metadata: GgufMetadata, key: string, fallback?: readonly number[]): readonly number[] {
   const value = fallback === undefined ? required(metadata, key) : (metadata[key] ?? fallback);
-  const isNumbers = (v: GgufValue): v is readonly number[] => Array.isArray(v) && v.every((e) => typeof e === 'number');
-  if (!isNumbers(value)) throw wrongType(key, value, 'an array of numbers');
-  return value;
+  const isList = (v: GgufValue): v is readonly GgufValue[] | NumberArray => Array.isArray(v) || ArrayBuffer.isView(v);
+  const list = isList(value) && value.length <= MAX_NUMBERS ? Array.from<GgufValue>(value) : undefined;
+  const isNumbers = (v: readonly GgufValue[]): v is readonly number[] => v.every((e) => typeof e === 'number');
+  if (list === undefined || !isNumbers(list)) throw wrongType(key, value, 'an array of numbers');
+  return list;
 }

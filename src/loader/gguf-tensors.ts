@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import { ggmlType, ggmlTypeName } from './ggml-types.ts';
-import type { GgufCursor } from './gguf-cursor.ts';
+import { clip, type GgufCursor } from './gguf-cursor.ts';
+import { type Parser, whole } from './gguf-metadata.ts';
 
 /** Where a tensor lies in its file and how it is packed. */
 export interface TensorInfo {
@@ -19,21 +20,30 @@ export interface TensorInfo {
 const MAX_DIMENSIONS = 4;
 /** Bytes of the shortest tensor record: empty name, one dimension, type, offset. */
 export const MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8;
+/** Known models have up to some two thousand. */
+export const MAX_TENSORS = 16_384;
+/** Four times ggml's own limit (GGML_MAX_NAME), in bytes. */
+const MAX_NAME_BYTES = 256;
+/** What a record takes in memory beside its name, at most. */
+const RECORD_BYTES = 512;
 
 /** Reads `count` tensor records; offsets are still relative to the data section. */
-export function readTensors(cursor: GgufCursor, count: number): TensorInfo[] {
+export function* readTensors(cursor: GgufCursor, count: number): Parser<TensorInfo[]> {
   const tensors: TensorInfo[] = [];
   const names = new Set<string>();
   for (let index = 0; index < count; index++) {
-    const name = cursor.string(`the name of tensor ${index}`);
-    if (names.has(name)) throw cursor.corrupt(`tensor '${name}' occurs twice`);
-    names.add(name);
-    tensors.push(readTensor(cursor, name));
+    cursor.make(RECORD_BYTES);
+    const tensor = yield* whole(cursor, () => readTensor(cursor, index));
+    if (names.has(tensor.name)) throw cursor.corrupt(`tensor '${clip(tensor.name)}' occurs twice`);
+    names.add(tensor.name);
+    tensors.push(tensor);
+    if (index % 1024 === 1023) yield undefined;
   }
   return tensors;
 }
 
-function readTensor(cursor: GgufCursor, name: string): TensorInfo {
+function readTensor(cursor: GgufCursor, index: number): TensorInfo {
+  const name = cursor.string(`the name of tensor ${index}`, MAX_NAME_BYTES);
   const dimensions = cursor.u32(`the dimension count of tensor '${name}'`);
   if (dimensions < 1 || dimensions > MAX_DIMENSIONS) {
     throw cursor.corrupt(`tensor '${name}' has ${dimensions} dimensions, not 1 to ${MAX_DIMENSIONS}`);

@@ -1,13 +1,14 @@
 import { TabserveError } from '../core/errors.ts';
+import { Turn } from '../core/turns.ts';
 import type { ByteSource } from './byte-source.ts';
-import { GgufCursor, WindowTooShort } from './gguf-cursor.ts';
-import { readMetadata } from './gguf-metadata.ts';
-import type { GgufMetadata } from './gguf-metadata.ts';
-import { MIN_TENSOR_BYTES, placeTensors, readTensors } from './gguf-tensors.ts';
+import { clip, GgufCursor } from './gguf-cursor.ts';
+import { MAX_METADATA, readMetadata, whole } from './gguf-metadata.ts';
+import type { GgufMetadata, Parser } from './gguf-metadata.ts';
+import { MAX_TENSORS, MIN_TENSOR_BYTES, placeTensors, readTensors } from './gguf-tensors.ts';
 import type { TensorInfo } from './gguf-tensors.ts';
 
 export type { TensorInfo } from './gguf-tensors.ts';
-export type { GgufMetadata, GgufValue } from './gguf-metadata.ts';
+export type { GgufMetadata, GgufValue, NumberArray } from './gguf-metadata.ts';
 
 /** A model file: what it says of itself, and where its tensors lie. */
 export interface ModelFile {
@@ -20,7 +21,7 @@ export interface ModelFile {
 /** Most headers (49,152 tokens and their merges: 1.8 MB) come with one read. */
 const FIRST_WINDOW = 4 * 1024 * 1024;
 /** The header is held in memory; the largest known vocabularies (262,144 tokens) take 16 MB. */
-const MAX_HEADER_BYTES = 128 * 1024 * 1024;
+const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 const DEFAULT_ALIGNMENT = 32;
 const MAX_ALIGNMENT = 1024 * 1024;
 /** Bytes of the shortest metadata record: empty key, type, one byte. */
@@ -30,41 +31,40 @@ const MIN_METADATA_BYTES = 8 + 4 + 1;
  * Reads the header of a GGUF file, version 2 or 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
  *
  * Own code, because a header is untrusted input: each length is held against the file's size before it is believed, a
- * header cut short is an error at a byte, and a vocabulary's strings come through to the byte.
+ * header cut short is an error at a byte, and a vocabulary's strings come through to the byte. What is made of it in
+ * memory is bounded, and it is read in short turns, since the worker that does so also feeds every tab.
  *
  * @throws TabserveError `unsupported_model` for what is not GGUF, another version, or one shard of several;
  *   `corrupt_model`, naming what and where, for a header that contradicts itself or the file's size
  */
 export async function readModelFile(source: ByteSource): Promise<ModelFile> {
-  let windowBytes = Math.min(FIRST_WINDOW, source.size);
+  const window = await source.read(0, Math.min(FIRST_WINDOW, source.size));
+  checkMagic(window, source.id);
+  const cursor = new GgufCursor(window, source.id, source.size);
+  const parser = parseHeader(cursor, source);
+  const turn = new Turn();
   for (;;) {
-    const window = await source.read(0, windowBytes);
-    try {
-      return { ...parseHeader(new GgufCursor(window, source.id, source.size), window, source), source };
-    } catch (error) {
-      if (!(error instanceof WindowTooShort)) throw error;
-      if (error.neededBytes > MAX_HEADER_BYTES) {
-        const message = `the header runs to ${error.neededBytes} bytes; tabserve reads up to ${MAX_HEADER_BYTES}`;
-        throw new TabserveError('corrupt_model', `${source.id}: ${message}.`);
-      }
-      windowBytes = Math.min(Math.max(2 * windowBytes, error.neededBytes), source.size, MAX_HEADER_BYTES);
-    }
+    const step = parser.next();
+    if (step.done === true) return { ...step.value, source };
+    if (step.value !== undefined) await extendWindow(cursor, source, step.value);
+    else if (turn.isOver) await turn.next();
   }
 }
 
-function parseHeader(cursor: GgufCursor, window: Uint8Array, source: ByteSource): Omit<ModelFile, 'source'> {
-  checkMagic(window, source.id);
-  cursor.u32('the magic number');
-  const version = cursor.u32('the version');
-  if (version !== 2 && version !== 3) {
-    const isBigEndian = version !== 0 && (version & 0xffff) === 0;
-    const what = isBigEndian ? 'a big-endian GGUF file' : `GGUF version ${version}`;
-    const reads = 'tabserve reads little-endian versions 2 and 3';
-    throw new TabserveError('unsupported_model', `${source.id} is ${what}; ${reads}.`);
+/** Reads on, so that the parser has `neededBytes` of the file or more. */
+async function extendWindow(cursor: GgufCursor, source: ByteSource, neededBytes: number): Promise<void> {
+  if (neededBytes > MAX_HEADER_BYTES) {
+    const message = `the header runs to ${neededBytes} bytes; tabserve reads up to ${MAX_HEADER_BYTES}`;
+    throw new TabserveError('corrupt_model', `${source.id}: ${message}.`);
   }
-  const tensorCount = cursor.count('the tensor count', Math.floor(source.size / MIN_TENSOR_BYTES));
-  const metadataCount = cursor.count('the metadata count', Math.floor(source.size / MIN_METADATA_BYTES));
-  const metadata = readMetadata(cursor, metadataCount);
+  const { windowBytes } = cursor;
+  const end = Math.min(Math.max(2 * windowBytes, neededBytes), source.size, MAX_HEADER_BYTES);
+  cursor.extend(await source.read(windowBytes, end - windowBytes));
+}
+
+function* parseHeader(cursor: GgufCursor, source: ByteSource): Parser<Omit<ModelFile, 'source'>> {
+  const { tensorCount, metadataCount } = yield* whole(cursor, () => readCounts(cursor));
+  const metadata = yield* readMetadata(cursor, metadataCount);
   const shards = metadata['split.count'];
   if (typeof shards === 'number' && shards > 1) {
     const remedy = 'tabserve reads models in one file (merge them with llama-gguf-split --merge)';
@@ -72,11 +72,27 @@ function parseHeader(cursor: GgufCursor, window: Uint8Array, source: ByteSource)
   }
   const alignment = metadata['general.alignment'] ?? DEFAULT_ALIGNMENT;
   if (typeof alignment !== 'number' || !isPowerOfTwo(alignment) || alignment > MAX_ALIGNMENT) {
-    throw cursor.corrupt(`general.alignment is ${String(alignment)}, not a power of two up to ${MAX_ALIGNMENT}`);
+    throw cursor.corrupt(`general.alignment is ${clip(String(alignment))}, not a power of two up to ${MAX_ALIGNMENT}`);
   }
-  const tensors = readTensors(cursor, tensorCount);
+  const tensors = yield* readTensors(cursor, tensorCount);
   const dataOffset = Math.ceil(cursor.offset / alignment) * alignment;
   return { metadata, tensors: placeTensors(tensors, dataOffset, alignment, source) };
+}
+
+/** The fixed part; counts that the file has no room for, or that no model has, are refused. */
+function readCounts(cursor: GgufCursor): { readonly tensorCount: number; readonly metadataCount: number } {
+  cursor.u32('the magic number');
+  const version = cursor.u32('the version');
+  if (version !== 2 && version !== 3) {
+    const isBigEndian = version !== 0 && (version & 0xffff) === 0;
+    const what = isBigEndian ? 'a big-endian GGUF file' : `GGUF version ${version}`;
+    const reads = 'tabserve reads little-endian versions 2 and 3';
+    throw new TabserveError('unsupported_model', `${cursor.fileId} is ${what}; ${reads}.`);
+  }
+  const most = (limit: number, bytes: number): number => Math.min(limit, Math.floor(cursor.fileSize / bytes));
+  const tensorCount = cursor.count('the tensor count', most(MAX_TENSORS, MIN_TENSOR_BYTES));
+  const metadataCount = cursor.count('the metadata count', most(MAX_METADATA, MIN_METADATA_BYTES));
+  return { tensorCount, metadataCount };
 }
 
 function isPowerOfTwo(value: number): boolean {
@@ -84,7 +100,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 /** Says what a file is that is not GGUF, where that is easy to see: the usual cause is a wrong link. */
-function checkMagic(window: Uint8Array, id: string): void {
+export function checkMagic(window: Uint8Array, id: string): void {
   const start = new TextDecoder('latin1').decode(window.subarray(0, 64));
   if (start.startsWith('GGUF')) return;
   let guess = '';

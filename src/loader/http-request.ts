@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import { abortedError, DEFAULT_RETRIES, TransientFault } from './retry.ts';
+import { abortedError, DEFAULT_RETRIES, parseRetryAfter, TransientFault } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
 
 /** What every request of a file shares. */
@@ -12,6 +12,14 @@ export interface HttpContext {
   readonly log: (message: string) => void;
   /** Called as bytes of the file arrive. */
   readonly onBytes: (offset: number, length: number) => void;
+  /** Sent to that origin and no other. */
+  readonly credentials: Credentials | undefined;
+}
+
+/** A secret: it goes into a header, and into no message, log or storage. */
+export interface Credentials {
+  readonly origin: string;
+  readonly token: string;
 }
 
 export function httpContext(options: Partial<HttpContext>): HttpContext {
@@ -22,8 +30,16 @@ export function httpContext(options: Partial<HttpContext>): HttpContext {
     idleTimeoutMs: 30_000,
     log: () => {},
     onBytes: () => {},
+    credentials: undefined,
     ...options,
   };
+}
+
+export interface ExchangeInit {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly range?: string;
+  readonly body?: string;
+  readonly contentType?: string;
 }
 
 /** One request and its body, ended by the caller's signal or by silence. */
@@ -41,26 +57,30 @@ export interface HttpExchange {
  * @throws TransientFault where the network failed or the server is unable for now
  * @throws TabserveError `model_not_found`, `access_denied`, `download_failed` (refused) or `aborted`
  */
-export async function exchange(
-  url: string,
-  init: { readonly method: 'GET' | 'HEAD'; readonly range?: string },
-  context: HttpContext,
-): Promise<HttpExchange> {
+export async function exchange(url: string, init: ExchangeInit, context: HttpContext): Promise<HttpExchange> {
   const watch = new Watchdog(context);
+  const { method, range, body, contentType } = init;
+  const token = tokenFor(url, context);
   try {
     const response = await context.fetch(url, {
-      method: init.method,
-      headers: init.range === undefined ? {} : { Range: init.range },
+      method,
+      headers: {
+        ...(range === undefined ? {} : { Range: range }),
+        ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
+        // Where the server redirects to another origin, the browser drops it (Fetch, HTTP-redirect fetch).
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body }),
       // The browser's own HTTP cache would keep a second copy beside ours.
       cache: 'no-store',
       signal: watch.signal,
     });
     watch.feed();
-    checkStatus(url, response);
+    checkStatus(url, response, token !== undefined);
     return { response, chunks: () => readChunks(url, response, watch), cancel: () => watch.stop() };
   } catch (error) {
     watch.stop();
-    throw watch.explain(error, `Could not reach ${url}: ${unreachable()}.`);
+    throw watch.explain(error, `Could not reach ${url}: ${unreachable()}.`, true);
   }
 }
 
@@ -126,11 +146,11 @@ class Watchdog {
   }
 
   /** What a failed fetch means: the caller's abort, silence, or the network (which a browser does not tell apart). */
-  explain(error: unknown, message: string): Error {
+  explain(error: unknown, message: string, isUnanswered = false): Error {
     if (error instanceof TabserveError || error instanceof TransientFault) return error;
     if (this.#context.signal?.aborted === true) return abortedError();
     if (this.#isSilent) return new TransientFault(`The server sent nothing for ${this.#context.idleTimeoutMs} ms.`);
-    return new TransientFault(message, { cause: error });
+    return new TransientFault(message, { cause: error, isUnanswered });
   }
 }
 
@@ -139,22 +159,30 @@ function unreachable(): string {
   return 'the network failed, or the server does not let this page read it (CORS)';
 }
 
-function checkStatus(url: string, response: Response): void {
+function tokenFor(url: string, { credentials }: HttpContext): string | undefined {
+  return credentials !== undefined && new URL(url).origin === credentials.origin ? credentials.token : undefined;
+}
+
+function checkStatus(url: string, response: Response, hadToken: boolean): void {
   const { status } = response;
   if (response.ok || status === 416) return; // 416: what it means is the caller's to say
   if (status === 404 || status === 410) {
     throw new TabserveError('model_not_found', `There is nothing at ${url} (HTTP ${status}); check the name.`);
   }
   if (status === 401 || status === 403) {
-    const why = url.startsWith('https://huggingface.co/')
-      ? 'no such repository, or a private or gated one. Check the name; a gated file can be downloaded and opened here'
-      : 'it asks for a permission that tabserve does not send. Download the file and open it here';
+    const why = hadToken ? DENIED_TOKEN : DENIED;
     throw new TabserveError('access_denied', `The server refused ${url} (HTTP ${status}): ${why}.`);
   }
   if (status === 408 || status === 429 || status >= 500) {
-    const seconds = Number(response.headers.get('retry-after') ?? '0');
-    const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
+    const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now());
     throw new TransientFault(`The server of ${url} answered HTTP ${status}.`, { retryAfterMs });
   }
   throw new TabserveError('download_failed', `The server answered ${url} with HTTP ${status}.`);
 }
+
+const DENIED =
+  'it asks for a permission: a hub says so of private and gated models, and of names it does not know. Check the name; ' +
+  "accept the model's terms on its page and give a token (`hub.token`), or download the file and open it here";
+const DENIED_TOKEN =
+  "the token may not read it. Accept the model's terms on its page with the token's account, or give a token that can " +
+  'read it';

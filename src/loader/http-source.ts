@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { exchange } from './http-request.ts';
@@ -19,15 +20,30 @@ export interface RemoteFile extends ByteSource {
 /** A page that is not allowed to read the file looks like a network fault: do not let its user wait for long. */
 const PROBE_ATTEMPTS = 3;
 
+export interface OpenHttpOptions {
+  /** What is known of the file already: it need not be told by the server, but must not be contradicted. */
+  readonly known?: RemoteVersion;
+  /** Looks at the file's first bytes, before any is kept, and throws where they are not what was wanted. */
+  readonly checkStart?: (start: Uint8Array, contentType: string) => void;
+}
+
+/** As many as tell a GGUF file from others. */
+const MAGIC_BYTES = 4;
+/** As many as say what the others are. */
+const START_BYTES = 64;
+const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
+
 /**
- * Asks a server for a file's size and whether it serves ranges, with a request for its first byte.
+ * Asks a server for a file's size and whether it serves ranges, with a request for its first bytes.
  *
- * @throws TabserveError `model_not_found`, `download_failed`, `aborted`
+ * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, and what `checkStart` throws
  */
-export async function openHttp(url: string, context: HttpContext): Promise<RemoteFile> {
+export async function openHttp(url: string, context: HttpContext, options: OpenHttpOptions = {}): Promise<RemoteFile> {
   const retries = { ...context.retries, attempts: Math.min(PROBE_ATTEMPTS, context.retries.attempts) };
-  const probed = await withRetries(retries, context.signal, context.log, () => probe(url, context));
-  const { version, isRanged } = probed;
+  const probed = withRetries(retries, context.signal, context.log, () => probe(url, context, options));
+  const { version, isRanged } = await probed.catch(async (error: unknown) => {
+    throw (await isBarred(url, error, context)) ? barred(url) : error;
+  });
   return {
     id: url,
     size: version.size,
@@ -36,6 +52,25 @@ export async function openHttp(url: string, context: HttpContext): Promise<Remot
     read: (offset, length) => readRange(url, version, offset, length, context),
     stream: () => streamWhole(url, version, context),
   };
+}
+
+/**
+ * Whether requests failed because the server does not let this page read its answers, which a browser does not tell
+ * apart from a network that failed. A request whose answer nobody wants to read goes through all the same.
+ */
+async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeoutMs }: HttpContext): Promise<boolean> {
+  const fault = error instanceof TabserveError ? error.cause : undefined;
+  if (!(fault instanceof TransientFault && fault.isUnanswered) || typeof location === 'undefined' || new URL(url).origin === location.origin) return false;
+  const timeout = AbortSignal.timeout(Math.min(idleTimeoutMs, 4000));
+  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  const init: RequestInit = { method: 'HEAD', mode: 'no-cors', cache: 'no-store', credentials: 'omit', signal: ended };
+  return fetch(url, init).then(({ type }) => type === 'opaque', () => false);
+}
+
+function barred(url: string): TabserveError {
+  const remedy = 'Load the model from a server that allows it, or download the file and open it here';
+  const why = 'it does not let pages of other sites read its files (CORS)';
+  return new TabserveError('download_failed', `The server of ${url} answers, but ${why}. ${remedy}.`);
 }
 
 /** A file's version as its server tells it without sending a byte of it; undefined where it cannot be had. */
@@ -53,12 +88,24 @@ export async function headVersion(url: string, context: HttpContext): Promise<St
   }
 }
 
-async function probe(url: string, context: HttpContext): Promise<{ version: RemoteVersion; isRanged: boolean }> {
-  const first = await exchange(url, { method: 'GET', range: 'bytes=0-0' }, context);
-  const isRanged = first.response.status === 206;
-  if (isRanged) for await (const _ of first.chunks()); // one byte: reading it keeps the connection for the next request
-  first.cancel();
+type Probed = Pick<RemoteFile, 'version' | 'isRanged'>;
+
+async function probe(url: string, context: HttpContext, { known, checkStart }: OpenHttpOptions): Promise<Probed> {
+  const first = await exchange(url, { method: 'GET', range: PROBE_RANGE }, context);
+  const { headers, status } = first.response;
+  const isRanged = status === 206;
   const stated = responseVersion(first.response);
+  try {
+    const start = await readStart(first, isRanged);
+    if (start.length < Math.min(MAGIC_BYTES, stated.size ?? 0)) throw new TransientFault(`${url} ended at its start.`);
+    checkStart?.(start, headers.get('content-type') ?? '');
+  } finally {
+    first.cancel();
+  }
+  if (known !== undefined) {
+    if (stated.size === undefined || stated.size === known.size) return { version: known, isRanged };
+    throw unfaithful(url, `has ${stated.size} bytes where the hub says ${known.size}`);
+  }
   if (stated.size !== undefined) return { version: { ...stated, size: stated.size }, isRanged };
   // Across origins a server must expose Content-Range by name; Content-Length can always be read.
   const head = await exchange(url, { method: 'HEAD' }, context);
@@ -68,6 +115,20 @@ async function probe(url: string, context: HttpContext): Promise<{ version: Remo
     throw new TabserveError('download_failed', `The server of ${url} does not tell the file's size.`);
   }
   return { version: { ...stated, size }, isRanged };
+}
+
+/** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */
+async function readStart(body: HttpExchange, isShort: boolean): Promise<Uint8Array> {
+  let start = new Uint8Array();
+  try {
+    for await (const chunk of body.chunks()) {
+      start = Uint8Array.of(...start, ...chunk.subarray(0, START_BYTES - start.length));
+      if (!isShort && start.length >= START_BYTES) break;
+    }
+  } catch (error) {
+    if (start.length < MAGIC_BYTES || !(error instanceof TransientFault)) throw error;
+  }
+  return start;
 }
 
 async function readRange(
@@ -90,9 +151,14 @@ async function readRange(
       for await (const chunk of part.chunks()) {
         if (received + chunk.length > length) throw unfaithful(url, `sent more than the ${length} bytes asked for`);
         bytes.set(chunk, received);
-        context.onBytes(offset + received, chunk.length);
-        received += chunk.length;
+        const { buffer, length: arrived } = chunk;
+        context.onBytes(offset + received, arrived);
+        received += arrived;
+        if (arrived === buffer.byteLength) freeBuffer(buffer);
       }
+    } catch (error) {
+      // A body that is said to be longer than it is fails at its end, when all that was asked for is here.
+      if (received < length || !(error instanceof TransientFault)) throw error;
     } finally {
       part.cancel();
     }
@@ -181,5 +247,5 @@ async function* skip(body: HttpExchange, count: number): AsyncGenerator<Uint8Arr
 }
 
 function unfaithful(url: string, what: string): TabserveError {
-  return new TabserveError('download_failed', `The server of ${url} ${what}; try another place to load it from.`);
+  return new TabserveError('download_failed', `The server of ${url} ${what}; load it from another place.`);
 }

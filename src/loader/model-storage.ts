@@ -1,12 +1,16 @@
+import { isManifest } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import type { PartStorage } from './part-storage.ts';
 
 /** Where model files are kept between visits. */
 export type ModelStorage = PartStorage<CacheManifest>;
 
-/** What is cached of a model. */
+/** What is cached of one version of a model. */
 export interface CachedModel {
+  /** What it is stored under: of a model from the hub the URL at its commit. */
   readonly url: string;
+  /** What it was asked for by: an URL that `createClient` takes. Two versions of a model have the same. */
+  readonly name: string;
   readonly size: number;
   /** How much of it is here. */
   readonly bytesCached: number;
@@ -18,10 +22,12 @@ export interface CachedModel {
 export async function listModels(storage: ModelStorage): Promise<readonly CachedModel[]> {
   const manifests = await storage.listManifests();
   return manifests
-    .map(({ url, version, partBytes, parts, lastUsed }) => {
+    .filter(isManifest)
+    .map(({ url, name = url, version, partBytes, parts, lastUsed }) => {
       const bytesOf = (hash: string | null, index: number): number =>
         hash === null ? 0 : Math.min(partBytes, version.size - index * partBytes);
-      return { url, size: version.size, bytesCached: parts.map(bytesOf).reduce((a, b) => a + b, 0), lastUsed };
+      const bytesCached = parts.map(bytesOf).reduce((a, b) => a + b, 0);
+      return { url, name, size: version.size, bytesCached, lastUsed };
     })
     .toSorted((a, b) => b.lastUsed - a.lastUsed);
 }

@@ -1,29 +1,45 @@
 import { TabserveError } from '../core/errors.ts';
+import type { HubSettings } from '../core/protocol.ts';
 
 /** Where a model file is to be fetched. */
 export interface ModelUrl {
-  /** Absolute, `http:` or `https:`, without fragment: also the key it is cached under. */
+  /** Absolute, `http:` or `https:`, without fragment: also the name it is cached under. */
   readonly url: string;
   /** Whether the URL names a commit, so that its bytes can never change. */
   readonly isPinned: boolean;
+  /** Set where it was given by its hub name. */
+  readonly hub?: HubFile;
 }
 
-const HUB = 'https://huggingface.co';
+/** A file as its hub knows it. */
+export interface HubFile {
+  /** Without a slash at its end. */
+  readonly endpoint: string;
+  /** `owner/name`. */
+  readonly repo: string;
+  readonly path: string;
+  /** A branch, a tag or a commit. */
+  readonly revision: string;
+}
+
+export const HUB = 'https://huggingface.co';
 const HUB_NAME = /^hf:(?<owner>[^/@\s]+)\/(?<repo>[^/@\s]+)\/(?<file>[^@]+?)(?:@(?<revision>[^@\s]+))?$/;
 /** A file's page on the hub; `resolve` in the place of `blob` is the file itself. */
 const HUB_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//;
 const PINNED = /^https:\/\/huggingface\.co\/[^/]+\/[^/]+\/resolve\/[0-9a-f]{40}\//;
+const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
  * The URL behind a model's name: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, or a path.
  *
  * @param baseUrl what a path is relative to: the page's or the worker's URL
+ * @param endpoint where hub names are looked up; without a slash at its end
  * @throws TabserveError `invalid_request` with `param` `model`
  */
-export function resolveModelUrl(source: string, baseUrl: string): ModelUrl {
+export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB): ModelUrl {
   const name = source.trim();
   if (name === '') throw invalid('it is empty');
-  if (name.startsWith('hf:')) return hubUrl(name);
+  if (name.startsWith('hf:')) return hubUrl(name, endpoint);
   let url: URL;
   try {
     url = new URL(name, baseUrl);
@@ -37,16 +53,39 @@ export function resolveModelUrl(source: string, baseUrl: string): ModelUrl {
   return { url: href, isPinned: PINNED.test(href) };
 }
 
-function hubUrl(name: string): ModelUrl {
+/** Where a file of a hub's is, at a revision. */
+export function hubFileUrl({ endpoint, repo, path, revision }: HubFile): string {
+  const encode = (text: string): string => text.split('/').map(encodeURIComponent).join('/');
+  return `${endpoint}/${encode(repo)}/resolve/${encodeURIComponent(revision)}/${encode(path)}`;
+}
+
+/**
+ * A hub's address, checked.
+ *
+ * @throws TabserveError `invalid_request` with `param` `hub`
+ */
+export function hubEndpoint({ endpoint = HUB, token }: HubSettings): string {
+  const refused = (message: string): TabserveError => new TabserveError('invalid_request', message, { param: 'hub' });
+  const bad = (why: string): TabserveError => refused(`\`hub.endpoint\` ${why}; give an https: URL such as ${HUB}.`);
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw refused('`hub.token` is no token: it has other characters.');
+  if (!URL.canParse(endpoint)) throw bad('is not a URL');
+  const { protocol, hostname, username, password, origin, pathname } = new URL(endpoint);
+  if (protocol !== 'https:' && protocol !== 'http:') throw bad('is not a web address');
+  if (username !== '' || password !== '') throw bad('must not carry a user name or password');
+  const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127\.|\[::1\])/.test(hostname);
+  if (token !== undefined && protocol === 'http:' && !isLocal) throw bad('would get the token unencrypted');
+  return (origin + pathname).replace(/\/+$/, '');
+}
+
+function hubUrl(name: string, endpoint: string): ModelUrl {
   const { owner, repo, file, revision = 'main' } = HUB_NAME.exec(name)?.groups ?? {};
   const segments = file?.split('/') ?? [];
   // A dot segment would be folded away by the URL parser and name a file elsewhere.
   if (owner === undefined || repo === undefined || [owner, repo, revision, ...segments].some(isEmptyOrDots)) {
     throw invalid(`'${name}' does not read hf:owner/repo/file.gguf or hf:owner/repo/file.gguf@revision`);
   }
-  const [o, r, v] = [owner, repo, revision].map(encodeURIComponent);
-  const url = `${HUB}/${o}/${r}/resolve/${v}/${segments.map(encodeURIComponent).join('/')}`;
-  return { url, isPinned: PINNED.test(url) };
+  const hub = { endpoint, repo: `${owner}/${repo}`, path: segments.join('/'), revision };
+  return { url: hubFileUrl(hub), isPinned: COMMIT.test(revision), hub };
 }
 
 function isEmptyOrDots(segment: string): boolean {

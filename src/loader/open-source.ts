@@ -1,21 +1,30 @@
 import type { LogFrame } from '../core/frames.ts';
+import type { Locks } from '../core/locks.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { ModelSource } from '../core/protocol.ts';
+import type { HubSettings, ModelSource } from '../core/protocol.ts';
 import { blobSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openCachedSource } from './cache.ts';
+import type { CacheOptions } from './cache.ts';
+import { checkStart } from './check-start.ts';
 import { httpContext } from './http-request.ts';
-import type { HttpContext } from './http-request.ts';
+import type { Credentials, HttpContext } from './http-request.ts';
 import { headVersion, openHttp } from './http-source.ts';
-import { resolveModelUrl } from './model-url.ts';
+import { resolveHubFile } from './hub.ts';
+import { hubEndpoint, resolveModelUrl } from './model-url.ts';
+import type { ModelUrl } from './model-url.ts';
 import type { ModelStorage } from './model-storage.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { opfsStorage } from './opfs-storage.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import { progressSource } from './progress-source.ts';
+import { statedSha256 } from './remote-version.ts';
+import type { StatedVersion } from './remote-version.ts';
 
 export interface OpenOptions {
   /** What a path is relative to: the page's or the worker's URL. */
   readonly baseUrl: string;
+  readonly hub?: HubSettings | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** Ends the download; reads then reject with `aborted`. */
@@ -26,6 +35,8 @@ export interface OpenOptions {
   readonly http?: Partial<Pick<HttpContext, 'fetch' | 'retries' | 'idleTimeoutMs'>>;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
+  /** Bytes of a part, for tests. @default 8 MiB */
+  readonly partBytes?: number;
 }
 
 /** A stored model is used without waiting for long on a server that does not answer. */
@@ -34,34 +45,81 @@ const CHECK_TIMEOUT_MS = 4000;
 /**
  * Opens a model's file, to be read once from front to back or in any order, one read after another.
  *
- * @throws TabserveError `invalid_request`, `model_not_found`, `download_failed`, `storage_failed` or `aborted`
+ * @throws TabserveError `invalid_request`, `model_not_found`, `access_denied`, `unsupported_model` (no GGUF file),
+ *   `download_failed`, `storage_failed` or `aborted`; reads also `corrupt_model`, for a file whose SHA-256 is known
  */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource> {
-  const { onProgress, log, now = Date.now } = options;
+  const { onProgress, log, now = Date.now, hub = {}, partBytes } = options;
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
     meter.total = source.size;
     return progressSource(blobSource(source, source.name), meter);
   }
-  const { url, isPinned } = resolveModelUrl(source, options.baseUrl);
+  const endpoint = hubEndpoint(hub);
+  const model = resolveModelUrl(source, options.baseUrl, endpoint);
   const warn = (message: string): void => log('warn', message);
   const context = httpContext({
     ...options.http,
     signal: options.signal,
     log: warn,
     onBytes: (offset, length) => meter.count('download', offset, length),
+    credentials: credentialsFor(endpoint, hub),
   });
-  const idleTimeoutMs = Math.min(context.idleTimeoutMs, CHECK_TIMEOUT_MS);
+  const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
   const file = await openCachedSource({
-    url,
-    isPinned,
+    ...remoteSide(model, context),
+    name: model.url,
+    isPinned: model.isPinned,
     now,
     log: warn,
-    storage: options.storage === undefined ? opfsStorage() : (options.storage ?? undefined),
-    openRemote: () => openHttp(url, context),
-    checkVersion: () => headVersion(url, { ...context, idleTimeoutMs }),
+    storage: options.storage === undefined ? browserStorage(warn) : (options.storage ?? undefined),
+    oneAtATime: oneAtATime(locks satisfies Locks | undefined, options.signal),
+    ...(partBytes === undefined ? {} : { partBytes }),
   });
   meter.total = file.size;
   return progressSource(file, meter);
+}
+
+function browserStorage(warn: (message: string) => void): ModelStorage | undefined {
+  const storage = opfsStorage();
+  if (storage === undefined) {
+    const why = 'This browser offers no storage for files here (an insecure address, or a private window)';
+    warn(`${why}: the model is loaded through memory, and downloaded again at the next visit.`);
+  }
+  return storage;
+}
+
+function credentialsFor(endpoint: string, { token }: HubSettings): Credentials | undefined {
+  return token === undefined ? undefined : { origin: new URL(endpoint).origin, token };
+}
+
+/** How the server is asked: a hub for a name's commit, size and SHA-256 first, any other one for the file alone. */
+function remoteSide({ url, hub }: ModelUrl, context: HttpContext): Pick<CacheOptions, 'openRemote' | 'checkVersion'> {
+  const idleTimeoutMs = Math.min(context.idleTimeoutMs, CHECK_TIMEOUT_MS);
+  const brief: HttpContext = { ...context, idleTimeoutMs, retries: { ...context.retries, attempts: 1 } };
+  if (hub === undefined) {
+    return {
+      openRemote: () => openHttp(url, context, { checkStart: (start, type) => checkStart(url, start, type) }),
+      checkVersion: () => headVersion(url, brief),
+    };
+  }
+  return {
+    openRemote: async (stored) => {
+      const isKnown = stored !== undefined && statedSha256(stored.version) !== undefined;
+      const pinned = isKnown ? stored : await resolveHubFile(hub, context);
+      const options = { known: pinned.version, checkStart: (start: Uint8Array, type: string) => checkStart(url, start, type) };
+      return openHttp(pinned.url, context, options);
+    },
+    checkVersion: async (): Promise<StatedVersion | undefined> => {
+      try {
+        return (await resolveHubFile(hub, brief)).version;
+      } catch (error) {
+        if (context.signal?.aborted === true) throw error;
+        const why = error instanceof Error ? error.message : String(error);
+        context.log(`Could not ask ${hub.endpoint} whether ${url} has changed: ${why} What is stored is used.`);
+        return undefined;
+      }
+    },
+  };
 }

@@ -1,8 +1,17 @@
-import { newManifest, partLength } from './cache-manifest.ts';
+import { TabserveError } from '../core/errors.ts';
+import { isManifest, newManifest, partLength } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import type { ModelStorage } from './model-storage.ts';
 import { isSameVersion } from './remote-version.ts';
 import { sha256 } from './sha256.ts';
+
+export interface PartCacheOptions {
+  /** Undefined: nothing is kept. */
+  readonly storage: ModelStorage | undefined;
+  /** Other versions of the file that are stored whole, by what they are stored under: kept until this one is whole. */
+  readonly superseded?: readonly string[];
+  readonly log: (message: string) => void;
+}
 
 /**
  * One model's parts in storage, checked against their hashes. It never fails: what storage refuses to give counts as
@@ -15,20 +24,30 @@ export class PartCache {
   readonly #hashes: (string | null)[];
   /** Parts whose hash has been checked since this object was made. */
   readonly #verified = new Set<number>();
+  /** Hashes of parts that were not what is stored under them. */
+  readonly #lost = new Map<number, string>();
+  #superseded: readonly string[];
+  /** Set once older versions had to make room. */
+  #dropping: Promise<void> | undefined;
   #isWritable: boolean;
 
-  /** @param storage undefined: nothing is kept */
-  constructor(manifest: CacheManifest, storage: ModelStorage | undefined, log: (message: string) => void) {
+  constructor(manifest: CacheManifest, { storage, superseded = [], log }: PartCacheOptions) {
     this.manifest = manifest;
     this.#storage = storage;
     this.#log = log;
     this.#hashes = [...manifest.parts];
+    this.#superseded = superseded;
     this.#isWritable = storage !== undefined;
   }
 
   /** Whether parts can still be stored. */
   get isWritable(): boolean {
     return this.#isWritable;
+  }
+
+  /** Whether all parts are stored. */
+  get isWhole(): boolean {
+    return this.#hashes.every((hash) => hash !== null);
   }
 
   has(index: number): boolean {
@@ -53,30 +72,106 @@ export class PartCache {
       problem = `unreadable (${String(error)})`;
     }
     this.#hashes[index] = null;
+    this.#lost.set(index, hash);
     this.#log(`Part ${index} of ${url} is ${problem} in this browser's storage and is fetched again.`);
     return undefined;
+  }
+
+  /** A part that another worker may have stored meanwhile. */
+  async refreshed(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const stored = await this.#storage?.readManifest(this.manifest.url).catch(() => undefined);
+    const hash = this.#isOurs(stored) ? (stored.parts[index] ?? null) : null;
+    if (hash === null || hash === this.#lost.get(index)) return undefined;
+    this.#hashes[index] = hash;
+    return this.get(index);
+  }
+
+  /**
+   * Refuses what came in the place of a lost part of a file that has been verified as a whole, and is not the same.
+   *
+   * @throws TabserveError `corrupt_model`; what is stored stays
+   */
+  async checkRepair(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { isVerified = false, parts, url } = this.manifest;
+    if (!isVerified || (await sha256(bytes)) === parts[index]) return;
+    const what = `The server of ${url} sends other bytes for part ${index} than those that were verified`;
+    throw new TabserveError('corrupt_model', `${what}. Load the model again, or from another place.`);
   }
 
   /** Stores a part; the manifest learns of it after its file is closed. */
   async put(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (this.#storage === undefined || !this.#isWritable) return;
-    const { url, version, partBytes, lastUsed } = this.manifest;
     try {
       const hash = await sha256(bytes);
       this.#verified.delete(index);
-      await this.#storage.writePart(url, index, bytes);
-      await this.#storage.updateManifest(url, (stored) => {
-        // Another worker may have added parts meanwhile, or have started on another version of the file.
-        const isOurs = stored?.partBytes === partBytes && isSameVersion(stored.version, version);
-        const manifest = isOurs ? stored : newManifest(url, version, partBytes, lastUsed);
-        return { ...manifest, parts: manifest.parts.with(index, hash), lastUsed };
-      });
+      await this.#write(this.#storage, index, bytes, hash);
       this.#hashes[index] = hash;
     } catch (error) {
       if (!this.#isWritable) return; // another part on its way has said so
       this.#isWritable = false;
-      const remedy = 'the model loads all the same, but the next visit downloads the rest again. Free some space';
-      this.#log(`This browser's storage refused part ${index} of ${url} (${String(error)}): ${remedy}.`);
+      const remedy =
+        'the model loads all the same, but the next visit downloads the rest again. Free some space, or delete a model';
+      this.#log(`This browser's storage refused part ${index} of ${this.manifest.url} (${String(error)}): ${remedy}.`);
     }
   }
+
+  /** All parts are stored, and are what they should be: versions that this one replaces can go. */
+  async complete(isVerified: boolean): Promise<void> {
+    if (!this.isWhole) return;
+    await this.#dropSuperseded();
+    if (!isVerified) return;
+    await this.#change((manifest) => ({ ...manifest, isVerified })).catch(() => {}); // it is verified again next time
+  }
+
+  /** Drops all that is stored of the file, which is not what it should be. */
+  async drop(): Promise<void> {
+    this.#isWritable = false;
+    this.#hashes.fill(null);
+    await this.#storage?.remove(this.manifest.url).catch(() => {}); // it fails its hash the next time as well
+  }
+
+  async #write(storage: ModelStorage, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<void> {
+    const write = async (): Promise<void> => {
+      await storage.writePart(this.manifest.url, index, bytes);
+      await this.#change((manifest) => ({ ...manifest, parts: manifest.parts.with(index, hash) }));
+    };
+    try {
+      await write();
+    } catch (error) {
+      // What a new version needs the room of is its own old one, and nothing else's.
+      if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;
+      const why = "This browser's storage is full";
+      if (this.#dropping === undefined) this.#log(`${why}: the older version of ${this.#name} makes room now.`);
+      await (this.#dropping ??= this.#dropSuperseded());
+      await write();
+    }
+  }
+
+  get #name(): string {
+    return this.manifest.name ?? this.manifest.url;
+  }
+
+  /** Changes what is stored as the manifest, or begins one where what is there is of another version, or nothing. */
+  async #change(change: (manifest: CacheManifest) => CacheManifest): Promise<void> {
+    const { url, lastUsed } = this.manifest;
+    await this.#storage?.updateManifest(url, (stored) => {
+      return { ...change(this.#isOurs(stored) ? stored : newManifest(this.manifest)), lastUsed };
+    });
+  }
+
+  /** Another worker may have added parts, or have started on another version of the file. */
+  #isOurs(stored: CacheManifest | undefined): stored is CacheManifest {
+    const { partBytes, version } = this.manifest;
+    return isManifest(stored) && stored.partBytes === partBytes && isSameVersion(stored.version, version);
+  }
+
+  async #dropSuperseded(): Promise<void> {
+    const urls = this.#superseded;
+    this.#superseded = [];
+    for (const url of urls) await this.#storage?.remove(url).catch(() => {});
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'QuotaExceededError';
 }

@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import { partLength } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
+import type { OneAtATime } from './one-at-a-time.ts';
 import type { PartCache } from './part-cache.ts';
 
 interface Waiter {
@@ -15,12 +16,14 @@ interface Waiter {
 export class PartStream {
   readonly #remote: RemoteFile;
   readonly #cache: PartCache;
+  readonly #oneAtATime: OneAtATime;
   readonly #waiters = new Map<number, Waiter[]>();
   #isRunning = false;
 
-  constructor(remote: RemoteFile, cache: PartCache) {
+  constructor(remote: RemoteFile, cache: PartCache, oneAtATime: OneAtATime) {
     this.#remote = remote;
     this.#cache = cache;
+    this.#oneAtATime = oneAtATime;
   }
 
   /** A part that the cache does not have. */
@@ -34,8 +37,11 @@ export class PartStream {
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      // Who asks for a part that has gone by, and is not stored, waits for another run.
-      while (this.#waiters.size > 0) await this.#streamOnce();
+      await this.#oneAtATime(this.#cache.manifest.url, async () => {
+        for (const index of this.#waiters.keys()) this.#answer(index, await this.#cache.refreshed(index));
+        // Who asks for a part that has gone by, and is not stored, waits for another run.
+        while (this.#waiters.size > 0) await this.#streamOnce();
+      });
     } catch (error) {
       const waiters = [...this.#waiters.values()].flat();
       this.#waiters.clear();
@@ -65,8 +71,16 @@ export class PartStream {
   }
 
   async #finish(index: number, part: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (!this.#cache.has(index)) await this.#cache.put(index, part);
+    if (!this.#cache.has(index)) {
+      await this.#cache.checkRepair(index, part);
+      await this.#cache.put(index, part);
+    }
     if (!this.#cache.isWritable) throw needsStorage(this.#remote.id);
+    this.#answer(index, part);
+  }
+
+  #answer(index: number, part: Uint8Array<ArrayBuffer> | undefined): void {
+    if (part === undefined) return;
     const waiters = this.#waiters.get(index) ?? [];
     this.#waiters.delete(index);
     for (const waiter of waiters) waiter.resolve(part);

@@ -3,11 +3,18 @@ export interface StatedVersion {
   readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
+  /** What a hub knows the content by: of a large file its SHA-256, of a small one git's own hash. */
+  readonly oid?: string;
 }
 
 /** What tells one version of a remote file from another. */
 export interface RemoteVersion extends StatedVersion {
   readonly size: number;
+}
+
+/** The file's SHA-256, where its version says it. */
+export function statedSha256({ oid }: StatedVersion): string | undefined {
+  return oid !== undefined && /^[0-9a-f]{64}$/.test(oid) ? oid : undefined;
 }
 
 /** The version that a response speaks of. */
@@ -26,6 +33,7 @@ export function responseVersion(response: Response): StatedVersion {
 /** Whether two versions can be the same: nothing that both state differs. */
 export function isSameVersion(a: StatedVersion, b: StatedVersion): boolean {
   if (a.size !== undefined && b.size !== undefined && a.size !== b.size) return false;
+  if (a.oid !== undefined && b.oid !== undefined) return a.oid === b.oid;
   // Mirrors of one file may differ in date, so the date only speaks where no ETag does.
   if (a.etag !== undefined && b.etag !== undefined) return a.etag === b.etag;
   if (a.lastModified !== undefined && b.lastModified !== undefined) return a.lastModified === b.lastModified;

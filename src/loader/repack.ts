@@ -1,17 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
-
-/**
- * Lanes of a packed tile. A lane holds 4 neighbouring rows, so a tile is 64 rows; the kernels are told, nothing else
- * assumes it.
- */
-export const TILE_LANES = 16;
-/** Rows of a packed tile. */
-export const TILE_ROWS = 4 * TILE_LANES;
-/** Neighbouring k that share a scale. */
-export const GROUP_SIZE = 32;
-
-/** What the packed weights hold: q * scale + min with q in 0..15, or q * scale with q in -128..127. */
-export type PackedFormat = 'int4' | 'int8';
+import { halfFloats } from './half-floats.ts';
+import { GROUP_SIZE, type PackedFormat, packedWords, scaleWords, TILE_ROWS } from './packed-layout.ts';
+import { FLOAT_TYPE_NAMES, floatBytes, floatFormatOf, repackFloats } from './repack-floats.ts';
 
 /**
  * How a word's weights lie: `quads` for products in f32, `bytes` for what takes four bytes, or pairs of halves, at once. See
@@ -27,7 +17,7 @@ const PACKING = {
 } as const;
 
 /** How a word of neighbouring weights, k ascending from the lowest bits, is held in lane `lane`. */
-function packer(format: PackedFormat, packing: Packing, lane: number): (word: number) => number {
+function packer(format: QuantisedFormat, packing: Packing, lane: number): (word: number) => number {
   if (packing === 'bytes') {
     return format === 'int4' ? (word) => spreadNibbles(word) | (spreadNibbles(word >>> 16) << 4) : (word) => word;
   }
@@ -36,9 +26,11 @@ function packer(format: PackedFormat, packing: Packing, lane: number): (word: nu
   return (word) => reorder(word, bits, order) ^ bias;
 }
 
-/** How one GGUF type reads. A block is 32 neighbouring weights of a row. */
+type QuantisedFormat = 'int4' | 'int8';
+
+/** How one quantised GGUF type reads. A block is 32 neighbouring weights of a row. */
 interface SourceFormat {
-  readonly packed: PackedFormat;
+  readonly packed: QuantisedFormat;
   readonly blockBytes: number;
   /** Leaves the words of the block at `at` in `words`, k ascending from the lowest bits, and returns its scale. */
   readonly read: (bytes: DataView, at: number, words: Uint32Array) => number;
@@ -74,6 +66,9 @@ const SOURCE_FORMATS: Readonly<Record<string, SourceFormat>> = {
     },
   },
 };
+
+/** The GGUF types that matrices may have. */
+export const SUPPORTED_TYPES: readonly string[] = [...Object.keys(SOURCE_FORMATS), ...FLOAT_TYPE_NAMES];
 
 /** 16 bytes hold k in their low nibbles and k + 16 in their high ones. */
 function readNibbles(bytes: DataView, at: number, words: Uint32Array): void {
@@ -113,22 +108,14 @@ function swapRuns(word: number, bits: 4 | 8 | 16): number {
 
 /** The packed format of a GGUF type, or undefined where it is not supported. */
 export function packedFormatOf(ggufType: string): PackedFormat | undefined {
-  return SOURCE_FORMATS[ggufType]?.packed;
+  return SOURCE_FORMATS[ggufType]?.packed ?? floatFormatOf(ggufType);
 }
 
 /** Bytes of one row of `columns` weights of a supported GGUF type. */
 export function sourceRowBytes(ggufType: string, columns: number): number {
+  const floats = floatFormatOf(ggufType);
+  if (floats !== undefined) return columns * floatBytes(floats);
   return (columns / GROUP_SIZE) * sourceFormat(ggufType).blockBytes;
-}
-
-/** Words (u32) that packed weights of a whole number of tiles take. */
-export function packedWords(format: PackedFormat, rows: number, columns: number): number {
-  return (Math.ceil(rows / TILE_ROWS) * TILE_ROWS * columns * PACKING[format].bits) / 32;
-}
-
-/** Words (u32) that their scales take. */
-export function scaleWords(rows: number, columns: number): number {
-  return (Math.ceil(rows / TILE_ROWS) * TILE_ROWS * columns) / GROUP_SIZE;
 }
 
 /**
@@ -154,12 +141,13 @@ export interface PackedTiles {
 }
 
 /**
- * Repacks whole rows of a quantised matrix, without loss, into the layout that shaders/matmul.wgsl reads. Rows missing
- * from the last tile are zero.
+ * Repacks whole rows of a matrix, without loss, into the layout that shaders/matmul.wgsl reads. Rows missing from the last
+ * tile are zero; so are columns that make k a multiple of 32, which only floats may lack.
  *
- * weights `[tile][k / word][lane][row of the lane]`, scales `[tile][k / 32][lane][row of the lane]`.
+ * weights `[tile][k / word][lane][row of the lane]`, scales `[tile][k / 32][lane][row of the lane]`; floats have none.
  *
  * @param bytes the rows in the GGUF type's own blocks, row-major
+ * @param place where in the tiles a row goes
  */
 export function repackRows(
   ggufType: string,
@@ -167,22 +155,28 @@ export function repackRows(
   rows: number,
   columns: number,
   packing: Packing = 'quads',
+  place: (row: number) => number = (row) => row,
 ): PackedTiles {
+  const floats = floatFormatOf(ggufType);
+  if (floats !== undefined) {
+    return { weights: repackFloats(floats, bytes, rows, columns, place), scales: new Uint32Array(0) };
+  }
   const format = sourceFormat(ggufType);
   const groups = columns / GROUP_SIZE;
   const groupWords = (GROUP_SIZE * PACKING[format.packed].bits) / 32;
   const weights = new Uint32Array(packedWords(format.packed, rows, columns));
-  const scales = new Uint32Array(scaleWords(rows, columns));
+  const scales = new Uint32Array(scaleWords(format.packed, rows, columns));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const words = new Uint32Array(groupWords);
   for (let row = 0; row < rows; row++) {
-    const tile = Math.floor(row / TILE_ROWS);
-    const place = row % TILE_ROWS;
-    const pack = packer(format.packed, packing, place >> 2);
+    const to = place(row);
+    const tile = Math.floor(to / TILE_ROWS);
+    const tileRow = to % TILE_ROWS;
+    const pack = packer(format.packed, packing, tileRow >> 2);
     for (let group = 0; group < groups; group++) {
-      const first = (tile * groups + group) * groupWords * TILE_ROWS + place;
+      const first = (tile * groups + group) * groupWords * TILE_ROWS + tileRow;
       const at = (row * groups + group) * format.blockBytes;
-      scales[(tile * groups + group) * TILE_ROWS + place] = format.read(view, at, words);
+      scales[(tile * groups + group) * TILE_ROWS + tileRow] = format.read(view, at, words);
       for (let word = 0; word < groupWords; word++) weights[first + word * TILE_ROWS] = pack(words[word] ?? 0);
     }
   }
@@ -192,7 +186,7 @@ export function repackRows(
 function sourceFormat(ggufType: string): SourceFormat {
   const format = SOURCE_FORMATS[ggufType];
   if (format !== undefined) return format;
-  const known = Object.keys(SOURCE_FORMATS).join(', ');
+  const known = SUPPORTED_TYPES.join(', ');
   throw new TabserveError('unsupported_tensor', `Weights of type ${ggufType} are not supported yet; ${known} are.`);
 }
 
@@ -212,30 +206,4 @@ function timesMinusEight(half: number): number {
     throw new TabserveError('unsupported_tensor', 'A Q4_0 block has a scale beyond 8188, which INT4 cannot hold.');
   }
   return sign | ((exponent + 3) << 10) | mantissa;
-}
-
-/** All half floats, by their bits, and the bits that they have as f32. */
-interface HalfFloats {
-  readonly values: Float32Array;
-  readonly bits: Uint32Array;
-}
-
-let allHalfFloats: HalfFloats | undefined;
-
-/** Made once: a model has millions of scales. */
-function halfFloats(): HalfFloats {
-  if (allHalfFloats === undefined) {
-    const values = Float32Array.from({ length: 0x10000 }, (_, bits) => float16(bits));
-    allHalfFloats = { values, bits: new Uint32Array(values.buffer) };
-  }
-  return allHalfFloats;
-}
-
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const mantissa = bits & 0x3ff;
-  if (exponent === 0) return sign * mantissa * 2 ** -24;
-  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
 }

@@ -5,10 +5,13 @@ import { sleep } from '../core/sleep.ts';
 export class TransientFault extends Error {
   /** What the server asked us to wait, in milliseconds. */
   readonly retryAfterMs: number;
+  /** Whether no answer came at all, for whatever reason: a browser does not tell. */
+  readonly isUnanswered: boolean;
 
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number } = {}) {
+  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number; isUnanswered?: boolean } = {}) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.isUnanswered = options.isUnanswered ?? false;
   }
 }
 
@@ -51,12 +54,36 @@ export async function withRetries<T>(
         const message = `${fault.message} Gave up after ${failures} tries; try again later.`;
         throw new TabserveError('download_failed', message, { cause: fault });
       }
+      if (fault.retryAfterMs > MAX_RETRY_AFTER_MS) throw askedToWait(fault);
       const delay = Math.min(policy.firstDelayMs * 2 ** (failures - 1), policy.maxDelayMs);
-      const wait = Math.min(Math.max(delay, fault.retryAfterMs), 6 * policy.maxDelayMs);
+      const wait = Math.max(delay, fault.retryAfterMs);
       log(`${fault.message} Trying again in ${wait} ms.`);
       await policy.sleep(wait, signal);
     }
   }
+}
+
+/** Nobody watches a load stand still for longer than this; a server that asks for more is told of instead. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+function askedToWait(fault: TransientFault): TabserveError {
+  const { message, retryAfterMs } = fault;
+  const advice = `It asks to be left alone for ${Math.ceil(retryAfterMs / 1000)} s; try again then.`;
+  return new TabserveError('download_failed', `${message} ${advice}`, { cause: fault, details: { retryAfterMs } });
+}
+
+/**
+ * What a Retry-After header asks for, in milliseconds: a number of seconds, or a date (RFC 9110, 10.2.3). 0 where it is
+ * missing, hidden from the page, past, or neither.
+ *
+ * @param now milliseconds since 1970
+ */
+export function parseRetryAfter(header: string | null, now: number): number {
+  const text = header?.trim() ?? '';
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  // Not every string that Date.parse takes is a date of HTTP's: '-1' is one of the year 2001.
+  const date = /[a-z]{3}.*:/i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
 /** The error for work that the caller ended. */

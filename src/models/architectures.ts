@@ -1,21 +1,39 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
+import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
+import { GROUP_SIZE } from '../loader/packed-layout.ts';
+import { checkBounds } from './config-bounds.ts';
 
 /** What sets one architecture apart from the others, as data. */
 interface Architecture {
   /** GGUF's convention for this architecture: converters permute `llama`'s rows, and no others. */
   readonly ropeStyle: ModelConfig['ropeStyle'];
+  /** Whether a file may hold `rope_freqs`. */
+  readonly ropeFactors: boolean;
+  readonly qkvBias: boolean;
+  readonly qkNorm: boolean;
 }
 
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
-  llama: { ropeStyle: 'interleaved' },
+  llama: { ropeStyle: 'interleaved', ropeFactors: true, qkvBias: false, qkNorm: false },
+  qwen2: { ropeStyle: 'half-split', ropeFactors: false, qkvBias: true, qkNorm: false },
+  qwen3: { ropeStyle: 'half-split', ropeFactors: false, qkvBias: false, qkNorm: true },
 };
+
+/** What WebGPU binds as a uniform: 64 KiB of f32. */
+const MAX_BIASES = 16_384;
+/** Characters of the name that the page is told. */
+const MAX_NAME = 256;
+
+const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
 
 /** A tensor by name, or undefined. */
 export function findTensor(file: ModelFile, name: string): TensorInfo | undefined {
-  return file.tensors.find((tensor) => tensor.name === name);
+  const known = tensorsByName.get(file) ?? new Map(file.tensors.map((tensor) => [tensor.name, tensor]));
+  tensorsByName.set(file, known);
+  return known.get(name);
 }
 
 /** A tensor by name. @throws TabserveError `corrupt_model` naming it where the file lacks it. */
@@ -34,10 +52,10 @@ export function requireTensor(file: ModelFile, name: string): TensorInfo {
 export function readModelConfig(file: ModelFile): ModelConfig {
   const { metadata } = file;
   const name = getString(metadata, 'general.architecture');
-  const architecture = ARCHITECTURES[name];
+  const architecture = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (architecture === undefined) {
     const known = Object.keys(ARCHITECTURES).join(', ');
-    throw unsupported(file, `architecture ${name} is not supported yet; supported: ${known}`);
+    throw unsupported(file, `architecture ${clip(name)} is not supported; ${known} are`);
   }
   const number = (key: string, fallback?: number): number => getNumber(metadata, `${name}.${key}`, fallback);
   const hiddenSize = number('embedding_length');
@@ -46,7 +64,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   const embedding = requireTensor(file, 'token_embd.weight');
   const config: ModelConfig = {
     architecture: name,
-    name: getString(metadata, 'general.name', name),
+    name: getString(metadata, 'general.name', name).slice(0, MAX_NAME),
     vocabSize: embedding.shape[0] ?? 0,
     hiddenSize,
     intermediateSize: number('feed_forward_length'),
@@ -56,19 +74,33 @@ export function readModelConfig(file: ModelFile): ModelConfig {
     headSize,
     ropeDimensions: number('rope.dimension_count', headSize),
     ropeTheta: number('rope.freq_base', 10_000),
-    ropeStyle: architecture.ropeStyle,
+    ropeScalingFactor: ropeScalingFactor(file, name),
+    ...architecture,
     rmsNormEps: number('attention.layer_norm_rms_epsilon'),
     maxPositionEmbeddings: number('context_length'),
     tiedEmbeddings: findTensor(file, 'output.weight') === undefined,
   };
   checkConfig(file, config);
+  checkBounds(file, config);
   return config;
+}
+
+/** What positions are divided by. As llama.cpp reads it: a factor without a type is linear. */
+function ropeScalingFactor({ metadata, source }: ModelFile, name: string): number {
+  const type = getString(metadata, `${name}.rope.scaling.type`, 'linear');
+  if (type === 'none') return 1;
+  if (type !== 'linear') {
+    const message = `${source.id}: RoPE scaling of type ${clip(type)} is not supported; linear and none are, and Llama 3’s (rope_freqs).`;
+    throw new TabserveError('unsupported_model', message);
+  }
+  const legacy = getNumber(metadata, `${name}.rope.scale_linear`, 1);
+  const factor = getNumber(metadata, `${name}.rope.scaling.factor`, legacy);
+  if (factor > 0 && factor < Infinity) return factor;
+  throw new TabserveError('corrupt_model', `${source.id}: the RoPE scaling factor is ${factor}, not a positive number.`);
 }
 
 function checkConfig(file: ModelFile, config: ModelConfig): void {
   const { architecture, numHeads, numKvHeads, headSize, ropeDimensions, hiddenSize, intermediateSize } = config;
-  const scaling = getString(file.metadata, `${architecture}.rope.scaling.type`, 'none');
-  if (scaling !== 'none') throw unsupported(file, `RoPE scaling of type ${scaling} is not supported yet`);
   if (getNumber(file.metadata, `${architecture}.expert_count`, 0) > 0) {
     throw unsupported(file, 'mixture-of-experts models are not supported yet');
   }
@@ -83,6 +115,12 @@ function checkConfig(file: ModelFile, config: ModelConfig): void {
   }
   if (numHeads % numKvHeads !== 0) {
     throw new TabserveError('corrupt_model', `${file.source.id}: ${numHeads} heads do not share ${numKvHeads} KV heads evenly.`);
+  }
+  for (const [what, size] of [['a hidden size', hiddenSize], ['attention heads', numHeads * headSize]] as const) {
+    if (size % GROUP_SIZE !== 0) throw unsupported(file, `${what} of ${size} elements: only multiples of ${GROUP_SIZE} are supported`);
+  }
+  if (config.qkvBias && (numHeads + 2 * numKvHeads) * headSize > MAX_BIASES) {
+    throw unsupported(file, `more than ${MAX_BIASES} biases a layer are not supported`);
   }
   if (headSize % 4 !== 0 || ropeDimensions % 2 !== 0 || ropeDimensions > headSize) {
     throw unsupported(file, `heads of ${headSize} with ${ropeDimensions} rotated elements are not supported`);

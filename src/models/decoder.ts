@@ -3,6 +3,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import { paddedSize } from '../loader/packed-layout.ts';
 import { attention } from '../kernels/attention.ts';
 import type { AttentionLanes } from '../kernels/attention-lanes.ts';
 import { embed } from '../kernels/embed.ts';
@@ -19,7 +20,8 @@ import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
 import type { TilingPlan } from '../kernels/tiling.ts';
-import type { LayerWeights, ModelWeights, PlacedMatrix } from './weights.ts';
+import type { LayerWeights, ModelWeights } from './weights.ts';
+import type { PlacedMatrix } from './weights-planner.ts';
 
 /** One layer's part of the paged KV cache. */
 export interface LayerCache {
@@ -45,8 +47,8 @@ export interface DecoderState {
   readonly queries: GPUBuffer; // see kernels/rope-kv-write.ts
   readonly partials: GPUBuffer; // see kernels/attention.ts
   readonly attended: GPUBuffer; // [maxRows][numHeads * headSize]
-  readonly gateUp: GPUBuffer; // [maxRows][2 * intermediateSize], where they are not multiplied at once
-  readonly gated: GPUBuffer; // [maxRows][intermediateSize]
+  readonly gateUp: GPUBuffer; // [maxRows][2 * padded intermediateSize], where they are not multiplied at once
+  readonly gated: GPUBuffer; // [maxRows][padded intermediateSize]
   readonly quantised: GPUBuffer | undefined; // see kernels/quantise.ts; unless the numerics are f32
   readonly logits: GPUBuffer; // [maxSamples][vocabSize]
   readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
@@ -86,8 +88,9 @@ interface Parts {
 }
 
 /**
- * A whole step of a llama-shaped decoder, from token ids to sampled token ids, as the ops to dispatch in order.
- * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU.
+ * A whole step of a decoder-only transformer, from token ids to sampled token ids, as the ops to dispatch in order.
+ * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU; and what Qwen2 and Qwen3
+ * add to it: biases of queries, keys and values, or their normalisation.
  *
  * A norm has no op of its own: whatever writes the residual stream also writes it times the norm's gain, and its sums of
  * squares; whatever reads that divides its own results.
@@ -95,20 +98,27 @@ interface Parts {
 export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[] {
   const { builder, config, state } = parts;
   const { layers, outputNorm, embedding, head } = weights;
+  const { vocabSize } = config;
   const gainAfter = (index: number): GPUBuffer => layers[index + 1]?.attentionNorm ?? outputNorm;
   return [
-    embed(builder, { ...state, table: embedding, gain: gainAfter(-1), counts: state.rowCount }),
+    ...embedding.map(({ matrix: table, outputOffset: firstToken }) =>
+      embed(builder, { ...state, table, firstToken, vocabSize, gain: gainAfter(-1), counts: state.rowCount }),
+    ),
     ...layers.flatMap((weightsOf, layer) =>
       decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer)).map((op) => ({ ...op, layer })),
     ),
-    ...quantised(parts, head.columns, state.weighted),
-    matmulLogits(builder, {
-      ...projection(parts, head, state.weighted),
-      ...state,
-      epsilon: config.rmsNormEps,
-      counts: state.sampleCount,
-      tokens: (step) => step.samples,
-    }),
+    ...quantised(parts, head, state.weighted),
+    ...head.map(({ matrix, outputOffset }) =>
+      matmulLogits(builder, {
+        ...projection(parts, matrix, state.weighted),
+        ...state,
+        outputOffset,
+        vocabSize,
+        epsilon: config.rmsNormEps,
+        counts: state.sampleCount,
+        tokens: (step) => step.samples,
+      }),
+    ),
     ...sampler(parts),
   ];
 }
@@ -121,15 +131,15 @@ function sampler({ builder, config, state, limits }: Parts): readonly Op[] {
 
 function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | undefined, nextGain: GPUBuffer): Op[] {
   if (cache === undefined) throw new Error('every layer needs a cache');
-  const { builder, config, state } = parts;
+  const { builder, state } = parts;
   const { weighted, gated } = state;
   return [
-    ...quantised(parts, config.hiddenSize, weighted),
-    ...queriesKeysValues(parts, layer.qkv, cache),
+    ...quantised(parts, layer.qkv, weighted),
+    ...queriesKeysValues(parts, layer, cache),
     ...attended(parts, layer, cache),
-    ...quantised(parts, config.hiddenSize, weighted),
+    ...quantised(parts, layer.gateUp, weighted),
     ...gatedUp(parts, layer.gateUp),
-    ...quantised(parts, config.intermediateSize, gated),
+    ...quantised(parts, [{ matrix: layer.down }], gated),
     matmulResidual(builder, { ...state, ...projection(parts, layer.down, gated), gain: nextGain }),
   ];
 }
@@ -139,23 +149,29 @@ function attended(parts: Parts, { attentionOutput, ffnNorm: gain }: LayerWeights
   const { builder, config, state, limits } = parts;
   return [
     ...attention(builder, { ...config, ...limits, ...state, ...cache, y: state.attended, counts: state.rowCount }),
-    ...quantised(parts, attentionOutput.columns, state.attended),
+    ...quantised(parts, [{ matrix: attentionOutput }], state.attended),
     matmulResidual(builder, { ...state, ...projection(parts, attentionOutput, state.attended), gain }),
   ];
 }
 
-/** Queries, keys and values to where attention reads them: rotated as they are computed, where one lane has both of a pair. */
-function queriesKeysValues(parts: Parts, weights: readonly PlacedMatrix[], cache: LayerCache): Op[] {
+/**
+ * Queries, keys and values to where attention reads them: rotated as they are computed, where a lane has all that it takes.
+ * An INT8 cache takes the largest of a head, QK-norm the squares.
+ */
+function queriesKeysValues(parts: Parts, layer: LayerWeights, cache: LayerCache): Op[] {
   const { builder, config, state, limits } = parts;
-  const interleaved = config.ropeStyle === 'interleaved';
-  const shape = { ...config, ...limits, ...state, ...cache, epsilon: config.rmsNormEps, counts: state.rowCount };
+  const { qkv, qkvBias: bias, qkGain: gain } = layer;
+  const epsilon = config.rmsNormEps;
+  const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
   const { kvCacheDtype } = limits;
-  if (interleaved && kvCacheDtype !== 'int8') {
-    return weights.map(({ matrix, outputOffset }) =>
-      matmulRopeKvWrite(builder, { ...shape, kvCacheDtype, ...projection(parts, matrix, state.weighted), outputOffset }),
-    );
+  if (gain === undefined && kvCacheDtype !== 'int8') {
+    return qkv.map(({ matrix, outputOffset }) => {
+      const product = projection(parts, matrix, state.weighted);
+      return matmulRopeKvWrite(builder, { ...shape, epsilon, kvCacheDtype, ...product, bias, outputOffset });
+    });
   }
-  return [...project(parts, weights, state.qkv), ropeKvWrite(builder, { ...shape, interleaved })];
+  const before = gain !== undefined ? { gain, epsilon } : bias !== undefined ? { bias } : undefined;
+  return [...project(parts, qkv, state.qkv), ropeKvWrite(builder, { ...shape, before })];
 }
 
 /** silu(gate) * up: at once, where both are one matrix. */
@@ -167,7 +183,7 @@ function gatedUp(parts: Parts, weights: readonly PlacedMatrix[]): Op[] {
     return [matmulSiluMul(builder, { ...state, ...product, epsilon: config.rmsNormEps, y: state.gated })];
   }
   const { gateUp, gated: y, rowCount: counts } = state;
-  return [...project(parts, weights, gateUp), siluMul(builder, { size: config.intermediateSize, gateUp, y, counts })];
+  return [...project(parts, weights, gateUp), siluMul(builder, { size: paddedSize(config.intermediateSize), gateUp, y, counts })];
 }
 
 /** y = x · Wᵀ of the normalised stream; the parts of W fill y's rows from left to right. */
@@ -182,16 +198,18 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
 }
 
 /** What products of x take instead of it, where they are not in f32; until another x is quantised. */
-function quantised({ builder, state, limits }: Parts, columns: number, x: GPUBuffer): readonly Op[] {
+function quantised({ builder, state, limits }: Parts, weights: readonly Pick<PlacedMatrix, 'matrix'>[], x: GPUBuffer): readonly Op[] {
   const { numerics } = limits;
   const { quantised: y, rowCount: counts } = state;
-  return numerics === 'f32' || y === undefined ? [] : [quantise(builder, { numerics, columns, x, y, counts })];
+  const needing = weights.find(({ matrix }) => matrix.numerics !== 'f32')?.matrix;
+  if (needing === undefined || numerics === 'f32' || y === undefined) return [];
+  return [quantise(builder, { numerics, columns: needing.columns, x, y, counts })];
 }
 
 /** What every product of a row's vector needs. */
 function projection({ state, limits }: Parts, matrix: PackedMatrix, exact: GPUBuffer, paired = false) {
   const { subgroups, unrolled } = limits;
   const tokens = (step: StepShape): number => step.tokens;
-  const x = state.quantised ?? exact;
+  const x = matrix.numerics === 'f32' ? exact : (state.quantised ?? exact);
   return { matrix, x, counts: state.rowCount, tokens, subgroups, unrolled, ...limits.tilings(matrix, paired) };
 }

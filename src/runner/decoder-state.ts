@@ -7,6 +7,7 @@ import { filterBytes } from '../kernels/filter.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { squaresBytes } from '../kernels/matmul.ts';
 import { quantisedBytes } from '../kernels/quantise.ts';
+import { paddedSize } from '../loader/packed-layout.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
@@ -32,7 +33,8 @@ export function createState(
   const f32 = (label: string, length: number): GPUBuffer => buffers.create(label, length * 4);
 
   const rotation = f32('rotation', maxModelLen * config.ropeDimensions);
-  const { numHeads, numKvHeads, headSize, hiddenSize, intermediateSize, vocabSize } = config;
+  const { numHeads, numKvHeads, headSize, hiddenSize, vocabSize } = config;
+  const intermediateSize = paddedSize(config.intermediateSize);
   const widest = Math.max(hiddenSize, numHeads * headSize, intermediateSize);
   const filters = filterBytes(vocabSize, maxNumSeqs);
   const state: DecoderState = {
@@ -71,7 +73,14 @@ export function createState(
 }
 
 /** Writes what every step reads and none writes. */
-export function fillState(device: GPUDevice, config: ModelConfig, { maxModelLen }: SchedulerConfig, state: DecoderState): void {
-  const table = rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta);
+export function fillState(
+  device: GPUDevice,
+  config: ModelConfig,
+  { maxModelLen }: SchedulerConfig,
+  state: DecoderState,
+  factors: Float32Array | undefined,
+): void {
+  const scaling = { factor: config.ropeScalingFactor, factors };
+  const table = rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta, scaling);
   device.queue.writeBuffer(state.rotation, 0, table);
 }

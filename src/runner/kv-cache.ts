@@ -69,6 +69,40 @@ export function planCache(config: ModelConfig, options: CacheOptions): CachePlan
   return { dtype, blockBytes, numBlocks, minBlocks, maxModelLen: wanted, isMaxModelLenFixed: maxModelLen !== undefined };
 }
 
+/** Makes what else depends on the size of a KV cache, beside it. */
+export type MakeBeside<T> = (buffers: BufferPool, layers: readonly LayerCache[], size: CacheSize) => T;
+
+/** Creates a KV cache of so many blocks, and what is made beside it. */
+export function createCache<T>(
+  buffers: BufferPool,
+  config: ModelConfig,
+  plan: CachePlan,
+  numBlocks: number,
+  make: MakeBeside<T>,
+): T {
+  const bytes = numBlocks * layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, plan.dtype);
+  const layers = Array.from({ length: config.numLayers }, (_, i): LayerCache => ({
+    keys: buffers.create(`keys of layer ${i}`, bytes),
+    values: buffers.create(`values of layer ${i}`, bytes),
+  }));
+  return make(buffers, layers, sizeOf(plan, numBlocks));
+}
+
+/** Blocks that the plan has at most, where no buffer may be larger than the device binds. */
+export function mostBlocks(config: ModelConfig, plan: CachePlan, maxBufferBytes: number): number {
+  const layerBytes = layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, plan.dtype);
+  return Math.min(plan.numBlocks, Math.floor(maxBufferBytes / layerBytes));
+}
+
+/** Blocks that the plan has at least; as many as a `maxModelLen` that was asked for takes. */
+export function leastBlocks(plan: CachePlan): number {
+  return plan.isMaxModelLenFixed ? blocksFor(plan.maxModelLen) : plan.minBlocks;
+}
+
+function sizeOf(plan: CachePlan, numBlocks: number): CacheSize {
+  return { blockSize: BLOCK_SIZE, numBlocks, maxModelLen: Math.min(plan.maxModelLen, numBlocks * BLOCK_SIZE) };
+}
+
 /** A KV cache that the GPU has granted, and what was made for its size. */
 export interface FittedCache<T> {
   readonly made: T;
@@ -79,8 +113,8 @@ export interface FittedCache<T> {
 }
 
 /**
- * Allocates the KV cache as planned, or as large as the GPU has it: no buffer is larger than the device binds, and a
- * pool that is refused is freed, halved and tried again, down to the plan's least. What else depends on its size is made
+ * Allocates the KV cache as planned, or as large as the budget and the GPU have it: no buffer is larger than the device
+ * binds, and a pool that is refused is freed, halved and tried again, down to the plan's least. What else depends on its size is made
  * beside it by `make`, and shrinks with it.
  *
  * @throws TabserveError `out_of_memory` where not even the least is granted; `invalid_request` where what is granted
@@ -90,22 +124,18 @@ export async function fitCache<T>(
   buffers: BufferPool,
   config: ModelConfig,
   plan: CachePlan,
-  make: (buffers: BufferPool, layers: readonly LayerCache[], size: CacheSize) => T,
+  make: MakeBeside<T>,
+  budgetedBlocks = Infinity,
 ): Promise<FittedCache<T>> {
-  const layerBytes = layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, plan.dtype);
-  let why = `a buffer of this GPU has at most ${buffers.maxBytes} bytes`;
-  for (const numBlocks of sizesToTry(plan, Math.floor(buffers.maxBytes / layerBytes))) {
-    const size = { blockSize: BLOCK_SIZE, numBlocks, maxModelLen: Math.min(plan.maxModelLen, numBlocks * BLOCK_SIZE) };
-    const outcome = await buffers.tryCreate((pool) => {
-      const create = (what: string): GPUBuffer => pool.create(what, numBlocks * layerBytes);
-      const layers = Array.from({ length: config.numLayers }, (_, i): LayerCache => ({
-        keys: create(`keys of layer ${i}`),
-        values: create(`values of layer ${i}`),
-      }));
-      return make(pool, layers, size);
-    });
+  const bindable = mostBlocks(config, plan, buffers.maxBytes);
+  let why =
+    budgetedBlocks < bindable
+      ? 'the memory that models may take of the GPU (gpuMemoryBytes) has no more'
+      : `a buffer of this GPU has at most ${buffers.maxBytes} bytes`;
+  for (const numBlocks of sizesToTry(plan, Math.min(bindable, budgetedBlocks))) {
+    const outcome = await buffers.tryCreate((pool) => createCache(pool, config, plan, numBlocks, make));
     if ('made' in outcome) {
-      requireModelLen(plan, size, why);
+      requireModelLen(plan, sizeOf(plan, numBlocks), why);
       const isShrunk = numBlocks < plan.numBlocks;
       const report = `${reportOf(plan, numBlocks)}${isShrunk ? `: ${why}` : ''}`;
       return { made: outcome.made, bytes: numBlocks * plan.blockBytes, isShrunk, report };
@@ -132,9 +162,9 @@ function requireModelLen(plan: CachePlan, { maxModelLen }: CacheSize, why: strin
 }
 
 /** Numbers of blocks, largest first: what is asked, then halves, with a stop at what a fixed `maxModelLen` takes. */
-function* sizesToTry(plan: CachePlan, bindable: number): Generator<number> {
-  const needed = plan.isMaxModelLenFixed ? blocksFor(plan.maxModelLen) : plan.minBlocks;
-  let numBlocks = Math.min(plan.numBlocks, bindable);
+function* sizesToTry(plan: CachePlan, most: number): Generator<number> {
+  const needed = leastBlocks(plan);
+  let numBlocks = most;
   while (numBlocks >= plan.minBlocks) {
     yield numBlocks;
     if (numBlocks === plan.minBlocks) return;

@@ -17,11 +17,13 @@ import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/ti
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
-import { type MatrixLayout, planWeights } from '../models/weights.ts';
-import { createState, fillState } from './decoder-state.ts';
+import type { MatrixLayout } from '../models/weights-planner.ts';
+import { allocate } from './allocate.ts';
+import { fillState } from './decoder-state.ts';
+import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { fitCache, planCache } from './kv-cache.ts';
+import { planCache } from './kv-cache.ts';
 import { tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
@@ -44,8 +46,14 @@ export interface LoadRunnerOptions {
   readonly limits?: Partial<
     Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
   >;
+  /** What models may take of the GPU's memory in all. @default see `gpu-budget` */
+  readonly gpuMemoryBytes?: number | undefined;
+  /** Asked what may be taken of it, once the header says what is needed. @default all that is needed, within the budget */
+  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
+  /** The most bytes of weights that are bound at once. @default what the device allows */
+  readonly maxBindingBytes?: number;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
   /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
@@ -63,6 +71,8 @@ export interface LoadedRunner {
   readonly numerics: Numerics;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
+  /** Bytes of all its buffers. */
+  readonly gpuBytes: number;
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
@@ -87,6 +97,7 @@ export interface LoadedRunner {
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   const config = readModelConfig(options.file);
   const plan = planCache(config, options);
+  checkGpuMemoryBytes(options.gpuMemoryBytes);
   const kvCacheDtype = plan.dtype;
   const { numerics = 'f32' } = options;
   const gpu = options.gpu ?? (await openGpu(undefined, numerics));
@@ -98,19 +109,13 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const matrices = { numerics, ...matrixLayout(gpu.adapter) };
-    const { weights, destinations } = planWeights(options.file, config, buffers, matrices);
-    const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const blockStaging =
-      options.blockTransfer === true ? buffers.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined;
-    await buffers.ready(); // the weights come first, the KV cache takes what is left
-    const fitted = await fitCache(buffers, config, plan, (pool, layers, size) => {
-      const scheduler: SchedulerConfig = { ...size, ...defaultLimits(gpu.adapter), ...options.limits };
-      return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
-    });
+    const { maxBindingBytes = buffers.maxBytes } = options;
+    const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
+    const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
+    const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
+    const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
     options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
-    fillState(gpu.device, config, scheduler, state);
     const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
@@ -118,6 +123,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const ops = buildDecoder({ builder, config, state, limits }, weights);
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+    fillState(gpu.device, config, scheduler, state, ropeFactors);
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
@@ -129,7 +135,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const counters = (): StepCounters => runner.counters();
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, blockTransfer };
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, gpuBytes: buffers.bytes, blockTransfer };
     const { profiler } = runner;
     const tunables = tunablesOf(gpu, builder);
     const made = { ...kvCache, numerics, profiler, tunables, counters };
@@ -163,7 +169,7 @@ function defaultLimits(adapter: AdapterSummary) {
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-export function matrixLayout({ isSoftware }: AdapterSummary): Omit<MatrixLayout, 'numerics'> {
+export function matrixLayout({ isSoftware }: AdapterSummary): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 

@@ -1,37 +1,132 @@
-import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
+import type { Work } from '../core/turns.ts';
+import { BYTE_CHARACTERS } from './byte-level.ts';
+import { createLiteralMatcher } from './literals.ts';
+import { createMerger, type MergeTable } from './merge.ts';
+import { cachePieces } from './piece-cache.ts';
 import type { PreTokenizer } from './pre-tokenizers.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import { type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
+
+const utf8 = new TextEncoder();
 
 /**
  * Text to token ids by byte-level BPE; no control token is ever recognised. A byte that the vocabulary has no token for
  * is left out, as llama.cpp does (SmolLM2 lacks a few control characters).
  */
-export function createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): (text: string) => number[] {
-  const { tokens, kinds, merges } = vocabulary;
-  // Without a prototype, so that a token named like one of Object's members is a token like any other.
-  const vocab: Record<string, number> = Object.create(null) as Record<string, number>;
-  tokens.forEach((token, id) => {
-    if (kinds[id] === 'text') vocab[token] ??= id;
+export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Work<Encode> {
+  const ids = yield* textIds(vocabulary);
+  const literals = literalIds(vocabulary);
+  const matcher = createLiteralMatcher(literals.keys());
+  const byteIds = Int32Array.from(BYTE_CHARACTERS, (character) => ids.get(character) ?? -1);
+  const merge = createMerger(yield* readMerges(vocabulary, ids));
+  const splits = pre.splits.map((pattern) => new RegExp(pattern, 'gu'));
+
+  const encodePiece = cachePieces((piece) => {
+    const bytes = utf8.encode(piece);
+    const whole = pre.ignoreMerges ? ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('')) : undefined;
+    if (whole !== undefined) return [whole];
+    const found: number[] = [];
+    merge(
+      Int32Array.from(bytes, (byte) => byteIds[byte] ?? -1),
+      (id) => {
+        if (id >= 0) found.push(id);
+      },
+    );
+    return found;
   });
-  const literals = tokens.flatMap((content, id) => (kinds[id] === 'literal' ? [{ content, id }] : []));
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
-  const splits = pre.splits.map((Regex) => ({
-    type: 'Split',
-    pattern: { Regex },
-    behavior: 'Isolated',
-    invert: false,
-  }));
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
-  const tokenizer = new BpeTokenizer(
-    {
-      added_tokens: literals.map((literal) => ({ ...literal, ...flags })),
-      normalizer: pre.normalizer === undefined ? null : { type: pre.normalizer },
-      pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits, byteLevel] },
-      post_processor: null,
-      decoder: null,
-      model: { type: 'BPE', vocab, merges, ignore_merges: pre.ignoreMerges },
-    },
-    {},
-  );
-  return (text) => (text === '' ? [] : tokenizer.encode(text, { add_special_tokens: false }).ids);
+
+  return (text, enough = Infinity) => {
+    const out: number[] = [];
+    for (const [index, section] of matcher.split(text).entries()) {
+      const literal = index % 2 === 1 ? literals.get(section) : undefined;
+      if (literal !== undefined) {
+        out.push(literal);
+        continue;
+      }
+      const normalised = pre.normalizer === undefined ? section : section.normalize(pre.normalizer);
+      for (const piece of cut(normalised, splits)) {
+        for (const id of encodePiece(piece)) out.push(id);
+        if (out.length > enough) return out;
+      }
+    }
+    return out;
+  };
+}
+
+/** The text cut by each pattern in turn: what matches is a piece, and so is what lies between. */
+function cut(text: string, patterns: readonly RegExp[]): readonly string[] {
+  let pieces: readonly string[] = [text];
+  for (const pattern of patterns) {
+    pieces = pieces.flatMap((piece) => {
+      const parts: string[] = [];
+      let end = 0;
+      for (const match of piece.matchAll(pattern)) {
+        if (match.index > end) parts.push(piece.slice(end, match.index));
+        parts.push(match[0]);
+        end = match.index + match[0].length;
+      }
+      if (end < piece.length) parts.push(piece.slice(end));
+      return parts;
+    });
+  }
+  return pieces;
+}
+
+/** A merge is kept with its left token as `right * RANKS + rank`. */
+const RANKS = 2 ** 22;
+/** Merges read without a pause. */
+const RUN = 4096;
+
+/**
+ * A file's merges, "left right", best first. One whose parts or result are no tokens never applies. Lookups are binary
+ * searches in arrays, so that no file can be made for which they, or reading it, would be slow.
+ */
+function* readMerges({ merges, tokens }: Vocabulary, ids: ReadonlyMap<string, number>): Work<MergeTable> {
+  const lefts = new Int32Array(merges.length).fill(-1);
+  const rights = new Int32Array(merges.length);
+  const results = new Int32Array(merges.length);
+  const starts = new Int32Array(tokens.length + 1);
+  const ranks = new Int32Array(merges.length);
+  for (const [rank, merge] of merges.entries()) {
+    if (rank % RUN === 0) yield;
+    ranks[rank] = rank;
+    const space = merge.indexOf(' ', 1);
+    const left = ids.get(merge.slice(0, space));
+    const right = ids.get(merge.slice(space + 1));
+    const result = ids.get(merge.slice(0, space) + merge.slice(space + 1));
+    if (space < 0 || left === undefined || right === undefined || result === undefined) continue;
+    lefts[rank] = left;
+    rights[rank] = right;
+    results[rank] = result;
+    starts[left + 1] = (starts[left + 1] ?? 0) + 1;
+  }
+  for (let id = 0; id < tokens.length; id++) starts[id + 1] = (starts[id + 1] ?? 0) + (starts[id] ?? 0);
+  const entries = new Float64Array(starts[tokens.length] ?? 0);
+  const filled = starts.slice();
+  lefts.forEach((left, rank) => {
+    if (left < 0) return;
+    const at = filled[left] ?? 0;
+    entries[at] = (rights[rank] ?? 0) * RANKS + rank;
+    filled[left] = at + 1;
+  });
+  for (let id = 0; id < tokens.length; id++) {
+    const [start = 0, end = 0] = [starts[id], starts[id + 1]];
+    if (end - start > 1) entries.subarray(start, end).sort();
+    if (id % RUN === 0) yield;
+  }
+  const find = (left: number, right: number): number =>
+    left < 0 || right < 0 ? -1 : findRank(entries, starts[left] ?? 0, starts[left + 1] ?? 0, right);
+  return { find, ranks, results };
+}
+
+/** The rank of the first entry for `right` from `start` to `end`; -1 where there is none. */
+function findRank(entries: Float64Array, start: number, end: number, right: number): number {
+  const wanted = right * RANKS;
+  let [low, high] = [start, end];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entries[middle] ?? 0) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  const rank = low < end ? (entries[low] ?? Infinity) - wanted : RANKS;
+  return rank < RANKS ? rank : -1;
 }

@@ -1,3 +1,5 @@
+import { createLiteralMatcher, type LiteralMatcher } from './literals.ts';
+
 /** A piece of a rendered prompt: text, or a control token that the template wrote. */
 export type PromptPiece = { readonly text: string } | { readonly controlTokenId: number };
 
@@ -15,18 +17,15 @@ export interface ControlTokens {
 
 /** @param ids token id by the control token's text */
 export function createControlTokens(ids: ReadonlyMap<string, number>): ControlTokens {
-  // One code point cannot be broken; a longer name goes before the shorter that it begins with.
-  const names = [...ids.keys()].filter((name) => [...name].length > 1).sort((a, b) => b.length - a.length);
-  if (names.length === 0) return { protect: (text) => text, split: (text) => [{ text }] };
-  const anyName = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|');
-  const splitter = new RegExp(`(${anyName})`, 'u');
-  const firstCodePoint = new RegExp(`(?=${anyName})[^]`, 'gu');
-  const beginnings = new Set(names.flatMap((name) => [...name].map((_, i, all) => all.slice(0, i).join('')).slice(1)));
-  const endings = new Set(names.flatMap((name) => [...name].map((_, i, all) => all.slice(i).join('')).slice(1)));
-  const longest = names[0]?.length ?? 0;
+  // One code point cannot be broken.
+  const names = [...ids.keys()].filter((name) => [...name].length > 1);
+  const matcher = createLiteralMatcher(names);
+  const beginnings = new Set(names.flatMap((name) => places(name).map((place) => name.slice(0, place))));
+  const endings = new Set(names.flatMap((name) => places(name).map((place) => name.slice(place))));
+  const longest = names.reduce((most, name) => Math.max(most, name.length), 0);
 
   const protect = (text: string, marker: string): string => {
-    const broken = text.replace(firstCodePoint, `$&${marker}`);
+    const broken = breakNames(text, matcher, marker);
     // A template may trim, so it is the outermost characters that are not white space which could meet its own text.
     const end = broken.trimEnd().length;
     const start = Math.min(broken.length - broken.trimStart().length, end);
@@ -42,12 +41,31 @@ export function createControlTokens(ids: ReadonlyMap<string, number>): ControlTo
   };
 
   const split = (rendered: string, marker: string): readonly PromptPiece[] =>
-    rendered.split(splitter).map((piece) => {
-      const controlTokenId = ids.get(piece);
+    matcher.split(rendered).map((piece, index) => {
+      const controlTokenId = index % 2 === 1 ? ids.get(piece) : undefined;
       return controlTokenId === undefined ? { text: piece.replaceAll(marker, '') } : { controlTokenId };
     });
 
   return { protect, split };
+}
+
+/** Puts the marker behind the first code point of whatever is one of the names. */
+function breakNames(text: string, matcher: LiteralMatcher, marker: string): string {
+  let broken = '';
+  let start = 0;
+  for (let place = 0; place < text.length; place++) {
+    if (matcher.lengthAt(text, place) === 0) continue;
+    const end = place + ((text.codePointAt(place) ?? 0) > 0xffff ? 2 : 1);
+    broken += text.slice(start, end) + marker;
+    start = end;
+  }
+  return broken + text.slice(start);
+}
+
+/** Where the code points begin, but for the first. */
+function places(name: string): readonly number[] {
+  let place = 0;
+  return [...name].map((codePoint) => (place += codePoint.length)).slice(0, -1);
 }
 
 function lengths(longest: number): readonly number[] {

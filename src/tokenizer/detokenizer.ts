@@ -1,5 +1,6 @@
 import { tokenBytes } from './byte-level.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import { SPACE_CHARACTER } from './sentencepiece.ts';
+import { byteValue, type Vocabulary } from './vocabulary.ts';
 
 /** Token ids to text, one at a time: the text is the same however it is pushed. Cost is linear in the text. */
 export interface Detokenizer {
@@ -11,23 +12,39 @@ export interface Detokenizer {
 
 /** The bytes of each token by id, as they are first needed. */
 export function createTokenByteTable(vocabulary: Vocabulary): (id: number) => Uint8Array {
-  const { tokens, kinds } = vocabulary;
+  const { tokens, kinds, algorithm } = vocabulary;
+  const utf8 = new TextEncoder();
   const table: (Uint8Array | undefined)[] = [];
   const none = new Uint8Array(0);
   const read = (id: number): Uint8Array => {
     const token = tokens[id];
     if (token === undefined || kinds[id] === 'control' || kinds[id] === 'unused') return none;
-    return kinds[id] === 'literal' ? new TextEncoder().encode(token) : tokenBytes(token);
+    if (kinds[id] === 'byte') return Uint8Array.of(byteValue(token) ?? 0);
+    if (kinds[id] === 'literal') return utf8.encode(token);
+    return algorithm === 'bpe' ? tokenBytes(token) : utf8.encode(token.replaceAll(SPACE_CHARACTER, ' '));
   };
   return (id) => (table[id] ??= read(id));
 }
 
-/** Bytes are kept until a code point is complete; bytes that are no UTF-8 become U+FFFD, as TextDecoder has it. */
-export function createDetokenizer(bytesOf: (id: number) => Uint8Array): Detokenizer {
+const SPACE = 0x20;
+
+/**
+ * Bytes are kept until a code point is complete; bytes that are no UTF-8 become U+FFFD, as TextDecoder has it.
+ *
+ * @param stripsFirstSpace the first token's leading space is the one that encoding put before the text
+ */
+export function createDetokenizer(bytesOf: (id: number) => Uint8Array, stripsFirstSpace = false): Detokenizer {
   // A byte order mark is text here.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  let isFirst = true;
+  const bytesToShow = (id: number): Uint8Array => {
+    const bytes = bytesOf(id);
+    const strips = stripsFirstSpace && isFirst && bytes[0] === SPACE;
+    isFirst = false;
+    return strips ? bytes.subarray(1) : bytes;
+  };
   return {
-    push: (id) => decoder.decode(bytesOf(id), { stream: true }),
+    push: (id) => decoder.decode(bytesToShow(id), { stream: true }),
     flush: () => decoder.decode(),
   };
 }

@@ -31,11 +31,35 @@ export function readStrings(metadata: Metadata, key: string): readonly string[] 
   throw malformed(key, 'an array of strings');
 }
 
-export function readIntegers(metadata: Metadata, key: string): readonly number[] | undefined {
+/** Integers; a long list is a typed array. */
+export function readIntegers(metadata: Metadata, key: string): ArrayLike<number> | undefined {
   const value = metadata[key];
   if (value === undefined) return undefined;
+  if (isIntegerArray(value)) return value;
   if (Array.isArray(value) && value.every((item): item is number => Number.isInteger(item))) return value;
   throw malformed(key, 'an array of integers');
+}
+
+/** Numbers, none of them NaN; a long list is a typed array. */
+export function readNumbers(metadata: Metadata, key: string): (ArrayLike<number> & Iterable<number>) | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  const isList = Array.isArray(value) || isIntegerArray(value) || value instanceof Float32Array || value instanceof Float64Array;
+  if (isList && isNumbers(value)) return value;
+  throw malformed(key, 'an array of numbers');
+}
+
+type IntegerArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+
+function isIntegerArray(value: unknown): value is IntegerArray {
+  const isView = ArrayBuffer.isView(value) && !(value instanceof DataView);
+  const isFloat = value instanceof Float32Array || value instanceof Float64Array;
+  return isView && !isFloat && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array);
+}
+
+function isNumbers(values: ArrayLike<unknown> & Iterable<unknown>): values is ArrayLike<number> & Iterable<number> {
+  for (const value of values) if (typeof value !== 'number' || Number.isNaN(value)) return false;
+  return true;
 }
 
 function malformed(key: string, expected: string): TabserveError {

@@ -11,22 +11,38 @@ export interface PreTokenizer {
   readonly addBos: boolean;
 }
 
-const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** `\s` and `\S` as other regular expressions have them: JavaScript's count U+FEFF as white space and U+0085 not. */
+const unicodeSpaces = (pattern: string): string =>
+  pattern.replaceAll('\\s', '\\p{White_Space}').replaceAll('\\S', '\\P{White_Space}');
+
+const GPT2 = unicodeSpaces("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
 
 /** The pattern that Llama 3 and Qwen 2 share but for how many digits stay together. */
 const cl100k = (digits: string): string =>
-  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+` +
-  '|\\s+(?!\\S)|\\s+';
+  unicodeSpaces(
+    `'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}` +
+      '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
+  );
 
 const PLAIN = { normalizer: undefined, ignoreMerges: false, addBos: false } as const;
+const STARCODER: PreTokenizer = { ...PLAIN, splits: ['\\p{N}', GPT2] };
+const LLAMA3: PreTokenizer = { ...PLAIN, splits: [cl100k('\\p{N}{1,3}')], ignoreMerges: true, addBos: true };
+const QWEN2: PreTokenizer = { ...PLAIN, splits: [cl100k('\\p{N}')], normalizer: 'NFC' };
 
-/** By the file's `tokenizer.ggml.pre`. The patterns are the ones in the families' own tokenizer.json files. */
+/**
+ * By the file's `tokenizer.ggml.pre`. The patterns are the ones in the families' own tokenizer.json files; names that
+ * llama.cpp takes for the same tokenizer stand together.
+ */
 const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
-  ['smollm', { ...PLAIN, splits: ['\\p{N}', GPT2] }],
-  ['starcoder', { ...PLAIN, splits: ['\\p{N}', GPT2] }],
+  ['smollm', STARCODER],
+  ['starcoder', STARCODER],
   ['gpt-2', { ...PLAIN, splits: [GPT2] }],
-  ['llama-bpe', { ...PLAIN, splits: [cl100k('\\p{N}{1,3}')], ignoreMerges: true, addBos: true }],
-  ['qwen2', { ...PLAIN, splits: [cl100k('\\p{N}')], normalizer: 'NFC' }],
+  ['phi-2', { ...PLAIN, splits: [GPT2] }],
+  ['llama-bpe', LLAMA3],
+  ['llama-v3', LLAMA3],
+  ['llama3', LLAMA3],
+  ['qwen2', QWEN2],
+  ['deepseek-r1-qwen', QWEN2],
 ]);
 
 /** @throws TabserveError `unsupported_model` naming the kind */
@@ -35,7 +51,7 @@ export function findPreTokenizer(name: string | undefined): PreTokenizer {
   if (found !== undefined) return found;
   throw new TabserveError(
     'unsupported_model',
-    `The model's pre-tokenizer ${name === undefined ? 'is not named in its file' : `"${name}" is not supported`}; ` +
+    `The model's pre-tokenizer ${name === undefined ? 'is not named in its file' : `"${name.slice(0, 64)}" is not supported`}; ` +
       `supported are ${[...PRE_TOKENIZERS.keys()].join(', ')}.`,
   );
 }

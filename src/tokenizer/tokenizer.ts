@@ -1,12 +1,14 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ChatMessage } from '../core/protocol.ts';
+import { atOnce, inTurns, type Work } from '../core/turns.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { createControlTokens, findMarker } from './control-tokens.ts';
 import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
 import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
-import { readVocabulary, type Vocabulary } from './vocabulary.ts';
+import { createSentencePieceEncoder } from './sentencepiece.ts';
+import { type Encode, readVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Text to token ids and back, and chats to prompts. */
 export interface Tokenizer {
@@ -33,24 +35,53 @@ export interface Tokenizer {
  * `corrupt_model` where the metadata contradicts itself
  */
 export function createTokenizer(metadata: Metadata): Tokenizer {
+  return atOnce(buildTokenizer(metadata));
+}
+
+/** The same in short turns: reading hundreds of thousands of tokens takes longer than other tabs' streams can wait. */
+export function loadTokenizer(metadata: Metadata): Promise<Tokenizer> {
+  return inTurns(buildTokenizer(metadata));
+}
+
+function* buildTokenizer(metadata: Metadata): Work<Tokenizer> {
   const vocabulary = readVocabulary(metadata);
-  const pre = findPreTokenizer(readString(metadata, 'tokenizer.ggml.pre'));
-  const encode = createBpeEncoder(vocabulary, pre);
+  yield;
+  const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary);
+  yield;
   const bytesOf = createTokenByteTable(vocabulary);
-  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token') ?? pre.addBos;
   return {
     vocabSize: vocabulary.tokens.length,
     stopTokenIds: vocabulary.stopTokenIds,
-    encode,
+    encode: (text) => encode(text),
     encodeChat: createChatEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined),
-    createDetokenizer: () => createDetokenizer(bytesOf),
+    createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
+}
+
+interface Encoder {
+  readonly encode: Encode;
+  /** Whether a prompt begins with BOS. No prompt ends in EOS, whatever the file says: the answer is yet to come. */
+  readonly addBos: boolean;
+  readonly addsSpacePrefix: boolean;
+}
+
+/** What a file leaves unsaid is as llama.cpp takes it. */
+function* createEncoder(metadata: Metadata, vocabulary: Vocabulary): Work<Encoder> {
+  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token');
+  if (vocabulary.algorithm === 'spm') {
+    const addsSpacePrefix = readBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true;
+    const encode = yield* createSentencePieceEncoder(vocabulary, addsSpacePrefix);
+    return { encode, addBos: addBos ?? true, addsSpacePrefix };
+  }
+  const pre = findPreTokenizer(readString(metadata, 'tokenizer.ggml.pre'));
+  const encode = yield* createBpeEncoder(vocabulary, pre);
+  return { encode, addBos: addBos ?? pre.addBos, addsSpacePrefix: false };
 }
 
 function createChatEncoder(
   metadata: Metadata,
   vocabulary: Vocabulary,
-  encode: (text: string) => number[],
+  encode: Encode,
   bosTokenId: number | undefined,
 ): (messages: readonly ChatMessage[]) => number[] {
   const source = readString(metadata, 'tokenizer.chat_template');
@@ -67,31 +98,54 @@ function createChatEncoder(
   const render = createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) });
   const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
   const control = createControlTokens(new Map(ids));
-  const maxChars = longestFittingText(metadata, vocabulary);
+  const swallows = swallowsWhiteSpace(metadata, vocabulary);
+  const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
-    if (chars > maxChars) {
-      throw new TabserveError(
-        'context_length_exceeded',
-        `Messages of ${chars} characters cannot fit the model's context.`,
-        {
-          param: 'messages',
-        },
-      );
-    }
+    if (chars > maxChars) throw tooLong(chars);
     const marker = findMarker([source, ...messages.map(({ content }) => content)]);
     const rendered = render(messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) })));
-    const prompt = control
-      .split(rendered, marker)
-      .flatMap((piece) => ('text' in piece ? encode(piece.text) : [piece.controlTokenId]));
+    const prompt: number[] = [];
+    for (const piece of control.split(rendered, marker)) {
+      if ('text' in piece) {
+        const strips = swallows(prompt.at(-1));
+        for (const id of encode(strips ? piece.text.replace(WHITE_SPACE, '') : piece.text, maxTokens)) prompt.push(id);
+      } else prompt.push(piece.controlTokenId);
+      if (prompt.length > maxTokens) throw tooLong(chars);
+    }
     return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
   };
 }
 
-/** Characters that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. */
-function longestFittingText(metadata: Metadata, vocabulary: Vocabulary): number {
+/** What C's isspace() takes for white space, at a text's beginning. */
+const WHITE_SPACE = /^[ \t-\r]+/;
+
+/**
+ * Whether a control token takes in the white space behind it: Phi-3's do, which no GGUF says, so llama.cpp goes by the
+ * model's name as well.
+ */
+function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): (id: number | undefined) => boolean {
+  if (!/phi-?3/i.test(readString(metadata, 'general.name') ?? '')) return () => false;
+  const others = ['<unk>', '<s>', '<|endoftext|>'];
+  return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
+}
+
+function tooLong(chars: number): TabserveError {
+  const message = `Messages of ${chars} characters cannot fit the model's context.`;
+  return new TabserveError('context_length_exceeded', message, { param: 'messages' });
+}
+
+/**
+ * Characters and tokens that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. One
+ * that is not absurd is counted whole, for those who refuse it to name its length.
+ */
+function longestFittingPrompt(
+  metadata: Metadata,
+  vocabulary: Vocabulary,
+): { readonly maxChars: number; readonly maxTokens: number } {
   const architecture = readString(metadata, 'general.architecture');
   const contextLength = readInteger(metadata, `${architecture}.context_length`);
-  if (contextLength === undefined) return Infinity;
-  return contextLength * vocabulary.tokens.reduce((longest, token) => Math.max(longest, token.length), 1);
+  if (contextLength === undefined) return { maxChars: Infinity, maxTokens: Infinity };
+  const longest = vocabulary.tokens.reduce((most, token) => Math.max(most, token.length), 1);
+  return { maxChars: contextLength * longest, maxTokens: 4 * contextLength + 1024 };
 }

@@ -14,24 +14,34 @@ const TELL_AFTER_MS = 200;
 export class GpuLease {
   readonly #locks: Locks;
   #release: (() => void) | undefined;
+  /** The request for the lock that is under way, and for how many. */
+  #asking: { readonly taken: Promise<void>; readonly giveUp: AbortController; waiters: number } | undefined;
 
   constructor(locks: Locks) {
     this.#locks = locks;
   }
 
   /**
-   * Resolves when the lease is held; at once where it is already.
+   * Resolves when the lease is held; at once where it is already. Any number may wait.
    *
    * @param onWait called once if another engine has it
-   * @param signal aborted, with the reason to reject with, when nobody waits any more
+   * @param signal aborted, with the reason to reject with, when it is not worth waiting for any more
    */
   async acquire(onWait: () => void, signal: AbortSignal): Promise<void> {
     if (this.#release !== undefined) return;
+    signal.throwIfAborted();
     const tell = setTimeout(onWait, TELL_AFTER_MS);
+    const asking = (this.#asking ??= this.#ask());
+    asking.waiters++;
     try {
-      this.#release = await holdLock(this.#locks, GPU_LOCK, signal);
+      await untilAborted(asking.taken, signal);
     } finally {
       clearTimeout(tell);
+      asking.waiters--;
+      if (asking.waiters === 0 && this.#asking === asking) {
+        this.#asking = undefined;
+        asking.giveUp.abort(signal.reason);
+      }
     }
   }
 
@@ -47,4 +57,20 @@ export class GpuLease {
     const { pending } = await this.#locks.query();
     return pending?.some(({ name }) => name === GPU_LOCK) ?? false;
   }
+
+  #ask() {
+    const giveUp = new AbortController();
+    const taken = holdLock(this.#locks, GPU_LOCK, giveUp.signal).then((release) => {
+      if (giveUp.signal.aborted) release();
+      else this.#release = release;
+    });
+    return { taken, giveUp, waiters: 0 };
+  }
+}
+
+function untilAborted(task: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    task.then(resolve, reject);
+  });
 }

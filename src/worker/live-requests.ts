@@ -69,10 +69,12 @@ export class LiveRequests {
     return true;
   }
 
-  /** Forgets a session that has gone. */
-  drop(session: HostSession): void {
+  /** Forgets a session that has gone, or, where it is told a reason, has not. */
+  drop(session: HostSession, reason?: TabserveError): void {
     for (const [requestId, request] of this.#requests) {
-      if (request.session === session) this.#requests.delete(requestId);
+      if (request.session !== session) continue;
+      if (reason === undefined) this.#requests.delete(requestId);
+      else this.#fail(requestId, session, reason);
     }
   }
 

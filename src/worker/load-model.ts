@@ -14,7 +14,7 @@ import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts'
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
-import { createTokenizer } from '../tokenizer/tokenizer.ts';
+import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
 import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
@@ -40,20 +40,22 @@ export interface ModelLoaderOptions {
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
 export function createModelLoader(options: ModelLoaderOptions): LoadModel {
   const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = options;
-  return async ({ source, ...settings }, context) => {
+  return async ({ source, hub, ...settings }, context) => {
     const { log, clock, signal } = context;
     const { persistPrefixCache, tuning: tuningSetting, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
-    const opened = await openSource(source, { baseUrl, onProgress: progress.report, log, signal });
+    const opened = await openSource(source, { baseUrl, hub, onProgress: progress.report, log, signal });
     const plain = abortableSource(opened, signal);
     const identified = identifiedSource(plain);
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);
-    const tokenizer = createTokenizer(file.metadata); // before the weights: it may refuse the model
+    const tokenizer = await loadTokenizer(file.metadata); // before the weights: it may refuse the model
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
-    const loaded = await loadRunner({ file, ...runnerSettings, blockTransfer, winners, log, onStage: progress.stage });
+    const { reserve } = context;
+    const shared = { file, reserve, blockTransfer, winners, log, onStage: progress.stage };
+    const loaded = await loadRunner({ ...shared, ...runnerSettings });
     const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
@@ -95,6 +97,7 @@ function serve(
     info,
     tokenizer,
     adapter: loaded.adapter,
+    gpuBytes: loaded.gpuBytes,
     lost: loaded.lost,
     profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
     counters: () => loaded.counters(),

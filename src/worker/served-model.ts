@@ -6,6 +6,7 @@ import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { TuningMetrics } from '../core/tuning.ts';
+import type { GpuNeed } from '../runner/gpu-budget.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelProfiler } from './model-profiler.ts';
 
@@ -30,6 +31,8 @@ export type ServedProfiler = Pick<ModelProfiler, 'profile' | 'limits'>;
 export interface ServedModel {
   readonly info: ModelInfo;
   readonly adapter: AdapterSummary;
+  /** What its buffers take of the GPU's memory. */
+  readonly gpuBytes: number;
   readonly tokenizer: ServedTokenizer;
   readonly engine: ServedEngine;
   readonly profiler: ServedProfiler;
@@ -51,6 +54,11 @@ export interface LoadContext {
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
+  /**
+   * Asked once the header says what the model takes of the GPU, before anything else is read; others may be unloaded.
+   * @returns bytes that it may take. @throws TabserveError `out_of_memory`, `model_busy`
+   */
+  readonly reserve: (need: GpuNeed) => Promise<number>;
 }
 
 export type LoadModel = (options: LoadOptions, context: LoadContext) => Promise<ServedModel>;

@@ -64,7 +64,7 @@ export class Session implements EngineHost {
   }
 
   async metrics(): Promise<EngineMetrics> {
-    return this.#options.host.metrics();
+    return this.#options.host.metrics(this.#session());
   }
 
   async inspect(): Promise<EngineSnapshot> {
@@ -72,15 +72,15 @@ export class Session implements EngineHost {
   }
 
   async profile(options: ProfileOptions): Promise<StepProfile> {
-    return this.#options.host.profile(options);
+    return this.#options.host.profile(this.#session(), options);
   }
 
   async limits(): Promise<AdapterLimits> {
-    return this.#options.host.limits();
+    return this.#options.host.limits(this.#session());
   }
 
   async injectFault(fault: Fault): Promise<void> {
-    if (fault === 'device_lost') this.#options.host.loseDevice();
+    if (fault === 'device_lost') this.#options.host.loseDevice(this.#session());
     else this.#options.die();
   }
 

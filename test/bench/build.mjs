@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { policyInPages } from '../../demo/server/content-security-policy.mjs';
 import { describeCommit } from './commit.mjs';
 
 /**
@@ -16,7 +17,7 @@ export async function buildBench(outDir) {
   const pages = ['index.html', 'suite.html', 'frame.html', 'start-frame.html'];
   // A build of its own, so that its worker is never the demo's.
   const define = { __TABSERVE_BUILD_ID__: JSON.stringify(`${version}-bench`), __BENCH_COMMIT__: JSON.stringify(describeCommit()) };
-  await buildPages(fileURLToPath(new URL('.', import.meta.url)), pages, outDir, define);
+  await buildPages(fileURLToPath(new URL('.', import.meta.url)), pages, outDir, define, [policyInPages()]);
 }
 
 /**
@@ -24,14 +25,16 @@ export async function buildBench(outDir) {
  * @param {readonly string[]} pages
  * @param {string} outDir
  * @param {Readonly<Record<string, string>>} define
+ * @param {import('vite').Plugin[]} [plugins]
  */
-export async function buildPages(root, pages, outDir, define) {
+export async function buildPages(root, pages, outDir, define, plugins = []) {
   await build({
     configFile: false,
     root,
     logLevel: 'error',
     base: './',
     define,
+    plugins,
     worker: { format: 'es' },
     build: {
       target: 'es2022',

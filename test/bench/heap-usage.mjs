@@ -34,29 +34,40 @@ async function engineHeaps(session, origin) {
   const workers = targetInfos.filter(({ type, url }) => type === 'shared_worker' && url.startsWith(`${origin}/`));
   return Promise.all(
     workers.map(async ({ targetId }) => {
-      // A session within Playwright's: its messages are wrapped, since Playwright knows no worker of this type.
-      const { sessionId } = await session.send('Target.attachToTarget', { targetId });
-      let lastId = 0;
-      const call = async (/** @type {string} */ method) => {
-        const id = ++lastId;
-        const answered = new Promise((resolve, reject) => {
-          const listen = (/** @type {{ sessionId: string, message: string }} */ event) => {
-            const answer = JSON.parse(event.message);
-            if (event.sessionId !== sessionId || answer.id !== id) return;
-            session.off('Target.receivedMessageFromTarget', listen);
-            if (answer.error === undefined) resolve(answer.result);
-            else reject(new Error(`${method}: ${answer.error.message}`));
-          };
-          session.on('Target.receivedMessageFromTarget', listen);
-        });
-        await session.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method }) });
-        return answered;
-      };
+      const { call, detach } = await attachToWorker(session, targetId);
       const bytes = await heapBytes(call);
-      await session.send('Target.detachFromTarget', { sessionId });
+      await detach();
       return /** @type {HeapUsage} */ ({ of: 'engine', bytes });
     }),
   );
+}
+
+/**
+ * A session of a worker within a browser's: its messages are wrapped, since Playwright knows no SharedWorkers.
+ *
+ * @param {import('playwright').CDPSession} session
+ * @param {string} targetId
+ */
+export async function attachToWorker(session, targetId) {
+  const { sessionId } = await session.send('Target.attachToTarget', { targetId });
+  let lastId = 0;
+  /** @type {(method: string, params?: object) => Promise<any>} */
+  const call = async (method, params = {}) => {
+    const id = ++lastId;
+    const answered = new Promise((resolve, reject) => {
+      const listen = (/** @type {{ sessionId: string, message: string }} */ event) => {
+        const answer = JSON.parse(event.message);
+        if (event.sessionId !== sessionId || answer.id !== id) return;
+        session.off('Target.receivedMessageFromTarget', listen);
+        if (answer.error === undefined) resolve(answer.result);
+        else reject(new Error(`${method}: ${answer.error.message}`));
+      };
+      session.on('Target.receivedMessageFromTarget', listen);
+    });
+    await session.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method, params }) });
+    return answered;
+  };
+  return { call, detach: () => session.send('Target.detachFromTarget', { sessionId }) };
 }
 
 /** @param {(method: 'HeapProfiler.collectGarbage' | 'Runtime.getHeapUsage') => Promise<any>} call

@@ -13,12 +13,17 @@ const random = createRandom(11);
 const PROMPT = Array.from({ length: LENGTH }, () => 3 + random.below(500));
 const SAMPLING = { temperature: 0.8, seed: 77, choice: 1 } as const;
 
+const SMOLLM2 = { preset: 'smollm2', type: 'mixed', seed: 3 } as const;
+/** Floats and QK-norm. */
+const QWEN3 = { preset: 'qwen3', type: 'BF16', vocabSize: 512, seed: 3 } as const;
+
 describe.each([
-  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
-  { kernels: 'baseline', subgroups: false, kvCacheDtype: 'f32' },
-  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f16' },
-  { kernels: 'subgroup', subgroups: true, kvCacheDtype: 'int8' },
-] as const)('with $kernels kernels, $kvCacheDtype KV', ({ subgroups, kvCacheDtype }) => {
+  { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
+  { model: SMOLLM2, kernels: 'baseline', subgroups: false, kvCacheDtype: 'f32' },
+  { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f16' },
+  { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'int8' },
+  { model: QWEN3, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
+] as const)('$model.preset with $kernels kernels, $kvCacheDtype KV', ({ model, subgroups, kvCacheDtype }) => {
   let loaded: LoadedRunner;
   /** What the prompt's last position gives when it is fed alone and at once. */
   let alone: Uint32Array;
@@ -27,7 +32,7 @@ describe.each([
 
   beforeAll(async () => {
     const limits = { maxNumBatchedTokens: 384, maxNumSeqs: 8, maxStepsPerPlan: 4 };
-    loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed', seed: 3 }), { subgroups, kvCacheDtype, limits });
+    loaded = await loadBytes(tinyModel(model), { subgroups, kvCacheDtype, limits });
     const sequence = sequenceOf({ sampling: SAMPLING });
     await step(loaded, [[sequence, LENGTH]]);
     alone = await lastBits(1);

@@ -1,15 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { persistModels } from '../../src/cache.ts';
 import type { LoadProgress } from '../../src/core/progress.ts';
 import { listModels, removeModel } from '../../src/loader/model-storage.ts';
 import { openSource } from '../../src/loader/open-source.ts';
 import { opfsStorage } from '../../src/loader/opfs-storage.ts';
-import { firstDifference, seededBytes } from '../unit/loader/seeded-bytes.ts';
+import { firstDifference, seededFile } from '../unit/loader/seeded-bytes.ts';
 import { CONTENT_BYTES, MODEL_URL, rangedFetch } from './loader-ranged-fetch.ts';
 import type { RangedFetch } from './loader-ranged-fetch.ts';
 
 const storage = opfsStorage();
 if (storage === undefined) throw new Error('this browser has no OPFS');
-const content = seededBytes(CONTENT_BYTES);
+const content = seededFile(CONTENT_BYTES);
 let lines: string[];
 let stages: Set<LoadProgress['stage']>;
 
@@ -58,7 +59,7 @@ describe('OPFS and IndexedDB', () => {
   test('a second visit downloads nothing', async () => {
     const first = rangedFetch();
     expect(await load(first)).toBe(-1);
-    expect(first.bytesSent).toBe(1 + CONTENT_BYTES);
+    expect(first.bytesSent).toBe(64 + CONTENT_BYTES);
     expect([...stages]).toEqual(['open', 'download']);
     expect(await fileCount()).toBe(3);
     stages.clear();
@@ -83,7 +84,7 @@ describe('OPFS and IndexedDB', () => {
     await writable.close();
     const server = rangedFetch();
     expect(await load(server)).toBe(-1);
-    expect(server.bytesSent).toBe(1 + 8 * 1024 * 1024);
+    expect(server.bytesSent).toBe(64 + 8 * 1024 * 1024);
     expect(lines).toEqual([expect.stringMatching(message)]);
     const again = rangedFetch();
     expect(await load(again)).toBe(-1);
@@ -97,13 +98,13 @@ describe('OPFS and IndexedDB', () => {
     expect((await listModels(storage)).map((model) => model.bytesCached)).toEqual([16 * 1024 * 1024]);
     const resumed = rangedFetch();
     expect(await load(resumed)).toBe(-1);
-    expect(resumed.bytesSent).toBe(1 + CONTENT_BYTES - 16 * 1024 * 1024);
+    expect(resumed.bytesSent).toBe(64 + CONTENT_BYTES - 16 * 1024 * 1024);
   });
 
   test('another version replaces what is stored', async () => {
     await load(rangedFetch(1));
     const changed = rangedFetch(2);
-    expect(await load(changed, seededBytes(CONTENT_BYTES, 2))).toBe(-1);
+    expect(await load(changed, seededFile(CONTENT_BYTES, 2))).toBe(-1);
     expect(await fileCount()).toBe(3);
   });
 
@@ -112,6 +113,10 @@ describe('OPFS and IndexedDB', () => {
     await removeModel(MODEL_URL, storage);
     expect(await listModels(storage)).toEqual([]);
     expect(await fileCount()).toBe(0);
+  });
+
+  test('persistence is asked for, and told as the browser has it', async () => {
+    expect(await persistModels()).toBe(await navigator.storage.persisted());
   });
 
   test('a SharedWorker stores what a page can read', async () => {
@@ -123,7 +128,7 @@ describe('OPFS and IndexedDB', () => {
       worker.onerror = () => reject(new Error('the worker did not start'));
       worker.port.onmessage = ({ data }) => resolve(data);
     });
-    expect(result).toEqual({ bytesRead: CONTENT_BYTES, bytesSent: 1 + CONTENT_BYTES, lines: [] });
+    expect(result).toEqual({ bytesRead: CONTENT_BYTES, bytesSent: 64 + CONTENT_BYTES, lines: [] });
     const server = rangedFetch();
     expect(await load(server)).toBe(-1);
     expect(server.bytesSent).toBe(0);

@@ -1,4 +1,4 @@
-import { seededBytes } from '../unit/loader/seeded-bytes.ts';
+import { seededFile } from '../unit/loader/seeded-bytes.ts';
 
 /** Two parts of 8 MiB and a bit, the size that ships; the same bytes on every side. */
 export const CONTENT_BYTES = 17 * 1024 * 1024 + 3;
@@ -14,7 +14,7 @@ export interface RangedFetch {
 }
 
 export function rangedFetch(seed = 1): RangedFetch {
-  const content = seededBytes(CONTENT_BYTES, seed);
+  const content = seededFile(CONTENT_BYTES, seed);
   const server: RangedFetch = {
     bytesSent: 0,
     failFrom: Infinity,

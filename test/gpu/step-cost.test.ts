@@ -172,3 +172,20 @@ test.each<[Partial<ScheduledRequest['sampling']>, number]>([
   const dispatches = 5 * (DISPATCHES + more);
   expect(webGpu.counts()).toMatchObject({ created: { createCommandEncoder: 5 }, submits: 5, writes: 5, passes: 5, dispatches });
 });
+
+// The least that each architecture takes: matrices of whole tiles, so that they are fused.
+const WHOLE_TILES = { hiddenSize: 64, intermediateSize: 128, numHeads: 4, numKvHeads: 2, headSize: 32, vocabSize: 260 } as const;
+test.each([
+  { model: { preset: 'qwen2', type: 'Q8_0' }, aLayer: DISPATCHES_A_LAYER },
+  { model: { preset: 'qwen3', type: 'F16' }, aLayer: DISPATCHES_A_LAYER + 1 },
+] as const)('$model.preset in $model.type: $aLayer dispatches a layer', async ({ model, aLayer }) => {
+  const other = await loadBytes(tinyModel({ ...model, ...WHOLE_TILES }), { limits: { maxNumSeqs: SLOTS } });
+  const sequence = new TestSequence({ tokenIds: [5, 6, 7], blockTable: blocksFor(other.scheduler, 0, 16) });
+  await step(other, [[sequence, 3]]);
+  const before = other.counters();
+  await step(other, [[sequence, 1]]);
+  const after = other.counters();
+  other.destroy();
+  expect(after.dispatches - before.dispatches).toBe(NUM_LAYERS * aLayer + DISPATCHES_BESIDES);
+  expect(after.bindGroupsCreated).toBe(before.bindGroupsCreated);
+});

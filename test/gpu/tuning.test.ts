@@ -4,7 +4,7 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { TuningRecord, TuningStorage } from '../../src/loader/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
-import type { ServedModel } from '../../src/worker/served-model.ts';
+import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts';
 import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
 import { readTinyGoldens } from '../support/tiny-goldens.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -154,7 +154,10 @@ async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedMode
     return { ...runner, tunables: some(runner.tunables) };
   };
   const loadModel = createModelLoader({ loadRunner: loadSome, baseUrl: '', tuningStorage: () => storage });
-  const context = { onProgress: () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now() };
+  const context: LoadContext = {
+    onProgress: () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now(),
+    reserve: async ({ wantedBytes }) => wantedBytes,
+  };
   served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);
   void pump(served);
   return served;

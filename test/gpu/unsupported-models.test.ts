@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { TabserveError } from '../../src/core/errors.ts';
 import { loadBytes } from '../support/gpu-runner.ts';
 import { quantise } from '../support/ggml-blocks.ts';
-import { type GgufContents, type GgufValue, writeGguf } from '../support/gguf-writer.ts';
-import { tinyModel, tinyModelContents } from '../support/tiny-model.ts';
+import { type GgufContents, type GgufTensor, type GgufValue, writeGguf } from '../support/gguf-writer.ts';
+import { tinyModel, tinyModelContents, type TinyPreset } from '../support/tiny-model.ts';
 
 // From a file's bytes to the runner that refuses them: with a code, and with the words that tell what to do.
 
@@ -21,21 +21,25 @@ function withTensor(name: string, change: Partial<GgufContents['tensors'][number
   };
 }
 
+function tinyWithout(preset: TinyPreset, name: string): GgufContents {
+  const contents = tinyModelContents({ preset, type: 'mixed' });
+  return { ...contents, tensors: contents.tensors.filter((tensor) => tensor.name !== name) };
+}
+
+function withExtra(preset: TinyPreset, tensor: GgufTensor): GgufContents {
+  const contents = tinyModelContents({ preset, type: 'mixed' });
+  return { ...contents, tensors: [...contents.tensors, tensor] };
+}
+
 const u32 = (value: number): GgufValue => ({ type: 'u32', value });
 const ones = (length: number): Uint8Array => quantise('F32', new Float32Array(length).fill(1));
 
 const CASES: readonly (readonly [what: string, contents: GgufContents, code: string, words: readonly string[]])[] = [
   [
-    'a matrix of a type without a kernel',
-    withTensor('blk.1.ffn_up.weight', { type: 'F32', data: ones(96 * 160) }),
-    'unsupported_tensor',
-    ['blk.1.ffn_up.weight', 'F32', 'Q4_1'],
-  ],
-  [
     'a quantised norm',
     withTensor('blk.0.attn_norm.weight', { type: 'Q8_0', data: quantise('Q8_0', new Float32Array(96).fill(1)) }),
     'unsupported_tensor',
-    ['blk.0.attn_norm.weight', 'Q8_0'],
+    ['blk.0.attn_norm.weight', 'Q8_0', 'F16'],
   ],
   [
     'a tensor that a plain decoder does not use',
@@ -50,7 +54,7 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     'another architecture',
     withMetadata({ 'general.architecture': { type: 'string', value: 'mamba' } }),
     'unsupported_model',
-    ['mamba', 'llama'],
+    ['mamba', 'llama', 'qwen2', 'qwen3'],
   ],
   [
     'RoPE scaling',
@@ -58,6 +62,19 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     'unsupported_model',
     ['RoPE', 'yarn'],
   ],
+  [
+    'linear RoPE scaling by nothing',
+    withMetadata({ 'llama.rope.scaling.factor': { type: 'f32', value: 0 } }),
+    'corrupt_model',
+    ['RoPE', '0'],
+  ],
+  [
+    'a RoPE factor too few',
+    { ...CONTENTS, tensors: [...CONTENTS.tensors, { name: 'rope_freqs.weight', shape: [15], type: 'F32', data: ones(15) }] },
+    'corrupt_model',
+    ['rope_freqs.weight', '[15]', '[16]'],
+  ],
+  ['a hidden size that is no multiple of 32', withMetadata({ 'llama.embedding_length': u32(100) }), 'unsupported_model', ['100', '32']],
   ['a mixture of experts', withMetadata({ 'llama.expert_count': u32(8) }), 'unsupported_model', ['experts']],
   [
     'shapes that contradict the metadata',
@@ -78,6 +95,18 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     ['blk.2.attn_q.weight'],
   ],
   [
+    'a qwen2 model without biases',
+    tinyWithout('qwen2', 'blk.1.attn_k.bias'),
+    'corrupt_model',
+    ['blk.1.attn_k.bias'],
+  ],
+  [
+    'a qwen3 model with biases',
+    withExtra('qwen3', { name: 'blk.0.attn_q.bias', shape: [192], type: 'F32', data: ones(192) }),
+    'unsupported_tensor',
+    ['blk.0.attn_q.bias', 'qwen3'],
+  ],
+  [
     'a missing tensor',
     { ...CONTENTS, tensors: CONTENTS.tensors.filter(({ name }) => name !== 'output_norm.weight') },
     'corrupt_model',
@@ -91,14 +120,17 @@ test.each(CASES)('%s is refused', async (_what, contents, code, words) => {
   for (const word of words) expect(error.message).toContain(word);
 });
 
-test('a type that GGUF has since learnt is refused by its number', async () => {
-  const bytes = tinyModel({ preset: 'gqa3', type: 'Q4_1' });
+test.each([
+  { what: 'a type without a kernel', id: 6, words: ['Q5_0', 'Q4_1', 'BF16'] },
+  { what: 'a type that GGUF has since learnt', id: 99, words: ['type 99'] },
+])('a matrix of $what is refused', async ({ id, words }) => {
+  const bytes = tinyModel({ preset: 'gqa3', type: 'Q8_0' });
   const name = 'blk.0.attn_q.weight';
   const at = new TextDecoder('latin1').decode(bytes).indexOf(name) + name.length;
-  new DataView(bytes.buffer).setUint32(at + 4 + 2 * 8, 99, true); // dimensions, shape, type
+  new DataView(bytes.buffer).setUint32(at + 4 + 2 * 8, id, true); // dimensions, shape, type
   const error = await failure(() => loadBytes(bytes));
   expect(error).toMatchObject({ code: 'unsupported_tensor' });
-  for (const word of [name, 'type 99']) expect(error.message).toContain(word);
+  for (const word of [name, ...words]) expect(error.message).toContain(word);
 });
 
 test.each([1, 1000])('a file cut short by %i bytes is refused before anything is uploaded', async (missing) => {

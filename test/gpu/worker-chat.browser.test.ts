@@ -106,3 +106,29 @@ test('a prompt over the context is refused, typed; the next one is answered', as
   await expect(long).rejects.toMatchObject({ code: 'context_length_exceeded' });
   expect(await text('Hi', { max_tokens: 4 })).not.toBe('');
 });
+
+test('two models answer at once, on a device each, and each says what it says alone', async () => {
+  const other = new File([tinyModel({ type: 'Q8_0', preset: 'babble', seed: 5 })], 'other.gguf', { lastModified: 1 });
+  const alone = await text('Both', { max_tokens: 40 });
+  const second = await createClient({ model: other, onLog: () => {}, kvCacheBytes: 2 ** 20 });
+  const ofSecond = async () => (await second.chat.completions.create(ask('Both', { max_tokens: 40 }))).choices[0]?.message.content;
+  const secondAlone = await ofSecond();
+  expect(secondAlone).not.toBe(alone);
+  expect(await Promise.all([text('Both', { max_tokens: 40 }), ofSecond()])).toEqual([alone, secondAlone]);
+  const { models } = await second.metrics();
+  expect(models.map(({ id, state, sessions }) => [id, state, sessions])).toEqual([
+    ['babble.gguf', 'ready', 1],
+    ['other.gguf', 'ready', 1],
+  ]);
+  await second.injectFault('device_lost');
+  expect(await Promise.all([text('Both', { max_tokens: 40 }), ofSecond()])).toEqual([alone, secondAlone]);
+  await second.close();
+}, 120_000);
+
+test('what does not fit the budget is refused before it is loaded, and the model in use stays', async () => {
+  const other = new File([tinyModel({ type: 'Q8_0', preset: 'gqa9' })], 'large.gguf', { lastModified: 1 });
+  const refused = createClient({ model: other, onLog: () => {}, gpuMemoryBytes: 1000 });
+  const details = { budgetBytes: 1000, neededBytes: expect.any(Number) };
+  await expect(refused).rejects.toMatchObject({ code: 'out_of_memory', details });
+  expect(await client.metrics()).toMatchObject({ state: 'ready', models: [{ id: 'babble.gguf' }] });
+});

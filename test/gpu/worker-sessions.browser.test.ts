@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Client, LogLine } from '../../src/client/client.ts';
 import { openUnlessAborted } from '../../src/client/create-client.ts';
 import { SharedWorkerTransport } from '../../src/client/shared-worker-transport.ts';
-import { fakeClient, openTab, tinyFile, until } from '../support/fake-worker-tab.ts';
+import { fakeClient, openTab, streamText, tinyFile, until } from '../support/fake-worker-tab.ts';
 
 // Real SharedWorkers, Web Locks and message ports; no GPU.
 
@@ -40,15 +40,19 @@ test('two clients share one worker, one batch and its model; closing one leaves 
   await b.close();
 });
 
-test('a different model is busy while another client uses one, and loads once that has closed', async () => {
+test('clients of two models stream at once, each what it streams alone; closing one leaves the other', async () => {
   const name = crypto.randomUUID();
   const first = await fakeClient(name);
-  const other = tinyFile('other.gguf');
-  await expect(fakeClient(name, { model: other })).rejects.toMatchObject({ code: 'model_busy' });
-  await first.close();
-  const second = await fakeClient(name, { model: other });
-  expect(second.model.id).toBe('other.gguf');
+  const alone = await streamText(first, 'Hi', 60);
+  const second = await fakeClient(name, { model: tinyFile('other.gguf') });
+  expect([first.model.id, second.model.id]).toEqual(['tiny.gguf', 'other.gguf']);
+  expect(await Promise.all([streamText(first, 'Hi', 60), streamText(second, 'Hi', 60)])).toEqual([alone, alone]);
+  const endless = streamText(first, 'Hi', 200);
+  await until(async () => (await first.metrics()).requestsRunning === 1);
+  expect(await second.metrics()).toMatchObject({ model: 'other.gguf', sessions: 2, requestsRunning: 0 });
   await second.close();
+  expect((await endless).length).toBe(200);
+  await first.close();
 });
 
 test('what the worker fails to catch reaches the tab', async () => {
@@ -64,7 +68,7 @@ test('a worker whose script cannot be loaded rejects, typed', async () => {
   const missing = (): SharedWorker => new SharedWorker('/nothing/here.js', { type: 'module' });
   const failed = openUnlessAborted(new SharedWorkerTransport(missing), undefined);
   const message: unknown = expect.stringContaining('could not be started');
-  await expect(failed).rejects.toMatchObject({ code: 'internal', message });
+  await expect(failed).rejects.toMatchObject({ code: 'invalid_request', param: 'workerUrl', message });
 });
 
 test('a signal aborted while loading rejects with aborted, and nobody is left in the worker', async () => {

@@ -14,13 +14,20 @@ const FILTER = 'test/gpu/kernels/filter.test.ts';
 const REPACK = 'test/unit/loader/repack.test.ts';
 const CACHE = 'test/unit/loader/cache.test.ts';
 const HTTP = 'test/unit/loader/http-source.test.ts';
+const HUB = 'test/unit/loader/hub.test.ts';
+const FAULTS = 'test/gpu/loading-faults.browser.test.ts';
 const TOKENIZER = 'test/unit/tokenizer/tokenizer.test.ts';
 const DETOKENIZER = 'test/unit/tokenizer/detokenizer.test.ts';
+const MERGE = 'test/unit/tokenizer/merge.test.ts';
+const VOCABULARIES = 'test/unit/tokenizer/vocabularies.test.ts';
+const TEMPLATES = 'test/unit/tokenizer/hostile-templates.test.ts';
+const FOUND = 'test/unit/fuzz/found.test.ts';
 const STOPS = 'test/unit/tokenizer/stop-matcher.test.ts';
 const SCHEDULER = 'test/unit/scheduler/scheduler.test.ts';
 const PREFIXES = 'test/unit/scheduler/prefix-caching.test.ts';
 const PROPERTIES = 'test/unit/scheduler/properties.test.ts';
 const HOST = 'test/unit/worker/host.test.ts';
+const RESIDENTS = 'test/unit/worker/residents.test.ts';
 const RECOVERY = 'test/unit/worker/host-recovery.test.ts';
 const CHAT = 'test/unit/api/chat-request.test.ts';
 const CLIENT = 'test/unit/client/client.test.ts';
@@ -49,6 +56,22 @@ export const MUTATIONS = [
   ...of('kernels', 'shaders/epilogue/silu-mul.wgsl', [
     ['the gate is a sigmoid', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
   ]),
+  ...of('kernels', 'shaders/epilogue/rope-kv-write.wgsl', [
+    ['biases are left out', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
+  ]),
+  ...of('kernels', 'shaders/before-rope/norm.wgsl', [
+    ['QK-norm gives keys the gain of queries', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/epilogue/logits.wgsl', [
+    ['a head’s second matrix leaves its candidates among the first’s', '(OUTPUT_OFFSET + output) / 32u', 'output / 32u', 'test/gpu/kernels/matmul-logits.test.ts'],
+  ]),
+  ...of('kernels', 'shaders/quant/bf16.wgsl', [
+    ['the two of a word have each other’s bits', 'word & vec4(-0x10000)', 'word', MATMUL],
+  ]),
+  ...of('kernels', 'src/kernels/rope-kv-write.ts', [
+    ['Llama 3’s RoPE factors are ignored', ' / (factors?.[i] ?? 1)', '', 'test/unit/models/architectures.test.ts'],
+  ]),
+
   ...of('kernels', 'shaders/attention.wgsl', [
     ['a token sees the one after it', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
     ['scores are not scaled', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
@@ -80,15 +103,45 @@ export const MUTATIONS = [
     ['wide minima come before scales', 'wide[at + 4] = halves[word >>> 16] ?? 0;', 'wide[at + 4] = halves[word & 0xffff] ?? 0;', REPACK],
   ]),
 
+  ...of('repacking', 'src/loader/repack-floats.ts', [
+    ['a quad’s pairs of floats stay where all lanes have them', 'pair ^ (order >> 1)', 'pair', REPACK, MATMUL],
+  ]),
+  ...of('repacking', 'src/models/row-order.ts', [
+    ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-order.test.ts'],
+  ]),
+
   ...of('tokenizer', 'src/tokenizer/pre-tokenizers.ts', [
-    ['a word takes all spaces before it', "+|\\\\s+(?!\\\\S)|\\\\s+\";", "+|\\\\s+\";", 'test/unit/tokenizer/smollm2.test.ts'],
+    ['a word takes all spaces before it', "+|\\\\s+(?!\\\\S)|\\\\s+\");", "+|\\\\s+\");", 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/control-tokens.ts', [
-    ['a user’s control token is one', 'const broken = text.replace(firstCodePoint, `$&${marker}`);', 'const broken = text;', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
+    ['a user’s control token is one', 'const broken = breakNames(text, matcher, marker);', 'const broken = text;', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/detokenizer.ts', [
-    ['half a code point is shown as it comes', 'decoder.decode(bytesOf(id), { stream: true })', 'decoder.decode(bytesOf(id))', DETOKENIZER],
+    ['half a code point is shown as it comes', 'decoder.decode(bytesToShow(id), { stream: true })', 'decoder.decode(bytesToShow(id))', DETOKENIZER],
     ['a byte order mark is swallowed', 'ignoreBOM: true', 'ignoreBOM: false', DETOKENIZER],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/merge.ts', [
+    ['of equal merges the last comes first', 'const entry = (ranks[merge] ?? 0) * PLACES + place;', 'const entry = (ranks[merge] ?? 0) * PLACES + length - place;', MERGE],
+    ['a merge that is out of date is taken', 'if (merge < 0 || ranks[merge] !== rank) continue;', 'if (merge < 0) continue;', MERGE],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/sentencepiece.ts', [
+    ['the lowest score merges first', 'ranks[id] = tokens.length - countAtMost', 'ranks[id] = countAtMost', VOCABULARIES],
+    ['no space is put before the text', 'addSpacePrefix ? ` ${section}` : section', 'section', VOCABULARIES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/template-budget.ts', [
+    ['a template may take forever', 'this.#steps -= steps;', '', TEMPLATES],
+    ['a namespace may hold itself', "if (value.type === MUTABLE) return { size: Infinity, depth: 0 };", '', TEMPLATES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/template-interpreter.ts', [
+    ['a search costs what its texts are long', 'searches ? leftSize * rightSize : leftSize + rightSize', 'leftSize + rightSize', TEMPLATES],
+    ['a method costs nothing', "this.#spendProduct(object, args, object.type === 'StringValue' ? 1 : SORT);", '', TEMPLATES],
+  ]),
+  ...of('loader', 'src/loader/gguf-cursor.ts', [
+    ['a header may become any number of objects', 'if (this.#madeBytes <= MAX_MADE_BYTES) return;', 'return;', 'test/unit/loader/gguf-limits.test.ts'],
+  ]),
+  ...of('models', 'src/models/config-bounds.ts', [
+    ['there may be more layers than tensors', 'config.numLayers > tensors.length', 'false', FOUND],
+    ['there may be tokens without a row', 'tokens.length > vocabSize', 'false', FOUND],
   ]),
   ...of('tokenizer', 'src/tokenizer/stop-matcher.ts', [
     ['a stop string’s beginning is shown', 'return { text: all.slice(0, i + 1 - state.stopLength), stopped };', 'return { text: all.slice(0, i + 1), stopped };', STOPS],
@@ -126,6 +179,36 @@ export const MUTATIONS = [
     ['a short part is believed', 'bytes.length !== partLength(this.manifest, index)', 'false', CACHE],
     ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
   ]),
+  ...of('cache', 'src/loader/part-cache.ts', [
+    ['a new version leaves the old one behind', 'if (!this.isWhole) return;\n    await this.#dropSuperseded();', 'if (!this.isWhole) return;', HUB],
+    ['other bytes repair a verified file', 'if (!isVerified || (await sha256(bytes)) === parts[index]) return;', 'return;', HUB],
+    ['an old version keeps a full disk full', "if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;", 'throw error;', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/stored-versions.ts', [
+    ['an old version goes before the new one is here', 'of others.filter((each) => !isComplete(each)))', 'of others)', HUB],
+  ]),
+  ...of('cache', 'src/loader/whole-check.ts', [
+    ['a file with a wrong SHA-256 is believed', 'if (found === this.#expected) return', 'if (found !== undefined) return', HUB],
+  ]),
+  ...of('cache', 'src/loader/cache.ts', [
+    ['a pinned file asks its server', 'isPinned ? undefined : await options.checkVersion()', 'await options.checkVersion()', HUB],
+    ['a Wi-Fi portal takes a stored model away', "if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;", 'if (whole[0] === undefined || error) throw error;', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/hub.ts', [
+    ['a branch is pinned to itself', ': info.lastCommit?.id;', ': revision;', HUB],
+  ]),
+  ...of('cache', 'src/loader/check-start.ts', [
+    ['a web page is stored as a model', "if (text.startsWith('GGUF')) return;", 'if (text.length > 0) return;', 'test/unit/loader/open-source.test.ts'],
+  ]),
+  ...of('cache', 'src/loader/one-at-a-time.ts', [
+    ['two workers download the same part', 'if (locks === undefined) return run();', 'if (locks !== null) return run();', FAULTS],
+  ]),
+  ...of('cache', 'src/loader/http-request.ts', [
+    ['a token is sent to any server', 'new URL(url).origin === credentials.origin ? credentials.token : undefined', 'url.length > 0 ? credentials.token : undefined', HUB],
+  ]),
+  ...of('cache', 'src/loader/retry.ts', [
+    ['a server that names a date is not waited for', 'Number.isNaN(date) ? 0 : Math.max(0, date - now)', '0', 'test/unit/loader/retry.test.ts'],
+  ]),
   ...of('cache', 'src/loader/http-source.ts', [
     ['a cut download begins anew in the middle of its bytes', 'const start = offset + received;', 'const start = offset;', HTTP],
     ['more than was asked for is taken', 'if (received + chunk.length > length) throw', 'if (false) throw', HTTP],
@@ -151,6 +234,22 @@ export const MUTATIONS = [
   ...of('protocol', 'src/worker/live-request.ts', [
     ['a request on a new engine begins anew', '{ ...this.#request, outputTokenIds: [...this.#tokenIds] }', 'this.#request', RECOVERY],
   ]),
+  ...of('protocol', 'src/worker/gpu-room.ts', [
+    ['the model used last makes room', 'a.lastUsed - b.lastUsed', 'b.lastUsed - a.lastUsed', RESIDENTS],
+    ['a model takes what others hold', 'Math.min(wantedBytes, freeBytes)', 'wantedBytes', RESIDENTS],
+  ]),
+  ...of('protocol', 'src/worker/resident.ts', [
+    ['a model at work is unloaded', 'return this.isLive && this.#requests.size === 0;', 'return this.isLive;', RESIDENTS],
+    ['what a tab asked of its last model runs on', 'this.#slot.model?.engine.abortSession(session.sessionId);', '', RESIDENTS, HOST],
+  ]),
+  ...of('protocol', 'src/worker/residents.ts', [
+    ['models stay when nobody has them', 'if (resident !== existing && resident.numSessions === 0) resident.unload();', '', RESIDENTS, HOST],
+    ['a load begins before the one given up has let go', 'await this.#leaving;\n    await lease', 'await lease', RESIDENTS, HOST],
+    ['another engine’s turn ends what runs', 'resident.isServing || (resident.isOnGpu && !resident.isLive)', 'false', RESIDENTS, RECOVERY],
+  ]),
+  ...of('protocol', 'src/worker/gpu-lease.ts', [
+    ['each model asks for the lease', 'const asking = (this.#asking ??= this.#ask());', 'const asking = (this.#asking = this.#ask());', RESIDENTS],
+  ]),
 
   ...of('client', 'src/client/request-frames.ts', [
     ['a token that comes twice passes unseen', "if (frame.type === 'token' && frame.index !== this.#tokenIds.length) {", 'if (false) {', FRAMES],
@@ -160,7 +259,8 @@ export const MUTATIONS = [
     ['the next worker gives a request its whole time again', 'Math.max(0, scheduling.timeoutMs - (now - this.#called))', 'scheduling.timeoutMs', FRAMES],
   ]),
   ...of('client', 'src/client/connection.ts', [
-    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, source: options.source };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
     ['requests of a dead worker are not handed on', 'for (const pending of this.#pending.values()) this.#submit(host, pending);', '', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [

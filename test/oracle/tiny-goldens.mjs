@@ -1,6 +1,6 @@
 // Records llama.cpp's logits and greedy ids for the seeded tiny models of test/support/tiny-model.ts, each run on the
 // F32 copy of its quantised weights.
-//   node test/oracle/tiny-goldens.mjs
+//   node test/oracle/tiny-goldens.mjs [PRESET-TYPE ...]
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,7 +23,14 @@ const MODELS = [
   { preset: 'wide', type: 'Q4_0' },
   { preset: 'narrow', type: 'Q8_0' },
   { preset: 'smollm2', type: 'mixed' },
+  { preset: 'narrow', type: 'F32' },
+  { preset: 'stories', type: 'F16' },
+  { preset: 'qwen2', type: 'mixed' },
+  { preset: 'qwen3', type: 'BF16' },
 ];
+/** Only these, where any are named: `qwen2-f16`. */
+const named = process.argv.slice(2);
+const nameOf = ({ preset, type }) => `${preset}-${type}`.toLowerCase();
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tabserve-oracle-'));
 
@@ -39,7 +46,7 @@ async function record(preset, type, seed) {
   return { tokens, logits, ids, minGap: Math.min(...gaps) };
 }
 
-for (const { preset, type } of MODELS) {
+for (const { preset, type } of MODELS.filter((model) => named.length === 0 || named.includes(nameOf(model)))) {
   for (let seed = 1; ; seed++) {
     const { tokens, logits, ids, minGap } = await record(preset, type, seed);
     if (minGap < MIN_GAP || ids.some((id) => STOP_IDS.includes(id)) || new Set(ids).size < 10) continue;
@@ -57,7 +64,7 @@ for (const { preset, type } of MODELS) {
       logits: bytes.toString('base64'),
     };
     const json = JSON.stringify(golden, null, 2).replace(/\[[\s\d.,-]+\]/g, (array) => array.replace(/\s+/g, ''));
-    fs.writeFileSync(new URL(`../goldens/tiny-${preset}-${type}.json`.toLowerCase(), import.meta.url), `${json}\n`);
+    fs.writeFileSync(new URL(`../goldens/tiny-${nameOf({ preset, type })}.json`, import.meta.url), `${json}\n`);
     console.log(
       `${preset} ${type} seed ${seed}: smallest gap ${minGap.toFixed(4)}, ${new Set(ids).size} different ids`,
     );

@@ -1,6 +1,7 @@
 import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
 import type { LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
+import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
 import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 import type {
   LoadContext, LoadModel, ServedEngine, ServedModel, ServedTokenizer,
@@ -127,21 +128,26 @@ export interface FakeLoad {
 /** A loader whose loads wait to be finished, in the order in which they were asked for. */
 export class FakeLoader {
   readonly loads: FakeLoad[] = [];
+  /** What models take of the GPU, by name. @default nothing, and nothing is asked */
+  readonly needs = new Map<string, GpuNeed>();
 
-  readonly loadModel: LoadModel = (options, context) => {
+  readonly loadModel: LoadModel = async (options, context) => {
+    const id = typeof options.source === 'string' ? options.source : options.source.name;
+    const need = this.needs.get(id);
+    const gpuBytes = need === undefined ? 0 : await context.reserve(need);
     return new Promise((resolve, reject) => {
       const engine = new FakeEngine();
       let destroyed = false;
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
-      const { source: _source, ...settings } = options;
-      const id = typeof options.source === 'string' ? options.source : options.source.name;
+      const { source: _source, hub: _hub, ...settings } = options;
       const model: ServedModel = {
         info: {
           id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
           kvCacheBytes: 4096, vocabSize: 257, fileBytes: 1000, settings,
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
+        gpuBytes,
         tokenizer: byteTokenizer,
         engine,
         profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },

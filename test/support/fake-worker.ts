@@ -47,6 +47,7 @@ const loadModel = createModelLoader({
       kvCacheDtype: 'f32' as const,
       numerics: 'f32' as const,
       kvCacheBytes: 4096,
+    gpuBytes: 4096,
       adapter: { vendor: 'fake', architecture: '', device: '', description: '', isSoftware: true, features: [] },
       profiler: noProfiler,
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),

@@ -16,8 +16,19 @@ export interface FileFaults {
   /** The connection is cut after this many bytes of a body, for the next `cutCount` requests (default: all). */
   cutAfter?: number;
   cutCount?: number;
-  /** Nothing is sent after this many bytes of a body; the connection stays open. */
+  /** After how many bytes of their bodies the next answers are cut, one each. */
+  cuts?: number[];
+  /** Nothing is sent after this many bytes of a body, for the next `stallCount` requests (default: all); the connection stays open. */
   stallAfter?: number;
+  stallCount?: number;
+  /** Milliseconds between one piece of a body and the next. */
+  pauseMs?: number;
+  /** Added to the Content-Length that is claimed. */
+  contentLengthOff?: number;
+  /** Sent as Content-Type. */
+  contentType?: string;
+  /** An URL that requests are sent on to, with 302. */
+  redirectTo?: string;
   /** Range headers are ignored: everything is answered with 200 and the whole. */
   ignoreRange?: boolean;
   /** Content-Range names bytes other than those asked for. */
@@ -38,6 +49,7 @@ export interface LoggedRequest {
   readonly path: string;
   readonly range: string | undefined;
   readonly status: number;
+  readonly authorization?: string | undefined;
   /** Bytes of body handed to the connection. */
   readonly bytesSent: number;
 }
@@ -60,11 +72,20 @@ export interface FileServer {
   close(): Promise<void>;
 }
 
-export async function startFileServer(files: Readonly<Record<string, Uint8Array | string>> = {}): Promise<FileServer> {
+/** Answers what is not about files: true where it did. */
+export type Route = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+export async function startFileServer(
+  files: Readonly<Record<string, Uint8Array | string>> = {},
+  route?: Route,
+): Promise<FileServer> {
   const served = new Map(Object.entries(files).map(([path, content]) => [path, { content, faults: {} } as ServedFile]));
   const log: LoggedRequest[] = [];
   const server = createServer((request, response) => {
-    answer(request, response, served, log).catch(() => response.destroy());
+    const routed = route === undefined ? Promise.resolve(false) : route(request, response);
+    routed
+      .then((done) => (done ? undefined : answer(request, response, served, log)))
+      .catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -88,7 +109,8 @@ async function answer(
 ): Promise<void> {
   const method = request.method ?? '';
   const path = decodeURIComponent(new URL(request.url ?? '', 'http://x').pathname);
-  const entry = { method, path, range: request.headers.range, status: 0, bytesSent: 0 };
+  const { range: asked, authorization } = request.headers;
+  const entry = { method, path, range: asked, status: 0, authorization, bytesSent: 0 };
   log.push(entry);
   const file = files.get(path);
   const faults = file?.faults ?? {};
@@ -99,14 +121,18 @@ async function answer(
     response.writeHead(entry.status, faults.retryAfter === undefined ? {} : { 'Retry-After': faults.retryAfter }).end();
     return;
   }
+  if (faults.redirectTo !== undefined) {
+    entry.status = 302;
+    return void response.writeHead(302, { Location: faults.redirectTo }).end();
+  }
   const size = typeof file.content === 'string' ? statSync(file.content).size : file.content.length;
   const range = faults.ignoreRange === true ? undefined : parseRange(request.headers.range, size);
   const { start, end } = range ?? { start: 0, end: size };
   entry.status = range === undefined ? 200 : start < end ? 206 : 416;
   const shift = faults.wrongRange === true ? 1 : 0;
   response.writeHead(entry.status, {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': end - start,
+    'Content-Type': faults.contentType ?? 'application/octet-stream',
+    'Content-Length': end - start + (faults.contentLengthOff ?? 0),
     ...(faults.ignoreRange === true ? {} : { 'Accept-Ranges': 'bytes' }),
     ...(entry.status === 206 ? { 'Content-Range': `bytes ${start + shift}-${end - 1 + shift}/${size}` } : {}),
     ...(entry.status === 416 ? { 'Content-Range': `bytes */${size}` } : {}),
@@ -124,26 +150,44 @@ async function sendBody(
   entry: { bytesSent: number },
 ): Promise<void> {
   const { faults, content } = file;
-  const cuts = faults.cutAfter !== undefined && start + faults.cutAfter < end && (faults.cutCount ?? 1) > 0;
-  if (cuts && faults.cutCount !== undefined) faults.cutCount--;
-  const stopAfter = cuts ? faults.cutAfter : faults.stallAfter;
+  const cut = nextCut(faults, end - start);
+  const stopAfter = cut ?? nextStall(faults);
   const until = stopAfter === undefined ? end : Math.min(end, start + stopAfter);
   const body =
     typeof content === 'string'
       ? createReadStream(content, { start, end: until - 1 })
-      : Readable.from(slices(content.subarray(start, until)));
+      : Readable.from(slices(content.subarray(start, until), faults.pauseMs));
   const isCutShort = until < end;
+  const isMiscounted = (faults.contentLengthOff ?? 0) !== 0;
   if (until > start) {
     body.on('data', (chunk: Uint8Array) => (entry.bytesSent += chunk.length));
-    await pipeline(body, response, { end: !isCutShort });
+    await pipeline(body, response, { end: !isCutShort && !isMiscounted });
   }
-  if (isCutShort && !cuts) response.flushHeaders(); // a stall: the client has to give up
+  if (isCutShort && cut === undefined) response.flushHeaders(); // a stall: the client has to give up
   // Half-closing first lets what was sent arrive.
-  else if (isCutShort) response.socket?.end();
+  else if (isCutShort || isMiscounted) response.socket?.end();
 }
 
-function* slices(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+/** After how many bytes this answer is cut, if it is. */
+function nextCut(faults: FileFaults, length: number): number | undefined {
+  const cut = faults.cuts?.[0] ?? faults.cutAfter;
+  if (cut === undefined || cut >= length || faults.cutCount === 0) return undefined;
+  if (faults.cuts !== undefined) faults.cuts.shift();
+  else if (faults.cutCount !== undefined) faults.cutCount--;
+  return cut;
+}
+
+function nextStall(faults: FileFaults): number | undefined {
+  if (faults.stallAfter === undefined || faults.stallCount === 0) return undefined;
+  if (faults.stallCount !== undefined) faults.stallCount--;
+  return faults.stallAfter;
+}
+
+async function* slices(bytes: Uint8Array, pauseMs = 0): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 65_536) {
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    yield bytes.subarray(at, at + 65_536);
+  }
 }
 
 /** The status that a fault, the method or a missing file asks for; undefined: send the file. */
@@ -161,7 +205,8 @@ function allowOrigins(response: ServerResponse, faults: FileFaults): void {
   response.setHeader('Access-Control-Allow-Origin', '*');
   response.setHeader('Access-Control-Allow-Methods', 'GET, HEAD');
   // Range needs no leave; any other header would show as a failed request, as it would on a strict server.
-  if (faults.hideHeaders !== true) response.setHeader('Access-Control-Expose-Headers', 'Content-Range, ETag');
+  if (faults.hideHeaders === true) return;
+  response.setHeader('Access-Control-Expose-Headers', 'Content-Range, ETag, Retry-After');
 }
 
 function parseRange(header: string | undefined, size: number): { start: number; end: number } | undefined {

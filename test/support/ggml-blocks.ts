@@ -1,16 +1,22 @@
 /** The tensor types that the test models use, with ggml's numbers for them. */
-export const GGML_TYPE = { F32: 0, Q4_0: 2, Q4_1: 3, Q8_0: 8 } as const;
+export const GGML_TYPE = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 8, BF16: 30 } as const;
 export type GgmlType = keyof typeof GGML_TYPE;
+/** Those that are floats. */
+export type GgmlFloat = 'F32' | 'F16' | 'BF16';
 
 /** Elements a quantised block holds. */
 export const BLOCK = 32;
 
-/** Bytes of a block: f16 scale [and f16 min], then 4-bit or 8-bit quants. For F32: of as many elements. */
-export const BLOCK_BYTES: Readonly<Record<GgmlType, number>> = { F32: 128, Q4_0: 18, Q4_1: 20, Q8_0: 34 };
+/** Bytes of a block: f16 scale [and f16 min], then 4-bit or 8-bit quants. For floats: of as many elements. */
+export const BLOCK_BYTES: Readonly<Record<GgmlType, number>> = { F32: 128, F16: 64, BF16: 64, Q4_0: 18, Q4_1: 20, Q8_0: 34 };
+
+export function isFloat(type: GgmlType): type is GgmlFloat {
+  return type === 'F32' || type === 'F16' || type === 'BF16';
+}
 
 /** Bytes that `length` elements take. */
 export function byteLength(type: GgmlType, length: number): number {
-  if (type === 'F32') return length * 4;
+  if (isFloat(type)) return (length / BLOCK) * BLOCK_BYTES[type];
   if (length % BLOCK !== 0) throw new Error(`${type}: ${length} elements are no multiple of ${BLOCK}`);
   return (length / BLOCK) * BLOCK_BYTES[type];
 }
@@ -45,12 +51,34 @@ export function fromHalf(bits: number): number {
   return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 1024) * 2 ** (exponent - 15));
 }
 
-/** Writes values as ggml blocks of a type. `values.length` must be a multiple of 32 unless the type is F32. */
+/** The upper half of a number's f32 bits, rounded to nearest, ties to even. */
+export function toBfloat(value: number): number {
+  floatBits.setFloat32(0, value);
+  const bits = floatBits.getUint32(0);
+  if (Number.isNaN(value)) return 0x7fc0;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+export function fromBfloat(bits: number): number {
+  floatBits.setUint32(0, bits << 16);
+  return floatBits.getFloat32(0);
+}
+
+/** A float at an index. */
+export function readFloat(type: GgmlFloat, view: DataView, index: number): number {
+  if (type === 'F32') return view.getFloat32(4 * index, true);
+  return (type === 'F16' ? fromHalf : fromBfloat)(view.getUint16(2 * index, true));
+}
+
+/** Writes values as ggml blocks of a type. `values.length` must be a multiple of 32 unless they are floats. */
 export function quantise(type: GgmlType, values: Float32Array): Uint8Array {
   const bytes = new Uint8Array(byteLength(type, values.length));
   const view = new DataView(bytes.buffer);
-  if (type === 'F32') {
-    values.forEach((value, i) => view.setFloat32(i * 4, value, true));
+  if (isFloat(type)) {
+    values.forEach((value, i) => {
+      if (type === 'F32') view.setFloat32(i * 4, value, true);
+      else view.setUint16(i * 2, (type === 'F16' ? toHalf : toBfloat)(value), true);
+    });
     return bytes;
   }
   for (let block = 0; block < values.length / BLOCK; block++) {
@@ -91,7 +119,7 @@ function quantiseQ4(view: DataView, at: number, x: Float32Array, type: 'Q4_0' | 
 export function dequantise(type: GgmlType, bytes: Uint8Array, length: number): Float32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values = new Float32Array(length);
-  if (type === 'F32') return values.map((_, i) => view.getFloat32(i * 4, true));
+  if (isFloat(type)) return values.map((_, i) => readFloat(type, view, i));
   const header = type === 'Q4_1' ? 4 : 2;
   for (let block = 0; block < length / BLOCK; block++) {
     const at = block * BLOCK_BYTES[type];

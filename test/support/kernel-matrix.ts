@@ -1,11 +1,12 @@
 import type { Numerics } from '../../src/core/numerics.ts';
 import { type PackedMatrix, packingOf } from '../../src/kernels/matmul.ts';
-import { packedFormatOf, repackRows, TILE_LANES, widenScales } from '../../src/loader/repack.ts';
-import { BLOCK, BLOCK_BYTES, byteLength, fromHalf, toHalf } from './ggml-blocks.ts';
+import { isFloatFormat, paddedSize, TILE_LANES } from '../../src/loader/packed-layout.ts';
+import { packedFormatOf, repackRows, widenScales } from '../../src/loader/repack.ts';
+import { BLOCK, BLOCK_BYTES, byteLength, fromHalf, type GgmlType, isFloat, quantise, readFloat, toHalf } from './ggml-blocks.ts';
 import type { KernelLab } from './kernel-lab.ts';
 import type { Random } from './random.ts';
 
-export type MatrixType = 'Q4_0' | 'Q4_1' | 'Q8_0';
+export type MatrixType = GgmlType;
 
 /** A matrix in a GGUF type's own blocks, row-major. */
 export interface BlockMatrix {
@@ -15,8 +16,16 @@ export interface BlockMatrix {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Every quant at random, -128 and 0 among them; scales of either sign, of weights of about 0.05 in size. */
+/**
+ * Every quant at random, -128 and 0 among them; scales of either sign, of weights of about 0.05 in size. Floats of about as
+ * much, and one of 32 so small that as a half float it is no normal number.
+ */
 export function randomMatrix(type: MatrixType, rows: number, columns: number, random: Random): BlockMatrix {
+  if (isFloat(type)) {
+    const size = (): number => (random.below(32) === 0 ? 2 ** -18 : 0.05);
+    const values = new Float32Array(rows * columns).map(() => size() * random.normal());
+    return { type, rows, columns, bytes: new Uint8Array(quantise(type, values)) };
+  }
   const bytes = new Uint8Array(byteLength(type, rows * columns));
   const words = new Uint32Array(bytes.buffer, 0, Math.floor(bytes.length / 4));
   for (let i = 0; i < words.length; i++) words[i] = random.uint32();
@@ -45,6 +54,10 @@ export function weightsOfRow({ type, columns, bytes }: BlockMatrix, row: number)
   const view = new DataView(bytes.buffer, bytes.byteOffset + row * rowBytes, rowBytes);
   const values = new Float64Array(columns);
   const magnitudes = new Float64Array(columns);
+  if (isFloat(type)) {
+    for (let k = 0; k < columns; k++) values[k] = readFloat(type, view, k);
+    return { values, magnitudes: values.map(Math.abs) };
+  }
   for (let k = 0; k < columns; k++) {
     const at = Math.floor(k / BLOCK) * BLOCK_BYTES[type];
     const scale = fromHalf(view.getUint16(at, true));
@@ -62,18 +75,25 @@ function nibble(view: DataView, at: number, i: number): number {
   return i < 16 ? byte & 15 : byte >> 4;
 }
 
+/** The rows from `first` to before `end`. */
+export function rowsFrom({ type, columns, bytes }: BlockMatrix, first: number, end: number): BlockMatrix {
+  const rowBytes = byteLength(type, columns);
+  return { type, columns, rows: end - first, bytes: bytes.slice(first * rowBytes, end * rowBytes) };
+}
+
 /** The matrix on the GPU, packed as the loader packs it. */
 export function packMatrix(
   lab: KernelLab,
   block: BlockMatrix,
   options: { numerics?: Numerics; wideScales?: boolean; maxSlices?: number } = {},
 ): PackedMatrix {
-  const { type, rows, columns, bytes } = block;
-  const { numerics = 'f32' } = options;
-  const { weights, scales } = repackRows(type, bytes, rows, columns, packingOf({ numerics }));
+  const { type, rows, bytes } = block;
   const format = packedFormatOf(type) ?? 'int8';
+  const numerics = isFloatFormat(format) ? 'f32' : (options.numerics ?? 'f32');
+  const { weights, scales } = repackRows(type, bytes, rows, block.columns, packingOf({ numerics }));
   const wideScales = format === 'int4' && (options.wideScales ?? false);
   const scaleBuffer = lab.input(wideScales ? widenScales(scales) : scales);
+  const columns = paddedSize(block.columns);
   const sliceGroups = Math.ceil(columns / BLOCK / (options.maxSlices ?? 1));
   const shape = { format, numerics, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups };
   return { ...shape, weights: lab.input(weights), scales: scaleBuffer };

@@ -16,6 +16,19 @@ export function productReference(a: Expected, b: Expected): Expected {
   return { value, error: inherited + U * Math.abs(value) };
 }
 
+/** a + b, rounded. */
+export function sumReference(a: Expected, b: number): Expected {
+  return { value: a.value + b, error: a.error + U * (Math.abs(a.value + b) + a.error) };
+}
+
+/** RMSNorm of one head's elements. */
+export function headNormReference(head: Float32Array, gain: Float32Array, epsilon: number): Expected[] {
+  const inverse = inverseRmsReference([squaresReference(head)], head.length, epsilon);
+  return Array.from(head, (value, i) =>
+    productReference(productReference({ value, error: 0 }, inverse), { value: gain[i] ?? NaN, error: 0 }),
+  );
+}
+
 /** sum over k of w[k] * x[k], plus what was there before. */
 export function matmulReference(weights: RowWeights, x: ArrayLike<number>, before = 0): Expected {
   let value = before;
@@ -102,17 +115,15 @@ export function siluMulReference(gate: readonly Expected[], up: readonly Expecte
 export interface RopeOptions {
   readonly dimensions: number;
   readonly theta: number;
-  readonly interleaved: boolean;
 }
 
 /** Rotates each pair of a head's first `dimensions` elements by position * theta^(-2i / dimensions). */
 export function ropeReference(head: readonly Expected[], position: number, options: RopeOptions): Expected[] {
-  const { dimensions, theta, interleaved } = options;
+  const { dimensions, theta } = options;
   const rotated = [...head];
   const nothing = { value: NaN, error: NaN };
   for (let i = 0; i < dimensions / 2; i++) {
-    const a = interleaved ? 2 * i : i;
-    const b = interleaved ? 2 * i + 1 : i + dimensions / 2;
+    const [a, b] = [2 * i, 2 * i + 1];
     const [{ value: x, error: ofX }, { value: y, error: ofY }] = [head[a] ?? nothing, head[b] ?? nothing];
     const angle = position * theta ** ((-2 * i) / dimensions);
     const error = 4 * U * (Math.abs(x) + Math.abs(y)) + ofX + ofY;

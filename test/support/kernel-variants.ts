@@ -7,17 +7,17 @@ import {
 } from '../../src/gpu/probe-kernels.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
 import { ATTENTION, ATTENTION_MERGE, attentionModules } from '../../src/kernels/attention.ts';
-import { elementModule, EMBED } from '../../src/kernels/embed.ts';
+import { elementModules, EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
 import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts';
 import { MATMUL_RESIDUAL, residualModules } from '../../src/kernels/matmul-residual.ts';
-import { MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
+import { MATMUL_BIAS_ROPE_KV_WRITE, MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
 import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
-import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules, scaleModule } from '../../src/kernels/matmul.ts';
+import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules } from '../../src/kernels/matmul.ts';
 import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
 import { activationsOf, QUANTISE } from '../../src/kernels/quantise.ts';
-import { kvWriteModules, ROPE_KV_WRITE } from '../../src/kernels/rope-kv-write.ts';
+import { BIAS_ROPE_KV_WRITE, NORM_ROPE_KV_WRITE, ROPE_KV_WRITE, ropeModules } from '../../src/kernels/rope-kv-write.ts';
 import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
 import { shader } from '../../src/kernels/shaders.ts';
 import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
@@ -37,7 +37,8 @@ const FORMATS = [
   { format: 'int4', wideScales: true },
   { format: 'int8', wideScales: false },
 ] as const;
-const MATRICES = NUMERICS.flatMap((numerics) => FORMATS.map((format) => ({ ...format, numerics })));
+const FLOATS = (['f16', 'bf16', 'f32'] as const).map((format) => ({ format, wideScales: false, numerics: 'f32' }) as const);
+const MATRICES = [...NUMERICS.flatMap((numerics) => FORMATS.map((format) => ({ ...format, numerics }))), ...FLOATS];
 const MEASURES = ['count', 'mass'] as const;
 const buffer = { size: 4096 } as GPUBuffer;
 
@@ -59,11 +60,13 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
   const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
-  const embeds = MATRICES.map((matrix) => [shader('embed'), elementModule(matrix), scaleModule(matrix)]);
+  const embeds = MATRICES.map((matrix) => [shader('embed'), ...elementModules(matrix)]);
   const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
     ...attentions(dtype),
-    { spec: ROPE_KV_WRITE, modules: [shader('rope-kv-write'), ...kvWriteModules(dtype)] },
+    { spec: ROPE_KV_WRITE, modules: ropeModules('none', dtype) },
+    { spec: BIAS_ROPE_KV_WRITE, modules: ropeModules('bias', dtype) },
+    { spec: NORM_ROPE_KV_WRITE, modules: ropeModules('norm', dtype) },
   ]);
   return [
     ...caches,
@@ -90,8 +93,8 @@ const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
   { spec: MATMUL_RESIDUAL, modules: residualModules() },
   { spec: MATMUL_NORMALISED, modules: [shader('epilogue/store')], normalised: true },
   { spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
-  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f32'), normalised: true },
-  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f16'), normalised: true },
+  { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f32', undefined), normalised: true },
+  { spec: MATMUL_BIAS_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f16', buffer), normalised: true },
   { spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
 ];
 

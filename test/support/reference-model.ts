@@ -1,6 +1,6 @@
 /**
- * A `llama` model's forward pass in float64, written to be read beside the paper (Touvron et al. 2023) and to debug
- * kernels with. Not for speed.
+ * The forward pass of a `llama`, `qwen2` or `qwen3` model in float64, written to be read beside the papers (Touvron et al.
+ * 2023; Qwen2 and Qwen3 Technical Reports) and to debug kernels with. Not for speed.
  */
 import { dequantise, fromHalf, toHalf } from './ggml-blocks.ts';
 import type { KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
@@ -28,7 +28,7 @@ interface Matrix {
   readonly values: Float32Array;
 }
 
-/** From what `tinyModelContents` gives, or any `llama` GGUF in those tensor types. */
+/** From what `tinyModelContents` gives, or any such GGUF in those tensor types. */
 export function createReferenceModel(contents: GgufContents, kvCacheDtype: KvCacheDtype = 'f32'): ReferenceModel {
   const run = createForward(contents, kvCacheDtype);
   const ignore = (): void => {};
@@ -57,9 +57,10 @@ type Show = (name: string, position: number, values: Float64Array) => void;
 
 /** Starts a sequence; each call of what it returns feeds one token and gives its logits. */
 function createForward(contents: GgufContents, kvCacheDtype: KvCacheDtype): (show: Show) => (id: number) => Float64Array {
+  const architecture = String(contents.metadata['general.architecture']?.value);
   const number = (key: string): number => {
-    const value = contents.metadata[`llama.${key}`]?.value;
-    if (typeof value !== 'number') throw new Error(`no llama.${key}`);
+    const value = contents.metadata[`${architecture}.${key}`]?.value;
+    if (typeof value !== 'number') throw new Error(`no ${architecture}.${key}`);
     return value;
   };
   const tensors = new Map(
@@ -78,6 +79,9 @@ function createForward(contents: GgufContents, kvCacheDtype: KvCacheDtype): (sho
   const headSize = number('attention.key_length');
   const ropeSize = number('rope.dimension_count');
   const theta = number('rope.freq_base');
+  const factors = tensors.get('rope_freqs.weight')?.values;
+  const angles = Array.from({ length: ropeSize / 2 }, (_, i) => theta ** ((-2 * i) / ropeSize) / (factors?.[i] ?? 1));
+  const isHalfSplit = architecture !== 'llama';
   const eps = Math.fround(number('attention.layer_norm_rms_epsilon'));
   const held = { f32: (x: Float64Array) => x, f16: throughHalf, int8: (x: Float64Array) => throughInt8(x, headSize) };
   const hold = held[kvCacheDtype];
@@ -94,15 +98,25 @@ function createForward(contents: GgufContents, kvCacheDtype: KvCacheDtype): (sho
     };
     const project = (name: string, x: Float64Array): Float64Array => shown(name, matVec(weight(name), x));
     const normed = (name: string, x: Float64Array): Float64Array => shown(name, rmsNorm(x, weight(name), eps));
+    const biased = (name: string, x: Float64Array): Float64Array => {
+      const bias = tensors.get(`${name}.bias`);
+      return bias === undefined ? project(name, x) : add(project(name, x), Float64Array.from(bias.values));
+    };
+    const rotated = (name: string, x: Float64Array): Float64Array => {
+      const gain = tensors.get(`${name}_norm.weight`);
+      const vectors = biased(name, x);
+      const ready = gain === undefined ? vectors : eachHead(vectors, headSize, (head) => rmsNorm(head, gain, eps));
+      return eachHead(ready, headSize, (head) => rope(head, angles, position, isHalfSplit));
+    };
     return (id) => {
       position++;
       let x = shown('embedding', Float64Array.from(row(embedding, id)));
       layers.forEach((layer, i) => {
         const { keys, values } = cache[i] ?? { keys: [], values: [] };
         const h = normed(`${layer}.attn_norm`, x);
-        const q = rope(project(`${layer}.attn_q`, h), headSize, ropeSize, position, theta);
-        keys.push(hold(rope(project(`${layer}.attn_k`, h), headSize, ropeSize, position, theta)));
-        values.push(hold(project(`${layer}.attn_v`, h)));
+        const q = rotated(`${layer}.attn_q`, h);
+        keys.push(hold(rotated(`${layer}.attn_k`, h)));
+        values.push(hold(biased(`${layer}.attn_v`, h)));
         shown(`${layer}.rope_q`, q);
         shown(`${layer}.rope_k`, keys.at(-1) ?? q);
         const attended = shown(`${layer}.attention`, attention(q, keys, values, headSize, heads / kvHeads));
@@ -140,15 +154,22 @@ function rmsNorm(x: Float64Array, { values }: Matrix, eps: number): Float64Array
   return x.map((value, i) => value * scale * (values[i] ?? 0));
 }
 
-/** Rotates each head's pairs (2i, 2i+1) by position / theta^(2i / ropeSize): llama's order in GGUF files. */
-function rope(x: Float64Array, headSize: number, ropeSize: number, position: number, theta: number): Float64Array {
-  return x.map((value, at) => {
-    const i = at % headSize;
-    if (i >= ropeSize) return value;
-    const angle = position * theta ** (-(i - (i % 2)) / ropeSize);
-    const partner = (i % 2 === 0 ? -1 : 1) * (x[at - (i % 2) + 1 - (i % 2)] ?? 0);
-    return value * Math.cos(angle) + partner * Math.sin(angle);
-  });
+function eachHead(x: Float64Array, headSize: number, change: (head: Float64Array) => Float64Array): Float64Array {
+  const result = new Float64Array(x.length);
+  for (let at = 0; at < x.length; at += headSize) result.set(change(x.subarray(at, at + headSize)), at);
+  return result;
+}
+
+/** Rotates a head's pairs by position times their angles: neighbours, llama's order in GGUF files, or halves. */
+function rope(head: Float64Array, angles: readonly number[], position: number, isHalfSplit: boolean): Float64Array {
+  const result = head.slice();
+  for (const [i, angle] of angles.entries()) {
+    const [first, second] = isHalfSplit ? [i, i + angles.length] : [2 * i, 2 * i + 1];
+    const [x = NaN, y = NaN] = [head[first], head[second]];
+    result[first] = x * Math.cos(position * angle) - y * Math.sin(position * angle);
+    result[second] = x * Math.sin(position * angle) + y * Math.cos(position * angle);
+  }
+  return result;
 }
 
 /** Vectors as an f16 cache gives them back. */

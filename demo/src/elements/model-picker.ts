@@ -27,7 +27,7 @@ export class ModelPicker extends LightElement {
         </div>
         <p class="help" id="model-url-help">${this.refused
           ? html`<span role="alert">Give an https address, or hf:owner/repo/file.gguf, optionally with @revision.</span>`
-          : html`Llama architecture, in Q4_0, Q4_1 or Q8_0`}</p>
+          : html`Llama, Qwen2 or Qwen3 architecture, in Q4_0, Q4_1, Q8_0, F16, BF16 or F32`}</p>
       </form>
       <div class="picker-others">
         <label class="option file-option">
@@ -62,7 +62,7 @@ export class ModelPicker extends LightElement {
 
 function defaultButton(model: DefaultModel & { available: true }, load: () => void): TemplateResult {
   return html`<button type="button" class="option is-default" data-testid="model-default" @click=${load}>
-    ${mark}<span><b>${model.choice.label}</b><small>The default, from this server${
+    ${mark}<span><b>${model.choice.label}</b><small>The default, from ${model.isFromHub === true ? 'huggingface.co' : 'this server'}${
       model.bytes > 0 ? html`: ${formatBytes(model.bytes)}` : nothing}</small></span>
   </button>`;
 }

@@ -6,9 +6,8 @@ import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import { matmul, type PackedMatrix, packingOf } from '../../../src/kernels/matmul.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
 import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
-import {
-  GROUP_SIZE, packedFormatOf, repackRows, TILE_LANES, widenScales,
-} from '../../../src/loader/repack.ts';
+import { GROUP_SIZE, TILE_LANES } from '../../../src/loader/packed-layout.ts';
+import { packedFormatOf, repackRows, widenScales } from '../../../src/loader/repack.ts';
 import { kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
 import { type MatrixType, randomMatrix } from '../../support/kernel-matrix.ts';
 import { createRandom } from '../../support/random.ts';

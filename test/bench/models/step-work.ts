@@ -1,7 +1,8 @@
 import type { ModelConfig } from '../../../src/core/model-config.ts';
 import { layerBlockBytes } from '../../../src/kernels/rope-kv-write.ts';
 import type { ModelFile } from '../../../src/loader/gguf.ts';
-import { packedFormatOf, packedWords, scaleWords } from '../../../src/loader/repack.ts';
+import { packedWords, scaleWords } from '../../../src/loader/packed-layout.ts';
+import { packedFormatOf } from '../../../src/loader/repack.ts';
 
 /** What something has to read from memory and to compute at least. */
 export interface Work {
@@ -21,12 +22,12 @@ export class StepWork {
   constructor(file: ModelFile, config: ModelConfig, isSoftware: boolean) {
     this.#config = config;
     const head = config.tiedEmbeddings ? 'token_embd.weight' : 'output.weight';
-    const matrices = file.tensors.flatMap(({ name, type, shape: [rows = 0, columns = 0] }) => {
+    const matrices = file.tensors.flatMap(({ name, type, shape: [rows = 0, columns] }) => {
       const format = packedFormatOf(type);
       // An embedding that is no head is looked up, a row a token.
-      if (format === undefined || (name === 'token_embd.weight' && name !== head)) return [];
+      if (format === undefined || columns === undefined || (name === 'token_embd.weight' && name !== head)) return [];
       const scaleBytes = format === 'int4' && isSoftware ? 8 : 4;
-      const bytes = packedWords(format, rows, columns) * 4 + scaleWords(rows, columns) * scaleBytes;
+      const bytes = packedWords(format, rows, columns) * 4 + scaleWords(format, rows, columns) * scaleBytes;
       return [{ name, bytes, macs: rows * columns }];
     });
     this.#layers = sum(matrices.filter(({ name }) => name !== head));

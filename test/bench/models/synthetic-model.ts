@@ -7,9 +7,10 @@ import { createRandom, deriveSeed } from '../../support/random.ts';
 export const SYNTHETIC = ['135m', '0.6b', '1b', '8b'] as const;
 export type Synthetic = (typeof SYNTHETIC)[number];
 
-/** What a `llama` model is made of, in elements. */
+/** What a model is made of, in elements. */
 export interface SyntheticShape {
   readonly name: string;
+  readonly architecture: 'llama' | 'qwen3';
   readonly hiddenSize: number;
   readonly intermediateSize: number;
   readonly numLayers: number;
@@ -26,6 +27,7 @@ export interface SyntheticShape {
 export const SYNTHETIC_SHAPES: Readonly<Record<Synthetic, SyntheticShape>> = {
   '135m': {
     name: 'SmolLM2-135M shape',
+    architecture: 'llama',
     hiddenSize: 576,
     intermediateSize: 1536,
     numLayers: 30,
@@ -37,7 +39,8 @@ export const SYNTHETIC_SHAPES: Readonly<Record<Synthetic, SyntheticShape>> = {
     type: 'Q4_1',
   },
   '0.6b': {
-    name: 'Qwen3-0.6B shape without QK-norm',
+    name: 'Qwen3-0.6B shape',
+    architecture: 'qwen3',
     hiddenSize: 1024,
     intermediateSize: 3072,
     numLayers: 28,
@@ -50,6 +53,7 @@ export const SYNTHETIC_SHAPES: Readonly<Record<Synthetic, SyntheticShape>> = {
   },
   '1b': {
     name: 'Llama-3.2-1B shape',
+    architecture: 'llama',
     hiddenSize: 2048,
     intermediateSize: 8192,
     numLayers: 16,
@@ -62,6 +66,7 @@ export const SYNTHETIC_SHAPES: Readonly<Record<Synthetic, SyntheticShape>> = {
   },
   '8b': {
     name: 'Llama-3.1-8B shape',
+    architecture: 'llama',
     hiddenSize: 4096,
     intermediateSize: 14_336,
     numLayers: 32,
@@ -141,7 +146,7 @@ function ones(): Uint8Array {
 }
 
 /** Blocks of uniform quants around zero, of weights with the standard deviation `spread`. */
-function randomBlocks(type: Exclude<GgmlType, 'F32'>, spread: number, key: string): Uint8Array {
+function randomBlocks(type: GgmlType, spread: number, key: string): Uint8Array {
   const random = createRandom(deriveSeed(1, key));
   const bytes = new Uint8Array(PERIOD_BLOCKS * BLOCK_BYTES[type]).map(() => random.uint32());
   const view = new DataView(bytes.buffer);
@@ -163,12 +168,13 @@ function tensorsOf(shape: SyntheticShape): readonly GgufTensorInfo[] {
     shape: [columns, rows],
     type,
   });
-  const norm = (name: string): GgufTensorInfo => ({ name: `${name}.weight`, shape: [hidden], type: 'F32' });
+  const norm = (name: string, length = hidden): GgufTensorInfo => ({ name: `${name}.weight`, shape: [length], type: 'F32' });
   const layers = Array.from({ length: numLayers }, (_, i) => [
     norm(`blk.${i}.attn_norm`),
     matrix(`blk.${i}.attn_q`, hidden, heads),
     matrix(`blk.${i}.attn_k`, hidden, kvHeads),
     matrix(`blk.${i}.attn_v`, hidden, kvHeads),
+    ...(shape.architecture === 'qwen3' ? ['attn_q_norm', 'attn_k_norm'].map((part) => norm(`blk.${i}.${part}`, shape.headSize)) : []),
     matrix(`blk.${i}.attn_output`, heads, hidden),
     norm(`blk.${i}.ffn_norm`),
     matrix(`blk.${i}.ffn_gate`, hidden, ffn),
@@ -180,19 +186,23 @@ function tensorsOf(shape: SyntheticShape): readonly GgufTensorInfo[] {
 }
 
 function metadataOf(shape: SyntheticShape): Readonly<Record<string, GgufValue>> {
+  const { architecture } = shape;
   const u32 = (value: number): GgufValue => ({ type: 'u32', value });
+  const own: Readonly<Record<string, GgufValue>> = {
+    context_length: u32(8192),
+    embedding_length: u32(shape.hiddenSize),
+    block_count: u32(shape.numLayers),
+    feed_forward_length: u32(shape.intermediateSize),
+    'attention.head_count': u32(shape.numHeads),
+    'attention.head_count_kv': u32(shape.numKvHeads),
+    'attention.key_length': u32(shape.headSize),
+    'attention.layer_norm_rms_epsilon': { type: 'f32', value: 1e-5 },
+    'rope.freq_base': { type: 'f32', value: 500_000 },
+    'rope.dimension_count': u32(shape.headSize),
+  };
   return {
-    'general.architecture': { type: 'string', value: 'llama' },
+    'general.architecture': { type: 'string', value: architecture },
     'general.name': { type: 'string', value: shape.name },
-    'llama.context_length': u32(8192),
-    'llama.embedding_length': u32(shape.hiddenSize),
-    'llama.block_count': u32(shape.numLayers),
-    'llama.feed_forward_length': u32(shape.intermediateSize),
-    'llama.attention.head_count': u32(shape.numHeads),
-    'llama.attention.head_count_kv': u32(shape.numKvHeads),
-    'llama.attention.key_length': u32(shape.headSize),
-    'llama.attention.layer_norm_rms_epsilon': { type: 'f32', value: 1e-5 },
-    'llama.rope.freq_base': { type: 'f32', value: 500_000 },
-    'llama.rope.dimension_count': u32(shape.headSize),
+    ...Object.fromEntries(Object.entries(own).map(([key, value]) => [`${architecture}.${key}`, value])),
   };
 }

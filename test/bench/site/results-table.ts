@@ -73,5 +73,5 @@ function figure({ samples, unit }: BenchRow): TemplateResult {
 function ceiling(share: number): TemplateResult {
   const shown = Math.min(1, Math.max(0, share));
   return html`<span class="ceiling ${isAboveCeiling(share) ? 'is-implausible' : ''}" title=${isAboveCeiling(share) ? 'More than there is: not to be believed' : ''}>
-    <span class="ceiling-bar" style="--share:${shown}" aria-hidden="true"></span><span class="number">${Math.round(100 * share)} %</span></span>`;
+    <span class="ceiling-bar" .style=${`--share:${shown}`} aria-hidden="true"></span><span class="number">${Math.round(100 * share)} %</span></span>`;
 }

@@ -4,8 +4,8 @@ import { matmulResidual } from '../../../src/kernels/matmul-residual.ts';
 import { squaresBytes } from '../../../src/kernels/matmul.ts';
 import { candidatesBytes } from '../../../src/kernels/sample.ts';
 import { SAMPLE_BYTES, writeSample } from '../../../src/kernels/step-inputs.ts';
-import { exactly, firstWrong, KernelLab, type Result } from '../../support/kernel-lab.ts';
-import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
+import { exactly, firstWrong, KernelLab, POISON, type Result } from '../../support/kernel-lab.ts';
+import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, rowsFrom, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, inverseRmsReference, matmulOfReference, matmulReference, productReference } from '../../support/kernel-references.ts';
 import { activations, firstDeviant, firstUnlike, MAX_ROWS, runVariants, someWays } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
@@ -57,6 +57,7 @@ const SHAPES: readonly (readonly [MatrixType, number, number, number, number])[]
   ['Q8_0', 49152, 576, 1, 97],
   ['Q4_1', 260, 160, 1, 1],
   ['Q8_0', 148, 9 * 32, 16, 1],
+  ['BF16', 324, 96, 1, 1],
 ];
 
 test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in %i slices: the logits of the samples’ rows', async (type, rows, columns, maxSlices, stride, turn) => {
@@ -117,6 +118,29 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
     expect(best, `sample ${sample}`).toEqual(bestOf(sampled.candidates[sample]!));
     expect(best?.token).toBe(drawn);
   }
+});
+
+test('a head in several matrices, as where a GPU binds no more: the same logits and candidates to the bit', async () => {
+  const [rows, columns] = [324, 96];
+  const random = createRandom(rows);
+  const block = randomMatrix('Q8_0', rows, columns, random);
+  const x = activations(columns, random);
+  const squares = new Float32Array((MAX_ROWS * squaresBytes(columns, 1)) / 4).map(() => random.uniform() * columns);
+  const samples = lab.input(samplesOf(SAMPLED, 16));
+  const shared = { x: lab.input(x), squares: lab.input(squares), samples, epsilon: EPSILON, counts: lab.sampleCount, vocabSize: rows };
+  const variants = [[0], [0, 64], [0, 128, 192, 320]].map((firsts) => {
+    const outputs = [lab.output(SAMPLED.length * rows), lab.output(candidatesBytes(rows, SAMPLED.length) / 4)] as const;
+    const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
+    const ops = firsts.map((outputOffset, i) => {
+      const matrix = packMatrix(lab, rowsFrom(block, outputOffset, firsts[i + 1] ?? rows));
+      const way = someWays(lab, matrix)[0]!;
+      return matmulLogits(lab.builder, { ...shared, ...way, matrix, outputOffset, tokens: (step) => step.samples, logits, candidates });
+    });
+    return { name: `from ${firsts}`, ops, outputs };
+  });
+  const results = await runVariants(lab, variants, { tokens: 17, samples: SAMPLED.length });
+  expect(results[0]!.every(({ bits }) => bits.every((word) => word !== POISON))).toBe(true);
+  expect(firstDeviant(variants, results)).toBeUndefined();
 });
 
 /** SmolLM2-135M's last matrix and a head; and vectors that are no multiple of 128. */

@@ -5,7 +5,7 @@ import { queriesBytes, rotationTable } from '../../../src/kernels/rope-kv-write.
 import { fromHalf } from '../../support/ggml-blocks.ts';
 import { exactly, KernelLab } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
-import { inverseRmsReference, matmulReference, productReference } from '../../support/kernel-references.ts';
+import { inverseRmsReference, matmulReference, productReference, sumReference } from '../../support/kernel-references.ts';
 import { cacheWords, elementWord } from '../../support/kv-layout.ts';
 import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someWays, tokenCounts, type Variant } from '../../support/matmul-lab.ts';
 import { expectedQkv, firstMisplaced, firstUnlikeAll } from '../../support/qkv-layout.ts';
@@ -36,15 +36,16 @@ interface Shape {
   readonly maxSlices: number;
   /** One matrix, or one each for queries, keys and values, which then start at offsets of their own. */
   readonly types: readonly MatrixType[];
+  readonly biased?: boolean;
 }
 
 /** The first is SmolLM2-135M's. Groups of 1, 2, 3, 5, 6 and 8 heads; heads of 16 to 256; rotation of all, of some and of pairs that end within a lane. */
 const SHAPES: readonly Shape[] = [
   { numHeads: 9, numKvHeads: 3, headSize: 64, ropeDimensions: 64, columns: 576, maxSlices: 1, types: ['Q4_1'] },
   { numHeads: 9, numKvHeads: 3, headSize: 64, ropeDimensions: 64, columns: 576, maxSlices: 1, types: ['Q4_1', 'Q4_1', 'Q8_0'] },
-  { numHeads: 2, numKvHeads: 2, headSize: 16, ropeDimensions: 16, columns: 32, maxSlices: 1, types: ['Q8_0'] },
+  { numHeads: 2, numKvHeads: 2, headSize: 16, ropeDimensions: 16, columns: 32, maxSlices: 1, types: ['Q8_0'], biased: true },
   { numHeads: 4, numKvHeads: 2, headSize: 80, ropeDimensions: 32, columns: 9 * 32, maxSlices: 3, types: ['Q8_0'] },
-  { numHeads: 8, numKvHeads: 1, headSize: 32, ropeDimensions: 10, columns: 96, maxSlices: 1, types: ['Q4_0', 'Q8_0', 'Q8_0'] },
+  { numHeads: 8, numKvHeads: 1, headSize: 32, ropeDimensions: 10, columns: 96, maxSlices: 1, types: ['Q4_0', 'F16', 'F16'], biased: true },
   { numHeads: 5, numKvHeads: 1, headSize: 128, ropeDimensions: 128, columns: 160, maxSlices: 1, types: ['Q4_0'] },
   { numHeads: 6, numKvHeads: 1, headSize: 256, ropeDimensions: 64, columns: 64, maxSlices: 1, types: ['Q8_0'] },
 ];
@@ -69,13 +70,15 @@ function partsOf({ numHeads, numKvHeads, headSize, columns, maxSlices, types }: 
 
 /** The inputs, and every variant with outputs of its own. */
 function setUp(shape: Shape, parts: readonly Part[]) {
-  const { columns } = shape;
+  const { columns, numHeads, numKvHeads, headSize, biased = false } = shape;
   const random = createRandom(columns);
+  const bias = new Float32Array((numHeads + 2 * numKvHeads) * headSize).map(() => (biased ? 3 * random.normal() : 0));
   const x = activations(columns, random);
   const squares = new Float32Array((MAX_ROWS * squaresBytes(columns, 1)) / 4).map(() => random.uniform() * columns);
   const rows = Array.from({ length: MAX_ROWS }, (_, row) => ROWS[row] ?? { position: 1e9, slot: 1e9 });
   const shared = {
     ...shape,
+    bias: biased ? lab.input(bias) : undefined,
     blockSize: BLOCK_SIZE,
     epsilon: EPSILON,
     x: lab.input(x),
@@ -96,21 +99,21 @@ function setUp(shape: Shape, parts: readonly Part[]) {
     const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, ...dtype, ...way, ...part, queries, keys, values }));
     return { name, ops, outputs };
   });
-  return { x, squares, shared, way: ways[0]!, all };
+  return { x, squares, bias, shared, way: ways[0]!, all };
 }
 
 test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, k $columns in $maxSlices', async (shape) => {
   const { columns } = shape;
   const sums = squaresBytes(columns, 1) / 4;
   const parts = partsOf(shape);
-  const { x, squares, shared, all } = setUp(shape, parts);
+  const { x, squares, bias, shared, all } = setUp(shape, parts);
   const weights = parts.flatMap(({ block }) => Array.from({ length: block.rows }, (_, row) => weightsOfRow(block, row)));
   const rows = ROWS.map((place, row) => {
     const norm = inverseRmsReference(exactly(squares.subarray(row * sums, (row + 1) * sums)), columns, EPSILON);
     const own = x.subarray(row * columns, (row + 1) * columns);
-    return { ...place, qkv: weights.map((each) => productReference(norm, matmulReference(each, own))) };
+    return { ...place, qkv: weights.map((each, i) => sumReference(productReference(norm, matmulReference(each, own)), bias[i] ?? NaN)) };
   });
-  const rope = { dimensions: shape.ropeDimensions, theta: THETA, interleaved: true };
+  const rope = { dimensions: shape.ropeDimensions, theta: THETA };
   const expected = expectedQkv({ ...shape, blockSize: BLOCK_SIZE }, rope, rows, [all[0]!.outputs[0]!.words, NUM_BLOCKS]);
   const most = await runVariants(lab, all, { tokens: ROWS.length });
   for (const [i, name] of ['queries', 'keys', 'values'].entries()) {

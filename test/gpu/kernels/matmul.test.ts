@@ -79,6 +79,9 @@ const SHAPES: readonly (readonly [MatrixType, number, number, number])[] = [
   ['Q4_0', 148, 17 * 32, 16],
   ['Q4_1', 72, 35 * 32, 16],
   ['Q8_0', 132, 8 * 32, 3],
+  ['F16', 68, 9 * 32, 16],
+  ['BF16', 148, 7 * 32, 3],
+  ['F32', 60, 5 * 32, 16],
 ];
 
 test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and batch', async (type, rows, columns, maxSlices) => {
@@ -88,7 +91,7 @@ test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and 
   const xs = lab.input(x);
   const packed = (wideScales: boolean) => packMatrix(lab, block, { wideScales, maxSlices });
   const matrix = packed(false);
-  const matrices = [matrix, ...(type === 'Q8_0' ? [] : [packed(true)])] as const;
+  const matrices = [matrix, ...(type.startsWith('Q4') ? [packed(true)] : [])] as const;
   const tilings = [...everyTiling(matrix), ...(maxSlices === 3 ? [defaultsFor(matrix, false)] : [])];
   const all = variantsOf(matrices, tilings, { x: xs }, () => lab.output(MAX_ROWS * rows), rows / 4);
   const most = await runVariants(lab, all, { tokens: MAX_ROWS });
@@ -128,7 +131,7 @@ test.each(SHIPPED)('%s: %s %i x %i, as shipped', async (name, type, rows, column
   }
 });
 
-describe.each(['Q4_1', 'Q8_0'] as const)('%s, outputs in columns 36 to 103 of 160', (type) => {
+describe.each(['Q4_1', 'Q8_0', 'F16'] as const)('%s, outputs in columns 36 to 103 of 160', (type) => {
   const [rows, columns, offset, stride] = [68, 96, 36, 160];
 
   test('right, and nothing beside them is touched', async () => {

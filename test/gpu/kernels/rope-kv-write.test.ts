@@ -3,7 +3,7 @@ import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-d
 import { queriesBytes, ropeKvWrite, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
 import { fromHalf } from '../../support/ggml-blocks.ts';
 import { exactly, type Expected, firstDifference, firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
-import { quantiseReference, ropeReference } from '../../support/kernel-references.ts';
+import { headNormReference, quantiseReference, ropeReference, sumReference } from '../../support/kernel-references.ts';
 import { cacheWords, type CacheVector, elementWord, scaleWord } from '../../support/kv-layout.ts';
 import { queryWord } from '../../support/qkv-layout.ts';
 import { createRandom } from '../../support/random.ts';
@@ -18,12 +18,14 @@ interface Shape {
   readonly numKvHeads: number;
   readonly headSize: number;
   readonly ropeDimensions: number;
-  readonly interleaved: boolean;
+  /** What is done before the rotation. */
+  readonly before: 'none' | 'bias' | 'norm';
 }
 
 const BLOCK_SIZE = 16;
 const NUM_BLOCKS = 5;
 const THETA = 100_000;
+const EPSILON = 1e-5;
 const POSITIONS = 8192;
 /** Rows of several requests: positions and places in the cache have nothing to do with each other. */
 const POSITION = [0, 1, 2, 4095, 17, 8191, 3, 0, 100];
@@ -32,12 +34,12 @@ const ROWS = POSITION.length;
 
 /** The first is SmolLM2-135M's. Then groups of 1, 2, 4, 5 and 8 heads, head sizes, partial rotation. */
 const SHAPES: readonly Shape[] = [
-  { numHeads: 9, numKvHeads: 3, headSize: 64, ropeDimensions: 64, interleaved: true },
-  { numHeads: 2, numKvHeads: 2, headSize: 16, ropeDimensions: 16, interleaved: false },
-  { numHeads: 4, numKvHeads: 2, headSize: 80, ropeDimensions: 32, interleaved: false },
-  { numHeads: 4, numKvHeads: 1, headSize: 32, ropeDimensions: 8, interleaved: true },
-  { numHeads: 5, numKvHeads: 1, headSize: 128, ropeDimensions: 128, interleaved: false },
-  { numHeads: 16, numKvHeads: 2, headSize: 256, ropeDimensions: 64, interleaved: true },
+  { numHeads: 9, numKvHeads: 3, headSize: 64, ropeDimensions: 64, before: 'none' },
+  { numHeads: 2, numKvHeads: 2, headSize: 16, ropeDimensions: 16, before: 'bias' },
+  { numHeads: 4, numKvHeads: 2, headSize: 80, ropeDimensions: 32, before: 'norm' },
+  { numHeads: 4, numKvHeads: 1, headSize: 32, ropeDimensions: 8, before: 'norm' },
+  { numHeads: 5, numKvHeads: 1, headSize: 128, ropeDimensions: 128, before: 'bias' },
+  { numHeads: 16, numKvHeads: 2, headSize: 256, ropeDimensions: 64, before: 'norm' },
 ];
 
 function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
@@ -51,9 +53,17 @@ function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
   const values = lab.output(words);
   const rows = new Uint32Array(POSITION.flatMap((position, row) => [9999, position, CACHE_SLOT[row] ?? 0, 9999]));
   const inputs = { qkv: lab.input(qkv), rows: lab.input(rows) };
+  const bias = new Float32Array(heads * headSize).map(() => random.normal());
+  const gain = new Float32Array(2 * headSize).map(() => 1 + random.normal() / 4);
+  const before = {
+    none: () => undefined,
+    bias: () => ({ bias: lab.input(bias) }),
+    norm: () => ({ gain: lab.input(gain), epsilon: EPSILON }),
+  }[shape.before]();
   const op = ropeKvWrite(lab.builder, {
     ...shape,
     ...inputs,
+    before,
     blockSize: BLOCK_SIZE,
     kvCacheDtype: dtype,
     ropeLanes,
@@ -63,9 +73,18 @@ function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
     values: values.buffer,
     counts: lab.rowCount,
   });
-  const head = (row: number, h: number): Float32Array =>
+  const given = (row: number, h: number): Float32Array =>
     qkv.subarray((row * heads + h) * headSize, (row * heads + h + 1) * headSize);
-  return { op, head, rows, inputs, outputs: [queries, keys, values] };
+  /** A head's elements as they are rotated. */
+  const head = (row: number, h: number): readonly Expected[] => {
+    const own = given(row, h);
+    if (shape.before === 'bias') {
+      return Array.from(own, (value, i) => sumReference({ value, error: 0 }, bias[h * headSize + i] ?? NaN));
+    }
+    if (shape.before === 'none' || h >= numHeads + numKvHeads) return exactly(own);
+    return headNormReference(own, gain.subarray(h < numHeads ? 0 : headSize), EPSILON);
+  };
+  return { op, given, head, rows, inputs, outputs: [queries, keys, values] };
 }
 
 /** A key or value that a row should write: its place, and its elements as numbers. */
@@ -75,13 +94,13 @@ interface Written {
 }
 
 /** What a row of each shape should write to the cache. */
-function written(shape: Shape, rows: number, head: (row: number, h: number) => Float32Array): Written[] {
-  const { numHeads, numKvHeads, ropeDimensions: dimensions, interleaved } = shape;
+function written(shape: Shape, rows: number, head: (row: number, h: number) => readonly Expected[]): Written[] {
+  const { numHeads, numKvHeads, ropeDimensions: dimensions } = shape;
   return Array.from({ length: rows }, (_, row) => row).flatMap((row) =>
     Array.from({ length: numKvHeads }, (_, kvHead): Written[] => {
       const at = { slot: CACHE_SLOT[row] ?? 0, kvHead };
-      const key = ropeReference(exactly(head(row, numHeads + kvHead)), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
-      const value = exactly(head(row, numHeads + numKvHeads + kvHead));
+      const key = ropeReference(head(row, numHeads + kvHead), POSITION[row] ?? 0, { dimensions, theta: THETA });
+      const value = head(row, numHeads + numKvHeads + kvHead);
       return [
         { at: { ...at, kind: 'key' }, elements: key },
         { at: { ...at, kind: 'value' }, elements: value },
@@ -91,12 +110,12 @@ function written(shape: Shape, rows: number, head: (row: number, h: number) => F
 }
 
 /** What the queries should hold, by word. */
-function expectedQueries(shape: Shape, rows: number, head: (row: number, h: number) => Float32Array): Map<number, Expected> {
-  const { numHeads, ropeDimensions: dimensions, interleaved } = shape;
+function expectedQueries(shape: Shape, rows: number, head: (row: number, h: number) => readonly Expected[]): Map<number, Expected> {
+  const { numHeads, ropeDimensions: dimensions } = shape;
   const queries = new Map<number, Expected>();
   for (let row = 0; row < rows; row++) {
     for (let h = 0; h < numHeads; h++) {
-      const rotated = ropeReference(exactly(head(row, h)), POSITION[row] ?? 0, { dimensions, theta: THETA, interleaved });
+      const rotated = ropeReference(head(row, h), POSITION[row] ?? 0, { dimensions, theta: THETA });
       for (const [i, expected] of rotated.entries()) queries.set(queryWord({ ...shape, blockSize: BLOCK_SIZE }, row, h, i), expected);
     }
   }
@@ -158,8 +177,8 @@ function fault({ bits, floats }: Result, output: Output, expected: ReadonlyMap<n
 }
 
 describe.each(KV_CACHE_DTYPES.flatMap((dtype) => [8, 64].map((lanes) => ({ dtype, lanes }))))('$dtype KV, $lanes lanes', ({ dtype, lanes }) => {
-  test.each(SHAPES)('$numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, interleaved $interleaved', async (shape) => {
-    const { op, head, outputs, rows, inputs } = setUp(shape, dtype, lanes);
+  test.each(SHAPES)('$numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, $before before', async (shape) => {
+    const { op, given, head, outputs, rows, inputs } = setUp(shape, dtype, lanes);
     const check = (results: readonly Result[], count: number): void => {
       expect(fault(results[0]!, outputs[0]!, expectedQueries(shape, count, head)), 'queries').toBeUndefined();
       const all = written(shape, count, head);
@@ -173,7 +192,7 @@ describe.each(KV_CACHE_DTYPES.flatMap((dtype) => [8, 64].map((lanes) => ({ dtype
     // The last row alone: the same bits at its place.
     const last = ROWS - 1;
     lab.write(inputs.rows, rows.slice(last * 4));
-    const own = Array.from({ length: shape.numHeads + 2 * shape.numKvHeads }, (_, h) => [...head(last, h)]);
+    const own = Array.from({ length: shape.numHeads + 2 * shape.numKvHeads }, (_, h) => [...given(last, h)]);
     lab.write(inputs.qkv, new Float32Array(own.flat()));
     const alone = await lab.run([op], { tokens: 1 }, outputs);
     const rowWords = all[0]!.bits.length / ROWS;
@@ -186,9 +205,19 @@ describe.each(KV_CACHE_DTYPES.flatMap((dtype) => [8, 64].map((lanes) => ({ dtype
   });
 });
 
+test('QK-norm: the same bits however many lanes share a head', async () => {
+  const shape = { numHeads: 4, numKvHeads: 2, headSize: 80, ropeDimensions: 32, before: 'norm' } as const;
+  const [first, ...others] = [4, 8, 40].map((lanes) => setUp(shape, 'f32', lanes));
+  const expected = await lab.run([first!.op], { tokens: ROWS }, first!.outputs);
+  for (const { op, outputs } of others) {
+    const results = await lab.run([op], { tokens: ROWS }, outputs);
+    for (const [i, result] of results.entries()) expect(firstDifference(result, expected[i]!)).toBeUndefined();
+  }
+});
+
 describe('half floats', () => {
   test('what is too large becomes the largest, what is not a number stays none, and each half is its own element’s', async () => {
-    const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, interleaved: true };
+    const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, before: 'none' } as const;
     const value = [1, -2, 7e4, -1e30, NaN, Infinity, 65504, -65504, 0, -0, 2 ** -24, 0.5, 1024.5, 3, 4, 5];
     const { op, outputs, inputs } = setUp(shape, 'f16');
     lab.write(inputs.qkv, new Float32Array([...Array<number>(32).fill(1), ...value]));
@@ -203,7 +232,7 @@ describe('half floats', () => {
 });
 
 describe('INT8 steps', () => {
-  const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, interleaved: true };
+  const shape = { numHeads: 1, numKvHeads: 1, headSize: 16, ropeDimensions: 16, before: 'none' } as const;
   const layout = { ...shape, blockSize: BLOCK_SIZE };
 
   /** Writes this value vector as the last row does; its elements as the cache then has them, and the scale. */

@@ -50,6 +50,19 @@ async function collect(stream: AsyncIterable<{ choices: readonly { delta: { cont
   return text;
 }
 
+test('a hub token is told to the next worker by the tab that has it, and to no other tab', async () => {
+  const hub = { endpoint: 'https://mirror.example', token: 'hf_secret' };
+  const connection = await origin.connect();
+  const loading = connection.load({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 }, () => {});
+  await finishLoad();
+  expect(await loading).toMatchObject({ settings: { kvCacheBytes: 5 } });
+  const other = await origin.connect();
+  const joined = await other.load({ source: 'hf:o/r/m.gguf' }, () => {});
+  expect(JSON.stringify(joined)).not.toContain('hf_secret');
+  await replaceWorker(0);
+  expect(origin.loader.loads[0]?.options).toEqual({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 });
+});
+
 test('every stream of every tab goes on where it was when the worker dies', async () => {
   const { client, statuses } = await open();
   const other = await origin.connect();

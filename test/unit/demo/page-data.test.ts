@@ -79,7 +79,7 @@ describe('the pace of an answer', () => {
 });
 
 describe('the models on this device', () => {
-  const MODEL = { url: 'https://a.test/m.gguf', size: 100, bytesCached: 43, lastUsed: 1 };
+  const MODEL = { url: 'https://a.test/m.gguf', name: 'https://a.test/m.gguf', size: 100, bytesCached: 43, lastUsed: 1 };
 
   test('are listed with what is free, deleted, and kept on request', async () => {
     let changes = 0;

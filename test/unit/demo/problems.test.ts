@@ -30,7 +30,7 @@ describe('the circumstances', () => {
     expect(toProblem(new TabserveError('model_busy', 'why', { details }))).toMatchObject({
       remedy: 'use-loaded', advice: expect.stringContaining('“some model”') as string,
     });
-    expect(toProblem(new TabserveError('model_busy', 'why')).advice).toContain('a file that only they can open');
+    expect(toProblem(new TabserveError('model_busy', 'why')).advice).toContain('answering just now');
   });
 
   test('a name that cannot be decoded is shown as it is', () => {

@@ -28,7 +28,7 @@ export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifes
       if (storage.refuses.write === true) refuse();
       manifests.set(url, change(manifests.get(url)));
     },
-    listManifests: async () => [...manifests.values()],
+    listManifests: async () => (storage.refuses.read === true ? refuse() : [...manifests.values()]),
     readPart: async (url, index) => {
       if (storage.refuses.read === true) refuse();
       storage.partsRead++;
@@ -41,7 +41,7 @@ export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifes
     removePart: async (url, index) => void parts.delete(`${url}#${index}`),
     remove: async (url) => {
       manifests.delete(url);
-      for (const key of parts.keys()) if (key.startsWith(`${url}#`)) parts.delete(key);
+      for (const key of parts.keys()) if (key.slice(0, key.lastIndexOf('#')) === url) parts.delete(key);
     },
   };
   return storage;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { resolveModelUrl } from '../../../src/loader/model-url.ts';
+import { hubEndpoint, resolveModelUrl } from '../../../src/loader/model-url.ts';
 
 const BASE = 'https://site.example/app/index.html?x=1';
 const COMMIT = 'ab810cf68114990406fdf996510dd3d3c6adbdf5';
@@ -17,7 +17,39 @@ test.each([
   [`https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, `https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, true],
   [`https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, `https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, false],
 ])('%s', (source, url, isPinned) => {
-  expect(resolveModelUrl(source, BASE)).toEqual({ url, isPinned });
+  expect(resolveModelUrl(source, BASE)).toMatchObject({ url, isPinned });
+});
+
+test('a hub name is of the endpoint', () => {
+  expect(resolveModelUrl('hf:o/r/dir/f.gguf@v1', BASE, 'https://mirror.example/hf')).toEqual({
+    url: 'https://mirror.example/hf/o/r/resolve/v1/dir/f.gguf',
+    isPinned: false,
+    hub: { endpoint: 'https://mirror.example/hf', repo: 'o/r', path: 'dir/f.gguf', revision: 'v1' },
+  });
+});
+
+test.each([
+  [{}, 'https://huggingface.co'],
+  [{ endpoint: 'https://mirror.example/hf/', token: 'hf_x' }, 'https://mirror.example/hf'],
+  [{ endpoint: 'http://localhost:8080', token: 'hf_x' }, 'http://localhost:8080'],
+  [{ endpoint: 'http://127.0.0.1:8080', token: 'hf_x' }, 'http://127.0.0.1:8080'],
+  [{ endpoint: 'http://mirror.example' }, 'http://mirror.example'],
+])('the endpoint of %j', (hub, endpoint) => {
+  expect(hubEndpoint(hub)).toBe(endpoint);
+});
+
+test.each([
+  [{ endpoint: 'mirror' }, /not a URL/],
+  [{ endpoint: 'ftp://mirror.example' }, /not a web address/],
+  [{ endpoint: 'https://me:secret@mirror.example' }, /user name or password/],
+  [{ endpoint: 'http://mirror.example', token: 'hf_secret' }, /unencrypted/],
+  [{ token: 'hf_secret\nX-Header: 1' }, /`hub.token`/],
+  [{ token: '' }, /`hub.token`/],
+])('refuses the hub %j, and does not repeat its token', (hub, message) => {
+  expect(() => hubEndpoint(hub)).toThrow(
+    expect.objectContaining({ code: 'invalid_request', param: 'hub', message: expect.stringMatching(message) }),
+  );
+  expect(() => hubEndpoint(hub)).not.toThrow(/secret/);
 });
 
 test.each([

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import type { ModelSource } from '../../../src/core/protocol.ts';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
 import { openSource } from '../../../src/loader/open-source.ts';
 import type { OpenOptions } from '../../../src/loader/open-source.ts';
 import { startFileServer } from '../../support/file-server.ts';
@@ -10,11 +9,11 @@ import type { FileServer } from '../../support/file-server.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
 import { memoryStorage } from './memory-storage.ts';
 import type { MemoryStorage } from './memory-storage.ts';
-import { firstDifference, seededBytes } from './seeded-bytes.ts';
+import { firstDifference, seededFile } from './seeded-bytes.ts';
 
 const MIB = 1024 * 1024;
 /** Three parts of 8 MiB, the last one short: the size that ships. */
-const content = seededBytes(19 * MIB + 7);
+const content = seededFile(19 * MIB + 7);
 let server: FileServer;
 let storage: MemoryStorage;
 let reports: LoadProgress[];
@@ -81,15 +80,13 @@ test('a file of the user', async () => {
   expect(server.log).toEqual([]);
 });
 
-test('a hub name', async () => {
-  const asked: string[] = [];
-  const fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-    asked.push(input instanceof Request ? input.url : input.toString());
-    return globalThis.fetch(`${server.origin}/tiny.gguf`, init);
-  };
-  const source = await open('hf:owner/repo/file.gguf@v1', { http: { fetch } });
-  expect((await readModelFile(source)).metadata['general.architecture']).toBe('llama');
-  expect(new Set(asked)).toEqual(new Set(['https://huggingface.co/owner/repo/resolve/v1/file.gguf']));
+test('what is no model is refused before anything is kept', async () => {
+  const page = new TextEncoder().encode('<!doctype html><title>Sign in</title>');
+  server.files.set('/page.gguf', { content: page, faults: {} });
+  server.files.set('/other.gguf', { content: content.subarray(4), faults: {} });
+  await expect(open('/page.gguf')).rejects.toMatchObject({ code: 'model_not_found', message: expect.stringMatching(/web page/) });
+  await expect(open('/other.gguf')).rejects.toMatchObject({ code: 'unsupported_model' });
+  expect(storage.parts.size + storage.manifests.size).toBe(0);
 });
 
 test('nothing there', async () => {

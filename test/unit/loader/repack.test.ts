@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { packedFormatOf, packedWords, type Packing, repackRows, scaleWords, sourceRowBytes, widenScales } from '../../../src/loader/repack.ts';
-import { BLOCK_BYTES, fromHalf, toHalf } from '../../support/ggml-blocks.ts';
+import { packedWords, scaleWords } from '../../../src/loader/packed-layout.ts';
+import { widenFloats } from '../../../src/loader/repack-floats.ts';
+import { packedFormatOf, type Packing, repackRows, sourceRowBytes, widenScales } from '../../../src/loader/repack.ts';
+import { BLOCK_BYTES, dequantise, fromHalf, quantise, toHalf } from '../../support/ggml-blocks.ts';
 import { type MatrixType, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { createRandom } from '../../support/random.ts';
 
@@ -38,7 +40,7 @@ describe.each(KINDS)('$type in $packing', ({ type, packing }) => {
     const matrix = randomMatrix(type, rows, columns, createRandom(rows + columns));
     const packed = repackRows(type, matrix.bytes, rows, columns, packing);
     expect(packed.weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
-    expect(packed.scales.length).toBe(scaleWords(rows, columns));
+    expect(packed.scales.length).toBe(scaleWords(packedFormatOf(type) ?? 'int8', rows, columns));
     let wrong = 0;
     for (let row = 0; row < rows; row++) {
       const { values } = weightsOfRow(matrix, row);
@@ -58,6 +60,60 @@ describe.each(KINDS)('$type in $packing', ({ type, packing }) => {
     const second = repackRows(type, shifted.subarray(3 + 64 * sourceRowBytes(type, 64)), 64, 64, packing);
     expect([...second.weights]).toEqual([...whole.weights.subarray(whole.weights.length / 2)]);
     expect([...second.scales]).toEqual([...whole.scales.subarray(whole.scales.length / 2)]);
+  });
+});
+
+const FLOAT_WORDS = { F16: 2, BF16: 2, F32: 1 } as const;
+
+describe.each(['F16', 'BF16', 'F32'] as const)('%s', (type) => {
+  /** A weight's bits out of the packed layout, by its description in shaders/README.md. */
+  function bitsAt(weights: Uint32Array, columns: number, row: number, k: number): number {
+    const wordK = FLOAT_WORDS[type];
+    const [tile, lane, component] = [Math.floor(row / 64), Math.floor((row % 64) / 4), row % 4];
+    const place = (k - (k % 4)) + ((k % 4) ^ (lane % 4));
+    const word = weights[((tile * (columns / wordK) + Math.floor(place / wordK)) * LANES + lane) * 4 + component] ?? NaN;
+    return wordK === 1 ? word : (word >>> (16 * (place % 2))) & 0xffff;
+  }
+
+  test.each([...SHAPES, [68, 172] as const, [8, 4] as const])('%i x %i: every bit is found again; what is not there is 0', (rows, columns) => {
+    const random = createRandom(rows + columns);
+    const size = type === 'F32' ? 4 : 2;
+    const bytes = new Uint8Array(rows * columns * size + 3).map(() => random.below(256)); // infinities and no numbers too
+    const { weights, scales } = repackRows(type, bytes.subarray(3), rows, columns);
+    const padded = Math.ceil(columns / 32) * 32;
+    expect(weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
+    expect(scales.length).toBe(0);
+    const view = new DataView(bytes.buffer, 3);
+    let wrong = 0;
+    for (let row = 0; row < Math.ceil(rows / 64) * 64; row++) {
+      for (let k = 0; k < padded; k++) {
+        const at = (row * columns + k) * size;
+        const isThere = row < rows && k < columns;
+        const expected = !isThere ? 0 : size === 4 ? view.getUint32(at, true) : view.getUint16(at, true);
+        if (bitsAt(weights, padded, row, k) !== expected) wrong++;
+      }
+    }
+    expect(wrong).toBe(0);
+  });
+
+  test('as a vector it is the same numbers in f32', () => {
+    const random = createRandom(3);
+    const values = new Float32Array(67).map(() => random.normal() * 10 ** (random.below(9) - 6));
+    const bytes = quantise(type, values);
+    const odd = new Uint8Array(bytes.length + 1);
+    odd.set(bytes, 1);
+    expect(widenFloats(packedFormatOf(type) as 'f16', odd.subarray(1))).toEqual(dequantise(type, bytes, 67));
+  });
+});
+
+describe.each(['Q4_1', 'Q8_0', 'BF16'] as const)('%s', (type) => {
+  test('rows may change places', () => {
+    const matrix = randomMatrix(type, 128, 64, createRandom(8));
+    const place = (row: number): number => (row % 2 === 0 ? row / 2 : 64 + (row - 1) / 2);
+    const rowBytes = matrix.bytes.length / 128;
+    const moved = new Uint8Array(matrix.bytes.length);
+    for (let row = 0; row < 128; row++) moved.set(matrix.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), place(row) * rowBytes);
+    expect(repackRows(type, matrix.bytes, 128, 64, 'quads', place)).toEqual(repackRows(type, moved, 128, 64));
   });
 });
 
@@ -100,6 +156,6 @@ test('wide scales are the same numbers, a lane’s 4 scales before its 4 mins', 
 
 test('a type that no kernel reads is refused by name', () => {
   expect(packedFormatOf('Q6_K')).toBeUndefined();
-  expect(() => repackRows('Q6_K', new Uint8Array(210), 1, 256)).toThrow(/Q6_K.*Q4_0, Q4_1, Q8_0/);
-  expect(() => sourceRowBytes('BF16', 32)).toThrow(expect.objectContaining({ code: 'unsupported_tensor' }));
+  expect(() => repackRows('Q6_K', new Uint8Array(210), 1, 256)).toThrow(/Q6_K.*Q4_0, Q4_1, Q8_0, F16, BF16, F32/);
+  expect(() => sourceRowBytes('Q5_0', 32)).toThrow(expect.objectContaining({ code: 'unsupported_tensor' }));
 });

@@ -9,6 +9,13 @@ export function seededBytes(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   return new Uint8Array(words.buffer, 0, length);
 }
 
+/** The same, but that they begin as a GGUF file does. */
+export function seededFile(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = seededBytes(length, seed);
+  bytes.set(new TextEncoder().encode('GGUF'));
+  return bytes;
+}
+
 /** Where two byte sequences first differ; -1 where they are the same. (A matcher's deep look takes seconds a megabyte.) */
 export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);

@@ -6,7 +6,7 @@ import { type CacheOptions, planCache } from '../../../src/runner/kv-cache.ts';
 const CONFIG: ModelConfig = {
   architecture: 'llama', name: 'SmolLM2 135M', vocabSize: 49152, hiddenSize: 576, intermediateSize: 1536,
   numLayers: 30, numHeads: 9, numKvHeads: 3, headSize: 64, ropeDimensions: 64, ropeTheta: 100_000,
-  ropeStyle: 'interleaved', rmsNormEps: 1e-5, maxPositionEmbeddings: 8192, tiedEmbeddings: true,
+  ropeStyle: 'interleaved', ropeScalingFactor: 1, ropeFactors: false, qkvBias: false, qkNorm: false, rmsNormEps: 1e-5, maxPositionEmbeddings: 8192, tiedEmbeddings: true,
 };
 const MIB = 1024 * 1024;
 

@@ -1,30 +1,45 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { build as bundle } from 'esbuild';
 import { build } from 'vite';
 import { expect, onTestFinished, test } from 'vitest';
 import { ROOT } from './source-graph.ts';
 
-test('the package is two files: a small client that names its worker as bundlers recognise, and the worker', async () => {
+test('the package is a small client that names its worker as bundlers recognise, the cache’s API, and the worker', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'tabserve-build-'));
   onTestFinished(() => rmSync(outDir, { recursive: true }));
   for (const mode of ['production', 'worker']) {
     await build({ root: ROOT, mode, logLevel: 'silent', build: { outDir, emptyOutDir: false } });
   }
-  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['engine-worker.js', 'index.js']);
+  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['cache.js', 'engine-worker.js', 'errors.js', 'index.js']);
   const client = readFileSync(join(outDir, 'index.js'), 'utf8');
   const started = client.matchAll(
     /new (\w+)\(new URL\(\s*"\.\/engine-worker\.js",\s*import\.meta\.url\s*\), \{\s*type: "module"/g,
   );
   expect([...started].map(([, kind]) => kind)).toEqual(['SharedWorker', 'Worker', 'SharedWorker']);
   expect(client).not.toContain('@compute');
-  expect(client.length).toBeLessThan(70_000);
-  expect(importsIn(client)).toEqual(['comlink']);
+  expect(importsIn(client).toSorted()).toEqual(['./errors.js', 'comlink']);
+  expect(importsIn(readFileSync(join(outDir, 'cache.js'), 'utf8'))).toEqual(['./errors.js']);
 
   const worker = readFileSync(join(outDir, 'engine-worker.js'), 'utf8');
   expect(worker).toContain('@compute');
   expect(importsIn(worker)).toEqual([]);
+
+  expect(await shippedBytes(outDir, 'index.js')).toBeLessThanOrEqual(15_000);
+  expect(await shippedBytes(outDir, 'cache.js')).toBeLessThanOrEqual(2_500);
+  expect(gzipSync(worker, { level: 9 }).length).toBeLessThanOrEqual(150_000);
 });
+
+/** What an app ships of it: bundled with its dependency, minified, gzipped. */
+async function shippedBytes(outDir: string, file: string): Promise<number> {
+  const { outputFiles } = await bundle({
+    entryPoints: [join(outDir, file)], bundle: true, minify: true, format: 'esm', target: 'es2022', write: false,
+    nodePaths: [join(ROOT, 'node_modules')], logLevel: 'silent',
+  });
+  return gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length;
+}
 
 /** What a built module imports from elsewhere. */
 function importsIn(code: string): readonly (string | undefined)[] {

@@ -24,5 +24,5 @@ describe.each(goldens.map((golden) => [title(golden), golden] as const))('the re
 });
 
 it('covers every format', () => {
-  expect(new Set(goldens.map(({ model }) => model.type))).toEqual(new Set(['Q4_0', 'Q4_1', 'Q8_0', 'mixed']));
+  expect(new Set(goldens.map(({ model }) => model.type))).toEqual(new Set(['Q4_0', 'Q4_1', 'Q8_0', 'mixed', 'F16', 'BF16', 'F32']));
 });

@@ -5,7 +5,7 @@ import { gguf } from '@huggingface/gguf';
 import { describe, expect, it } from 'vitest';
 import { dequantise, fromHalf, quantise, toHalf, type GgmlType } from '../../support/ggml-blocks.ts';
 import { createRandom } from '../../support/random.ts';
-import { TINY_SHAPES, tinyModel, tinyModelContents, type TinyPreset } from '../../support/tiny-model.ts';
+import { TINY_SHAPES, tinyModel, tinyModelContents, type TinyPreset, type TinyShape } from '../../support/tiny-model.ts';
 
 describe('half floats', () => {
   it('come back as the same bits', () => {
@@ -31,6 +31,8 @@ describe('quantised blocks', () => {
     ['Q4_1', 20, 1 / 15],
     ['Q8_0', 34, 1 / 254],
     ['F32', 128, 0],
+    ['F16', 64, 2 ** -12],
+    ['BF16', 64, 2 ** -9],
   ] as const)('%s takes %i bytes and is off by no more than half a step', (type, bytes, error) => {
     const random = createRandom(5);
     const values = new Float32Array(320).map(() => random.uniform() * 2 - 1);
@@ -56,13 +58,16 @@ describe('tinyModel', () => {
   }
 
   it.each(Object.keys(TINY_SHAPES) as TinyPreset[])('%s is a GGUF file that a parser reads', async (preset) => {
-    const bytes = tinyModel({ preset, type: 'mixed' });
+    const type = preset === 'stories' ? 'F16' : 'mixed';
+    const bytes = tinyModel({ preset, type });
     const { metadata, tensorInfos, tensorDataOffset } = await parse(bytes);
-    const shape = TINY_SHAPES[preset];
-    expect(metadata).toMatchObject({ 'general.architecture': 'llama', 'llama.block_count': shape.numLayers });
+    const shape: TinyShape = TINY_SHAPES[preset];
+    const { architecture } = shape;
+    expect(metadata).toMatchObject({ 'general.architecture': architecture, [`${architecture}.block_count`]: shape.numLayers });
     expect(metadata).toHaveProperty(['tokenizer.ggml.tokens', 'length'], shape.vocabSize);
-    expect(tensorInfos).toHaveLength(shape.numLayers * 9 + (shape.tied ? 2 : 3));
-    const { tensors } = tinyModelContents({ preset, type: 'mixed' });
+    const inLayers = shape.numLayers * { llama: 9, qwen2: 9 + 3, qwen3: 9 + 2 }[architecture];
+    expect(tensorInfos).toHaveLength(inLayers + (shape.tied ? 2 : 3) + (shape.ropeFactors === true ? 1 : 0));
+    const { tensors } = tinyModelContents({ preset, type });
     tensorInfos.forEach(({ name, offset, shape: size }, i) => {
       const tensor = tensors[i];
       expect([name, size.map(Number)]).toEqual([tensor?.name, tensor?.shape]);
@@ -72,7 +77,7 @@ describe('tinyModel', () => {
     });
   });
 
-  it.each<GgmlType | 'mixed'>(['Q4_0', 'Q4_1', 'Q8_0', 'mixed'])('%s dequantised holds the same numbers', (type) => {
+  it.each<GgmlType | 'mixed'>(['Q4_0', 'Q4_1', 'Q8_0', 'F16', 'BF16', 'mixed'])('%s dequantised holds the same numbers', (type) => {
     const packed = tinyModelContents({ type }).tensors;
     const plain = tinyModelContents({ type, dequantised: true }).tensors;
     packed.forEach((tensor, i) => {

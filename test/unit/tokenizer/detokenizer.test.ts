@@ -13,11 +13,14 @@ const EXTRA: readonly (readonly [string, TokenKind])[] = [
 ];
 const [CONTROL, LITERAL, UNUSED, FOREIGN] = [256, 257, 258, 259] as const;
 const vocabulary: Vocabulary = {
+  algorithm: 'bpe',
   tokens: [...BYTE_CHARACTERS, ...EXTRA.map(([token]) => token)],
   kinds: [...BYTE_CHARACTERS.map((): TokenKind => 'text'), ...EXTRA.map(([, kind]) => kind)],
   merges: ['a b'],
+  scores: [],
   bosTokenId: undefined,
   eosTokenId: undefined,
+  unknownTokenId: undefined,
   stopTokenIds: [],
 };
 const bytesOf = createTokenByteTable(vocabulary);

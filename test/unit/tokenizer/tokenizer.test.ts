@@ -228,7 +228,8 @@ describe('pre-tokenizers', () => {
 
 describe('createTokenizer', () => {
   it.each([
-    ['tokenizer.ggml.model', 'llama', 'unsupported_model', '"llama"'],
+    ['tokenizer.ggml.model', 't5', 'unsupported_model', '"t5"'],
+    ['tokenizer.ggml.model', 'llama', 'corrupt_model', '0 scores'],
     ['tokenizer.ggml.model', undefined, 'unsupported_model', 'no tokenizer'],
     ['tokenizer.ggml.pre', 'tekken', 'unsupported_model', '"tekken"'],
     ['tokenizer.ggml.pre', undefined, 'unsupported_model', 'not named'],

@@ -79,7 +79,7 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
   expect(lost.destroyed()).toBe(true);
   expect(loader.loads).toHaveLength(2);
   expect(loader.last.options).toEqual({ source: 'm', maxModelLen: 99 });
-  expect(host.metrics()).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
+  expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
   generate('t'); // one that comes meanwhile waits likewise
   loader.last.finish();
   await settle();
@@ -145,10 +145,10 @@ describe('while there is no adapter', () => {
   test('an abort ends a request, and a tab that goes gives the model up', async () => {
     host.abort(tab, 'r');
     expect(frames.at(-1)).toMatchObject({ type: 'finish', finishReason: 'abort' });
-    expect(host.metrics().state).toBe('recovering');
+    expect(host.metrics(tab).state).toBe('recovering');
     host.detach(tab);
     await settle();
-    expect(host.metrics().state).toBe('idle');
+    expect(host.metrics(tab).state).toBe('idle');
     expect(locks.isHeld('tabserve:gpu')).toBe(false);
   });
 
@@ -158,7 +158,7 @@ describe('while there is no adapter', () => {
     loader.last.fail(new TabserveError('corrupt_model', 'the cache is broken'));
     await settle();
     expect(errors()).toEqual(['corrupt_model']);
-    expect(host.metrics().state).toBe('failed');
+    expect(host.metrics(tab).state).toBe('failed');
   });
 });
 
@@ -181,7 +181,7 @@ test('three losses without a token in between are enough; one with a token count
   expect(errors()).toEqual([]);
   await lose();
   expect(errors()).toEqual(['device_lost']);
-  expect(host.metrics().state).toBe('failed');
+  expect(host.metrics(tab).state).toBe('failed');
 });
 
 test('a request that the new engine has no room for ends alone', async () => {
@@ -232,11 +232,11 @@ describe('two engines of an origin', () => {
     engine.step({ id: 'r', tokens: [END], finish: 'stop' });
     await until(() => other.loads.length === 1);
     expect(loader.loads[0]?.destroyed()).toBe(true);
-    expect(host.metrics()).toMatchObject({ state: 'recovering', requestsWaiting: 1 });
+    expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 1 });
     other.last.finish();
     await loading;
     await until(() => loader.loads.length === 2); // idle, it gives way at once
-    expect(second.metrics().state).toBe('parked');
+    expect(second.metrics(tab).state).toBe('parked');
     loader.last.finish();
     await settle();
     expect([...loader.last.engine.live.keys()]).toEqual(['later']);
@@ -264,11 +264,11 @@ describe('two engines of an origin', () => {
     const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now });
     const loading = second.load(tab, { source: 'm' }, () => {});
     await until(() => other.loads.length === 1);
-    expect(host.metrics().state).toBe('parked');
+    expect(host.metrics(tab).state).toBe('parked');
     other.last.finish();
     await loading;
     generate('again');
     await until(() => loader.loads.length === 2);
-    expect(second.metrics().state).toBe('parked');
+    expect(second.metrics(tab).state).toBe('parked');
   });
 });

@@ -68,21 +68,7 @@ describe('loading', () => {
     expect(first.progress.map(({ bytesDone }) => bytesDone)).toEqual([100, 200, 1000]);
     expect(second.progress.map(({ bytesDone }) => bytesDone)).toEqual([100, 200, 1000]);
     expect(second.progress.at(-1)?.stage).toBe('ready');
-    expect(host.metrics()).toMatchObject({ state: 'ready', model: 'm', sessions: 2 });
-  });
-
-  test('a different model is refused while others use one, loading or loaded', async () => {
-    const first = new Tab('a');
-    const one = first.load('m');
-    const second = new Tab('b');
-    await expect(second.load('other')).rejects.toMatchObject({ code: 'model_busy' });
-    await settle();
-    loader.last.finish();
-    await one;
-    const busy = { code: 'model_busy', message: expect.stringMatching(/Another tab.*"m".*"other"/s), details: { loadedModel: 'm' } };
-    await expect(second.load('other')).rejects.toMatchObject(busy);
-    expect(loader.loads).toHaveLength(1);
-    expect(loader.last.destroyed()).toBe(false);
+    expect(host.metrics(second)).toMatchObject({ state: 'ready', model: 'm', sessions: 2 });
   });
 
   test('once the others have gone, a different model replaces it', async () => {
@@ -113,6 +99,7 @@ describe('loading', () => {
     loader.last.finish();
     expect((await loading).settings).toEqual(settings);
     await host.load(later, { source: 'm', ...structuredClone(settings) }, () => {}); // as it crosses to the worker
+    await host.load(later, { source: 'm', ...settings, hub: { token: 'hf_other' } }, () => {}); // no property of the model
     expect(loader.loads).toHaveLength(2);
   });
 
@@ -129,15 +116,15 @@ describe('loading', () => {
     await settle();
     loader.last.fail(new TabserveError('download_failed', 'no network'));
     for (const load of loads) await expect(load).rejects.toMatchObject({ code: 'download_failed' });
-    expect(host.metrics().state).toBe('failed');
     const [tab] = tabs as [Tab, Tab];
+    expect(host.metrics(tab).state).toBe('failed');
     expect(() => tab.generate('r')).toThrow(expect.objectContaining({ code: 'download_failed' }));
     const again = tab.load('m');
-    expect(host.metrics().state).toBe('loading');
+    expect(host.metrics(tab).state).toBe('loading');
     await settle();
     loader.last.finish();
     await again;
-    expect(host.metrics().state).toBe('ready');
+    expect(host.metrics(tab).state).toBe('ready');
   });
 
   test('a load is given up when the last tab that waits for it goes, and not before', async () => {
@@ -149,7 +136,7 @@ describe('loading', () => {
     expect(signal.aborted).toBe(false);
     host.detach(second);
     expect(signal.aborted).toBe(true);
-    expect(host.metrics().state).toBe('idle');
+    expect(host.metrics().models).toEqual([]);
     loader.last.finish(); // too late: it must not stay in memory
     for (const load of loads) await expect(load).rejects.toMatchObject({ code: 'aborted' });
     expect(loader.last.destroyed()).toBe(true);
@@ -160,7 +147,8 @@ describe('loading', () => {
     void first.load('m').catch(() => {});
     await settle();
     host.detach(first);
-    const loading = new Tab('b').load('other');
+    const next = new Tab('b');
+    const loading = next.load('other');
     await settle();
     expect(loader.loads).toHaveLength(1);
     loader.last.fail(new Error('cancelled'));
@@ -168,7 +156,7 @@ describe('loading', () => {
     expect(loader.loads).toHaveLength(2);
     loader.last.finish();
     expect((await loading).id).toBe('other');
-    expect(host.metrics().state).toBe('ready');
+    expect(host.metrics(next).state).toBe('ready');
   });
 });
 
@@ -283,7 +271,7 @@ describe('failing', () => {
       ]);
       expect(() => tab.generate('again')).toThrow(expect.objectContaining(error));
     }
-    expect(host.metrics()).toMatchObject({ state: 'failed', model: undefined, requestsRunning: 0 });
+    expect(host.metrics(tabs[0])).toMatchObject({ state: 'failed', model: undefined, requestsRunning: 0 });
     expect(loader.last.destroyed()).toBe(true);
     const again = tabs[0].load('m');
     await settle();
@@ -307,7 +295,7 @@ describe('failing', () => {
     before.lose(new TabserveError('device_lost', 'gone'));
     await settle();
     expect(tab.frames).toEqual([]);
-    expect(host.metrics()).toMatchObject({ state: 'ready', model: 'other' });
+    expect(host.metrics(tab)).toMatchObject({ state: 'ready', model: 'other' });
   });
 
   test('log lines from before the first tab reach it', () => {
@@ -334,8 +322,8 @@ test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
   expect(host.metrics()).toMatchObject({ state: 'idle', model: undefined, sessions: 0, kvBlocksTotal: 0 });
   const [tab] = (await ready('a')) as [Tab];
   tab.generate('r');
-  expect(host.metrics()).toEqual({
-    state: 'ready', model: 'm', sessions: 1, adapter: expect.objectContaining({ vendor: 'fake', isSoftware: true }),
+  expect(host.metrics(tab)).toEqual({
+    state: 'ready', model: 'm', sessions: 1, models: [{ id: 'm', state: 'ready', gpuBytes: 0, sessions: 1 }], adapter: expect.objectContaining({ vendor: 'fake', isSoftware: true }),
     requestsRunning: 1, requestsWaiting: 0, kvBlocksUsed: 2, kvBlocksTotal: 64, kvBlockSize: 16, preemptions: 0,
     promptTokens: 7, generationTokens: 9, prefixCacheQueries: 8, prefixCacheHits: 4, prefillTokensPerSecond: 30, decodeTokensPerSecond: 10,
     counters: { steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 },
@@ -345,14 +333,15 @@ test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
 
 describe('profiles', () => {
   test('are those of the model that answers; without one it is said why there is none', async () => {
-    await expect(host.profile({})).rejects.toMatchObject({ code: 'invalid_request' });
-    await expect(host.limits()).rejects.toMatchObject({ code: 'invalid_request' });
-    await ready('a');
-    expect(await host.profile({})).toMatchObject({ phase: 'decode' });
-    expect(await host.limits()).toMatchObject({ readGBps: 100 });
+    const early = new Tab('early');
+    await expect(host.profile(early, {})).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(host.limits(early)).rejects.toMatchObject({ code: 'invalid_request' });
+    const [tab] = (await ready('a')) as [Tab];
+    expect(await host.profile(tab, {})).toMatchObject({ phase: 'decode' });
+    expect(await host.limits(tab)).toMatchObject({ readGBps: 100 });
     loader.last.lose(new TabserveError('device_lost', 'gone'));
     await settle();
-    await expect(host.profile({})).rejects.toMatchObject({ code: 'device_lost' });
-    await expect(host.limits()).rejects.toMatchObject({ code: 'device_lost' });
+    await expect(host.profile(tab, {})).rejects.toMatchObject({ code: 'device_lost' });
+    await expect(host.limits(tab)).rejects.toMatchObject({ code: 'device_lost' });
   });
 });

@@ -39,6 +39,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
       kvCacheDtype,
       numerics,
       kvCacheBytes: 4096,
+      gpuBytes: 4096,
       blockTransfer: blockTransfer === true ? transfer : undefined,
       profiler: noProfiler,
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
@@ -57,6 +58,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
       signal: new AbortController().signal,
       log: (_level, line) => lines.push(line),
       clock: () => performance.now(),
+      reserve: async ({ wantedBytes }) => wantedBytes,
     },
   );
   return { model, storage, lines, loadRunner };

@@ -5,6 +5,7 @@ import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
+import type { LoadContext } from '../../../src/worker/served-model.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
 
@@ -35,6 +36,7 @@ async function loadRunner({ file, kvCacheDtype = 'f32', numerics = 'f32', log, o
     kvCacheDtype,
     numerics,
     kvCacheBytes: 4096,
+    gpuBytes: 4096,
     profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
     lost: new Promise<TabserveError>(() => {}),
@@ -48,15 +50,17 @@ function context(signal = new AbortController().signal) {
   const onProgress = (each: LoadProgress): void => void progress.push(each);
   const lines: string[] = [];
   const log = (level: string, message: string): void => void lines.push(`${level}: ${message}`);
-  return { progress, lines, onProgress, signal, log, clock: () => performance.now() };
+  const reserve: LoadContext['reserve'] = async ({ wantedBytes }) => wantedBytes;
+  return { progress, lines, onProgress, signal, log, clock: () => performance.now(), reserve };
 }
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {
   const { progress, lines, ...rest } = context();
   const model = await createModelLoader({ loadRunner, baseUrl: 'https://x.test/' })(
-    { source, kvCacheDtype: 'int8', numerics: 'dp4a' },
+    { source, kvCacheDtype: 'int8', numerics: 'dp4a', hub: { token: 'hf_secret' } },
     rest,
   );
+  expect(model.info.settings).toEqual({ kvCacheDtype: 'int8', numerics: 'dp4a' }); // other tabs are told of them
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
   expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096 });
   expect(lines).toContain('warn: granted less');

@@ -1,0 +1,77 @@
+import { halfFloats } from './half-floats.ts';
+import { type FloatFormat, GROUP_SIZE, packedWords, paddedSize, TILE_ROWS } from './packed-layout.ts';
+
+const FLOAT_TYPES: Readonly<Record<string, FloatFormat>> = { F16: 'f16', BF16: 'bf16', F32: 'f32' };
+
+/** The GGUF types that are floats. */
+export const FLOAT_TYPE_NAMES = Object.keys(FLOAT_TYPES);
+
+/** The format of a GGUF type that is floats, else undefined. */
+export function floatFormatOf(ggufType: string): FloatFormat | undefined {
+  return FLOAT_TYPES[ggufType];
+}
+
+/** Bytes of a float. */
+export function floatBytes(format: FloatFormat): number {
+  return format === 'f32' ? 4 : 2;
+}
+
+/** Floats of a GGUF type as f32, the same numbers. */
+export function widenFloats(format: FloatFormat, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const wide = new Float32Array(bytes.byteLength / floatBytes(format));
+  const bits = new Uint32Array(wide.buffer);
+  const halves = halfFloats().bits;
+  for (let i = 0; i < bits.length; i++) {
+    if (format === 'f32') bits[i] = view.getUint32(4 * i, true);
+    else if (format === 'bf16') bits[i] = view.getUint16(2 * i, true) << 16;
+    else bits[i] = halves[view.getUint16(2 * i, true)] ?? 0;
+  }
+  return wide;
+}
+
+/**
+ * Repacks whole rows of floats, bit for bit: weights `[tile][k / word][lane][row of the lane]`, a word holding 2
+ * neighbouring k (f16, bf16) or one. Rows missing from the last tile are zero, and so are the columns that make k a
+ * multiple of 32.
+ *
+ * @param columns a multiple of 4
+ * @param place where in the tiles a row goes
+ */
+export function repackFloats(
+  format: FloatFormat,
+  bytes: Uint8Array,
+  rows: number,
+  columns: number,
+  place: (row: number) => number,
+): Uint32Array<ArrayBuffer> {
+  const weights = new Uint32Array(packedWords(format, rows, columns));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const quadBytes = 4 * floatBytes(format);
+  const tileGroups = paddedSize(columns) / GROUP_SIZE;
+  for (let row = 0; row < rows; row++) {
+    const to = place(row);
+    const tileRow = to % TILE_ROWS;
+    const order = (tileRow >> 2) & 3; // of the lane, see shaders/README.md
+    // A quad has as many words as bytes a float.
+    const first = Math.floor(to / TILE_ROWS) * tileGroups * 2 * quadBytes * TILE_ROWS + tileRow;
+    for (let quad = 0; quad < columns / 4; quad++) {
+      const at = (row * (columns / 4) + quad) * quadBytes;
+      putQuad(weights, first + (quad * quadBytes * TILE_ROWS) / 4, view, at, format, order);
+    }
+  }
+  return weights;
+}
+
+/** Writes 4 neighbouring k: the one at place i of them to place i ^ order. */
+function putQuad(weights: Uint32Array, to: number, view: DataView, at: number, format: FloatFormat, order: number): void {
+  if (format === 'f32') {
+    for (let i = 0; i < 4; i++) weights[to + (i ^ order) * TILE_ROWS] = view.getUint32(at + 4 * i, true);
+    return;
+  }
+  for (let pair = 0; pair < 2; pair++) {
+    const word = view.getUint32(at + 4 * pair, true);
+    const swapped = order & 1 ? (word << 16) | (word >>> 16) : word;
+    weights[to + (pair ^ (order >> 1)) * TILE_ROWS] = swapped;
+  }
+}

@@ -1,0 +1,49 @@
+import { isComplete, isManifest, isVersionOf, newManifest } from './cache-manifest.ts';
+import type { CacheManifest } from './cache-manifest.ts';
+import type { RemoteFile } from './http-source.ts';
+import type { ModelStorage } from './model-storage.ts';
+import { isSameVersion } from './remote-version.ts';
+import type { RemoteVersion } from './remote-version.ts';
+
+/** The versions of a file that are stored and can be gone on with: whole ones first, then the last used. */
+export async function findVersions(
+  storage: ModelStorage,
+  name: string,
+  partBytes: number,
+): Promise<readonly CacheManifest[]> {
+  const manifests = (await storage.listManifests()).filter(isManifest);
+  const isOf = (each: CacheManifest): boolean => isVersionOf(each, name) && each.partBytes === partBytes;
+  const rank = (each: CacheManifest): number => (isComplete(each) ? 0 : 1);
+  return manifests.filter(isOf).toSorted((a, b) => rank(a) - rank(b) || b.lastUsed - a.lastUsed);
+}
+
+/** Where a version is to be stored, and what it takes the place of. */
+export interface Place {
+  readonly manifest: CacheManifest;
+  /** What whole other versions are stored under. They go when this one is whole, and not before. */
+  readonly superseded: readonly string[];
+}
+
+/**
+ * Decides where the version that a server has is stored: beside the whole versions before it, so that one of them can
+ * still be loaded while the new one is not here. What is stored of a version that never got whole is deleted.
+ */
+export async function placeVersion(
+  stored: readonly CacheManifest[],
+  remote: Pick<RemoteFile, 'id' | 'version'>,
+  { storage, ...file }: Pick<CacheManifest, 'partBytes' | 'lastUsed'> & { name: string; storage: ModelStorage | undefined },
+): Promise<Place> {
+  const same = stored.find(({ version }) => isSameVersion(version, remote.version));
+  const others = stored.filter((each) => each !== same);
+  for (const { url } of others.filter((each) => !isComplete(each))) await storage?.remove(url).catch(() => {});
+  const superseded = others.filter(isComplete).map(({ url }) => url);
+  if (same !== undefined) return { manifest: { ...same, lastUsed: file.lastUsed }, superseded };
+  const { id, version } = remote;
+  // A fragment is no part of any URL that a file is fetched from.
+  const url = superseded.includes(id) ? `${id}#${versionTag(version)}` : id;
+  return { manifest: newManifest({ ...file, url, version }), superseded };
+}
+
+function versionTag({ oid, etag, lastModified, size }: RemoteVersion): string {
+  return encodeURIComponent(oid ?? etag ?? lastModified ?? String(size));
+}

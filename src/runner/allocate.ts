@@ -1,0 +1,48 @@
+import type { ModelConfig } from '../core/model-config.ts';
+import type { Numerics } from '../core/numerics.ts';
+import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import type { BufferPool } from '../gpu/buffers.ts';
+import type { ModelFile } from '../loader/gguf.ts';
+import type { LayerCache } from '../models/decoder.ts';
+import type { MatrixLayout } from '../models/weights-planner.ts';
+import { planWeights } from '../models/weights.ts';
+import { createState } from './decoder-state.ts';
+import { GpuBudget, type GpuNeed } from './gpu-budget.ts';
+import { type CachePlan, type CacheSize, fitCache } from './kv-cache.ts';
+
+export interface AllocateOptions {
+  readonly file: ModelFile;
+  readonly config: ModelConfig;
+  readonly plan: CachePlan;
+  readonly numerics: Numerics;
+  readonly matrices: MatrixLayout;
+  readonly limits: Omit<SchedulerConfig, keyof CacheSize>;
+  /** Whether blocks of the KV cache are to be copied out and in. */
+  readonly blockTransfer?: boolean | undefined;
+  readonly gpuMemoryBytes?: number | undefined;
+  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
+}
+
+/**
+ * Creates every buffer of a model, as far as the budget and the GPU have it; none before it is known that all fit.
+ *
+ * @throws TabserveError as `loadRunner` does
+ */
+export async function allocate(options: AllocateOptions, buffers: BufferPool) {
+  const { file, config, plan, numerics } = options;
+  const createFixed = (pool: BufferPool) => {
+    const { MAP_READ, COPY_DST } = GPUBufferUsage;
+    const planned = planWeights(file, config, pool, options.matrices);
+    const staged = options.blockTransfer === true;
+    return { ...planned, blockStaging: staged ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined };
+  };
+  const createSized = (pool: BufferPool, layers: readonly LayerCache[], size: CacheSize) => {
+    const scheduler: SchedulerConfig = { ...size, ...options.limits };
+    return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
+  };
+  const budget = new GpuBudget({ limits: buffers.device.limits, config, plan, createFixed, createSized });
+  const granted = await budget.reserve(options);
+  const fixed = createFixed(buffers);
+  await buffers.ready(); // the weights come first, the KV cache takes what is left
+  return { ...fixed, fitted: await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted)) };
+}

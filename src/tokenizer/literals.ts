@@ -1,0 +1,51 @@
+/** Finds tokens that are matched as a whole, wherever they stand in a text. */
+export interface LiteralMatcher {
+  /** How long the longest literal is that begins at this place; 0 where none does. */
+  lengthAt(text: string, place: number): number;
+  /** The text cut at its literals, from left to right, longest first; each second piece is a literal. */
+  split(text: string): readonly string[];
+}
+
+/** A literal's beginning. */
+interface Node {
+  readonly next: Map<number, Node>;
+  isLiteral: boolean;
+}
+
+/** Cost is linear in the text, times the length of what begins like a literal. */
+export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher {
+  const root: Node = { next: new Map(), isLiteral: false };
+  for (const literal of literals) {
+    let node = root;
+    for (let i = 0; i < literal.length; i++) {
+      const child: Node = node.next.get(literal.charCodeAt(i)) ?? { next: new Map(), isLiteral: false };
+      node.next.set(literal.charCodeAt(i), child);
+      node = child;
+    }
+    node.isLiteral = node !== root;
+  }
+  const lengthAt = (text: string, place: number): number => {
+    let longest = 0;
+    let node = root.next.get(text.charCodeAt(place));
+    for (let end = place + 1; node !== undefined; end++) {
+      if (node.isLiteral) longest = end - place;
+      node = end < text.length ? node.next.get(text.charCodeAt(end)) : undefined;
+    }
+    return longest;
+  };
+  const split = (text: string): readonly string[] => {
+    const pieces: string[] = [];
+    let start = 0;
+    for (let place = 0; root.next.size > 0 && place < text.length;) {
+      const length = lengthAt(text, place);
+      if (length > 0) {
+        pieces.push(text.slice(start, place), text.slice(place, place + length));
+        start = place + length;
+      }
+      place += Math.max(length, 1);
+    }
+    pieces.push(text.slice(start));
+    return pieces;
+  };
+  return { lengthAt, split };
+}

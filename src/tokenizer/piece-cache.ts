@@ -1,0 +1,18 @@
+/** Pieces whose ids are remembered: most of a text is words that it has had before. */
+const MAX_PIECES = 10_000;
+/** Characters. */
+const LONGEST_PIECE = 64;
+
+/** Remembers the ids of short pieces of text. */
+export function cachePieces(encode: (piece: string) => readonly number[]): (piece: string) => readonly number[] {
+  const cache = new Map<string, readonly number[]>();
+  return (piece) => {
+    if (piece.length > LONGEST_PIECE) return encode(piece);
+    const known = cache.get(piece);
+    if (known !== undefined) return known;
+    const ids = encode(piece);
+    if (cache.size >= MAX_PIECES) cache.clear();
+    cache.set(piece, ids);
+    return ids;
+  };
+}

@@ -1,0 +1,114 @@
+import type { Work } from '../core/turns.ts';
+import { createLiteralMatcher } from './literals.ts';
+import { createMerger, type MergeTable } from './merge.ts';
+import { cachePieces } from './piece-cache.ts';
+import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
+
+/** What stands for a space in SentencePiece's tokens (U+2581). */
+export const SPACE_CHARACTER = '\u2581';
+
+const utf8 = new TextEncoder();
+/** Tokens read without a pause. */
+const RUN = 4096;
+
+/**
+ * Text to token ids by a SentencePiece BPE vocabulary, as llama.cpp has it; no control token is ever recognised. A
+ * character that is no token becomes its bytes' tokens, or the unknown token where the vocabulary has no such bytes.
+ *
+ * @param addSpacePrefix whether a space is put before the text, and before what follows a literal token
+ */
+export function* createSentencePieceEncoder(
+  vocabulary: Vocabulary,
+  addSpacePrefix: boolean,
+): Work<Encode> {
+  const ids = yield* textIds(vocabulary);
+  const literals = literalIds(vocabulary);
+  const matcher = createLiteralMatcher(literals.keys());
+  const merge = createMerger(yield* scoreMerges(vocabulary, ids));
+  const byteIds = readByteIds(vocabulary);
+  const words = (yield* mergesAcrossWords(vocabulary)) ? /.+/gsu : WORDS;
+
+  const fallBack = (character: string): readonly number[] => {
+    const found = Array.from(utf8.encode(character), (byte) => byteIds[byte] ?? -1);
+    if (!found.includes(-1)) return found;
+    return vocabulary.unknownTokenId === undefined ? [] : [vocabulary.unknownTokenId];
+  };
+  const encodeWord = cachePieces((word) => {
+    const characters = Array.from(word);
+    const first = Int32Array.from(characters, (character) => ids.get(character) ?? -1);
+    const found: number[] = [];
+    merge(first, (id, place) => {
+      if (id >= 0) found.push(id);
+      else found.push(...fallBack(characters[place] ?? ''));
+    });
+    return found;
+  });
+
+  return (text, enough = Infinity) => {
+    const out: number[] = [];
+    for (const [index, section] of matcher.split(text).entries()) {
+      const literal = index % 2 === 1 ? literals.get(section) : undefined;
+      if (literal !== undefined) {
+        out.push(literal);
+      } else if (section !== '') {
+        const prefixed = addSpacePrefix ? ` ${section}` : section;
+        for (const word of prefixed.replaceAll(' ', SPACE_CHARACTER).match(words) ?? []) {
+          for (const id of encodeWord(word)) out.push(id);
+          if (out.length > enough) return out;
+        }
+      }
+    }
+    return out;
+  };
+}
+
+/** Spaces and what follows them, up to the next space. */
+const WORDS = /\u2581*[^\u2581]+|\u2581+/gu;
+
+/** Whether a token has a space behind anything else: if none has, no merge ever crosses from one word to the next. */
+function* mergesAcrossWords({ tokens, kinds }: Vocabulary): Work<boolean> {
+  for (const [id, token] of tokens.entries()) {
+    if (kinds[id] === 'text' && token.lastIndexOf(SPACE_CHARACTER) > 0 && /[^\u2581]\u2581/u.test(token)) return true;
+    if (id % RUN === 0) yield;
+  }
+  return false;
+}
+
+function readByteIds({ tokens, kinds }: Vocabulary): Int32Array {
+  const byteIds = new Int32Array(256).fill(-1);
+  tokens.forEach((token, id) => {
+    const byte = kinds[id] === 'byte' ? byteValue(token) : undefined;
+    if (byte !== undefined) byteIds[byte] = id;
+  });
+  return byteIds;
+}
+
+/**
+ * The merges that the scores imply: any two tokens that together spell a third, the one of the highest score first. They
+ * are looked up as they are needed, since a vocabulary has many more of them than any text takes.
+ */
+function* scoreMerges({ tokens, scores }: Vocabulary, ids: ReadonlyMap<string, number>): Work<MergeTable> {
+  const ascending = Float64Array.from(scores).sort();
+  yield;
+  const ranks = new Int32Array(tokens.length);
+  const results = new Int32Array(tokens.length);
+  for (let id = 0; id < tokens.length; id++) {
+    ranks[id] = tokens.length - countAtMost(ascending, scores[id] ?? 0);
+    results[id] = id;
+    if (id % RUN === 0) yield;
+  }
+  const find = (left: number, right: number): number =>
+    left < 0 || right < 0 ? -1 : (ids.get(`${tokens[left]}${tokens[right]}`) ?? -1);
+  return { find, ranks, results };
+}
+
+/** How many of the numbers, which ascend, are at most `limit`. */
+function countAtMost(ascending: Float64Array, limit: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

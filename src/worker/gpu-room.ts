@@ -1,0 +1,74 @@
+import { type ModelHolder, TabserveError } from '../core/errors.ts';
+import { type GpuNeed, mib } from '../runner/gpu-budget.ts';
+
+/** A model that has, or was promised, memory of the GPU. */
+export interface Tenant {
+  readonly id: string;
+  /** What another tab would give to use it too; undefined for a user's file. */
+  readonly url: string | undefined;
+  readonly gpuBytes: number;
+  readonly numSessions: number;
+  readonly numRequests: number;
+  /** Whether it may be unloaded: it answers, and has no request. */
+  readonly isIdle: boolean;
+  /** Engine-clock milliseconds of its last load, request or token. */
+  readonly lastUsed: number;
+}
+
+/** Bytes that a model may take, and what has to be unloaded first. */
+export interface Room<T extends Tenant> {
+  readonly grantedBytes: number;
+  readonly unload: readonly T[];
+}
+
+/**
+ * Who has to go so that a model fits beside the others: nobody where there is room; else idle ones, first those that no
+ * session has loaded, then the least recently used. Where those that work leave too little for the KV cache that was
+ * asked for, it has to do with less.
+ *
+ * @throws TabserveError `model_busy` where those that work leave no room.
+ */
+export function findRoom<T extends Tenant>(need: GpuNeed, others: readonly T[]): Room<T> {
+  const { minBytes, wantedBytes, budgetBytes } = need;
+  const busy = others.filter(({ isIdle, gpuBytes }) => !isIdle && gpuBytes > 0);
+  const freeBytes = Math.max(0, budgetBytes - sumOf(busy));
+  if (minBytes > freeBytes) throw taken(need, freeBytes, busy);
+  const grantedBytes = Math.min(wantedBytes, freeBytes);
+  const idle = others.filter(({ isIdle }) => isIdle).toSorted(byUse);
+  const unload: T[] = [];
+  let heldBytes = sumOf(busy) + sumOf(idle) + grantedBytes;
+  for (const tenant of idle) {
+    if (heldBytes <= budgetBytes) break;
+    unload.push(tenant);
+    heldBytes -= tenant.gpuBytes;
+  }
+  return { grantedBytes, unload };
+}
+
+function byUse(a: Tenant, b: Tenant): number {
+  return Math.min(a.numSessions, 1) - Math.min(b.numSessions, 1) || a.lastUsed - b.lastUsed;
+}
+
+function sumOf(tenants: readonly Tenant[]): number {
+  return tenants.reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
+}
+
+function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, freeBytes: number, busy: readonly Tenant[]): TabserveError {
+  const models = busy.map(({ id, gpuBytes, numSessions, numRequests }): ModelHolder => {
+    return { id, gpuBytes, sessions: numSessions, requests: numRequests };
+  });
+  const holders = models.map(({ id, gpuBytes, sessions, requests }) => {
+    return `"${id}" (${mib(gpuBytes)}, ${count(sessions, 'tab')}, ${count(requests, 'request')})`;
+  });
+  const loadedModel = busy.find(({ url }) => url !== undefined)?.url;
+  const message =
+    `There is no room on the GPU beside what other tabs are using: this model needs ${mib(neededBytes)}, and ` +
+    `${mib(freeBytes)} of ${mib(budgetBytes)} are left beside ${holders.join(' and ')}. Wait until they have answered, use ` +
+    'such a model here too, close the other tab (or its client), or raise gpuMemoryBytes if the GPU has more.';
+  const details = { neededBytes, freeBytes, budgetBytes, models, ...(loadedModel === undefined ? {} : { loadedModel }) };
+  return new TabserveError('model_busy', message, { details });
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}

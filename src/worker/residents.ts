@@ -1,0 +1,193 @@
+import { TabserveError } from '../core/errors.ts';
+import type { LogFrame } from '../core/frames.ts';
+import type { ResidentModel } from '../core/metrics.ts';
+import type { LoadProgress } from '../core/progress.ts';
+import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
+import type { GpuNeed } from '../runner/gpu-budget.ts';
+import type { GpuLease } from './gpu-lease.ts';
+import { findRoom } from './gpu-room.ts';
+import type { HostSession } from './host-session.ts';
+import type { SlotContext } from './model-slot.ts';
+import { Resident } from './resident.ts';
+import type { LoadModel, ServedModel } from './served-model.ts';
+
+export interface ResidentsOptions {
+  readonly loadModel: LoadModel;
+  readonly lease: GpuLease;
+  readonly log: (sessions: ReadonlySet<HostSession>, level: LogFrame['level'], message: string) => void;
+  /** The engine's clock, in milliseconds. */
+  readonly clock: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+const WAITING: LoadProgress = { stage: 'wait', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
+const SWITCHED = new TabserveError('aborted', 'The model was unloaded: its tab has loaded another one.');
+
+/** How often an engine looks whether another one wants the GPU. */
+const LOOK_ROUND_MS = 500;
+
+/**
+ * The models of this worker, each with a device of its own, and the memory of the GPU between them. A session has one:
+ * the last that it loaded. Models that no session has stay until another one is loaded; those that do nothing make
+ * room for one that is asked for, and come back with their next request; those that work are left alone.
+ *
+ * Engines step independently: which of two submits runs first is the GPU's own queue's to say.
+ */
+export class Residents {
+  readonly #options: ResidentsOptions;
+  readonly #residents = new Set<Resident>();
+  readonly #bySession = new WeakMap<HostSession, Resident>();
+  /** Settles when loads that were given up have let go of their memory. */
+  #leaving: Promise<unknown> = Promise.resolve();
+  #isLookingRound = false;
+  #isDraining = false;
+
+  constructor(options: ResidentsOptions) {
+    this.#options = options;
+  }
+
+  /** The model that the session loaded last, whatever has become of it. */
+  of(session: HostSession): Resident | undefined {
+    return this.#bySession.get(session);
+  }
+
+  list(): readonly ResidentModel[] {
+    return Array.from(this.#residents, (resident) => resident.summary());
+  }
+
+  /** Loads a model, or joins those that have, or are about to. */
+  load(session: HostSession, options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+    const existing = [...this.#residents].find((resident) => resident.isFor(session, options));
+    const before = this.of(session);
+    if (before !== existing) before?.leave(session, SWITCHED);
+    for (const resident of this.#residents) {
+      if (resident !== existing && resident.numSessions === 0) resident.unload();
+    }
+    this.#sweep();
+    const resident = existing ?? this.#start(options);
+    this.#bySession.set(session, resident);
+    return resident.load(session, onProgress);
+  }
+
+  /** A session has gone. */
+  leave(session: HostSession): void {
+    this.of(session)?.leave(session);
+    this.#bySession.delete(session);
+    this.#afterUse();
+  }
+
+  #start(options: LoadOptions): Resident {
+    const { clock, sleep, log } = this.#options;
+    const resident = new Resident(options, {
+      load: (one, context) => this.#load(one, context),
+      onChange: () => this.#afterUse(),
+      isDraining: () => this.#isDraining,
+      log: ({ sessions }, level, message) => log(sessions, level, message),
+      clock,
+      sleep,
+    });
+    this.#residents.add(resident);
+    return resident;
+  }
+
+  /** One worker of the origin has devices at a time: this one waits for its turn. */
+  async #load(resident: Resident, context: SlotContext): Promise<ServedModel> {
+    const { loadModel, lease, clock, log } = this.#options;
+    const { signal, onProgress } = context;
+    await this.#leaving;
+    await lease.acquire(() => onProgress(WAITING), signal);
+    const reserve = async (need: GpuNeed): Promise<number> => {
+      await this.#leaving;
+      signal.throwIfAborted();
+      return this.#makeRoom(resident, need);
+    };
+    const write = (level: LogFrame['level'], message: string): void => log(resident.sessions, level, message);
+    const load = (): Promise<ServedModel> => loadModel(resident.options, { onProgress, signal, log: write, clock, reserve });
+    try {
+      return await load();
+    } catch (error) {
+      if (!isRefusedByGpu(error) || !this.#unloadIdle(resident)) throw error;
+      return load();
+    }
+  }
+
+  #makeRoom(resident: Resident, need: GpuNeed): number {
+    const others = [...this.#residents].filter((other) => other !== resident);
+    const { grantedBytes, unload } = findRoom(need, others);
+    for (const other of unload) this.#rest(other, resident);
+    resident.promise(grantedBytes);
+    return grantedBytes;
+  }
+
+  #unloadIdle(resident: Resident): boolean {
+    const idle = [...this.#residents].filter((other) => other !== resident && other.isIdle);
+    for (const other of idle) this.#rest(other, resident);
+    return idle.length > 0;
+  }
+
+  /** Takes an idle model off the GPU for another. */
+  #rest(idle: Resident, other: Resident): void {
+    const message = `"${idle.id}" is off the GPU to make room for "${other.id}"; its next request loads it again.`;
+    this.#options.log(idle.sessions, 'info', message);
+    idle.park();
+  }
+
+  /** What is not used is given back: models that have gone, the lease without a model, the GPU when another engine waits. */
+  #afterUse(): void {
+    this.#sweep();
+    if (!this.#isOnGpu) void this.#leaving.then(() => this.#isOnGpu || this.#letGo());
+    else if (this.#isDraining) this.#giveWay();
+    else if (!this.#isLookingRound) void this.#lookRound();
+  }
+
+  #letGo(): void {
+    this.#isDraining = false;
+    this.#options.lease.release();
+    for (const resident of this.#residents) resident.resume();
+  }
+
+  #sweep(): void {
+    for (const resident of this.#residents) {
+      if (!resident.isGone) continue;
+      this.#residents.delete(resident);
+      this.#leaving = Promise.all([this.#leaving, resident.settled]);
+    }
+  }
+
+  get #isOnGpu(): boolean {
+    return [...this.#residents].some(({ isOnGpu }) => isOnGpu);
+  }
+
+  async #lookRound(): Promise<void> {
+    this.#isLookingRound = true;
+    while ([...this.#residents].some(({ isLive }) => isLive)) {
+      this.#isDraining = await this.#options.lease.isWanted();
+      if (this.#isDraining) this.#giveWay();
+      // Who waited may have given up.
+      else for (const resident of this.#residents) resident.resume();
+      await this.#options.sleep(LOOK_ROUND_MS);
+    }
+    this.#isLookingRound = false;
+  }
+
+  /**
+   * The other engine has its turn once nothing runs or loads here; requests that have come since it asked for it wait for
+   * the next one of this engine.
+   */
+  #giveWay(): void {
+    const residents = [...this.#residents];
+    if (residents.some((resident) => resident.isServing || (resident.isOnGpu && !resident.isLive))) return;
+    const message = 'Another engine of this origin has the GPU now; the next request takes it back.';
+    for (const resident of residents) {
+      if (resident.isLive) this.#options.log(resident.sessions, 'info', message);
+      resident.park();
+    }
+    this.#sweep();
+    this.#letGo();
+  }
+}
+
+/** Whether the GPU itself has less than the budget says. */
+function isRefusedByGpu(error: unknown): boolean {
+  return error instanceof TabserveError && error.code === 'out_of_memory' && error.details?.budgetBytes === undefined;
+}

@@ -1,0 +1,299 @@
+import { createStore, set } from 'idb-keyval';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { cdp } from 'vitest/browser';
+import { deleteModel, listModels } from '../../src/cache.ts';
+import readme from '../../src/README.md?raw';
+import { createRandom } from '../support/random.ts';
+import {
+  command, commitUrl, failure, FIRST, kept, load, loadSome, misbehave, NAME, PART, partsAsked, publish, SECOND, serve,
+  servers, spoil, startWorker, URL_OF_MODEL,
+} from './loading-lab.ts';
+
+const WHOLE = { [URL_OF_MODEL]: 6 };
+const ALL_PARTS = [0, 1, 2, 3, 4, 5];
+const REMOTE = '`download_failed`';
+const fails = (code: string, message: RegExp): unknown =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) });
+const says = (message: RegExp): unknown => expect.arrayContaining([expect.stringMatching(message)]);
+
+beforeEach(async () => {
+  await command({ do: 'reset' });
+  for (const { url } of await listModels()) await deleteModel(url);
+});
+afterEach(() => setQuota(undefined));
+
+async function setQuota(quotaSize: number | undefined): Promise<void> {
+  const session = cdp() as unknown as { send(method: string, params: object): Promise<unknown> };
+  const { origin } = location;
+  await session.send('Storage.overrideQuotaForOrigin', quotaSize === undefined ? { origin } : { origin, quotaSize });
+}
+
+/** A fault, what its user sees, what was kept, and the proof. The first three are the row of it in src/README.md. */
+type Row = readonly [fault: string, sees: string, kept: string, proof: () => Promise<void>];
+
+const CONNECTION: readonly Row[] = [
+  ['connection cut at any byte', 'nothing: it goes on at the byte where it broke', 'every byte that came', async () => {
+    const random = createRandom(7);
+    await serve({ cuts: Array.from({ length: 40 }, () => random.below(PART)) });
+    expect((await load(URL_OF_MODEL)).waits.length).toBeGreaterThan(8);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['connection that brings nothing, again and again', `${REMOTE} after 6 tries, each later than the one before`, 'the parts that came', async () => {
+    await serve();
+    await loadSome(2);
+    await misbehave({ cutAfter: 64 });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('download_failed', /Gave up after 3 tries; try again later/));
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 3 });
+    await misbehave({});
+    await load(URL_OF_MODEL);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['slow server', 'nothing but the time it takes', 'all', async () => {
+    await serve({ pauseMs: 20 });
+    expect(await load(URL_OF_MODEL)).toEqual({ lines: [], waits: [] });
+  }],
+  ['server that stalls', 'nothing: after 30 s of silence it is asked again, from where it stopped', 'every byte that came', async () => {
+    await serve({ stallAfter: 1000, stallCount: 2 });
+    expect((await load(URL_OF_MODEL, { idleTimeoutMs: 500 })).lines).toEqual(says(/sent nothing for 500 ms/));
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['server that stalls for good', `${REMOTE} after 6 tries`, 'the parts that came', async () => {
+    await serve();
+    await loadSome(2);
+    await misbehave({ stallAfter: 64 });
+    expect(await failure(URL_OF_MODEL, { idleTimeoutMs: 500 })).toEqual(fails('download_failed', /sent nothing.*3 tries/));
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 3 });
+  }],
+  ['server that cannot be reached', `${REMOTE}: the network, or CORS; that the device is offline, where it is`, 'all there was', async () => {
+    expect(await failure('http://127.0.0.1:65531/m.gguf')).toEqual(fails('download_failed', /network failed/));
+  }],
+];
+
+const ANSWERS: readonly Row[] = [
+  ['404', '`model_not_found`, also in the middle of a download', 'the parts that came', async () => {
+    await serve();
+    await loadSome(2);
+    await command({ do: 'remove', at: 'hub', path: '/m.gguf' });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('model_not_found', /HTTP 404.*check the name/));
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 3 });
+  }],
+  ['401, 403 (private, gated)', '`access_denied`: accept the terms and give a token, or download the file and open it', 'all there was', async () => {
+    await serve({ status: 401 });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('access_denied', /HTTP 401.*accept the model's terms.*hub.token/));
+    await publish(FIRST, 1, { token: 'hf_right' });
+    expect(await failure(NAME, { hub: { token: 'hf_wrong' } })).toEqual(fails('access_denied', /403.*token may not read it/));
+  }],
+  ['429, 503 with Retry-After in seconds', 'nothing: it is asked again when it wants', 'all', async () => {
+    await serve({ status: 429, statusCount: 2, retryAfter: '7' });
+    expect((await load(URL_OF_MODEL)).waits).toEqual([7000, 7000]);
+  }],
+  ['429, 503 with Retry-After as a date', 'nothing: it is asked again when it wants', 'all', async () => {
+    await serve({ status: 503, statusCount: 1, retryAfter: new Date(Date.now() + 40_000).toUTCString() });
+    const { waits } = await load(URL_OF_MODEL);
+    expect(waits).toHaveLength(1);
+    expect(waits[0]).toBeGreaterThan(1000);
+    expect(waits[0]).toBeLessThanOrEqual(40_000);
+  }],
+  ['Retry-After of over a minute', `${REMOTE} at once, with \`details.retryAfterMs\``, 'the parts that came', async () => {
+    await serve({ status: 503, retryAfter: '3600' });
+    const error = await failure(URL_OF_MODEL);
+    expect(error).toEqual(fails('download_failed', /left alone for 3600 s/));
+    expect(error).toMatchObject({ details: { retryAfterMs: 3_600_000 } });
+  }],
+  ['server without ranges', 'nothing: the file is streamed once, into the storage', 'all', async () => {
+    await serve({ ignoreRange: true });
+    await load(URL_OF_MODEL);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['Content-Length too large or too small', 'nothing: what is missing is asked for', 'all', async () => {
+    for (const contentLengthOff of [100, -10]) {
+      await serve({ contentLengthOff });
+      await load(URL_OF_MODEL);
+      expect(await kept()).toEqual(WHOLE);
+      await deleteModel(URL_OF_MODEL);
+    }
+  }],
+  ['Content-Length too large, without ranges', `${REMOTE}: it ended too soon`, 'the parts that came', async () => {
+    await serve({ ignoreRange: true, contentLengthOff: 100 });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('download_failed', /Gave up after 3 tries/));
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 5 });
+  }],
+  ['redirect to another origin', 'nothing; a token is not sent on', 'all', async () => {
+    await publish(FIRST, 1, { token: 'hf_right' });
+    await load(NAME, { hub: { token: 'hf_right' } });
+    const { cdn, questions } = await command({ do: 'log' });
+    expect(questions.every((question) => question.endsWith('with a token'))).toBe(true);
+    expect(cdn.length).toBeGreaterThan(6);
+    expect(cdn.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
+    expect(await kept()).toEqual({ [commitUrl(FIRST)]: 6 });
+  }],
+  ['CORS refusal', `${REMOTE}: the server answers, but not to this page; another server, or the file itself`, 'all there was', async () => {
+    await serve({ noCors: true });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('download_failed', /does not let pages of other sites.*\(CORS\)/));
+  }],
+  ['HTML instead of a model', '`model_not_found`: it is a web page', 'nothing of it is stored', async () => {
+    const content = { text: '<!doctype html><title>Sign in</title>' };
+    await command({ do: 'serve', at: 'hub', path: '/m.gguf', content, faults: { contentType: 'text/html; charset=utf-8' } });
+    expect(await failure(URL_OF_MODEL)).toEqual(fails('model_not_found', /is a web page, not a model/));
+    expect(await kept()).toEqual({});
+  }],
+  ['HTML instead of a model that is stored (Wi-Fi portal)', 'nothing: the stored one is used', 'the stored one', async () => {
+    await serve();
+    await load(URL_OF_MODEL);
+    await command({ do: 'serve', at: 'hub', path: '/m.gguf', content: { text: '<html>Welcome to our Wi-Fi' } });
+    expect((await load(URL_OF_MODEL)).lines).toEqual(says(/web page.*the version that is stored is used/));
+    expect(await kept()).toEqual(WHOLE);
+  }],
+];
+
+const CACHE: readonly Row[] = [
+  ['stored part altered, cut short or missing', 'nothing: it alone is fetched again', 'all other parts', async () => {
+    await serve();
+    await load(URL_OF_MODEL);
+    await spoil(1, (file) => file.write({ type: 'write', position: 999, data: Uint8Array.of(1, 2, 3) }));
+    await spoil(2, (file) => file.truncate(100));
+    await spoil(4, (file) => file.truncate(0));
+    expect((await load(URL_OF_MODEL)).lines).toEqual(says(/Part 1 .*damaged/));
+    expect(await partsAsked()).toEqual([...ALL_PARTS, 1, 2, 4].toSorted());
+    await load(URL_OF_MODEL);
+    expect(await partsAsked()).toHaveLength(9);
+  }],
+  ['half-written manifest', 'nothing: the file counts as not stored', 'all other models', async () => {
+    await publish(FIRST);
+    await load(NAME);
+    await serve();
+    const halves = [{ url: URL_OF_MODEL }, { url: URL_OF_MODEL, version: { size: 9 }, partBytes: PART, parts: [7], lastUsed: 1 }, 'x'];
+    for (const half of halves) {
+      await set(URL_OF_MODEL, half, createStore('tabserve-models', 'manifests'));
+      await load(URL_OF_MODEL);
+      expect(await kept()).toEqual({ ...WHOLE, [commitUrl(FIRST)]: 6 });
+    }
+  }],
+  ['files evicted by the browser', 'nothing: they are fetched again', 'all that is left', async () => {
+    await serve();
+    await load(URL_OF_MODEL);
+    await (await navigator.storage.getDirectory()).removeEntry('tabserve-models', { recursive: true });
+    await load(URL_OF_MODEL);
+    expect(await partsAsked()).toHaveLength(12);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['tab or worker killed during the download', 'the next load goes on', 'the parts that came', async () => {
+    await serve({ pauseMs: 50 });
+    const { worker, told } = startWorker({ name: URL_OF_MODEL }, 2 * PART);
+    await told;
+    worker.terminate();
+    const [before, { [URL_OF_MODEL]: stored = 0 }] = [await partsAsked(), await kept()];
+    expect(stored).toBeGreaterThanOrEqual(2);
+    await load(URL_OF_MODEL);
+    expect((await partsAsked()).length - before.length).toBe(6 - stored);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['two tabs start the same download', 'nothing: each part is fetched by one, and read by the other', 'all', async () => {
+    await serve({ pauseMs: 20 });
+    const workers = [startWorker({ name: URL_OF_MODEL }), startWorker({ name: URL_OF_MODEL })];
+    for (const { told } of workers) expect(await told).toMatchObject({ isDone: true, told: { lines: [] } });
+    for (const { worker } of workers) worker.terminate();
+    expect(await partsAsked()).toEqual(ALL_PARTS);
+  }],
+  ['model deleted while it is loaded', 'nothing', 'what comes after', async () => {
+    await serve();
+    const loading = load(URL_OF_MODEL);
+    await deleteModel(URL_OF_MODEL);
+    await loading;
+  }],
+  ['full disk (`QuotaExceededError`)', 'the model runs; the log says that the next visit downloads the rest again', 'the parts that found room, all other models', async () => {
+    await publish(FIRST);
+    await load(NAME);
+    await serve();
+    const { worker, told } = startWorker({ name: URL_OF_MODEL, room: 8 });
+    expect(await told).toMatchObject({ told: { lines: says(/refused part 2.*QuotaExceededError.*Free some space/) } });
+    worker.terminate();
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 2, [commitUrl(FIRST)]: 6 });
+  }],
+  ['full disk, and a server without ranges', '`storage_failed`: free some space, or open the file', 'the parts that found room', async () => {
+    await serve({ ignoreRange: true });
+    const { worker, told } = startWorker({ name: URL_OF_MODEL, room: 2 });
+    expect(await told).toMatchObject({ error: fails('storage_failed', /no ranges.*Free some space/) });
+    worker.terminate();
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 2 });
+  }],
+  ['quota shrunk', 'the model runs; the log says that the next visit downloads the rest again', 'the parts that are there', async () => {
+    await serve();
+    await loadSome(2);
+    await setQuota(1000);
+    expect((await load(URL_OF_MODEL)).lines).toEqual(says(/storage refused part/));
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 3 });
+    await setQuota(undefined);
+    await load(URL_OF_MODEL);
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['no OPFS (private windows, insecure addresses)', 'the model runs through memory; the log says so', 'nothing', async () => {
+    await serve();
+    for (const getDirectory of [undefined, () => Promise.reject(new DOMException('No.', 'SecurityError'))]) {
+      Object.defineProperty(navigator.storage, 'getDirectory', { value: getDirectory, configurable: true });
+      const { lines } = await load(URL_OF_MODEL).finally(() => Reflect.deleteProperty(navigator.storage, 'getDirectory'));
+      expect(lines).toEqual([expect.stringMatching(/(no storage|storage refused).*(next visit)/)]);
+      expect(await kept()).toEqual({});
+    }
+  }],
+];
+
+const VERSIONS: readonly Row[] = [
+  ['new revision of a cached model', 'the new one', 'the old one until the new one is whole', async () => {
+    for (const [name, change] of [[URL_OF_MODEL, () => serve({}, 2)], [NAME, () => publish(SECOND, 2)]] as const) {
+      await (name === NAME ? publish(FIRST) : serve());
+      await load(name);
+      await change();
+      await load(name, { seed: 2, until: PART });
+      expect(Object.values(await kept()).filter((parts) => parts === 6)).toHaveLength(1);
+      await load(name, { seed: 2 });
+      expect(Object.values(await kept())).toEqual([6]);
+      for (const { url } of await listModels()) await deleteModel(url);
+    }
+  }],
+  ['new revision, and its server goes away', `${REMOTE}; the next load uses the old one`, 'both', async () => {
+    await serve();
+    await load(URL_OF_MODEL);
+    await serve({ cutAfter: 64 }, 2);
+    expect(await failure(URL_OF_MODEL, { seed: 2 })).toEqual(fails('download_failed', /tries/));
+    await misbehave({ noCors: true });
+    await load(URL_OF_MODEL, { seed: 1 });
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['new revision, and a full disk', 'the new one; the log says that the old one made room', 'all other models', async () => {
+    await publish(FIRST);
+    await load(NAME);
+    await serve();
+    await load(URL_OF_MODEL);
+    await serve({}, 2);
+    const { worker, told } = startWorker({ name: URL_OF_MODEL, room: 14, setup: { seed: 2 } });
+    expect(await told).toMatchObject({ told: { lines: says(/full: the older version of .* makes room/) } });
+    worker.terminate();
+    expect(Object.values(await kept())).toEqual([6, 6]);
+  }],
+  ['hub that cannot be reached', 'nothing, where the model is cached: it is used', 'all', async () => {
+    await publish(FIRST);
+    await load(NAME);
+    await command({ do: 'answer', status: 0 });
+    expect((await load(NAME)).lines).toEqual(says(/What is stored is used/));
+    expect(await load(`${NAME}@${FIRST}`)).toEqual({ lines: [], waits: [] });
+  }],
+  ['file with another SHA-256 than the hub says', '`corrupt_model`: load it again, or from another place', 'all other models', async () => {
+    await serve();
+    await load(URL_OF_MODEL);
+    await publish(FIRST, 1, { oid: '0'.repeat(64) });
+    expect(await failure(NAME)).toEqual(fails('corrupt_model', /SHA-256.*What was stored of it is deleted/));
+    expect(await kept()).toEqual(WHOLE);
+  }],
+];
+
+test.each([...CONNECTION, ...ANSWERS, ...CACHE, ...VERSIONS])('%s | %s | %s', async (_fault, _sees, _kept, proof) => {
+  await proof();
+});
+
+test('the documentation has these rows and no others', () => {
+  const rows = [...CONNECTION, ...ANSWERS, ...CACHE, ...VERSIONS].map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
+  const table = readme.slice(readme.indexOf('| Fault |')).split('\n\n')[0] ?? '';
+  expect(table.trim().split('\n').slice(2)).toEqual(rows);
+  expect(servers.hub).not.toBe(servers.cdn);
+});

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { rotationTable } from '../../../src/kernels/rope-kv-write.ts';
+import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelConfig } from '../../../src/models/architectures.ts';
+import { memorySource } from '../../support/gpu-runner.ts';
+import { type GgufValue, writeGguf } from '../../support/gguf-writer.ts';
+import { tinyModelContents, type TinyPreset } from '../../support/tiny-model.ts';
+
+async function configOf(preset: TinyPreset, changes: Readonly<Record<string, GgufValue | undefined>> = {}) {
+  const contents = tinyModelContents({ preset, type: 'Q8_0' });
+  const entries = Object.entries({ ...contents.metadata, ...changes });
+  const metadata = Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])));
+  return readModelConfig(await readModelFile(memorySource(writeGguf({ ...contents, metadata }))));
+}
+
+const f32 = (value: number): GgufValue => ({ type: 'f32', value });
+const text = (value: string): GgufValue => ({ type: 'string', value });
+
+test('what sets the architectures apart', async () => {
+  const plain = { ropeScalingFactor: 1, qkvBias: false, qkNorm: false };
+  expect(await configOf('gqa3')).toMatchObject({ ...plain, ropeStyle: 'interleaved', ropeFactors: true });
+  expect(await configOf('qwen2')).toMatchObject({ ...plain, ropeStyle: 'half-split', ropeFactors: false, qkvBias: true });
+  expect(await configOf('qwen3')).toMatchObject({ ...plain, ropeStyle: 'half-split', ropeFactors: false, qkNorm: true });
+});
+
+test('without a size of its own a head has its share of the hidden elements', async () => {
+  const changes = { 'qwen2.attention.key_length': undefined, 'qwen2.rope.dimension_count': undefined, 'qwen2.attention.value_length': undefined };
+  expect(await configOf('qwen2', changes)).toMatchObject({ headSize: 32, ropeDimensions: 32 });
+  expect(await configOf('qwen3')).toMatchObject({ hiddenSize: 96, numHeads: 4, headSize: 48 });
+});
+
+test.each<readonly [what: string, changes: Readonly<Record<string, GgufValue>>, factor: number]>([
+  ['none', { 'llama.rope.scaling.type': text('none'), 'llama.rope.scaling.factor': f32(4) }, 1],
+  ['linear', { 'llama.rope.scaling.type': text('linear'), 'llama.rope.scaling.factor': f32(4) }, 4],
+  ['linear, where a file names no type', { 'llama.rope.scaling.factor': f32(2.5) }, 2.5],
+  ['linear, by its older name', { 'llama.rope.scale_linear': f32(8) }, 8],
+])('RoPE scaling: %s', async (_what, changes, factor) => {
+  expect(await configOf('gqa3', changes)).toMatchObject({ ropeScalingFactor: factor });
+});
+
+test.each(['yarn', 'longrope'])('RoPE scaling of type %s is refused', async (type) => {
+  const failure = configOf('gqa3', { 'llama.rope.scaling.type': text(type) });
+  await expect(failure).rejects.toMatchObject({ code: 'unsupported_model', message: expect.stringMatching(`${type}.*linear`) });
+});
+
+test('angles are divided by the factor of all and by that of each pair', () => {
+  const [positions, dimensions, theta] = [7, 8, 500];
+  const factors = [1, 1.5, 4, 8];
+  const table = rotationTable(positions, dimensions, theta, { factor: 2, factors });
+  for (let position = 0; position < positions; position++) {
+    for (const [i, factor] of factors.entries()) {
+      const angle = (position / 2) * theta ** ((-2 * i) / dimensions) / factor;
+      const at = 2 * (position * factors.length + i);
+      expect(table[at]).toBeCloseTo(Math.cos(angle), 6);
+      expect(table[at + 1]).toBeCloseTo(Math.sin(angle), 6);
+    }
+  }
+});

@@ -1,0 +1,10 @@
+import { expect, test } from 'vitest';
+import { writeReference } from '../../../docs/reference.mjs';
+import { readText } from './source-graph.ts';
+
+test('docs/api.md says what the docstrings say (npm run docs writes it), and every export has one', () => {
+  const reference = writeReference();
+  expect(readText('docs/api.md')).toBe(reference);
+  for (const part of ['#### createClient', '#### listModels', 'workerUrl?', '#### TabserveError']) expect(reference).toContain(part);
+  expect(reference).not.toMatch(/#private|export |declare /);
+});

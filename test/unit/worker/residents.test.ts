@@ -1,0 +1,334 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { TabserveError } from '../../../src/core/errors.ts';
+import type { Frame } from '../../../src/core/frames.ts';
+import type { GpuNeed } from '../../../src/runner/gpu-budget.ts';
+import { Host } from '../../../src/worker/host.ts';
+import { FakeLocks } from '../../support/fake-locks.ts';
+import { bytes, END, type FakeLoad, FakeLoader } from '../../support/fake-model.ts';
+
+const MIB = 2 ** 20;
+const needs = (minMib: number, wantedMib = minMib, budgetMib = 100): GpuNeed => {
+  return { minBytes: minMib * MIB, wantedBytes: wantedMib * MIB, budgetBytes: budgetMib * MIB };
+};
+
+let loader: FakeLoader;
+let locks: FakeLocks;
+let host: Host;
+let now: number;
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+class Tab {
+  readonly frames: Frame[] = [];
+  readonly sessionId: string;
+  readonly host: Host;
+  constructor(sessionId: string, its = host) {
+    this.sessionId = sessionId;
+    this.host = its;
+    its.attach(this);
+  }
+  send(frames: readonly Frame[]): void {
+    this.frames.push(...frames);
+  }
+  load(source: string) {
+    return this.host.load(this, { source }, () => {});
+  }
+  generate(requestId: string): void {
+    const messages = [{ role: 'user', content: 'Hi' }] as const;
+    this.host.generate(this, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
+  }
+  get text(): string {
+    return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
+  }
+  get errors(): unknown[] {
+    return this.frames.flatMap((frame) => (frame.type === 'error' ? [frame.error.code] : []));
+  }
+  get state(): string {
+    return this.host.metrics(this).state;
+  }
+}
+
+/** A tab that has its model loaded. */
+async function loaded(name: string, source: string): Promise<{ readonly tab: Tab; readonly load: FakeLoad }> {
+  const tab = new Tab(name);
+  const loading = tab.load(source);
+  await settle();
+  const load = loader.last;
+  load.finish();
+  await loading;
+  return { tab, load };
+}
+
+beforeEach(() => {
+  loader = new FakeLoader();
+  locks = new FakeLocks();
+  now = 0;
+  loader.needs.set('a', needs(40)).set('b', needs(40)).set('c', needs(40));
+  const sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
+  host = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep });
+});
+
+describe('two models that both fit', () => {
+  test('are both resident, and each answers its own sessions', async () => {
+    const a = await loaded('ta', 'a');
+    const b = await loaded('tb', 'b');
+    a.tab.generate('r');
+    b.tab.generate('r'); // names are a session's own
+    a.load.engine.step({ id: 'r', tokens: bytes('from a') });
+    b.load.engine.step({ id: 'r', tokens: bytes('from b') });
+    await settle();
+    expect([a.tab.text, b.tab.text]).toEqual(['from a', 'from b']);
+    expect(host.metrics(a.tab)).toMatchObject({ model: 'a', requestsRunning: 1, sessions: 2 });
+    expect(host.metrics(b.tab)).toMatchObject({
+      model: 'b',
+      models: [
+        { id: 'a', state: 'ready', gpuBytes: 40 * MIB, sessions: 1 },
+        { id: 'b', state: 'ready', gpuBytes: 40 * MIB, sessions: 1 },
+      ],
+    });
+    expect(host.inspect(a.tab)).toMatchObject({ sessions: [{ session: 1, isOwn: true }], requests: [{ isOwn: true }] });
+    expect((await host.profile(b.tab, {})).phase).toBe('decode');
+  });
+
+  test('load at the same time, each on its own', async () => {
+    const [first, second] = [new Tab('ta'), new Tab('tb')];
+    const loads = [first.load('a'), second.load('b')];
+    await settle();
+    expect(loader.loads).toHaveLength(2);
+    loader.loads[1]?.finish();
+    expect((await loads[1])?.id).toBe('b');
+    expect([first.state, second.state]).toEqual(['loading', 'ready']);
+    loader.loads[0]?.finish();
+    await loads[0];
+  });
+
+  test('a lost device of one leaves the other\'s streams alone', async () => {
+    const a = await loaded('ta', 'a');
+    const b = await loaded('tb', 'b');
+    a.tab.generate('ra');
+    b.tab.generate('rb');
+    a.load.engine.step({ id: 'ra', tokens: bytes('He') });
+    await settle();
+    host.loseDevice(a.tab);
+    await settle();
+    expect([a.tab.state, b.tab.state]).toEqual(['recovering', 'ready']);
+    expect(b.load.destroyed()).toBe(false);
+    b.load.engine.step({ id: 'rb', tokens: bytes('still here') });
+    await settle();
+    expect(b.tab.text).toBe('still here');
+    loader.last.finish();
+    await settle();
+    loader.last.engine.step({ id: 'ra', tokens: [...bytes('llo'), END], finish: 'stop' });
+    await settle();
+    expect(a.tab.text).toBe('Hello');
+    const told = (tab: Tab) => tab.frames.filter(({ type }) => type === 'status' || type === 'log').length;
+    expect([told(a.tab), told(b.tab)]).toEqual([3, 0]);
+    expect([...a.tab.errors, ...b.tab.errors]).toEqual([]);
+  });
+
+  test('a bug in one ends its requests, and no one else\'s', async () => {
+    const a = await loaded('ta', 'a');
+    const b = await loaded('tb', 'b');
+    a.tab.generate('ra');
+    b.tab.generate('rb');
+    a.load.engine.fail(new TypeError('x is undefined'));
+    await settle();
+    expect([a.tab.errors, b.tab.errors]).toEqual([['internal'], []]);
+    expect([a.tab.state, b.tab.state]).toEqual(['failed', 'ready']);
+    expect(host.metrics().models.map(({ id }) => id)).toEqual(['b']);
+  });
+});
+
+describe('where there is no room', () => {
+  test('the model that was idle for longest makes room, and its next request has it back', async () => {
+    loader.needs.set('c', needs(50));
+    now = 1;
+    const a = await loaded('ta', 'a');
+    now = 2;
+    const b = await loaded('tb', 'b');
+    now = 3;
+    a.tab.generate('r');
+    a.load.engine.step({ id: 'r', tokens: [END], finish: 'stop' });
+    await settle();
+    const c = await loaded('tc', 'c');
+    expect([a.load.destroyed(), b.load.destroyed()]).toEqual([false, true]);
+    expect([a.tab.state, b.tab.state, c.tab.state]).toEqual(['ready', 'parked', 'ready']);
+    expect(host.metrics().models).toContainEqual({ id: 'b', state: 'parked', gpuBytes: 0, sessions: 1 });
+    b.tab.generate('again');
+    await settle();
+    expect(b.tab.state).toBe('recovering');
+    expect(a.tab.state).toBe('parked'); // used before c was
+    loader.last.finish();
+    await settle();
+    expect([...loader.last.engine.live.keys()]).toEqual(['again']);
+  });
+
+  test('models at work are left alone, and named with what they hold', async () => {
+    const a = await loaded('ta', 'a');
+    const b = await loaded('tb', 'b');
+    a.tab.generate('ra');
+    b.tab.generate('rb');
+    loader.needs.set('c', needs(30));
+    const third = new Tab('tc');
+    await expect(third.load('c')).rejects.toMatchObject({
+      code: 'model_busy',
+      message: expect.stringMatching(/needs 30 MiB, and 20 MiB of 100 MiB.*"a" \(40 MiB, 1 tab, 1 request\) and "b"/s),
+      details: {
+        loadedModel: 'a', neededBytes: 30 * MIB, freeBytes: 20 * MIB, budgetBytes: 100 * MIB,
+        models: [
+          { id: 'a', gpuBytes: 40 * MIB, sessions: 1, requests: 1 },
+          { id: 'b', gpuBytes: 40 * MIB, sessions: 1, requests: 1 },
+        ],
+      },
+    });
+    expect(third.state).toBe('failed');
+    expect([a.load.destroyed(), b.load.destroyed(), ...a.tab.errors, ...b.tab.errors]).toEqual([false, false]);
+    host.abort(a.tab, 'ra');
+    const again = third.load('c');
+    await settle();
+    loader.last.finish();
+    expect((await again).id).toBe('c');
+  });
+
+  test('a parked model whose request finds no room says so, and is there for the next', async () => {
+    const a = await loaded('ta', 'a');
+    loader.needs.set('b', needs(80));
+    const b = await loaded('tb', 'b');
+    b.tab.generate('rb');
+    a.tab.generate('ra');
+    await settle();
+    expect(a.tab.errors).toEqual(['model_busy']);
+    expect(a.tab.state).toBe('parked');
+    host.abort(b.tab, 'rb');
+    a.tab.generate('ra');
+    await settle();
+    loader.last.finish();
+    await settle();
+    expect([...loader.last.engine.live.keys()]).toEqual(['ra']);
+    expect([a.tab.state, b.tab.state]).toEqual(['ready', 'parked']);
+  });
+
+  test('a KV cache has to do with what those at work leave', async () => {
+    const a = await loaded('ta', 'a');
+    a.tab.generate('ra');
+    loader.needs.set('b', needs(50, 90));
+    const b = await loaded('tb', 'b');
+    expect(host.metrics(b.tab).models[1]?.gpuBytes).toBe(60 * MIB);
+    expect(a.load.destroyed()).toBe(false);
+  });
+
+  test('a model that loads is not unloaded for another', async () => {
+    const first = new Tab('ta');
+    const loading = first.load('a');
+    await settle();
+    loader.needs.set('b', needs(70));
+    await expect(new Tab('tb').load('b')).rejects.toMatchObject({ code: 'model_busy', details: { freeBytes: 60 * MIB } });
+    loader.last.finish();
+    await loading;
+    expect(first.state).toBe('ready');
+  });
+
+  test('what the GPU itself refuses is tried again without the idle ones', async () => {
+    const a = await loaded('ta', 'a');
+    const second = new Tab('tb');
+    const loading = second.load('b');
+    await settle();
+    loader.last.fail(new TabserveError('out_of_memory', 'no'));
+    await settle();
+    expect(a.load.destroyed()).toBe(true);
+    loader.last.finish();
+    expect((await loading).id).toBe('b');
+    const third = new Tab('tc').load('a'); // there is no other left to unload but b
+    await settle();
+    loader.last.fail(new TabserveError('out_of_memory', 'no', { details: { budgetBytes: 1 } }));
+    await expect(third).rejects.toMatchObject({ code: 'out_of_memory' });
+    expect(second.state).toBe('ready');
+  });
+});
+
+describe('switching', () => {
+  test('a tab that loads another model ends its own requests, and leaves the others\'', async () => {
+    const { tab, load } = await loaded('ta', 'a');
+    const other = new Tab('other');
+    await other.load('a');
+    tab.generate('mine');
+    other.generate('theirs');
+    const switching = tab.load('b');
+    expect(tab.errors).toEqual(['aborted']);
+    await settle();
+    load.engine.step({ id: 'mine', tokens: bytes('late') }, { id: 'theirs', tokens: bytes('on') });
+    loader.last.finish();
+    await switching;
+    expect([tab.text, other.text, load.destroyed()]).toEqual(['', 'on', false]);
+    expect([...load.engine.live.keys()]).toEqual(['theirs']);
+    tab.generate('next');
+    expect([...loader.last.engine.live.keys()]).toEqual(['next']);
+  });
+
+  test('a model that no session has goes when another is loaded; one that loads is given up first', async () => {
+    const a = await loaded('ta', 'a');
+    host.detach(a.tab);
+    expect(a.load.destroyed()).toBe(false);
+    const second = new Tab('tb');
+    const given = second.load('b').catch((error: TabserveError) => error.code);
+    expect(a.load.destroyed()).toBe(true);
+    await settle();
+    const late = loader.last;
+    const third = second.load('c');
+    expect(late.context.signal.aborted).toBe(true);
+    await settle();
+    expect(loader.last).toBe(late); // not before it has let go
+    late.finish();
+    await settle();
+    expect([late.destroyed(), await given]).toEqual([true, 'aborted']);
+    loader.last.finish();
+    expect((await third).id).toBe('c');
+  });
+});
+
+describe('another engine of the origin', () => {
+  test('waits until neither model runs, then both are parked, and come back with their requests', async () => {
+    const a = await loaded('ta', 'a');
+    const b = await loaded('tb', 'b');
+    a.tab.generate('ra');
+    const other = new FakeLoader();
+    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: () => settle() as Promise<void> });
+    const tab = new Tab('t2', second);
+    const loading = tab.load('m');
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    b.tab.generate('rb');
+    expect([b.load.engine.live.size, other.loads.length]).toEqual([0, 0]);
+    a.load.engine.step({ id: 'ra', tokens: [END], finish: 'stop' });
+    await until(() => other.loads.length === 1);
+    expect([a.tab.state, b.tab.state]).toEqual(['parked', 'recovering']);
+    expect([a.load.destroyed(), b.load.destroyed()]).toEqual([true, true]);
+    other.last.finish();
+    await loading;
+    await until(() => loader.loads.length === 3);
+    loader.last.finish();
+    await settle();
+    expect([...loader.last.engine.live.keys()]).toEqual(['rb']);
+    expect([a.tab.state, tab.state]).toEqual(['parked', 'parked']);
+  });
+
+  test('a lease that two models wait for is asked for once, and given up with the last', async () => {
+    const holder = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep: () => new Promise(() => {}) });
+    const holding = new Tab('h', holder);
+    const held = holding.load('m');
+    await settle();
+    loader.last.finish();
+    await held;
+    const [first, second] = [new Tab('ta'), new Tab('tb')];
+    const loads = [first.load('a'), second.load('b')].map((load) => load.catch((error: TabserveError) => error.code));
+    await settle();
+    expect((await locks.locks.query()).pending).toHaveLength(1);
+    host.detach(first);
+    expect(await loads[0]).toBe('aborted');
+    expect((await locks.locks.query()).pending).toHaveLength(1);
+    host.detach(second);
+    expect(await loads[1]).toBe('aborted');
+    expect((await locks.locks.query()).pending).toHaveLength(0);
+  });
+});
