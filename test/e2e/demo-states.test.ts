@@ -217,7 +217,7 @@ test('a full queue counts down; a lost connection goes on by itself; an error of
   const first = await card('queue_full').getByTestId('countdown').innerText();
   expect(first).toMatch(/^There should be room in \d+ s\.$/);
   await expectLocator(card('queue_full').getByTestId('countdown')).not.toHaveText(first);
-  await expectLocator(card('model_busy')).toContainText('Other tabs use “other model”');
+  await expectLocator(card('model_busy')).toContainText('“other model” has 1.00 GB of it (2 tabs, 1 answer running)');
   await card('invalid_request').getByTestId('remedy').click();
   await expectLocator(get('temperature')).toBeFocused();
   await show('failed: storage_failed');

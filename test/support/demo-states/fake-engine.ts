@@ -14,7 +14,12 @@ export class FakeEngine extends FakeClient {
   override async metrics(): Promise<EngineMetrics> {
     const reading = ++this.#readings;
     return {
-      state: 'ready', model: 'one', sessions: 3, requestsRunning: 2, requestsWaiting: 1, kvBlocksUsed: 11, kvBlocksTotal: 120, kvBlockSize: 16,
+      state: 'ready', model: 'one', sessions: 3,
+      models: [
+        { id: 'https://example.com/one.gguf', state: 'ready', gpuBytes: 4e8, sessions: 2 },
+        { id: 'https://example.com/other.gguf', state: 'parked', gpuBytes: 0, sessions: 1 },
+      ],
+      requestsRunning: 2, requestsWaiting: 1, kvBlocksUsed: 11, kvBlocksTotal: 120, kvBlockSize: 16,
       preemptions: 0, promptTokens: 400 + reading, generationTokens: 60 * reading, prefixCacheQueries: 100, prefixCacheHits: 40,
       prefillTokensPerSecond: 900, decodeTokensPerSecond: 60,
       adapter: { vendor: 'acme', architecture: 'one', device: '', description: 'Acme GPU', isSoftware: true, features: ['subgroups'] },

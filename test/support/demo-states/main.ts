@@ -18,7 +18,12 @@ const MODEL = { source: '/models/one.gguf', label: 'SmolLM2 135M Instruct', babb
 const forever = new Promise<void>(() => {});
 const CODES = Object.keys(WORDS) as ErrorCode[];
 const DETAILS: Readonly<Record<string, object>> = {
-  queue_full: { retryAfterMs: 90_000 }, model_busy: { loadedModel: 'https://example.com/other%20model.gguf' },
+  queue_full: { retryAfterMs: 90_000 },
+  out_of_memory: { neededBytes: 5e9, freeBytes: 2e9, budgetBytes: 4e9 },
+  model_busy: {
+    loadedModel: 'https://example.com/other%20model.gguf',
+    models: [{ id: 'https://example.com/other%20model.gguf', gpuBytes: 1e9, sessions: 2, requests: 1 }],
+  },
 };
 
 /** A word every 10 ms or so. */
@@ -70,9 +75,11 @@ const STATES: Readonly<Record<string, State>> = {
 };
 
 const HOUR = 3_600_000;
+const cachedModel = (url: string, size: number, bytesCached: number, hoursAgo: number) =>
+  ({ url, name: url, size, bytesCached, lastUsed: Date.now() - hoursAgo * HOUR });
 const cached = () => memoryCache([
-  { url: new URL('/models/one.gguf', location.href).href, size: 98e6, bytesCached: 98e6, lastUsed: Date.now() - HOUR },
-  { url: 'https://example.com/a-model-with-a-rather-long-name-that-has-no-room.Q4_1.gguf', size: 4e8, bytesCached: 1.72e8, lastUsed: Date.now() - 50 * HOUR },
+  cachedModel(new URL('/models/one.gguf', location.href).href, 98e6, 98e6, 1),
+  cachedModel('https://example.com/a-model-with-a-rather-long-name-that-has-no-room.Q4_1.gguf', 4e8, 1.72e8, 50),
 ]);
 
 function show(name: string): void {
