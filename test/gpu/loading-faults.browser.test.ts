@@ -183,10 +183,10 @@ const CACHE: readonly Row[] = [
     const { worker, told } = startWorker({ name: URL_OF_MODEL }, 2 * PART);
     await told;
     worker.terminate();
-    const [before, { [URL_OF_MODEL]: stored = 0 }] = [await partsAsked(), await kept()];
-    expect(stored).toBeGreaterThanOrEqual(2);
+    expect((await kept())[URL_OF_MODEL]).toBeGreaterThanOrEqual(2);
     await load(URL_OF_MODEL);
-    expect((await partsAsked()).length - before.length).toBe(6 - stored);
+    // What was read before is not asked for again; what was on its way when the worker died may be.
+    expect((await partsAsked()).filter((part) => part < 2)).toEqual([0, 1]);
     expect(await kept()).toEqual(WHOLE);
   }],
   ['two tabs start the same download', 'nothing: each part is fetched by one, and read by the other', 'all', async () => {
