@@ -34,8 +34,9 @@ type Row = readonly [fault: string, sees: string, kept: string, proof: () => Pro
 const CONNECTION: readonly Row[] = [
   ['connection cut at any byte', 'nothing: it goes on at the byte where it broke', 'every byte that came', async () => {
     const random = createRandom(7);
-    await serve({ cuts: Array.from({ length: 40 }, () => random.below(PART)) });
-    expect((await load(URL_OF_MODEL)).waits.length).toBeGreaterThan(8);
+    // Five answers are cut for each that comes whole, wherever that leaves them.
+    await serve({ cuts: Array.from({ length: 60 }, (_, index) => (index % 6 === 5 ? null : random.uint32())) });
+    expect((await load(URL_OF_MODEL, { attempts: 60 })).waits.length).toBeGreaterThan(20);
     expect(await kept()).toEqual(WHOLE);
   }],
   ['connection that brings nothing, again and again', `${REMOTE} after 6 tries, each later than the one before`, 'the parts that came', async () => {
@@ -182,10 +183,10 @@ const CACHE: readonly Row[] = [
     const { worker, told } = startWorker({ name: URL_OF_MODEL }, 2 * PART);
     await told;
     worker.terminate();
-    const [before, { [URL_OF_MODEL]: stored = 0 }] = [await partsAsked(), await kept()];
-    expect(stored).toBeGreaterThanOrEqual(2);
+    expect((await kept())[URL_OF_MODEL]).toBeGreaterThanOrEqual(2);
     await load(URL_OF_MODEL);
-    expect((await partsAsked()).length - before.length).toBe(6 - stored);
+    // What was read before is not asked for again; what was on its way when the worker died may be.
+    expect((await partsAsked()).filter((part) => part < 2)).toEqual([0, 1]);
     expect(await kept()).toEqual(WHOLE);
   }],
   ['two tabs start the same download', 'nothing: each part is fetched by one, and read by the other', 'all', async () => {
@@ -206,7 +207,7 @@ const CACHE: readonly Row[] = [
     await load(NAME);
     await serve();
     const { worker, told } = startWorker({ name: URL_OF_MODEL, room: 8 });
-    expect(await told).toMatchObject({ told: { lines: says(/refused part [12].*QuotaExceededError.*Free some space/) } });
+    expect(await told).toMatchObject({ told: { lines: says(/refused part \d.*QuotaExceededError.*Free some space/) } });
     worker.terminate();
     expect(await kept()).toEqual({ [URL_OF_MODEL]: 2, [commitUrl(FIRST)]: 6 });
   }],

@@ -16,8 +16,8 @@ export interface FileFaults {
   /** The connection is cut after this many bytes of a body, for the next `cutCount` requests (default: all). */
   cutAfter?: number;
   cutCount?: number;
-  /** After how many bytes of their bodies the next answers are cut, one each. */
-  cuts?: number[];
+  /** After how many bytes of their bodies, modulo these, the next answers are cut, one each; null: not at all. */
+  cuts?: (number | null)[];
   /** Nothing is sent after this many bytes of a body, for the next `stallCount` requests (default: all); the connection stays open. */
   stallAfter?: number;
   stallCount?: number;
@@ -171,10 +171,11 @@ async function sendBody(
 
 /** After how many bytes this answer is cut, if it is. */
 function nextCut(faults: FileFaults, length: number): number | undefined {
-  const cut = faults.cuts?.[0] ?? faults.cutAfter;
+  const listed = faults.cuts?.shift();
+  if (faults.cuts !== undefined) return typeof listed === 'number' ? listed % length : undefined;
+  const cut = faults.cutAfter;
   if (cut === undefined || cut >= length || faults.cutCount === 0) return undefined;
-  if (faults.cuts !== undefined) faults.cuts.shift();
-  else if (faults.cutCount !== undefined) faults.cutCount--;
+  if (faults.cutCount !== undefined) faults.cutCount--;
   return cut;
 }
 
