@@ -97,6 +97,8 @@ test('its default model is the hub’s, at a commit', async () => {
   const tab = await open();
   await expectLocator(tab.get('model-default')).toContainText('SmolLM2-135M-Instruct');
   await expectLocator(tab.get('model-default')).toContainText('huggingface.co: 98');
+  // Which is a lot for somebody who only looks: it is offered, and not loaded.
+  await expectLocator(tab.page.locator('ts-load-progress, [data-testid=error]')).toHaveCount(0);
   const index: unknown = await tab.page.evaluate(async () => (await fetch('models/index.json')).json());
   expect(index).toMatchObject({ default: { url: expect.stringMatching(/^hf:[^@]+\.gguf@[0-9a-f]{40}$/) as unknown } });
 });
