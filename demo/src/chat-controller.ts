@@ -2,7 +2,7 @@ import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { Fault, LoadProgress, ModelInfo } from '../../src/index.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
-import type { DefaultModel } from './default-model.ts';
+import { isAtHand, type DefaultModel } from './default-model.ts';
 import { Dialogue } from './dialogue.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { ModelCache } from './model-cache.ts';
@@ -60,7 +60,7 @@ export class ChatController implements ReactiveController {
     void this.#client?.close();
   }
 
-  /** Loads the model that `address` names, else the server's default one; else leaves the choice to the user. */
+  /** Loads the model that `address` names, else the default one if it is at hand; else leaves the choice to the user. */
   async start(address: string | null): Promise<void> {
     const restoring = this.dialogue.history.restore();
     await this.#begin(address);
@@ -81,9 +81,10 @@ export class ChatController implements ReactiveController {
     }
     if (fromAddress !== undefined) return this.load(fromAddress);
     const found = await looking;
+    const asksFirst = !found.available || !(await isAtHand(found, this.#env.cache));
     if (this.model.kind !== 'starting') return;
-    if (found.available) await this.load(found.choice);
-    else this.#setModel({ kind: 'none' });
+    if (asksFirst) this.#setModel({ kind: 'none' });
+    else await this.load(found.choice);
   }
 
   /** Loads a model in place of the one that is loaded or loading. Never rejects: the outcome is `model`. */

@@ -1,3 +1,4 @@
+import type { CacheAccess } from './model-cache.ts';
 import type { ModelChoice } from './model-choice.ts';
 
 /** What the server that gave out this page has to offer. */
@@ -17,6 +18,17 @@ export async function findDefaultModel(): Promise<DefaultModel> {
   } catch (error) {
     return { available: false, reason: `The server's list of models could not be read: ${String(error)}` };
   }
+}
+
+/** Whether loading it downloads nothing from afar: a page that is only looked at does not fetch a model from the hub. */
+export async function isAtHand(
+  { choice, isFromHub }: DefaultModel & { readonly available: true },
+  cache: Pick<CacheAccess, 'list'>,
+): Promise<boolean> {
+  if (isFromHub !== true || typeof choice.source !== 'string') return true;
+  const { repo, file, revision } = /^hf:(?<repo>[^/]+\/[^/]+)\/(?<file>[^@]+)@(?<revision>.+)$/.exec(choice.source)?.groups ?? {};
+  const cached = await cache.list().catch(() => []);
+  return cached.some(({ url, size, bytesCached }) => bytesCached === size && url.endsWith(`/${repo}/resolve/${revision}/${file}`));
 }
 
 function readIndex(index: unknown, base: URL): DefaultModel {
