@@ -1,9 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { nextTurn } from '../core/turn.ts';
+import { yieldTurn } from '../core/yield-turn.ts';
 
 /** Hashed without a break: a few milliseconds. */
 const SLICE_BYTES = 256 * 1024;
-/** Parts that came early and are kept for their turn. They are in the reader's memory as well. */
+/** Parts that came early and are kept for their turn: copies, because the reader frees its own. */
 const MAX_EARLY_PARTS = 2;
 
 /**
@@ -31,7 +31,7 @@ export class FileHasher {
   async add(index: number, bytes: Uint8Array): Promise<void> {
     if (index < this.#next || this.#early.has(index)) return this.#work;
     if (index > this.#next && this.#early.size >= MAX_EARLY_PARTS) return;
-    this.#early.set(index, bytes);
+    this.#early.set(index, index === this.#next ? bytes : bytes.slice());
     await this.#then(() => this.#advance());
   }
 
@@ -56,7 +56,7 @@ export class FileHasher {
     for (let bytes = this.#take(); bytes !== undefined; bytes = this.#take()) {
       for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
         this.#hash.update(bytes.subarray(at, at + SLICE_BYTES));
-        await nextTurn();
+        await yieldTurn();
       }
       this.#next++;
     }

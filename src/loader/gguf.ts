@@ -40,7 +40,8 @@ const MIN_METADATA_BYTES = 8 + 4 + 1;
 export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   const window = await source.read(0, Math.min(FIRST_WINDOW, source.size));
   checkMagic(window, source.id);
-  const cursor = new GgufCursor(window, source.id, source.size);
+  // A copy, because the source may free its own when more is read.
+  const cursor = new GgufCursor(window.slice(), source.id, source.size);
   const parser = parseHeader(cursor, source);
   const turn = new Turn();
   for (;;) {

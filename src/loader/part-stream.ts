@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { freeBuffer } from '../core/free-buffer.ts';
 import { partLength } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { OneAtATime } from './one-at-a-time.ts';
@@ -67,6 +68,7 @@ export class PartStream {
         part = new Uint8Array(Math.max(0, partLength(this.#cache.manifest, index)));
         filled = 0;
       }
+      if (chunk.length === chunk.buffer.byteLength) freeBuffer(chunk.buffer);
     }
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PART_BYTES } from '../../src/loader/cache-manifest.ts';
 import { attachToWorker } from '../bench/heap-usage.mjs';
 import { CHROMIUM_ARGS, findChromium } from '../support/chromium.ts';
 import { PackageTab, startPackageSite, type PackageSite } from '../support/package-site.ts';
@@ -119,6 +120,9 @@ test.each(MODELS)('a model of $name is loaded in 64 MiB of JavaScript memory, do
   const first = await PackageTab.open(context, site);
   await first.load({ model: site.addModel('tiny.gguf', tinyModel({ type: 'Q8_0' })), kvCacheBytes: MIB });
   const heap = await engineHeap();
+  const refused = first.load({ model: server.url, gpuMemoryBytes: 64 * MIB });
+  await expect(refused).rejects.toThrow(/needs [\d,]+ MiB of GPU memory.*gpuMemoryBytes allows 64 MiB/);
+  expect(server.bytesSent()).toBeLessThan(PART_BYTES + 1024); // the header's part, and a few bytes to see who answers
   for (const from of ['network', 'storage']) {
     const tab = await PackageTab.open(context, site);
     await heap.collect();

@@ -28,13 +28,26 @@ addEventListener('message', ({ data }: MessageEvent<WorkerAsks>) => {
   );
 });
 
-/** As a disk does that runs full: a write fails after all, whatever room the browser had promised. */
+/**
+ * As a disk does that runs full: a write fails after all, whatever room the browser had promised. One file is written at a
+ * time, or two could find the same room.
+ */
 function limitRoom(parts: number): void {
-  // oxlint-disable-next-line typescript/unbound-method -- it is called with its object
-  const { write } = FileSystemWritableFileStream.prototype;
+  // oxlint-disable-next-line typescript/unbound-method -- they are called with their object
+  const { write, close } = FileSystemWritableFileStream.prototype;
+  let written: Promise<void> = Promise.resolve();
+  const endings = new WeakMap<FileSystemWritableFileStream, () => void>();
   FileSystemWritableFileStream.prototype.write = async function (this: FileSystemWritableFileStream, data) {
+    const before = written;
+    written = new Promise((resolve) => endings.set(this, resolve));
+    await before;
     if ((await storedParts()) < parts) return write.call(this, data);
+    endings.get(this)?.();
     throw new DOMException('The operation failed because the disk is full.', 'QuotaExceededError');
+  };
+  FileSystemWritableFileStream.prototype.close = async function (this: FileSystemWritableFileStream) {
+    await close.call(this);
+    endings.get(this)?.();
   };
 }
 

@@ -73,12 +73,28 @@ function tensorsOf({ hiddenSize, intermediateSize, numLayers, numHeads, numKvHea
   return [matrix('token_embd', hiddenSize, vocabSize, 'Q8_0'), norm('output_norm'), ...layers.flat()];
 }
 
+export interface SyntheticServer {
+  readonly url: string;
+  /** Bytes of the file. */
+  bytesSent(): number;
+  close(): Promise<void>;
+}
+
 /** Serves it, with ranges, to pages of any origin. */
-export async function serveSynthetic(file: SyntheticFile): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const server = createServer((request, response) => void answer(file, request, response));
+export async function serveSynthetic(file: SyntheticFile): Promise<SyntheticServer> {
+  let bytesSent = 0;
+  const counted: SyntheticFile = {
+    size: file.size,
+    read: (start, end) => {
+      bytesSent += end - start;
+      return file.read(start, end);
+    },
+  };
+  const server = createServer((request, response) => void answer(counted, request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/synthetic.gguf`,
+    bytesSent: () => bytesSent,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
