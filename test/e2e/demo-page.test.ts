@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect as expectLocator } from 'playwright/test';
 import { describe, expect, test } from 'vitest';
 import { useDemo } from '../support/demo-fixture.ts';
@@ -120,4 +121,54 @@ describe('what is said', () => {
     await expectLocator(tab.get('model-name')).toHaveText('Tiny test model');
     await expectLocator(tab.get('model-own-name')).toBeVisible();
   });
+});
+
+test('chats are kept: listed, opened, saved as a file and deleted; two tabs with the same one lose nothing', async () => {
+  const tab = await openTiny();
+  await tab.limitTokens(4);
+  await tab.ask('First question');
+  const first = await tab.answered();
+  await tab.get('new-chat').click();
+  await tab.ask('Second question');
+  await tab.answered();
+  const other = await openTiny();
+  for (const each of [tab, other]) {
+    await each.get('chats').click();
+    await expectLocator(each.get('open-chat')).toHaveCount(2);
+    await each.get('open-chat').filter({ hasText: 'First question' }).click();
+    await expectLocator(each.get('answer').first()).toHaveText(first);
+    await each.ask(`And then, ${each === tab ? 'one' : 'two'}?`);
+    await each.answered();
+  }
+  await tab.get('chats').click();
+  await expectLocator(tab.get('open-chat')).toHaveCount(2);
+  await tab.page.keyboard.press('Escape');
+  await tab.ask('Last words');
+  await tab.answered();
+  await tab.get('chats').click();
+  await expectLocator(tab.get('open-chat')).toHaveCount(3);
+  const [download] = await Promise.all([tab.page.waitForEvent('download'), tab.get('export-markdown').click()]);
+  const saved = readFileSync(await download.path(), 'utf8');
+  expect(saved).toMatch(/^# First question\n\n> First question\n/);
+  expect(saved).toContain('> Last words');
+  await tab.get('chat').filter({ hasText: 'open here' }).getByTestId('delete').click();
+  await tab.get('delete-confirm').click();
+  await expectLocator(tab.get('open-chat')).toHaveCount(2);
+  await expectLocator(tab.get('question')).toHaveCount(0);
+  expect([...tab.complaints, ...other.complaints]).toEqual([]);
+});
+
+test('the models on this device are listed, and can be deleted', async () => {
+  const tab = await openTiny();
+  await tab.get('model-status').click();
+  await expectLocator(tab.get('cached-model')).toHaveText(/tiny.* (kB|MB)\s*· used just now/s);
+  await expectLocator(tab.get('cache-promise')).toBeVisible();
+  await tab.get('cached-model').getByTestId('delete').click();
+  await tab.get('delete-confirm').click();
+  await expectLocator(tab.get('cached-model')).toHaveCount(0);
+  await expectLocator(tab.get('cache-total')).toContainText('No model is stored');
+  await tab.page.keyboard.press('Escape');
+  await tab.limitTokens(4);
+  await tab.ask('Hello');
+  expect(await tab.answered()).not.toBe('');
 });

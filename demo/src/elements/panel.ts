@@ -74,8 +74,8 @@ export class Panel extends LightElement {
   readonly #toSettings = (): void => this.showSettings();
 
   showSettings(): void {
-    const form = this.querySelector<HTMLElement>('ts-settings-form');
-    form?.scrollIntoView({ block: 'start', behavior: 'smooth' });
+    const form = this.querySelector<HTMLElement>('.settings'); // which keeps clear of the panel’s header
+    form?.scrollIntoView({ block: 'start' });
     form?.querySelector<HTMLElement>('input')?.focus({ preventScroll: true });
   }
 
