@@ -34,8 +34,9 @@ type Row = readonly [fault: string, sees: string, kept: string, proof: () => Pro
 const CONNECTION: readonly Row[] = [
   ['connection cut at any byte', 'nothing: it goes on at the byte where it broke', 'every byte that came', async () => {
     const random = createRandom(7);
-    await serve({ cuts: Array.from({ length: 40 }, () => random.below(PART)) });
-    expect((await load(URL_OF_MODEL)).waits.length).toBeGreaterThan(8);
+    // Five answers are cut for each that comes whole, wherever that leaves them.
+    await serve({ cuts: Array.from({ length: 60 }, (_, index) => (index % 6 === 5 ? null : random.uint32())) });
+    expect((await load(URL_OF_MODEL, { attempts: 60 })).waits.length).toBeGreaterThan(20);
     expect(await kept()).toEqual(WHOLE);
   }],
   ['connection that brings nothing, again and again', `${REMOTE} after 6 tries, each later than the one before`, 'the parts that came', async () => {
@@ -106,7 +107,7 @@ const ANSWERS: readonly Row[] = [
     expect(await kept()).toEqual(WHOLE);
   }],
   ['Content-Length too large or too small', 'nothing: what is missing is asked for', 'all', async () => {
-    for (const contentLengthOff of [100, -10]) {
+    for (const contentLengthOff of [100, -100]) {
       await serve({ contentLengthOff });
       await load(URL_OF_MODEL);
       expect(await kept()).toEqual(WHOLE);
@@ -206,7 +207,7 @@ const CACHE: readonly Row[] = [
     await load(NAME);
     await serve();
     const { worker, told } = startWorker({ name: URL_OF_MODEL, room: 8 });
-    expect(await told).toMatchObject({ told: { lines: says(/refused part [12].*QuotaExceededError.*Free some space/) } });
+    expect(await told).toMatchObject({ told: { lines: says(/refused part \d.*QuotaExceededError.*Free some space/) } });
     worker.terminate();
     expect(await kept()).toEqual({ [URL_OF_MODEL]: 2, [commitUrl(FIRST)]: 6 });
   }],

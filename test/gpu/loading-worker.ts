@@ -28,26 +28,28 @@ addEventListener('message', ({ data }: MessageEvent<WorkerAsks>) => {
   );
 });
 
-/**
- * As a disk does that runs full: a write fails after all, whatever room the browser had promised. One file is written at a
- * time, or two could find the same room.
- */
+/** As a disk does that runs full: a write fails after all, whatever room the browser had promised. */
 function limitRoom(parts: number): void {
   // oxlint-disable-next-line typescript/unbound-method -- they are called with their object
   const { write, close } = FileSystemWritableFileStream.prototype;
-  let written: Promise<void> = Promise.resolve();
-  const endings = new WeakMap<FileSystemWritableFileStream, () => void>();
-  FileSystemWritableFileStream.prototype.write = async function (this: FileSystemWritableFileStream, data) {
-    const before = written;
-    written = new Promise((resolve) => endings.set(this, resolve));
-    await before;
-    if ((await storedParts()) < parts) return write.call(this, data);
-    endings.get(this)?.();
-    throw new DOMException('The operation failed because the disk is full.', 'QuotaExceededError');
+  let numOpen = 0;
+  /** One after the other, so that two parts are never promised the same room. */
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
+    const done = turn.then(step);
+    turn = done.catch(() => {});
+    return done;
   };
-  FileSystemWritableFileStream.prototype.close = async function (this: FileSystemWritableFileStream) {
-    await close.call(this);
-    endings.get(this)?.();
+  FileSystemWritableFileStream.prototype.write = async function (this: FileSystemWritableFileStream, data) {
+    await inTurn(async () => {
+      const isFull = (await storedParts()) + numOpen >= parts;
+      if (isFull) throw new DOMException('The operation failed because the disk is full.', 'QuotaExceededError');
+      numOpen++;
+    });
+    return write.call(this, data);
+  };
+  FileSystemWritableFileStream.prototype.close = function (this: FileSystemWritableFileStream) {
+    return inTurn(() => close.call(this).finally(() => numOpen--));
   };
 }
 

@@ -16,14 +16,14 @@ export interface FileFaults {
   /** The connection is cut after this many bytes of a body, for the next `cutCount` requests (default: all). */
   cutAfter?: number;
   cutCount?: number;
-  /** After how many bytes of their bodies the next answers are cut, one each. */
-  cuts?: number[];
+  /** After how many bytes of their bodies, modulo these, the next answers are cut, one each; null: not at all. */
+  cuts?: (number | null)[];
   /** Nothing is sent after this many bytes of a body, for the next `stallCount` requests (default: all); the connection stays open. */
   stallAfter?: number;
   stallCount?: number;
   /** Milliseconds between one piece of a body and the next. */
   pauseMs?: number;
-  /** Added to the Content-Length that is claimed. */
+  /** Added to the Content-Length that is claimed of a body of over 1000 bytes. */
   contentLengthOff?: number;
   /** Sent as Content-Type. */
   contentType?: string;
@@ -129,10 +129,11 @@ async function answer(
   const range = faults.ignoreRange === true ? undefined : parseRange(request.headers.range, size);
   const { start, end } = range ?? { start: 0, end: size };
   entry.status = range === undefined ? 200 : start < end ? 206 : 416;
+  const miscount = end - start > 1000 ? (faults.contentLengthOff ?? 0) : 0;
   const shift = faults.wrongRange === true ? 1 : 0;
   response.writeHead(entry.status, {
     'Content-Type': faults.contentType ?? 'application/octet-stream',
-    'Content-Length': end - start + (faults.contentLengthOff ?? 0),
+    'Content-Length': end - start + miscount,
     ...(faults.ignoreRange === true ? {} : { 'Accept-Ranges': 'bytes' }),
     ...(entry.status === 206 ? { 'Content-Range': `bytes ${start + shift}-${end - 1 + shift}/${size}` } : {}),
     ...(entry.status === 416 ? { 'Content-Range': `bytes */${size}` } : {}),
@@ -158,7 +159,7 @@ async function sendBody(
       ? createReadStream(content, { start, end: until - 1 })
       : Readable.from(slices(content.subarray(start, until), faults.pauseMs));
   const isCutShort = until < end;
-  const isMiscounted = (faults.contentLengthOff ?? 0) !== 0;
+  const isMiscounted = faults.contentLengthOff !== undefined;
   if (until > start) {
     body.on('data', (chunk: Uint8Array) => (entry.bytesSent += chunk.length));
     await pipeline(body, response, { end: !isCutShort && !isMiscounted });
@@ -170,10 +171,11 @@ async function sendBody(
 
 /** After how many bytes this answer is cut, if it is. */
 function nextCut(faults: FileFaults, length: number): number | undefined {
-  const cut = faults.cuts?.[0] ?? faults.cutAfter;
+  const listed = faults.cuts?.shift();
+  if (faults.cuts !== undefined) return typeof listed === 'number' ? listed % length : undefined;
+  const cut = faults.cutAfter;
   if (cut === undefined || cut >= length || faults.cutCount === 0) return undefined;
-  if (faults.cuts !== undefined) faults.cuts.shift();
-  else if (faults.cutCount !== undefined) faults.cutCount--;
+  if (faults.cutCount !== undefined) faults.cutCount--;
   return cut;
 }
 

@@ -148,10 +148,10 @@ describe('reading a range', () => {
   });
 
   test('a silent server is given up and asked again', async () => {
-    const remote = await openHttp(url, context({ idleTimeoutMs: 50 }));
+    const remote = await openHttp(url, context({ idleTimeoutMs: 300 }));
     file.faults = { stallAfter: 600_000 };
     expect(firstDifference(await remote.read(0, SIZE), content)).toBe(-1);
-    expect(lines).toEqual([expect.stringMatching(/nothing for 50 ms/)]);
+    expect(lines).toContainEqual(expect.stringMatching(/nothing for 300 ms/));
   });
 
   test('a file that changes midway is noticed, even at the same size', async () => {
