@@ -31,7 +31,8 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   model_busy: words(
     'Other tabs’ models leave no room on the GPU',
-    'They are answering just now. Load this model again when they are done, use theirs here too, or close their tab.',
+    'Try again when their answers are done: a model that nobody is asking makes room by itself. Or use a model that is loaded, or ' +
+      'close those tabs.',
     'reload-model',
   ),
   model_not_found: words(

@@ -1,4 +1,6 @@
-import { TabserveError, type ErrorCode, type ErrorDetails } from '../../src/index.ts';
+import { TabserveError, type ErrorCode, type ErrorDetails, type ModelHolder } from '../../src/index.ts';
+import { count } from './block-map.ts';
+import { formatBytes } from './format.ts';
 import { isRecord } from './is-record.ts';
 import { labelOf } from './model-choice.ts';
 import { WORDS, words, type Remedy } from './problem-words.ts';
@@ -54,11 +56,16 @@ const BAD_ADDRESS = words(
 export function toProblem(error: unknown, { hasArrived = true, isOnline = true, now = Date.now() }: Circumstances = {}): Problem {
   const detail = messageOf(error);
   const code = isRecord(error) && isErrorCode(error['code']) ? error['code'] : 'internal';
-  const { loadedModel, retryAfterMs } = detailsOf(error);
+  const details = detailsOf(error);
+  const { loadedModel, retryAfterMs, models = [] } = details;
   const problem = { code, detail, ...WORDS[code] };
   if (code === 'download_failed' && !isOnline) return { ...problem, ...OFFLINE, offline: true };
   if (code === 'download_failed' && !hasArrived) return { ...problem, ...UNREACHABLE };
-  if (loadedModel !== undefined) return { ...problem, advice: heldBy(loadedModel), remedy: 'use-loaded', loadedModel };
+  if (code === 'out_of_memory') return { ...problem, advice: `${problem.advice}${memoryFigures(details)}` };
+  if (code === 'model_busy') {
+    const advice = models.length === 0 ? problem.advice : `${holders(models)} ${problem.advice}`;
+    return loadedModel === undefined ? { ...problem, advice } : { ...problem, advice, remedy: 'use-loaded', loadedModel };
+  }
   return retryAfterMs === undefined ? problem : { ...problem, retryAt: now + retryAfterMs };
 }
 
@@ -75,9 +82,19 @@ export function isProblem(value: unknown): value is Problem {
 
 const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(WORDS, code);
 
-function heldBy(loadedModel: string): string {
-  return `Other tabs use “${labelOf(loadedModel)}”, and all tabs share one engine. Use that model here too; or close those tabs, ` +
-    'then load this one.';
+/** Who has the GPU: `“one” has 1.00 GB of it (2 tabs, 1 answer running).` */
+function holders(models: readonly ModelHolder[]): string {
+  return models.map(({ id, gpuBytes, sessions, requests }) => {
+    const running = requests > 0 ? `${count(requests, 'answer')} running` : 'being loaded';
+    return `“${labelOf(id)}” has ${formatBytes(gpuBytes)} of it (${count(sessions, 'tab')}, ${running}).`;
+  }).join(' ');
+}
+
+function memoryFigures({ neededBytes, freeBytes, budgetBytes }: ErrorDetails): string {
+  if (neededBytes === undefined) return '';
+  const [free, budget] = [freeBytes, budgetBytes].map((bytes) => (bytes === undefined ? undefined : formatBytes(bytes)));
+  const left = free === undefined ? '' : `; ${free}${budget === undefined ? '' : ` of ${budget}`} is free`;
+  return ` It takes ${formatBytes(neededBytes)}${left}.`;
 }
 
 function detailsOf(error: unknown): ErrorDetails {

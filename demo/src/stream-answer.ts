@@ -30,7 +30,10 @@ export async function streamAnswer(
     }
     onPart({ text: '', stats: { ...stream.timings, tokens: stream.usage?.completion_tokens ?? tokens } });
   } catch (error) {
-    if (!signal.aborted) return { kind: 'failed', problem: toProblem(error) };
+    const problem = toProblem(error);
+    // The model is there, but had to make room for another: it comes back with the next question.
+    const remedy = problem.code === 'model_busy' ? 'retry' : problem.remedy;
+    if (!signal.aborted) return { kind: 'failed', problem: { ...problem, remedy } };
   }
   if (signal.aborted) return { kind: 'stopped' };
   return { kind: reason === 'length' ? 'length' : 'done' };

@@ -4,6 +4,8 @@ import type { ModelFile } from '../loader/gguf.ts';
 
 /** Far more than any model has, and few enough that no size computed from them loses a digit. */
 const MAX_SIZE = 2 ** 24;
+/** Known heads have 512 elements at most. */
+const MAX_HEAD_SIZE = 4096;
 
 /**
  * Holds a file's hyper-parameters against the file itself: it is untrusted, and whatever they say is allocated, looped
@@ -20,6 +22,7 @@ export function checkBounds({ metadata, tensors, source }: ModelFile, config: Mo
   for (const [name, size] of Object.entries(sizes)) {
     if (!Number.isSafeInteger(size) || size < 1 || size > MAX_SIZE) throw corrupt(`${name} is ${size}, not from 1 to ${MAX_SIZE}`);
   }
+  if (headSize > MAX_HEAD_SIZE) throw corrupt(`headSize is ${headSize}, over ${MAX_HEAD_SIZE}`);
   for (const [name, value] of Object.entries({ ropeTheta: config.ropeTheta, rmsNormEps: config.rmsNormEps })) {
     if (!(value > 0 && value < Infinity)) throw corrupt(`${name} is ${value}, not a positive number`);
   }

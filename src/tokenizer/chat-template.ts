@@ -22,6 +22,7 @@ const LONG_WHITE_SPACE = /\s{257}/;
 const STEPS = 30_000;
 const STEPS_PER_MESSAGE = 1000;
 const STEPS_PER_CHAR = 1 / 4;
+const MOST_STEPS = 2_000_000;
 const OUTPUT_CHARS = 64 * 1024;
 const OUTPUT_CHARS_PER_MESSAGE = 1024;
 const OUTPUT_CHARS_PER_CHAR = 2;
@@ -37,7 +38,8 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   const program = parseTemplate(source);
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
-    const budget = new TemplateBudget(STEPS + STEPS_PER_MESSAGE * messages.length + STEPS_PER_CHAR * chars);
+    const steps = STEPS + STEPS_PER_MESSAGE * messages.length + STEPS_PER_CHAR * chars;
+    const budget = new TemplateBudget(Math.min(steps, MOST_STEPS));
     try {
       const environment = new Environment();
       const variables = {

@@ -8,7 +8,7 @@ export interface MergeTable {
   readonly results: ArrayLike<number>;
 }
 
-/** Merges a text's first tokens, -1 for what the vocabulary lacks, and leaves what remains; places tell which. */
+/** Merges a text's first tokens, negative for what the vocabulary lacks, and tells what remains and where it began. */
 export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => void;
 
 /** A queue's entry is `rank * PLACES + place`, which a float64 holds exactly. */

@@ -42,7 +42,7 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ['llama-v3', LLAMA3],
   ['llama3', LLAMA3],
   ['qwen2', QWEN2],
-  ['deepseek-r1-qwen', QWEN2],
+  ['deepseek-r1-qwen', { ...QWEN2, normalizer: undefined }],
 ]);
 
 /** @throws TabserveError `unsupported_model` naming the kind */

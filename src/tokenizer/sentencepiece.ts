@@ -24,7 +24,11 @@ export function* createSentencePieceEncoder(
   const ids = yield* textIds(vocabulary);
   const literals = literalIds(vocabulary);
   const matcher = createLiteralMatcher(literals.keys());
-  const merge = createMerger(yield* scoreMerges(vocabulary, ids));
+  /** Of the word that is being merged. One that is no token by itself has the id `-1 - place`: it may be part of one. */
+  let characters: readonly string[] = [];
+  const textOf = (id: number): string | undefined => (id < 0 ? characters[-1 - id] : vocabulary.tokens[id]);
+  const find = (left: number, right: number): number => ids.get(`${textOf(left)}${textOf(right)}`) ?? -1;
+  const merge = createMerger({ find, ...(yield* rankByScore(vocabulary)) });
   const byteIds = readByteIds(vocabulary);
   const words = (yield* mergesAcrossWords(vocabulary)) ? /.+/gsu : WORDS;
 
@@ -34,8 +38,8 @@ export function* createSentencePieceEncoder(
     return vocabulary.unknownTokenId === undefined ? [] : [vocabulary.unknownTokenId];
   };
   const encodeWord = cachePieces((word) => {
-    const characters = Array.from(word);
-    const first = Int32Array.from(characters, (character) => ids.get(character) ?? -1);
+    characters = Array.from(word);
+    const first = Int32Array.from(characters, (character, place) => ids.get(character) ?? -1 - place);
     const found: number[] = [];
     merge(first, (id, place) => {
       if (id >= 0) found.push(id);
@@ -84,10 +88,10 @@ function readByteIds({ tokens, kinds }: Vocabulary): Int32Array {
 }
 
 /**
- * The merges that the scores imply: any two tokens that together spell a third, the one of the highest score first. They
- * are looked up as they are needed, since a vocabulary has many more of them than any text takes.
+ * The merges that the scores imply: any two that together spell a token, the one of the highest score first. They are
+ * looked up as they are needed, since a vocabulary has many more of them than any text takes; a merge is its token.
  */
-function* scoreMerges({ tokens, scores }: Vocabulary, ids: ReadonlyMap<string, number>): Work<MergeTable> {
+function* rankByScore({ tokens, scores }: Vocabulary): Work<Omit<MergeTable, 'find'>> {
   const ascending = Float64Array.from(scores).sort();
   yield;
   const ranks = new Int32Array(tokens.length);
@@ -97,9 +101,7 @@ function* scoreMerges({ tokens, scores }: Vocabulary, ids: ReadonlyMap<string, n
     results[id] = id;
     if (id % RUN === 0) yield;
   }
-  const find = (left: number, right: number): number =>
-    left < 0 || right < 0 ? -1 : (ids.get(`${tokens[left]}${tokens[right]}`) ?? -1);
-  return { find, ranks, results };
+  return { ranks, results };
 }
 
 /** How many of the numbers, which ascend, are at most `limit`. */

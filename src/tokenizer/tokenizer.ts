@@ -135,6 +135,9 @@ function tooLong(chars: number): TabserveError {
   return new TabserveError('context_length_exceeded', message, { param: 'messages' });
 }
 
+/** A novel has a tenth of it; regular expressions run out of stack at four times as many. */
+const MOST_CHARS = 4 * 2 ** 20;
+
 /**
  * Characters and tokens that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. One
  * that is not absurd is counted whole, for those who refuse it to name its length.
@@ -145,7 +148,7 @@ function longestFittingPrompt(
 ): { readonly maxChars: number; readonly maxTokens: number } {
   const architecture = readString(metadata, 'general.architecture');
   const contextLength = readInteger(metadata, `${architecture}.context_length`);
-  if (contextLength === undefined) return { maxChars: Infinity, maxTokens: Infinity };
+  if (contextLength === undefined) return { maxChars: MOST_CHARS, maxTokens: Infinity };
   const longest = vocabulary.tokens.reduce((most, token) => Math.max(most, token.length), 1);
-  return { maxChars: contextLength * longest, maxTokens: 4 * contextLength + 1024 };
+  return { maxChars: Math.min(contextLength * longest, MOST_CHARS), maxTokens: 4 * contextLength + 1024 };
 }

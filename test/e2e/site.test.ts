@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { appendFile, cp, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext } from 'playwright';
@@ -133,12 +133,13 @@ test('can be installed', async () => {
 
 describe('a new build', () => {
   async function rebuild(): Promise<void> {
-    await appendFile(join(folder, BELOW, 'index.html'), '<!-- newer -->');
+    const page = join(folder, BELOW, 'index.html');
+    await writeFile(page, (await readFile(page, 'utf8')).replace(/<title>.*<\/title>/, '<title>newer</title>'));
     await rm(join(folder, BELOW, 'service-worker.js'));
     await buildServiceWorker(join(folder, BELOW));
   }
 
-  const isNewer = async (tab: DemoTab): Promise<boolean> => (await tab.page.content()).includes('<!-- newer -->');
+  const isNewer = async (tab: DemoTab): Promise<boolean> => (await tab.page.title()) === 'newer';
 
   const update = (tab: DemoTab): Promise<void> =>
     tab.page.evaluate(async () => {

@@ -71,6 +71,19 @@ describe.each(['dp4a', 'f16'] as const)('%s', (numerics) => {
   });
 });
 
+test('float matrices stay exact in dp4a: their logits are those of f32, to the bit', async ({ skip }) => {
+  if (!(await has('dp4a'))) skip('this adapter has no dp4a');
+  const bits = [];
+  for (const numerics of ['f32', 'dp4a'] as const) {
+    loaded = await loadBytes(tinyModel({ preset: 'narrow', type: 'BF16' }), { numerics });
+    const logits = await logitsOfEveryPosition(loaded, TOKENS.slice(0, 8).map((id) => id % 290));
+    bits.push(logits.map((row) => new Uint32Array(row.buffer)));
+    loaded.destroy();
+  }
+  expect(bits[1]).toEqual(bits[0]);
+  expect(new Set(bits[0]?.[7]).size).toBeGreaterThan(200);
+});
+
 test('what is no class is refused by name', async () => {
   const refused = expect.objectContaining({ code: 'invalid_request', param: 'numerics', message: expect.stringContaining('bf16') });
   await expect(loadBytes(tinyModel(MODEL), { numerics: 'bf16' as 'f16' })).rejects.toThrow(refused);

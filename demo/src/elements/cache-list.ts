@@ -45,8 +45,8 @@ export class CacheList extends LightElement {
   }
 
   #row(model: CachedModel): TemplateResult {
-    const { url, size, bytesCached, lastUsed } = model;
-    const choice = this.#choice(url);
+    const { url, name, size, bytesCached, lastUsed } = model;
+    const choice = this.#choice(name);
     const isWhole = bytesCached >= size;
     return html`<li data-testid="cached-model">
       <div class="row-text"><b title=${url}>${choice.label}</b>
@@ -73,9 +73,9 @@ export class CacheList extends LightElement {
   }
 
   /** Under the name that it has elsewhere on the page, if it has one. */
-  #choice(url: string): ModelChoice {
+  #choice(name: string): ModelChoice {
     const known = this.defaultModel?.available === true ? [this.defaultModel.choice, BABBLE_MODEL] : [BABBLE_MODEL];
-    return loadedChoice(url, known, document.baseURI);
+    return loadedChoice(name, known, document.baseURI);
   }
 
   readonly #remove = (event: CustomEvent<string>): void => {

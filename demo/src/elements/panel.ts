@@ -10,6 +10,7 @@ import './developer-menu.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { aboutCards } from './live-figures.ts';
+import { residentCard } from './resident-card.ts';
 import './settings-form.ts';
 import './step-profile.ts';
 import { tuningCard } from './tuning-card.ts';
@@ -61,6 +62,7 @@ export class Panel extends LightElement {
         <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
         ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}
+        ${residentCard(engine?.metrics?.models)}
         ${tuningCard(engine?.metrics?.tuning)}
       </aside>`;
   }

@@ -25,17 +25,22 @@ describe('the circumstances', () => {
     expect(toProblem(new TabserveError('queue_full', 'why')).retryAt).toBeUndefined();
   });
 
-  test('who holds the engine is named', () => {
-    const details = { loadedModel: 'https://a.test/some%20model.gguf?x=1' };
-    expect(toProblem(new TabserveError('model_busy', 'why', { details }))).toMatchObject({
-      remedy: 'use-loaded', advice: expect.stringContaining('“some model”') as string,
+  test('who holds the GPU is named, with what it takes', () => {
+    const [loadedModel, id] = ['https://a.test/some%20model.gguf?x=1', 'https://a.test/100%.gguf'];
+    const models = [
+      { id: loadedModel, gpuBytes: 1e9, sessions: 2, requests: 1 }, { id, gpuBytes: 2e9, sessions: 1, requests: 0 },
+    ];
+    expect(toProblem(new TabserveError('model_busy', 'why', { details: { loadedModel, models } }))).toMatchObject({
+      remedy: 'use-loaded', loadedModel, advice: expect.stringContaining(
+        '“some model” has 1.00 GB of it (2 tabs, 1 answer running). “100%” has 2.00 GB of it (1 tab, being loaded).') as string,
     });
-    expect(toProblem(new TabserveError('model_busy', 'why')).advice).toContain('answering just now');
+    expect(toProblem(new TabserveError('model_busy', 'why', { details: { models } }))).toMatchObject({ remedy: 'reload-model' });
   });
 
-  test('a name that cannot be decoded is shown as it is', () => {
-    const details = { loadedModel: 'https://a.test/100%.gguf' };
-    expect(toProblem(new TabserveError('model_busy', 'why', { details })).advice).toContain('“100%”');
+  test('too little memory comes with its figures, where they are known', () => {
+    const details = { neededBytes: 5e9, freeBytes: 2e9, budgetBytes: 4e9 };
+    expect(toProblem(new TabserveError('out_of_memory', 'why', { details })).advice).toMatch(/\. It takes 5\.00 GB; 2\.00 GB of 4\.00 GB is free\.$/);
+    expect(toProblem(new TabserveError('out_of_memory', 'why')).advice).toBe(WORDS.out_of_memory.advice);
   });
 
   test('offline is told from unreachable and interrupted', () => {

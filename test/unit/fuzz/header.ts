@@ -83,8 +83,17 @@ const TOKENIZERS: Readonly<Record<'bpe' | 'spm', readonly Pair[]>> = {
   ],
 };
 
+export const ARCHITECTURES = ['llama', 'qwen2', 'qwen3'] as const;
+
+/** What a layer of an architecture has beside llama's. */
+const OWN_TENSORS: Readonly<Record<(typeof ARCHITECTURES)[number], readonly (readonly [name: string, length: number])[]>> = {
+  llama: [],
+  qwen2: [['attn_q.bias', 64], ['attn_k.bias', 32], ['attn_v.bias', 32]],
+  qwen3: [['attn_q_norm.weight', 32], ['attn_k_norm.weight', 32]],
+};
+
 /** A small model that loads: two layers of 64, 263 tokens. */
-export function soundHeader(tokenizer: 'bpe' | 'spm'): Header {
+export function soundHeader(tokenizer: 'bpe' | 'spm', architecture: (typeof ARCHITECTURES)[number] = 'llama'): Header {
   const sizes: [string, number][] = [
     ['context_length', 64], ['embedding_length', 64], ['block_count', 2], ['feed_forward_length', 96],
     ['attention.head_count', 2], ['attention.head_count_kv', 1], ['rope.dimension_count', 32],
@@ -102,16 +111,18 @@ export function soundHeader(tokenizer: 'bpe' | 'spm'): Header {
     for (const [name, rows, columns] of [['attn_norm', 1, 64], ['attn_q', 64, 64], ['attn_k', 32, 64], ['attn_v', 32, 64], ['attn_output', 64, 64], ['ffn_norm', 1, 64], ['ffn_gate', 96, 64], ['ffn_up', 96, 64], ['ffn_down', 64, 96]] as const) {
       add(`${layer}${name}.weight`, rows, columns);
     }
+    for (const [name, length] of OWN_TENSORS[architecture]) add(`${layer}${name}`, 1, length);
   }
   add('output_norm.weight', 1, 64);
+  if (architecture === 'llama') add('rope_freqs.weight', 1, 16);
   return {
     version: 3,
     pairs: [
-      { key: 'general.architecture', value: text('llama') },
+      { key: 'general.architecture', value: text(architecture) },
       { key: 'general.name', value: text('small') },
-      ...sizes.map(([key, value]) => ({ key: `llama.${key}`, value: uint(value) })),
-      { key: 'llama.attention.layer_norm_rms_epsilon', value: float(1e-5) },
-      { key: 'llama.rope.freq_base', value: float(10_000) },
+      ...sizes.map(([key, value]) => ({ key: `${architecture}.${key}`, value: uint(value) })),
+      { key: `${architecture}.attention.layer_norm_rms_epsilon`, value: float(1e-5) },
+      { key: `${architecture}.rope.freq_base`, value: float(10_000) },
       ...TOKENIZERS[tokenizer].map((pair) => ({ ...pair })),
       { key: 'tokenizer.ggml.bos_token_id', value: uint(1) },
       { key: 'tokenizer.ggml.eos_token_id', value: uint(2) },

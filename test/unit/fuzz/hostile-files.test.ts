@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRandom } from '../../support/random.ts';
 import { attemptLoad } from './load-attempt.ts';
-import { encodeHeader, soundHeader } from './header.ts';
+import { ARCHITECTURES, encodeHeader, soundHeader } from './header.ts';
 import { hostileFile } from './mutate-header.ts';
 
 /** On demand more: `TABSERVE_FUZZ_FILES=100000 TABSERVE_FUZZ_SEED=2 npx vitest run --project unit test/unit/fuzz`. */
@@ -11,8 +11,10 @@ const SEED = Number(process.env['TABSERVE_FUZZ_SEED'] ?? 1);
 // The models' planner names buffer usages, which only browsers have.
 Object.assign(globalThis, { GPUBufferUsage: globalThis.GPUBufferUsage ?? { UNIFORM: 64, STORAGE: 128, COPY_DST: 8, COPY_SRC: 4 } });
 
-test.each(['bpe', 'spm'] as const)('the file that is made hostile is a sound one: %s', async (tokenizer) => {
-  const header = soundHeader(tokenizer);
+const SOUND = ARCHITECTURES.flatMap((architecture) => [['bpe', architecture] as const, ['spm', architecture] as const]);
+
+test.each(SOUND)('the file that is made hostile is a sound one: %s, %s', async (tokenizer, architecture) => {
+  const header = soundHeader(tokenizer, architecture);
   const head = encodeHeader(header);
   const size = Math.ceil(head.length / 32) * 32 + header.dataBytes;
   const attempt = await attemptLoad({ head, size });

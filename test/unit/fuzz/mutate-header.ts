@@ -1,6 +1,6 @@
 import type { Random } from '../../support/random.ts';
 import { bytes, u32, u64 } from '../loader/gguf-bytes.ts';
-import { array, encodeHeader, flag, float, floats, type Header, ints, type Pair, soundHeader, text, texts, TYPE, uint, type Value } from './header.ts';
+import { array, ARCHITECTURES, encodeHeader, flag, float, floats, type Header, ints, type Pair, soundHeader, text, texts, TYPE, uint, type Value } from './header.ts';
 
 /** A file as a hostile server would have it: its first bytes, and how long it says that it is. */
 export interface HostileFile {
@@ -51,7 +51,7 @@ const MUTATIONS: readonly Mutation[] = [
     if (pair !== undefined) pair.value = anyValue(random);
   },
   (header, random) => {
-    const sized = header.pairs.filter(({ key }) => key.startsWith('llama.'));
+    const sized = header.pairs.filter(({ key }) => /^(llama|qwen\d)\./.test(key));
     const pair = sized[random.below(Math.max(1, sized.length))];
     if (pair !== undefined) pair.value = random.below(2) === 0 ? float(pick(random, NUMBERS)) : { type: TYPE.u64, data: u64(pick(random, COUNTS)) };
   },
@@ -120,7 +120,7 @@ function corruptBytes(head: Uint8Array<ArrayBuffer>, random: Random): Uint8Array
 
 /** A sound file with one to three things wrong. */
 export function hostileFile(random: Random): HostileFile {
-  const header = soundHeader(random.below(2) === 0 ? 'bpe' : 'spm');
+  const header = soundHeader(random.below(2) === 0 ? 'bpe' : 'spm', pick(random, ARCHITECTURES));
   const isSound = random.below(200) === 0;
   const wrong = isSound ? 0 : random.below(3) + 1;
   let corruptions = 0;

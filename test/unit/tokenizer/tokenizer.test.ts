@@ -127,6 +127,7 @@ describe('encodeChat', () => {
     const small = createTokenizer(metadata({ 'general.architecture': 'llama', 'llama.context_length': 16 }));
     expect(small.encodeChat([user('x'.repeat(100))]).length).toBeGreaterThan(0);
     expect(refusal(() => small.encodeChat([user('x'.repeat(1000))])).code).toBe('context_length_exceeded');
+    expect(refusal(() => CHATML.encodeChat([user('x'.repeat(2 ** 22 + 1))])).code).toBe('context_length_exceeded');
   });
 
   it('refuses to chat with a model that has no template', () => {

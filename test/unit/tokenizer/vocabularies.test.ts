@@ -87,6 +87,15 @@ describe('text to ids and back', () => {
     for (const tokenizer of [gpt2, qwen2, llamaBpe, phi3]) expect(decode(tokenizer, tokenizer.encode(text))).toBe(text);
   });
 
+  /** Were any of these quadratic, this would take minutes. */
+  it.each(kinds)('%s takes long runs of anything', (_name, tokenizer) => {
+    const runs = ['a', ' ', ' \n', "'", '1', '😀'];
+    for (const run of runs) {
+      const text = `${run.repeat(100_000 / run.length)}x`;
+      expect(decode(tokenizer(), tokenizer().encode(text)) === text).toBe(true);
+    }
+  });
+
   it('SentencePiece strips the first space only, and only where encoding puts one', async () => {
     expect(decode(phi3, phi3.encode('  two'))).toBe('  two');
     const [first = 0, second = 0] = phi3.encode('so so');

@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { createLiteralMatcher } from '../../../src/tokenizer/literals.ts';
+
+describe('createLiteralMatcher', () => {
+  const matcher = createLiteralMatcher(['ab', 'abcd', 'bc', 'x', '', '😀!']);
+
+  it('takes the leftmost literal, of those the longest', () => {
+    expect(matcher.split('zabcdx')).toEqual(['z', 'abcd', '', 'x', '']);
+    expect(matcher.split('abc abx')).toEqual(['', 'ab', 'c ', 'ab', '', 'x', '']);
+    expect(matcher.split('a bc')).toEqual(['a ', 'bc', '']);
+    expect(matcher.split('😀😀!')).toEqual(['😀', '😀!', '']);
+  });
+
+  it('leaves text without literals whole', () => {
+    expect(matcher.split('aa')).toEqual(['aa']);
+    expect(createLiteralMatcher([]).split('abc')).toEqual(['abc']);
+    expect(createLiteralMatcher(['']).split('')).toEqual(['']);
+  });
+
+  it('knows how long a literal is at a place', () => {
+    expect([0, 1, 2, 9].map((place) => matcher.lengthAt('abcx', place))).toEqual([2, 2, 0, 0]);
+  });
+});
