@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { EngineRequest, RequestOutput } from '../../src/core/request.ts';
 import type { ModelRunner, SchedulerOutput } from '../../src/core/scheduler-output.ts';
 import { Engine } from '../../src/engine/engine.ts';
+import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { loadBytes } from '../support/gpu-runner.ts';
@@ -18,11 +19,12 @@ let loaded: LoadedRunner | undefined;
 afterEach(() => loaded?.destroy());
 
 /** An engine over a pool of `numBlocks` blocks, whose plans are written down. */
-async function startEngine(numBlocks: number, maxStepsPerPlan = 1, maxPlansInFlight = 1) {
+async function startEngine(numBlocks: number, maxStepsPerPlan = 1, maxPlansInFlight = 1, gpu?: Gpu) {
   const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan, maxPlansInFlight };
   loaded = await loadBytes(tinyModel(golden?.model ?? { type: 'Q4_1' }), {
     kvCacheBytes: numBlocks * BLOCK_BYTES,
     limits,
+    ...(gpu === undefined ? {} : { gpu }),
   });
   const scheduler = new Scheduler(loaded.scheduler);
   const plans: SchedulerOutput[] = [];
@@ -201,7 +203,7 @@ test('plans in flight behind each other give what plans one by one give', async 
 });
 
 test('a device lost under plans in flight: what was read before is right, and another device goes on from there', async () => {
-  const { engine, depths } = await startEngine(64, 1, 2);
+  const { engine, depths } = await startEngine(64, 1, 2, await openGpu());
   engine.add(request('a', 0, 64));
   const outputTokenIds: number[] = [];
   const lost = untilEnded(engine, 1, (outputs, steps) => {

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Tuning, Winner } from '../../src/core/tuning.ts';
-import { openGpu } from '../../src/gpu/device.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { TuningRecord, TuningStorage } from '../../src/loader/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts';
 import { blocksFor, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
+import { sharedGpu } from '../support/shared-gpu.ts';
 import { readTinyGoldens } from '../support/tiny-goldens.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
@@ -28,7 +28,7 @@ afterEach(() => {
 
 /** As on a GPU, whatever it is: k is summed in slices, and sets of lanes may share them out. */
 async function load(model: typeof bytes, isSoftware: boolean, winners?: ReadonlyMap<string, Winner>): Promise<LoadedRunner> {
-  const gpu = await openGpu();
+  const gpu = await sharedGpu();
   const asOn = { ...gpu, adapter: { ...gpu.adapter, isSoftware } };
   loaded = await loadBytes(model, { kvCacheBytes: 2 ** 20, gpu: asOn, limits, winners: winners && (async () => winners) });
   return loaded;
@@ -79,7 +79,6 @@ function some<T extends { readonly tokens: number; readonly name: string }>(tuna
   const matmuls = tunables.filter(({ name }) => name.startsWith('matmul'));
   return [1, 2, 4, 8].flatMap((width, i) => matmuls.filter(({ tokens }) => tokens === width).slice(i, i + 1));
 }
-
 
 test.each([true, false])('software %s: races leave no word changed, and every way gives the same bits', async (isSoftware) => {
   const runner = await load(shipped, isSoftware);
@@ -150,7 +149,7 @@ test('a winner that is not known any more, or does not compile, leaves the defau
 /** A worker's model, with only some kernels to tune. */
 async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedModel> {
   const loadSome = async (options: LoadRunnerOptions) => {
-    const runner = await loadRunner({ ...options, limits });
+    const runner = await loadRunner({ ...options, limits, gpu: await sharedGpu() });
     return { ...runner, tunables: some(runner.tunables) };
   };
   const loadModel = createModelLoader({ loadRunner: loadSome, baseUrl: '', tuningStorage: () => storage });

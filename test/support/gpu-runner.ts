@@ -1,19 +1,22 @@
 import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../src/core/scheduler-output.ts';
+import { openGpu } from '../../src/gpu/device.ts';
 import { readModelFile } from '../../src/loader/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { ByteSource } from '../../src/loader/byte-source.ts';
+import { sharedGpu } from './shared-gpu.ts';
 
 /** A file in memory. */
 export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'): ByteSource {
   return { id, size: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** A model file's bytes on the GPU, with a small KV cache. */
+/** A model file's bytes on the GPU, with a small KV cache; on the file's shared device where no other is given. */
 export async function loadBytes(
   bytes: Uint8Array<ArrayBuffer>,
   options: Omit<LoadRunnerOptions, 'file'> = {},
 ): Promise<LoadedRunner> {
-  return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, file: await readModelFile(memorySource(bytes)) });
+  const gpu = options.gpu ?? (options.numerics === 'f16' ? await openGpu(undefined, 'f16') : await sharedGpu());
+  return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, gpu, file: await readModelFile(memorySource(bytes)) });
 }
 
 /** A block table of its own for each slot: every `stride`-th block, so that blocks of a sequence are not neighbours. */
