@@ -177,6 +177,18 @@ describe('reading a range', () => {
     await expect(remote.read(0, 10)).rejects.toEqual(fails('download_failed', /bytes 0-9 with 'bytes 1-10/));
   });
 
+  test('a server that sends more than was asked for is not believed', async () => {
+    let surplus = 0;
+    const generous = async (...asked: Parameters<typeof fetch>): Promise<Response> => {
+      const response = await fetch(...asked);
+      const { status, headers } = response;
+      return new Response(new Blob([await response.arrayBuffer(), new Uint8Array(surplus)]), { status, headers });
+    };
+    const remote = await openHttp(url, context({ fetch: generous }));
+    surplus = 5;
+    await expect(remote.read(0, 1000)).rejects.toEqual(fails('download_failed', /sent more than the 1000 bytes/));
+  });
+
   test('a server that stops serving ranges is asked again', async () => {
     const remote = await openHttp(url, context());
     file.faults = { ignoreRange: true };
