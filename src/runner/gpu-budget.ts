@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import { type BufferDevice, BufferPool } from '../gpu/buffers.ts';
 import { countingDevice } from '../gpu/counting-device.ts';
-import { type CachePlan, createCache, leastBlocks, type MakeBeside, mostBlocks } from './kv-cache.ts';
+import { type CachePlan, createCache, leastBlocks, type MakeBeside, mostBlocks, requireBindable } from './kv-cache.ts';
 
 const GIB = 2 ** 30;
 
@@ -76,13 +76,15 @@ export class GpuBudget {
    * Asks for what the model needs, before any of it is allocated or read.
    *
    * @returns bytes that it may take
-   * @throws TabserveError `out_of_memory` where it does not fit the budget, and what `reserve` throws
+   * @throws TabserveError `out_of_memory` where it does not fit the budget, `invalid_request` for a `maxModelLen` whose cache
+   *   the device does not bind, and what `reserve` throws
    */
   async reserve(options: {
     readonly gpuMemoryBytes?: number | undefined;
     readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   }): Promise<number> {
-    const { limits } = this.#options;
+    const { limits, config, plan } = this.#options;
+    requireBindable(config, plan, this.#maxBufferBytes);
     const { deviceMemory } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
     const budgetBytes = options.gpuMemoryBytes ?? defaultGpuMemoryBytes(limits.maxBufferSize, deviceMemory);
     const minBytes = this.bytesWith(leastBlocks(this.#options.plan));
@@ -105,8 +107,13 @@ export class GpuBudget {
   }
 
   get #mostBlocks(): number {
-    const { limits, config, plan } = this.#options;
-    return mostBlocks(config, plan, Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize));
+    const { config, plan } = this.#options;
+    return mostBlocks(config, plan, this.#maxBufferBytes);
+  }
+
+  get #maxBufferBytes(): number {
+    const { limits } = this.#options;
+    return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
   }
 
   #count(create: (pool: BufferPool) => unknown): number {

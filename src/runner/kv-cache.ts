@@ -94,6 +94,15 @@ export function mostBlocks(config: ModelConfig, plan: CachePlan, maxBufferBytes:
   return Math.min(plan.numBlocks, Math.floor(maxBufferBytes / layerBytes));
 }
 
+/** @throws TabserveError `invalid_request` where the device binds no cache for the `maxModelLen` that was asked for */
+export function requireBindable(config: ModelConfig, plan: CachePlan, maxBufferBytes: number): void {
+  requireModelLen(plan, sizeOf(plan, mostBlocks(config, plan, maxBufferBytes)), bindingLimit(maxBufferBytes));
+}
+
+function bindingLimit(maxBufferBytes: number): string {
+  return `a buffer of this GPU has at most ${maxBufferBytes} bytes`;
+}
+
 /** Blocks that the plan has at least; as many as a `maxModelLen` that was asked for takes. */
 export function leastBlocks(plan: CachePlan): number {
   return plan.isMaxModelLenFixed ? blocksFor(plan.maxModelLen) : plan.minBlocks;
@@ -131,7 +140,7 @@ export async function fitCache<T>(
   let why =
     budgetedBlocks < bindable
       ? 'the memory that models may take of the GPU (gpuMemoryBytes) has no more'
-      : `a buffer of this GPU has at most ${buffers.maxBytes} bytes`;
+      : bindingLimit(buffers.maxBytes);
   for (const numBlocks of sizesToTry(plan, Math.min(bindable, budgetedBlocks))) {
     const outcome = await buffers.tryCreate((pool) => createCache(pool, config, plan, numBlocks, make));
     if ('made' in outcome) {

@@ -1,4 +1,5 @@
-import { type Gpu, openGpu } from '../../src/gpu/device.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { sharedGpu } from './shared-gpu.ts';
 
 /** What a test's GPU has to give. */
 export interface MemoryLimits {
@@ -8,7 +9,7 @@ export interface MemoryLimits {
   readonly maxBytes?: number;
 }
 
-/** A real device that counts the bytes of its buffers, and has only so much of them. */
+/** A real device, the test file's, that counts the bytes of its buffers, and has only so much of them. */
 export interface MeteredGpu {
   readonly gpu: Gpu;
   /** Bytes of buffers that are not destroyed. */
@@ -18,27 +19,19 @@ export interface MeteredGpu {
 }
 
 export async function openMeteredGpu({ budget = Infinity, maxBytes }: MemoryLimits = {}): Promise<MeteredGpu> {
-  const gpu = await openGpu();
-  const { device } = gpu;
+  const { device, ...gpu } = await sharedGpu();
   const refused: string[] = [];
   let live = 0;
-  if (maxBytes !== undefined) {
-    const limits = { maxBufferSize: maxBytes, maxStorageBufferBindingSize: maxBytes };
-    Object.defineProperty(device, 'limits', { value: limits });
-  }
   const scopes: { readonly filter: GPUErrorFilter; error: GPUError | undefined }[] = [];
-  const createBuffer = device.createBuffer.bind(device);
-  const push = device.pushErrorScope.bind(device);
-  const pop = device.popErrorScope.bind(device);
-  device.pushErrorScope = (filter) => {
+  const pushErrorScope = (filter: GPUErrorFilter): undefined => {
     scopes.push({ filter, error: undefined });
-    return push(filter);
+    return device.pushErrorScope(filter);
   };
-  device.popErrorScope = async () => {
+  const popErrorScope = async (): Promise<GPUError | null> => {
     const error = scopes.pop()?.error;
-    return pop().then((real) => error ?? real);
+    return device.popErrorScope().then((real) => error ?? real);
   };
-  device.createBuffer = (descriptor) => {
+  const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
     const { label = '', size } = descriptor;
     const isRefused = live + size > budget;
     if (isRefused) {
@@ -48,7 +41,7 @@ export async function openMeteredGpu({ budget = Infinity, maxBytes }: MemoryLimi
       scope.error ??= new GPUOutOfMemoryError(`the test's GPU has ${budget - live} bytes left`);
     }
     // One that is refused is not used; what stands for it is as small as can be.
-    const buffer = createBuffer(isRefused ? { ...descriptor, size: 16 } : descriptor);
+    const buffer = device.createBuffer(isRefused ? { ...descriptor, size: 16 } : descriptor);
     let held = isRefused ? 0 : size;
     live += held;
     const destroy = buffer.destroy.bind(buffer);
@@ -59,5 +52,18 @@ export async function openMeteredGpu({ budget = Infinity, maxBytes }: MemoryLimi
     };
     return buffer;
   };
-  return { gpu, live: () => live, refused };
+  const limits = maxBytes === undefined ? {} : { limits: { maxBufferSize: maxBytes, maxStorageBufferBindingSize: maxBytes } };
+  const metered = instead(device, { pushErrorScope, popErrorScope, createBuffer, ...limits });
+  return { gpu: { ...gpu, device: metered }, live: () => live, refused };
+}
+
+/** The device with some of its members replaced. */
+function instead(device: GPUDevice, own: Readonly<Record<string, unknown>>): GPUDevice {
+  return new Proxy(device, {
+    get: (target, name) => {
+      if (typeof name === 'string' && name in own) return own[name];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
