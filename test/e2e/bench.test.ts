@@ -21,7 +21,8 @@ const row = (part: string, metric: string, samples: unknown = positives, dimensi
   expect.objectContaining({ part, metric, samples, dimensions: expect.objectContaining(dimensions) });
 
 /** All of it once, and a byte to see that there are ranges. */
-const wholeModel = expect.toSatisfy(([bytes = NaN]: readonly number[]) => bytes >= modelBytes && bytes < modelBytes + 16);
+/** Its first 64 bytes are asked for alone, before the rest. */
+const wholeModel = expect.toSatisfy(([bytes = NaN]: readonly number[]) => bytes >= modelBytes && bytes <= modelBytes + 64);
 
 let folder: string;
 let modelBytes: number;

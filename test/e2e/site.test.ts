@@ -38,6 +38,7 @@ beforeEach(async () => {
   await cp(built, join(folder, BELOW), { recursive: true });
   site = await serveFolder(folder);
   context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  context.setDefaultTimeout(100_000);
 });
 
 afterEach(async () => {
@@ -160,9 +161,13 @@ describe('a new build', () => {
     await tab.page.reload();
     expect(await isNewer(tab)).toBe(false);
     await other.page.close();
-    await tab.page.reload();
-    expect(await isNewer(tab)).toBe(true);
-    await tab.page.waitForFunction(async () => (await caches.keys()).length === 1 && (await navigator.serviceWorker.getRegistration())?.waiting === null);
+    // A browser may count a page for some moments after it was closed.
+    const hasTakenOver = async (): Promise<boolean> => {
+      await tab.page.reload();
+      if (!(await isNewer(tab))) return false;
+      return tab.page.evaluate(async () => (await caches.keys()).length === 1 && (await navigator.serviceWorker.getRegistration())?.waiting === null);
+    };
+    await expect.poll(hasTakenOver, { timeout: 100_000, interval: 500 }).toBe(true);
     await site.close();
     await tab.page.reload();
     expect(await isNewer(tab)).toBe(true);
