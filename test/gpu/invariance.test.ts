@@ -20,7 +20,6 @@ const QWEN3 = { preset: 'qwen3', type: 'BF16', vocabSize: 512, seed: 3 } as cons
 describe.each([
   { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
   { model: SMOLLM2, kernels: 'baseline', subgroups: false, kvCacheDtype: 'f32' },
-  { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f16' },
   { model: SMOLLM2, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'int8' },
   { model: QWEN3, kernels: 'subgroup', subgroups: true, kvCacheDtype: 'f32' },
 ] as const)('$model.preset with $kernels kernels, $kvCacheDtype KV', ({ model, subgroups, kvCacheDtype }) => {
