@@ -2,7 +2,7 @@
 
 const WORD_K = 2u;
 
-// weight_0_i: of each output of a lane, the i-th k of two words; x_0_i: its x, as it is.
+// weight_0_i: of each output of a lane, the i-th k of two words. Its x is common/own-x.
 fn weight_0_0(first: vec4<i32>, second: vec4<i32>) -> vec4<f32> {
   return lower(first);
 }
@@ -25,20 +25,4 @@ fn lower(word: vec4<i32>) -> vec4<f32> {
 
 fn upper(word: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>(word & vec4(-0x10000));
-}
-
-fn x_0_0(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_1(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_2(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_3(x: f32) -> f32 {
-  return x;
 }

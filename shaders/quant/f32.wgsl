@@ -2,7 +2,7 @@
 
 const WORD_K = 1u;
 
-// weight_0_i: of each output of a lane, the i-th k of four words; x_0_i: its x, as it is.
+// weight_0_i: of each output of a lane, the i-th k of four words. Its x is common/own-x.
 fn weight_0_0(a: vec4<i32>, b: vec4<i32>, c: vec4<i32>, d: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>(a);
 }
@@ -17,20 +17,4 @@ fn weight_0_2(a: vec4<i32>, b: vec4<i32>, c: vec4<i32>, d: vec4<i32>) -> vec4<f3
 
 fn weight_0_3(a: vec4<i32>, b: vec4<i32>, c: vec4<i32>, d: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>(d);
-}
-
-fn x_0_0(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_1(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_2(x: f32) -> f32 {
-  return x;
-}
-
-fn x_0_3(x: f32) -> f32 {
-  return x;
 }

@@ -6,6 +6,11 @@ export interface BufferDevice extends Pick<GPUDevice, 'createBuffer' | 'pushErro
   readonly queue: Pick<GPUQueue, 'onSubmittedWorkDone'>;
 }
 
+/** The largest buffer that a device creates and binds as a whole. */
+export function maxBufferBytes({ limits }: Pick<BufferDevice, 'limits'>): number {
+  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+}
+
 /**
  * Creates buffers and owns them. An allocation that the GPU refuses is a typed error, never a silent loss: each runs in
  * its own out-of-memory error scope, and {@link ready} awaits them all.
@@ -22,8 +27,7 @@ export class BufferPool {
 
   /** The largest buffer that the device creates and binds as a whole. */
   get maxBytes(): number {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    return maxBufferBytes(this.device);
   }
 
   /**

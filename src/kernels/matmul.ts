@@ -140,6 +140,7 @@ export function matmulModules(
     constants('sizes', { ...lengths, ...shares, ...perGroup }),
     { ...shader('matmul'), values },
     shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
+    ...(isFloatFormat(matrix.format) ? [shader('common/own-x')] : []),
     { ...shader(`dot/${numerics}`), values },
     ...scaleModules(matrix),
     ...(sampled ? [] : [shader('rows/own')]),

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import { type BufferDevice, BufferPool } from '../gpu/buffers.ts';
+import { type BufferDevice, BufferPool, maxBufferBytes } from '../gpu/buffers.ts';
 import { countingDevice } from '../gpu/counting-device.ts';
 import { type CachePlan, createCache, leastBlocks, type MakeBeside, mostBlocks, requireBindable } from './kv-cache.ts';
 
@@ -84,7 +84,7 @@ export class GpuBudget {
     readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   }): Promise<number> {
     const { limits, config, plan } = this.#options;
-    requireBindable(config, plan, this.#maxBufferBytes);
+    requireBindable(config, plan, maxBufferBytes(this.#options));
     const { deviceMemory } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
     const budgetBytes = options.gpuMemoryBytes ?? defaultGpuMemoryBytes(limits.maxBufferSize, deviceMemory);
     const minBytes = this.bytesWith(leastBlocks(this.#options.plan));
@@ -108,12 +108,7 @@ export class GpuBudget {
 
   get #mostBlocks(): number {
     const { config, plan } = this.#options;
-    return mostBlocks(config, plan, this.#maxBufferBytes);
-  }
-
-  get #maxBufferBytes(): number {
-    const { limits } = this.#options;
-    return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+    return mostBlocks(config, plan, maxBufferBytes(this.#options));
   }
 
   #count(create: (pool: BufferPool) => unknown): number {

@@ -1,6 +1,6 @@
 import type { Work } from '../core/turns.ts';
 import { BYTE_CHARACTERS } from './byte-level.ts';
-import { createLiteralMatcher } from './literals.ts';
+import { encodeAround } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { cachePieces } from './piece-cache.ts';
 import type { PreTokenizer } from './pre-tokenizers.ts';
@@ -14,8 +14,6 @@ const utf8 = new TextEncoder();
  */
 export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Work<Encode> {
   const ids = yield* textIds(vocabulary);
-  const literals = literalIds(vocabulary);
-  const matcher = createLiteralMatcher(literals.keys());
   const byteIds = Int32Array.from(BYTE_CHARACTERS, (character) => ids.get(character) ?? -1);
   const merge = createMerger(yield* readMerges(vocabulary, ids));
   const splits = pre.splits.map((pattern) => new RegExp(pattern, 'gu'));
@@ -34,22 +32,9 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Wo
     return found;
   });
 
-  return (text, enough = Infinity) => {
-    const out: number[] = [];
-    for (const [index, section] of matcher.split(text).entries()) {
-      const literal = index % 2 === 1 ? literals.get(section) : undefined;
-      if (literal !== undefined) {
-        out.push(literal);
-        continue;
-      }
-      const normalised = pre.normalizer === undefined ? section : section.normalize(pre.normalizer);
-      for (const piece of cut(normalised, splits)) {
-        for (const id of encodePiece(piece)) out.push(id);
-        if (out.length > enough) return out;
-      }
-    }
-    return out;
-  };
+  const piecesOf = (section: string): readonly string[] =>
+    cut(pre.normalizer === undefined ? section : section.normalize(pre.normalizer), splits);
+  return encodeAround(literalIds(vocabulary), piecesOf, encodePiece);
 }
 
 /** The text cut by each pattern in turn: what matches is a piece, and so is what lies between. */

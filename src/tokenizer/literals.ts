@@ -1,3 +1,5 @@
+import type { Encode } from './vocabulary.ts';
+
 /** Finds tokens that are matched as a whole, wherever they stand in a text. */
 export interface LiteralMatcher {
   /** How long the longest literal is that begins at this place; 0 where none does. */
@@ -48,4 +50,32 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
     return pieces;
   };
   return { lengthAt, split };
+}
+
+/**
+ * Encodes a text around its literals.
+ *
+ * @param piecesOf what lies between two literals, cut into pieces that are encoded apart
+ */
+export function encodeAround(
+  literals: ReadonlyMap<string, number>,
+  piecesOf: (section: string) => Iterable<string>,
+  encodePiece: (piece: string) => readonly number[],
+): Encode {
+  const matcher = createLiteralMatcher(literals.keys());
+  return (text, enough = Infinity) => {
+    const out: number[] = [];
+    for (const [index, section] of matcher.split(text).entries()) {
+      const literal = index % 2 === 1 ? literals.get(section) : undefined;
+      if (literal !== undefined) {
+        out.push(literal);
+        continue;
+      }
+      for (const piece of piecesOf(section)) {
+        for (const id of encodePiece(piece)) out.push(id);
+        if (out.length > enough) return out;
+      }
+    }
+    return out;
+  };
 }

@@ -1,5 +1,5 @@
 import type { Work } from '../core/turns.ts';
-import { createLiteralMatcher } from './literals.ts';
+import { encodeAround } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { cachePieces } from './piece-cache.ts';
 import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
@@ -22,8 +22,6 @@ export function* createSentencePieceEncoder(
   addSpacePrefix: boolean,
 ): Work<Encode> {
   const ids = yield* textIds(vocabulary);
-  const literals = literalIds(vocabulary);
-  const matcher = createLiteralMatcher(literals.keys());
   /** Of the word that is being merged. One that is no token by itself has the id `-1 - place`: it may be part of one. */
   let characters: readonly string[] = [];
   const textOf = (id: number): string | undefined => (id < 0 ? characters[-1 - id] : vocabulary.tokens[id]);
@@ -48,22 +46,11 @@ export function* createSentencePieceEncoder(
     return found;
   });
 
-  return (text, enough = Infinity) => {
-    const out: number[] = [];
-    for (const [index, section] of matcher.split(text).entries()) {
-      const literal = index % 2 === 1 ? literals.get(section) : undefined;
-      if (literal !== undefined) {
-        out.push(literal);
-      } else if (section !== '') {
-        const prefixed = addSpacePrefix ? ` ${section}` : section;
-        for (const word of prefixed.replaceAll(' ', SPACE_CHARACTER).match(words) ?? []) {
-          for (const id of encodeWord(word)) out.push(id);
-          if (out.length > enough) return out;
-        }
-      }
-    }
-    return out;
+  const wordsOf = (section: string): readonly string[] => {
+    const prefixed = addSpacePrefix && section !== '' ? ` ${section}` : section;
+    return prefixed.replaceAll(' ', SPACE_CHARACTER).match(words) ?? [];
   };
+  return encodeAround(literalIds(vocabulary), wordsOf, encodeWord);
 }
 
 /** Spaces and what follows them, up to the next space. */

@@ -139,7 +139,7 @@ export const MUTATIONS = [
   ]),
   ...of('tokenizer', 'src/tokenizer/sentencepiece.ts', [
     ['the lowest score merges first', 'ranks[id] = tokens.length - countAtMost', 'ranks[id] = countAtMost', VOCABULARIES],
-    ['no space is put before the text', 'addSpacePrefix ? ` ${section}` : section', 'section', VOCABULARIES],
+    ['no space is put before the text', 'const prefixed = addSpacePrefix && section', 'const prefixed = false && section', VOCABULARIES],
   ]),
   ...of('tokenizer', 'src/tokenizer/template-budget.ts', [
     ['a template may take forever', 'this.#steps -= steps;', '', TEMPLATES],
