@@ -53,8 +53,15 @@ function limitRoom(parts: number): void {
   };
 }
 
-/** Files that have been written, of all models. */
-async function storedParts(): Promise<number> {
+/** Files that have been written, of all models; counted again where one is removed meanwhile. */
+function storedParts(): Promise<number> {
+  return countParts().catch((error: unknown) => {
+    if (error instanceof DOMException && error.name === 'NotFoundError') return storedParts();
+    throw error;
+  });
+}
+
+async function countParts(): Promise<number> {
   const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('tabserve-models');
   let count = 0;
   for await (const model of models.values()) {
