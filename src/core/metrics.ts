@@ -74,6 +74,8 @@ export interface EngineMetrics extends EngineStats {
   /** Sums since the model was loaded. */
   readonly counters: StepCounters;
   readonly tuning: TuningMetrics | undefined;
+  /** Kernels that the model was ready without and that are still to be compiled; until then others do their work, slower. */
+  readonly kernelsToCompile: number;
 }
 
 /** Where one request's time has gone so far, as its tab saw it. */

@@ -33,6 +33,14 @@ export interface Tunable {
   prepare(): Promise<Contest>;
 }
 
+/** A kernel that a model is ready without: others do its work until it is compiled. */
+export interface LateKernel {
+  /** How many tokens it is for. */
+  readonly tokens: number;
+  /** In use from the next step on. @throws TabserveError where it does not compile; the others go on with its work */
+  compile(): Promise<void>;
+}
+
 /** What races are run with. */
 export interface Contest {
   /** The names of the ways that compile; the first is what is good without having been raced. */

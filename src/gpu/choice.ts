@@ -21,6 +21,8 @@ export interface ChoiceOptions<Detail = unknown> {
   readonly tokens: number;
   /** What is good without having been raced. */
   readonly initial: Way<Detail>;
+  /** Whether steps can do without it for a while: it is compiled when it is asked for. @default false */
+  readonly isLate?: boolean;
   /** What may be raced against it; called when that is to be known. */
   readonly others: () => readonly Way<Detail>[];
   /**
@@ -44,7 +46,7 @@ export class Choice<Detail = unknown> {
   readonly buffers: OpBuffers[] = [];
   readonly #compile: (way: Way) => Promise<GPUComputePipeline>;
   #way: Way<Detail>;
-  #compiling: Promise<GPUComputePipeline>;
+  #compiling: Promise<GPUComputePipeline> | undefined;
   #pipeline: GPUComputePipeline | undefined;
 
   /** @param winner the name of the way that won before, which takes the initial one's place where it compiles */
@@ -60,12 +62,7 @@ export class Choice<Detail = unknown> {
     const { initial } = options;
     const isOther = winner !== undefined && winner !== initial.name;
     this.#way = (isOther ? options.others().find(({ name }) => name === winner) : undefined) ?? initial;
-    this.#compiling = compile(this.#way).catch((error: unknown) => {
-      if (this.#way === initial) throw error;
-      this.#way = initial;
-      return compile(initial);
-    });
-    this.#compiling.catch(() => {}); // reported by ready()
+    if (options.isLate !== true) void this.#start();
   }
 
   /** The way in use. */
@@ -79,9 +76,14 @@ export class Choice<Detail = unknown> {
     return this.#pipeline;
   }
 
-  /** @throws TabserveError where the initial way does not compile */
+  /** Whether it can be used in a step. */
+  get isReady(): boolean {
+    return this.#pipeline !== undefined;
+  }
+
+  /** Compiles it, unless it is. @throws TabserveError where the initial way does not compile */
   async ready(): Promise<void> {
-    this.#pipeline ??= await this.#compiling;
+    this.#pipeline ??= await this.#start();
   }
 
   /** All ways, the initial one first. */
@@ -99,5 +101,17 @@ export class Choice<Detail = unknown> {
   use(way: Way<Detail>, pipeline: GPUComputePipeline): void {
     this.#way = way;
     this.#pipeline = pipeline;
+  }
+
+  #start(): Promise<GPUComputePipeline> {
+    if (this.#compiling !== undefined) return this.#compiling;
+    const { initial } = this.options;
+    this.#compiling = this.#compile(this.#way).catch((error: unknown) => {
+      if (this.#way === initial) throw error;
+      this.#way = initial;
+      return this.#compile(initial);
+    });
+    this.#compiling.catch(() => {}); // reported by ready()
+    return this.#compiling;
   }
 }

@@ -130,10 +130,10 @@ export class OpBuilder {
     return pipeline;
   }
 
-  /** Waits for every variant registered so far. @throws TabserveError where one does not compile. */
+  /** Waits for every variant registered so far, but for late choices. @throws TabserveError where one does not compile. */
   async ready(): Promise<void> {
     for (const [key, pipeline] of this.#pipelines) this.#compiled.set(key, await pipeline);
-    for (const choice of this.#choices.values()) await choice.ready();
+    for (const choice of this.#choices.values()) if (choice.options.isLate !== true) await choice.ready();
   }
 
   #layout(spec: AnySpec): GPUBindGroupLayout {

@@ -1,13 +1,13 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
 import type { Numerics } from '../core/numerics.ts';
-import type { Way } from '../gpu/choice.ts';
+import type { Choice, Way } from '../gpu/choice.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import { isFloatFormat, type PackedFormat, weightsPerWord } from '../loader/packed-layout.ts';
 import type { Packing } from '../loader/repack.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
-import { nameOfTiling, tileStep, type Tiling, type TilingPlan, widthOf } from './tiling.ts';
+import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.ts';
 
 /** What every matmul binds and is told, whatever its epilogue. */
 export const MATMUL_BINDINGS = { weights: 'read', scales: 'read', x: 'read', counts: 'uniform' } as const;
@@ -166,7 +166,7 @@ const RACED_TOKENS = 64;
 
 /** An epilogue of x · Wᵀ. */
 export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: MatmulArgs, epilogue: Epilogue<S>): Op {
-  const { matrix, x, counts, tilings, rivals = () => [], tokens } = args;
+  const { matrix, x, counts, tilings, isLate, rivals = () => [], tokens } = args;
   const { spec } = epilogue;
   const name = `${spec.name}-${matrix.format}-${matrix.rows}x${matrix.columns}`;
   const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers } as unknown as Buffers<S>;
@@ -175,11 +175,13 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     const wayOf = (each: Tiling): Way<Tiling> => tiledWay(args, epilogue, each, raced);
     const others = (): Way<Tiling>[] => rivals(tiling.tokens).map(wayOf);
     const raceInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
-    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial: wayOf(tiling), others, raceInputs });
+    const late = isLate?.(tiling.tokens) ?? false;
+    const initial = wayOf(tiling);
+    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial, isLate: late, others, raceInputs });
     choice.buffers.push(buffers);
     return choice;
   });
-  const choiceOf = (step: StepShape) => widthOf(choices, tokens(step), ({ options }) => options.tokens);
+  const choiceOf = (step: StepShape) => widthOf(choices, tokens(step));
   return {
     name,
     bindGroup: builder.bind(spec, buffers),
@@ -190,6 +192,14 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
       return cost({ words, bytes: matrixBytes(matrix), macs: tokens(step) * matrix.rows * matrix.columns });
     },
   };
+}
+
+/** The first that is compiled and has room for all tokens, else the widest that is compiled. */
+function widthOf<Detail>(ascending: readonly Choice<Detail>[], tokens: number): Choice<Detail> {
+  const compiled = ascending.filter(({ isReady }) => isReady);
+  const found = compiled.find(({ options }) => options.tokens >= tokens) ?? compiled.at(-1);
+  if (found === undefined) throw new Error('no tiling of a matmul is compiled: await ready() first');
+  return found;
 }
 
 /** A product in one tiling. */

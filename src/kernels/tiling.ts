@@ -29,15 +29,10 @@ export function workgroupBytes({ tokens, tiles, series, set, splits }: Tiling): 
 export interface TilingPlan {
   /** What to begin with. */
   readonly tilings: Tilings;
+  /** Whether the one of so many tokens a lane is compiled late: until then a step takes another. @default none is */
+  readonly isLate?: (tokens: number) => boolean;
   /** What may be raced against one of them, by the tokens of its lanes. @default nothing */
   readonly rivals?: (tokens: number) => Tilings;
-}
-
-/** The first that has room for all tokens, else the last. */
-export function widthOf<T>(ascending: readonly T[], tokens: number, tokensOf: (item: T) => number): T {
-  const found = ascending.find((item) => tokensOf(item) >= tokens) ?? ascending.at(-1);
-  if (found === undefined) throw new Error('a matmul needs a tiling');
-  return found;
 }
 
 /** How many tiles lie between those of neighbouring sets of lanes: the two halves of a pair are half the matrix apart. */
@@ -81,6 +76,14 @@ export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, pair
     { tokens: 4, ...one, set: 16, splits: 8 },
     { tokens: 8, ...one, set: 16, splits: 4 },
   ];
+}
+
+/**
+ * Whether a model is ready without it: one token has its own kernel from the beginning, all else the one that is good for
+ * most. What is that on a GPU is slow to compile on a software adapter.
+ */
+export function isLateWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>, tokens: number): boolean {
+  return tokens !== 1 && tokens !== (isSoftware ? 4 : 8);
 }
 
 /** WebGPU's default limits. */

@@ -6,14 +6,14 @@ import type { ModelConfig } from '../core/model-config.ts';
 import { NUMERICS, type Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import type { Tunable, Winners } from '../core/tuning.ts';
+import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../loader/gguf.ts';
 import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
-import { candidateTilings, defaultTilings, type TilingPlan } from '../kernels/tiling.ts';
+import { candidateTilings, defaultTilings, isLateWidth, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
@@ -24,7 +24,7 @@ import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache.ts';
-import { tunablesOf } from './tunables.ts';
+import { lateKernelsOf, tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
@@ -78,6 +78,8 @@ export interface LoadedRunner {
   readonly profiler: Profiler;
   /** What may be raced on this adapter. */
   readonly tunables: readonly Tunable[];
+  /** What is still to be compiled; until then steps take what is not as fast for their number of tokens. */
+  readonly lateKernels: readonly LateKernel[];
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -137,8 +139,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
     const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, gpuBytes: buffers.bytes, blockTransfer };
     const { profiler } = runner;
-    const tunables = tunablesOf(gpu, builder);
-    const made = { ...kvCache, numerics, profiler, tunables, counters };
+    const tuning = { tunables: tunablesOf(gpu, builder), lateKernels: lateKernelsOf(gpu, builder) };
+    const made = { ...kvCache, numerics, profiler, ...tuning, counters };
     return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice, destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
@@ -179,7 +181,11 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
   const unrolled = architecture === 'swiftshader';
   const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
     const needs = { isSoftware, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
-    return { tilings: defaultTilings(needs), rivals: (tokens) => candidateTilings(needs, tokens) };
+    return {
+      tilings: defaultTilings(needs),
+      isLate: (tokens) => isLateWidth(needs, tokens),
+      rivals: (tokens) => candidateTilings(needs, tokens),
+    };
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
   const attentionRivals = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);

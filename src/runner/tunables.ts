@@ -1,4 +1,4 @@
-import type { Contest, Tunable } from '../core/tuning.ts';
+import type { Contest, LateKernel, Tunable } from '../core/tuning.ts';
 import type { Choice, Way } from '../gpu/choice.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { containErrors } from '../gpu/error-scope.ts';
@@ -15,6 +15,14 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
       return choice.way.name;
     },
     prepare: () => GpuContest.open(gpu, builder, choice, (commons ??= raceCommons(gpu.device))),
+  }));
+}
+
+/** The choices that steps do without until they are compiled. */
+export function lateKernelsOf(gpu: Gpu, builder: OpBuilder): readonly LateKernel[] {
+  return builder.choices.filter(({ isReady }) => !isReady).map((choice) => ({
+    tokens: choice.options.tokens,
+    compile: () => contained(gpu, () => choice.ready()),
   }));
 }
 
@@ -83,6 +91,7 @@ class GpuContest implements Contest {
 
   /** Ways that do not compile, whatever a driver has against them, are left out. */
   static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, commons: RaceCommons): Promise<GpuContest> {
+    await contained(gpu, () => choice.ready());
     const compile = (way: Way): Promise<GPUComputePipeline> =>
       way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu, () => choice.compile(way));
     const compiled = await Promise.allSettled(

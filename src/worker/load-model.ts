@@ -2,9 +2,10 @@ import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import type { Tunable, Winners } from '../core/tuning.ts';
+import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
+import { LateCompiler } from '../engine/late-compiler.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { ByteSource } from '../loader/byte-source.ts';
 import { readModelFile } from '../loader/gguf.ts';
@@ -21,9 +22,10 @@ import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 import { KernelTuning } from './tune-kernels.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
-type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables'> & {
+type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'lateKernels'> & {
   readonly runner: ModelRunner;
   readonly tunables?: readonly Tunable[];
+  readonly lateKernels?: readonly LateKernel[];
   readonly blockTransfer?: (BlockTransfer & { readonly blockBytes: number }) | undefined;
 };
 
@@ -56,15 +58,20 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const { reserve } = context;
     const shared = { file, reserve, blockTransfer, winners, log, onStage: progress.stage };
     const loaded = await loadRunner({ ...shared, ...runnerSettings });
-    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [] } = loaded;
+    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], lateKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, log, clock };
     const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
-    const othersSettled = async (): Promise<void> => keeper?.settled;
+    const lateCompiler = new LateCompiler({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, log });
+    const othersSettled = async (): Promise<void> => {
+      await lateCompiler.settled;
+      await keeper?.settled;
+    };
     const tuner = tuning.start({ adapter, tunables, isBusy, othersSettled });
     const onIdle = (): void => {
+      lateCompiler.onIdle();
       keeper?.onIdle();
       tuner.onIdle();
     };
@@ -81,8 +88,15 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
       fileBytes: opened.size,
       settings,
     };
-    return serve(loaded, info, tokenizer, engine, { keeper, tuner });
+    return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, tuner });
   };
+}
+
+/** What is done in moments without requests. */
+interface IdleWork {
+  readonly lateCompiler: LateCompiler;
+  readonly keeper: PrefixKeeper | undefined;
+  readonly tuner: Autotuner;
 }
 
 function serve(
@@ -90,7 +104,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { keeper, tuner }: { readonly keeper: PrefixKeeper | undefined; readonly tuner: Autotuner },
+  { lateCompiler, keeper, tuner }: IdleWork,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -102,6 +116,7 @@ function serve(
     profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
+    kernelsToCompile: () => lateCompiler.numLeft,
     loseDevice: () => loaded.loseDevice(),
     engine: {
       add: (request) => engine.add(request),
@@ -113,6 +128,7 @@ function serve(
     },
     destroy: () => {
       stop.abort();
+      lateCompiler.stop();
       keeper?.stop();
       tuner.stop();
       loaded.destroy();

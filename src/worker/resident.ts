@@ -41,6 +41,7 @@ const READY: EngineStatus = { state: 'ready' };
 /** Of a session that has loaded no model. */
 export const NO_MODEL: EngineNumbers = {
   ...NO_ENGINE, state: 'idle', model: undefined, adapter: undefined, counters: NO_STEPS, tuning: undefined,
+  kernelsToCompile: 0,
 };
 
 /** How often deadlines are looked at while there is no engine to do so. */
@@ -198,6 +199,7 @@ export class Resident implements Tenant {
       adapter: model?.adapter,
       counters: model?.counters() ?? NO_STEPS,
       tuning: model?.tuning(),
+      kernelsToCompile: model?.kernelsToCompile() ?? 0,
     };
   }
 

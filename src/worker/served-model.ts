@@ -41,6 +41,8 @@ export interface ServedModel {
   counters(): StepCounters;
   /** How its kernels are fitted to the adapter. */
   tuning(): TuningMetrics;
+  /** How many kernels it was ready without and are still to be compiled. */
+  kernelsToCompile(): number;
   /** Destroys the device, as a crash would; `lost` then resolves. */
   loseDevice(): void;
   /** Gives back the GPU's memory. */

@@ -154,6 +154,7 @@ export class FakeLoader {
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
         tuning: () => ({ state: 'done', gpuMs: 7, numKernels: 1, kernels: [] }),
+        kernelsToCompile: () => 5,
         loseDevice: () => lose(new TabserveError('closed', 'destroyed')),
         destroy: () => void (destroyed = true),
       };

@@ -3,6 +3,7 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { readModelFile } from '../../src/loader/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { ByteSource } from '../../src/loader/byte-source.ts';
+import { compileLate } from './late-kernels.ts';
 import { sharedGpu } from './shared-gpu.ts';
 
 /** A file in memory. */
@@ -10,8 +11,21 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'):
   return { id, size: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** A model file's bytes on the GPU, with a small KV cache; on the file's shared device where no other is given. */
+/**
+ * A model file's bytes on the GPU, with a small KV cache and all its kernels; on the file's shared device where no other is
+ * given.
+ */
 export async function loadBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  options: Omit<LoadRunnerOptions, 'file'> = {},
+): Promise<LoadedRunner> {
+  const loaded = await loadEarly(bytes, options);
+  await compileLate(loaded);
+  return loaded;
+}
+
+/** With the kernels that a model is ready with. */
+export async function loadEarly(
   bytes: Uint8Array<ArrayBuffer>,
   options: Omit<LoadRunnerOptions, 'file'> = {},
 ): Promise<LoadedRunner> {

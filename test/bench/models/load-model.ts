@@ -3,6 +3,7 @@ import type { ByteSource } from '../../../src/loader/byte-source.ts';
 import { readModelFile } from '../../../src/loader/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
+import { compileLate } from '../../support/late-kernels.ts';
 import { ModelRuns } from './model-runs.ts';
 import { StepWork } from './step-work.ts';
 
@@ -12,7 +13,7 @@ const BLOCK_SIZE = 16;
 export interface Subject {
   readonly loaded: LoadedRunner;
   readonly work: StepWork;
-  /** Milliseconds of reading, repacking, upload and compiling, and bytes of the file's tensors. */
+  /** Milliseconds of reading, repacking, upload and compiling, until it is ready; and bytes of the file's tensors. */
   readonly loadMs: number;
   readonly fileBytes: number;
 }
@@ -39,7 +40,9 @@ export async function loadSubject(source: ByteSource, room: Room, gpu?: GPU): Pr
   const kvCacheBytes = Math.max(sequenceBytes, Math.min(room.sequences * sequenceBytes, room.maxBytes ?? Infinity));
   const loaded = await loadRunner({ file, gpu: opened, kvCacheBytes, maxModelLen, limits: { maxNumSeqs: room.sequences } });
   const fileBytes = file.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
-  return { loaded, work, loadMs: performance.now() - start, fileBytes };
+  const loadMs = performance.now() - start;
+  await compileLate(loaded);
+  return { loaded, work, loadMs, fileBytes };
 }
 
 /** Plans of as many sequences of `tokens` as there is room for, `sequences` at most; undefined where there is none. */

@@ -14,7 +14,7 @@ export class FakeEngine extends FakeClient {
   override async metrics(): Promise<EngineMetrics> {
     const reading = ++this.#readings;
     return {
-      state: 'ready', model: 'one', sessions: 3,
+      state: 'ready', model: 'one', sessions: 3, kernelsToCompile: 0,
       models: [
         { id: 'https://example.com/one.gguf', state: 'ready', gpuBytes: 4e8, sessions: 2 },
         { id: 'https://example.com/other.gguf', state: 'parked', gpuBytes: 0, sessions: 1 },

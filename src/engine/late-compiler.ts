@@ -1,0 +1,64 @@
+import { TabserveError } from '../core/errors.ts';
+import type { LateKernel } from '../core/tuning.ts';
+import { Doorbell } from './doorbell.ts';
+
+export interface LateCompilerOptions {
+  readonly kernels: readonly LateKernel[];
+  /** Whether a request runs or waits. */
+  readonly isBusy: () => boolean;
+  /** Whether it compiles only while there is no request: on a software adapter both want the same cores. */
+  readonly whileIdleOnly: boolean;
+  readonly log: (level: 'warn', message: string) => void;
+}
+
+/** Compiles what a model was ready without, one kernel after the other, the widest first: they carry prompts. */
+export class LateCompiler {
+  readonly #options: LateCompilerOptions;
+  readonly #left: LateKernel[];
+  readonly #doorbell = new Doorbell();
+  readonly #settled: Promise<void>;
+  #isStopped = false;
+
+  constructor(options: LateCompilerOptions) {
+    this.#options = options;
+    this.#left = options.kernels.toSorted((a, b) => b.tokens - a.tokens);
+    this.#settled = this.#compileAll();
+  }
+
+  /** Kernels that are not compiled yet. */
+  get numLeft(): number {
+    return this.#left.length;
+  }
+
+  /** Resolves when all are compiled, or never will be; never rejects. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  /** The engine has nothing to do. */
+  onIdle(): void {
+    this.#doorbell.ring();
+  }
+
+  /** Ends it after the kernel under way. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#doorbell.ring();
+  }
+
+  async #compileAll(): Promise<void> {
+    const { isBusy, whileIdleOnly, log } = this.#options;
+    if (whileIdleOnly) await this.#doorbell.wait(); // before the engine runs, nobody can have asked for anything
+    for (let kernel = this.#left[0]; kernel !== undefined; kernel = this.#left[0]) {
+      while (whileIdleOnly && isBusy() && !this.#isStopped) await this.#doorbell.wait();
+      if (this.#isStopped) return;
+      try {
+        await kernel.compile();
+      } catch (error) {
+        if (this.#isStopped || (error instanceof TabserveError && error.code === 'device_lost')) return;
+        log('warn', `A kernel is left out, and others do its work: ${String(error)}`);
+      }
+      this.#left.shift();
+    }
+  }
+}
