@@ -41,6 +41,8 @@ export interface Op {
   pipeline(step: StepShape): GPUComputePipeline;
   /** Zero workgroups: nothing to do this step. */
   grid(step: StepShape): Grid;
+  /** Whether it may have work: not before its kernel, which comes late, is compiled. @default it may */
+  isReady?(): boolean;
   /** For profiles. */
   cost?(step: StepShape): OpCost;
   /** The decoder's layer that it belongs to, from 0. */

@@ -72,6 +72,8 @@ export interface AttentionArgs extends AttentionShape {
   readonly attentionLanes: AttentionLanes;
   /** What may be raced against them where so many rows are taken at once. @default none */
   readonly attentionRivals?: ((rows: number) => readonly AttentionLanes[]) | undefined;
+  /** Whether the kernel of tiles of several rows is compiled late: until then each row is a tile. @default false */
+  readonly lateTiles?: boolean;
   readonly kvCacheDtype: KvCacheDtype;
   readonly subgroups: boolean;
   /** As rope-kv-write leaves them. */
@@ -161,7 +163,7 @@ interface Tiles {
 }
 
 function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, count }: Tiles): Op {
-  const { numHeads, numKvHeads, headSize, attentionLanes, attentionRivals = () => [] } = args;
+  const { numHeads, numKvHeads, headSize, attentionLanes, attentionRivals = () => [], lateTiles = false } = args;
   const { queries, keys, values, rows, blockTables, partials, y } = args;
   const buffers = { queries, keys, values, rows, blockTables, tiles, partials, y };
   const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
@@ -179,6 +181,7 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     spec: ATTENTION,
     tokens: tileRows,
     initial: wayOf(attentionLanes),
+    isLate: lateTiles && tileRows > 1,
     others: () => attentionRivals(tileRows).map(wayOf),
     raceInputs: scene.inputs,
   });
@@ -187,6 +190,7 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
   return {
     name,
     bindGroup: builder.bind(ATTENTION, buffers),
+    isReady: () => choice.isReady,
     pipeline: () => choice.pipeline,
     grid: (step) => gridOf(count(step), step.maxContext),
     // In a step that has rows of both kinds, each kind's share by its rows.

@@ -73,6 +73,8 @@ export interface DecoderLimits {
   readonly attentionLanes: AttentionLanes;
   /** See AttentionArgs. */
   readonly attentionRivals: (rows: number) => readonly AttentionLanes[];
+  /** See AttentionArgs. */
+  readonly lateTiles: boolean;
   readonly ropeLanes: number;
   readonly filterLanes: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */

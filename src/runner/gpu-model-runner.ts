@@ -46,7 +46,8 @@ export class GpuModelRunner implements ModelRunner {
   constructor(parts: GpuModelRunnerParts) {
     this.#parts = parts;
     this.state = parts.state;
-    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, parts.tileRows);
+    const areReady = (): boolean => parts.ops.every((op) => op.isReady?.() ?? true);
+    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, () => (areReady() ? parts.tileRows : 1));
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#freeStaging = [...parts.staging];

@@ -189,5 +189,7 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
   const attentionRivals = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
-  return { ...sizes, unrolled, tilings, attentionLanes: defaultLanes(isSoftware, config), attentionRivals };
+  // A software adapter compiles attention over tiles of rows for longer than all else together.
+  const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionRivals, lateTiles: isSoftware };
+  return { ...sizes, unrolled, tilings, ...attention };
 }

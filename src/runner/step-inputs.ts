@@ -57,12 +57,12 @@ export interface PackedStep {
 export class StepPacker {
   readonly #layout: StepInputsLayout;
   readonly #blockSize: number;
-  readonly #tileRows: number;
+  readonly #tileRows: () => number;
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #floats: Float32Array<ArrayBuffer>;
 
-  /** Attention takes up to `tileRows` rows of a request at once. */
-  constructor(layout: StepInputsLayout, blockSize: number, tileRows: number) {
+  /** @param tileRows asked before each step: how many rows of a request attention takes at once, at most */
+  constructor(layout: StepInputsLayout, blockSize: number, tileRows: () => number) {
     this.#layout = layout;
     this.#blockSize = blockSize;
     this.#tileRows = tileRows;
@@ -79,6 +79,7 @@ export class StepPacker {
     let maxContext = 0;
     let contextTokens = 0;
     let attendedTokens = 0;
+    const tileRows = this.#tileRows();
     const tiles = { singles: 0, tiles: 0 };
     let needs = NO_NEEDS;
     for (const [table, request] of plan.requests.entries()) {
@@ -89,7 +90,7 @@ export class StepPacker {
         this.#words.set([token, start + i, this.#cacheSlot(request.blockTable, start + i), table], rows / 4 + row * 4);
         row++;
       }
-      this.#tile(row - request.tokenIds.length, row, tiles);
+      this.#tile(row - request.tokenIds.length, row, tileRows, tiles);
       const end = start + request.tokenIds.length;
       maxContext = Math.max(maxContext, end);
       contextTokens += end;
@@ -110,9 +111,9 @@ export class StepPacker {
   }
 
   /** Divides a request's rows, `row` to `end`, into tiles, and counts them. */
-  #tile(row: number, end: number, counts: { singles: number; tiles: number }): void {
-    for (let first = row; first < end; first += this.#tileRows) {
-      const rows = Math.min(this.#tileRows, end - first);
+  #tile(row: number, end: number, tileRows: number, counts: { singles: number; tiles: number }): void {
+    for (let first = row; first < end; first += tileRows) {
+      const rows = Math.min(tileRows, end - first);
       const kind = rows === 1 ? 'singles' : 'tiles';
       this.#words.set([first, rows], (this.#layout[kind] + counts[kind] * TILE_BYTES) / 4);
       counts[kind]++;

@@ -63,7 +63,7 @@ const LAST_CHUNK = request(0, {
 const DECODE = request(3, { tokenIds: [30], startPosition: 64, blockTable: [1, 2, 8, 5, 0] });
 
 test('a ragged batch: each row its token, position, place in the cache and block table', () => {
-  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([PREFILL, LAST_CHUNK, DECODE]), 0));
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([PREFILL, LAST_CHUNK, DECODE]), 0));
   expect(step.rows).toEqual([
     [10, 15, 7 * 16 + 15, 0],
     [11, 16, 3 * 16, 0],
@@ -88,10 +88,11 @@ test('rows of a request are attended to in tiles, those that are left over alone
   const chunk = (slot: number, count: number): ScheduledRequest =>
     request(slot, { tokenIds: Array<number>(count).fill(1), blockTable: [slot, slot + 1] });
   const plan = planOf([chunk(0, 5), DECODE, chunk(1, 4), chunk(2, 1), chunk(3, 7)]);
-  const pack = (tileRows: number) => read(new StepPacker(LAYOUT, BLOCK_SIZE, tileRows).pack(plan, 0));
+  const pack = (tileRows: number) => read(new StepPacker(LAYOUT, BLOCK_SIZE, () => tileRows).pack(plan, 0));
   expect(pack(4)).toMatchObject({ singles: [4, 1, 5, 1, 10, 1], tiles: [0, 4, 6, 4, 11, 4, 15, 3] });
   expect(pack(2)).toMatchObject({ singles: [4, 1, 5, 1, 10, 1, 17, 1], tiles: [0, 2, 2, 2, 6, 2, 8, 2, 11, 2, 13, 2, 15, 2] });
   expect(pack(8)).toMatchObject({ singles: [5, 1, 10, 1], tiles: [0, 5, 6, 4, 11, 7] });
+  expect(pack(1)).toMatchObject({ singles: Array.from({ length: 18 }, (_, i) => [i, 1]).flat(), tiles: [] });
 });
 
 test('sampling parameters, ragged: what each asks for, and how many ask for what', () => {
@@ -104,7 +105,7 @@ test('sampling parameters, ragged: what each asks for, and how many ask for what
     // Greedy: the filters are nothing to it, the penalties are.
     sampled(3, { temperature: 0, topK: 7, topP: 0.25, minP: 0.1, presencePenalty: 1 }),
   ];
-  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf(all), 0));
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf(all), 0));
   const scale = Math.fround(2 ** 17 * Math.LOG2E);
   const off = { biases: 0, flags: 0, penalties: [1, 0, 0], k: 0, p: 0, distance: 1, scale };
   expect(step.sampling).toEqual([
@@ -118,12 +119,12 @@ test('sampling parameters, ragged: what each asks for, and how many ask for what
 
 test.each([[1e-12, 1], [1 - 1e-12, 2 ** 32 - 1], [0.5, 2 ** 31]])('a top_p of %d is never off', (topP, p) => {
   const one = request(0, { sampling: { temperature: 1e-40, seed: 0, choice: 0, topP } });
-  const { sampling } = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([one]), 0));
+  const { sampling } = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([one]), 0));
   expect(sampling[0]).toMatchObject({ p, flags: 2, scale: Math.fround(3.4e38) });
 });
 
 test('steps after the first feed what their slot drew, one position further', () => {
-  const packer = new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS);
+  const packer = new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS);
   const crossing = request(1, { tokenIds: [40], startPosition: 14, blockTable: [5, 2] });
   const plan = planOf([DECODE, crossing], 3);
   packer.pack(plan, 0);
@@ -141,7 +142,7 @@ test('steps after the first feed what their slot drew, one position further', ()
 });
 
 test('a smaller step leaves nothing of a larger one in what it counts', () => {
-  const packer = new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS);
+  const packer = new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS);
   packer.pack(planOf([LAST_CHUNK, DECODE, PREFILL]), 0);
   const step = read(packer.pack(planOf([request(1, { tokenIds: [50], blockTable: [6] })]), 0));
   expect(step.counts).toEqual([1, 1]);
@@ -153,13 +154,13 @@ test('a smaller step leaves nothing of a larger one in what it counts', () => {
 });
 
 test('nothing is sampled: no samples', () => {
-  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([PREFILL]), 0));
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([PREFILL]), 0));
   expect(step.counts).toEqual([3, 0]);
 });
 
 test('a block table that ends too early is a bug, and said so', () => {
   const short = request(0, { tokenIds: [1, 2], startPosition: 15, blockTable: [4] });
-  expect(() => new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([short]), 0)).toThrow(/position 16/);
+  expect(() => new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([short]), 0)).toThrow(/position 16/);
 });
 
 test.each([[1, 1, 1], [8, 4, 3], [32, 8, 128], [256, 16, 512], [13, 7, 129]])(
@@ -185,7 +186,7 @@ test.each([[1, 1, 1], [8, 4, 3], [32, 8, 128], [256, 16, 512], [13, 7, 129]])(
 test('so does the first step of a plan whose tokens nobody has read yet', () => {
   const ahead = { ...DECODE, tokenIds: [LAST_SAMPLED] };
   const known = request(1, { tokenIds: [40], startPosition: 14, blockTable: [5, 2] });
-  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, TILE_ROWS).pack(planOf([ahead, known], 2), 0));
+  const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([ahead, known], 2), 0));
   expect(step.rows).toEqual([
     [FROM_SLOT + 3, 64, 0, 0],
     [40, 14, 5 * 16 + 14, 1],
