@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
-import { blocksFor, generate, loadBytes, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
+import { blocksFor, generate, loadWhole, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
 import type { SequenceOptions, StepShares } from '../support/gpu-runner.ts';
 import { createRandom } from '../support/random.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -31,7 +31,7 @@ describe.each([
 
   beforeAll(async () => {
     const limits = { maxNumBatchedTokens: 384, maxNumSeqs: 8, maxStepsPerPlan: 4 };
-    loaded = await loadBytes(tinyModel(model), { subgroups, kvCacheDtype, limits });
+    loaded = await loadWhole(tinyModel(model), { subgroups, kvCacheDtype, limits });
     const sequence = sequenceOf({ sampling: SAMPLING });
     await step(loaded, [[sequence, LENGTH]]);
     alone = await lastBits(1);

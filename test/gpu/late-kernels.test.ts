@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
-import { blocksFor, loadEarly, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
+import { blocksFor, loadBytes, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // A model is ready before all of its kernels are compiled. What comes late must be used, and change no bit.
 
 let loaded: LoadedRunner;
 beforeAll(async () => {
-  loaded = await loadEarly(tinyModel({ preset: 'narrow', type: 'Q4_1' }));
+  loaded = await loadBytes(tinyModel({ preset: 'narrow', type: 'Q4_1' }));
 }, 120_000);
 afterAll(() => loaded?.destroy());
 

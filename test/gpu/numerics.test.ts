@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Numerics } from '../../src/core/numerics.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
-import { blocksFor, loadBytes, logitsOfEveryPosition, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
+import { blocksFor, loadWhole, logitsOfEveryPosition, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
 import { createRandom } from '../support/random.ts';
 import { TINY_SHAPES, tinyModel } from '../support/tiny-model.ts';
 
@@ -14,7 +14,7 @@ const random = createRandom(4);
 const TOKENS = Array.from({ length: 60 }, () => 3 + random.below(TINY_SHAPES.smollm2.vocabSize - 3));
 
 async function open(numerics: Numerics): Promise<LoadedRunner> {
-  loaded = await loadBytes(tinyModel(MODEL), { numerics, limits: { maxNumBatchedTokens: 64, maxNumSeqs: 16 } });
+  loaded = await loadWhole(tinyModel(MODEL), { numerics, limits: { maxNumBatchedTokens: 64, maxNumSeqs: 16 } });
   return loaded;
 }
 
@@ -67,7 +67,7 @@ describe.each(['dp4a', 'f16'] as const)('%s', (numerics) => {
     const { numerics: all, ...gpu } = await openGpu(undefined, 'f32');
     const without = { ...gpu, numerics: all.filter((one) => one !== numerics) };
     const refused = expect.objectContaining({ code: 'invalid_request', param: 'numerics', message: expect.stringContaining('lack') });
-    await expect(loadBytes(tinyModel(MODEL), { numerics, gpu: without })).rejects.toThrow(refused);
+    await expect(loadWhole(tinyModel(MODEL), { numerics, gpu: without })).rejects.toThrow(refused);
   });
 });
 
@@ -75,7 +75,7 @@ test('float matrices stay exact in dp4a: their logits are those of f32, to the b
   if (!(await has('dp4a'))) skip('this adapter has no dp4a');
   const bits = [];
   for (const numerics of ['f32', 'dp4a'] as const) {
-    loaded = await loadBytes(tinyModel({ preset: 'narrow', type: 'BF16' }), { numerics });
+    loaded = await loadWhole(tinyModel({ preset: 'narrow', type: 'BF16' }), { numerics });
     const logits = await logitsOfEveryPosition(loaded, TOKENS.slice(0, 8).map((id) => id % 290));
     bits.push(logits.map((row) => new Uint32Array(row.buffer)));
     loaded.destroy();
@@ -86,5 +86,5 @@ test('float matrices stay exact in dp4a: their logits are those of f32, to the b
 
 test('what is no class is refused by name', async () => {
   const refused = expect.objectContaining({ code: 'invalid_request', param: 'numerics', message: expect.stringContaining('bf16') });
-  await expect(loadBytes(tinyModel(MODEL), { numerics: 'bf16' as 'f16' })).rejects.toThrow(refused);
+  await expect(loadWhole(tinyModel(MODEL), { numerics: 'bf16' as 'f16' })).rejects.toThrow(refused);
 });

@@ -12,25 +12,22 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'):
 }
 
 /**
- * A model file's bytes on the GPU, with a small KV cache and all its kernels; on the file's shared device where no other is
- * given.
+ * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the file's shared
+ * device where no other is given.
  */
 export async function loadBytes(
   bytes: Uint8Array<ArrayBuffer>,
   options: Omit<LoadRunnerOptions, 'file'> = {},
 ): Promise<LoadedRunner> {
-  const loaded = await loadEarly(bytes, options);
-  await compileLate(loaded);
-  return loaded;
-}
-
-/** With the kernels that a model is ready with. */
-export async function loadEarly(
-  bytes: Uint8Array<ArrayBuffer>,
-  options: Omit<LoadRunnerOptions, 'file'> = {},
-): Promise<LoadedRunner> {
   const gpu = options.gpu ?? (options.numerics === 'f16' ? await openGpu(undefined, 'f16') : await sharedGpu());
   return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, gpu, file: await readModelFile(memorySource(bytes)) });
+}
+
+/** With those that come late as well. A software adapter compiles them for as long as all others. */
+export async function loadWhole(...args: Parameters<typeof loadBytes>): Promise<LoadedRunner> {
+  const loaded = await loadBytes(...args);
+  await compileLate(loaded);
+  return loaded;
 }
 
 /** A block table of its own for each slot: every `stride`-th block, so that blocks of a sequence are not neighbours. */

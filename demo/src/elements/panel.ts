@@ -63,7 +63,7 @@ export class Panel extends LightElement {
         <ts-settings-form .settings=${this.settings}></ts-settings-form>
         ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}
         ${residentCard(engine?.metrics?.models)}
-        ${tuningCard(engine?.metrics?.tuning)}
+        ${tuningCard(engine?.metrics)}
       </aside>`;
   }
 

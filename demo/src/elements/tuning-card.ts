@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { TunedKernel, TuningMetrics } from '../../../src/index.ts';
+import type { EngineMetrics, TunedKernel, TuningMetrics } from '../../../src/index.ts';
 import { formatDuration } from '../format.ts';
 
 const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
@@ -11,8 +11,9 @@ const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
 };
 
 /** How the kernels are fitted to this adapter: the most gained first. */
-export function tuningCard(tuning: TuningMetrics | undefined): TemplateResult | typeof nothing {
-  if (tuning === undefined) return nothing;
+export function tuningCard(metrics: Pick<EngineMetrics, 'tuning' | 'kernelsToCompile'> | undefined): TemplateResult | typeof nothing {
+  if (metrics?.tuning === undefined) return nothing;
+  const { tuning, kernelsToCompile } = metrics;
   const { state, gpuMs, numKernels, kernels } = tuning;
   const took = formatDuration(gpuMs);
   return html`<section class="card" data-testid="tuning" data-state=${state}>
@@ -20,6 +21,7 @@ export function tuningCard(tuning: TuningMetrics | undefined): TemplateResult | 
     <p>${STATES[state]}</p>
     <p class="help" data-testid="tuning-count">${kernels.length} of ${numKernels} tuned${
       gpuMs > 0 ? html`, in ${took.value} ${took.unit} of the GPU’s time` : nothing}</p>
+    ${kernelsToCompile > 0 ? html`<p class="help">${kernelsToCompile} still to be compiled</p>` : nothing}
     ${kernels.length === 0 ? nothing : table(kernels)}
   </section>`;
 }

@@ -117,7 +117,7 @@ const OTHER_HEADS = { f16: [16, 64, 100], int8: [16, 64, 100, 128] };
 const shapesOf = (dtype: KvCacheDtype): readonly Shape[] =>
   dtype === 'f32' ? SHAPES : SHAPES.filter(([, , headSize]) => OTHER_HEADS[dtype].includes(headSize));
 /** In every build. */
-const BUILT_HEADS = { f32: [16, 64, 100], f16: [64], int8: [16, 64] };
+const BUILT_HEADS = { f32: [16, 64, 100], f16: [16], int8: [16] };
 
 describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
   const sceneOf = ([numHeads, numKvHeads, headSize, blockSize]: Shape) => {
@@ -155,7 +155,7 @@ describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
       const data = upload(scene, random);
       const results: Result[] = [];
       for (const subgroups of lab.gpu.hasSubgroups ? [true, false] : [false]) {
-        for (const lanes of [SOFTWARE, GPU, ODD]) {
+        for (const lanes of shape[2] === 16 ? [SOFTWARE, GPU, ODD] : [SOFTWARE, GPU]) {
           const run = stage(scene, data, { ...lanes, subgroups });
           results.push(await run(), await run(ALL, 1));
         }

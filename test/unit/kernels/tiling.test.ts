@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { candidateTilings, defaultTilings, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
+import { candidateTilings, defaultTilings, isLateWidth, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
 
 const needs = [true, false].flatMap((isSoftware) =>
   [true, false].flatMap((paired) =>
@@ -37,4 +37,14 @@ test('names tell every tiling from every other', () => {
   const all = needs.flatMap((need) => [...defaultTilings(need), ...[1, 2, 4, 8].flatMap((tokens) => candidateTilings(need, tokens))]);
   const distinct = new Set(all.map(({ tokens, tiles, series, set, splits }) => `${[tokens, tiles, series, set, splits]}`));
   expect(new Set(all.map(nameOfTiling)).size).toBe(distinct.size);
+});
+
+test('a model is ready with the kernel of one token and the one of most; the others are late', () => {
+  const late = (isSoftware: boolean): number[] => [1, 2, 4, 8].filter((tokens) => isLateWidth({ isSoftware }, tokens));
+  expect(late(false)).toEqual([2, 4]);
+  expect(late(true)).toEqual([2, 8]);
+  for (const need of needs) {
+    const widths = defaultTilings(need).map(({ tokens }) => tokens);
+    expect(widths.filter((tokens) => !isLateWidth(need, tokens)).length).toBe(2);
+  }
 });
