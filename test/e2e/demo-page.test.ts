@@ -17,7 +17,7 @@ async function remember(...turns: object[]): Promise<void> {
 
 describe('the focus', () => {
   test('stays in the composer when an answer is asked for, and when it is stopped', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.limitTokens(1900);
     await tab.ask('Talk for a long time.');
     await expectLocator(tab.get('prompt')).toBeFocused();
@@ -63,8 +63,8 @@ describe('what cannot be loaded', () => {
   });
 
   test('another tab may use another model', async () => {
-    const tiny = await openTiny();
-    const tab = await open('babble.gguf');
+    const tiny = await demo.openWarm();
+    const tab = await DemoTab.open(tiny.page.context(), `${demo.site.url}/?model=babble.gguf`);
     await tab.ready();
     await expectLocator(tab.get('babble-badge')).toHaveCount(1);
     await tiny.limitTokens(4);
@@ -103,7 +103,7 @@ describe('what is said', () => {
   });
 
   test('text that grows has a cursor at its end, and loses it there', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.limitTokens(400);
     await tab.ask('Talk.');
     await tab.page.locator('.answer[data-state=streaming] .markdown > [data-tip]:last-child').waitFor();
@@ -133,6 +133,7 @@ test('chats are kept: listed, opened, saved as a file and deleted; two tabs with
   await tab.answered();
   const other = await openTiny();
   for (const each of [tab, other]) {
+    await each.page.bringToFront();
     await each.get('chats').click();
     await expectLocator(each.get('open-chat')).toHaveCount(2);
     await each.get('open-chat').filter({ hasText: 'First question' }).click();
@@ -140,6 +141,7 @@ test('chats are kept: listed, opened, saved as a file and deleted; two tabs with
     await each.ask(`And then, ${each === tab ? 'one' : 'two'}?`);
     await each.answered();
   }
+  await tab.page.bringToFront();
   await tab.get('chats').click();
   await expectLocator(tab.get('open-chat')).toHaveCount(2);
   await tab.page.keyboard.press('Escape');

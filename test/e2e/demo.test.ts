@@ -20,7 +20,7 @@ const modelDownloads = (): number =>
 
 describe('a conversation', () => {
   test('streams an answer, shows its times, and takes a follow-up', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.limitTokens(96);
     await tab.ask('Tell me about the machine.');
     const lengths = new Set<number>();
@@ -45,7 +45,7 @@ describe('a conversation', () => {
   });
 
   test('stops when asked, keeps the text, and frees the engine', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.limitTokens(1900);
     await tab.ask('Talk for a long time.');
     await tab.page.locator('.answer[data-state=streaming]').waitFor();
@@ -59,7 +59,7 @@ describe('a conversation', () => {
   });
 
   test('a new chat is empty, and a prompt that is too long is told in words', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.ask('word '.repeat(4000));
     await tab.answered();
     await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'context_length_exceeded');
@@ -71,7 +71,7 @@ describe('a conversation', () => {
   });
 
   test('survives a reload', async () => {
-    const tab = await openTiny();
+    const tab = await demo.openWarm();
     await tab.limitTokens(16);
     await tab.ask('Hello');
     const answer = await tab.answered();
@@ -202,9 +202,9 @@ describe('the page', () => {
 
   test('fits a phone, in light and dark', async () => {
     for (const colorScheme of ['light', 'dark'] as const) {
-      const phone = await demo.browser.newContext({ viewport: { width: 360, height: 740 }, colorScheme });
-      const tab = await DemoTab.open(phone, `${demo.site.url}/?model=${TINY_PATH}`);
-      await tab.ready();
+      const tab = await demo.openWarm();
+      await tab.page.setViewportSize({ width: 360, height: 740 });
+      await tab.page.emulateMedia({ colorScheme });
       await tab.get('prompt').fill('Hello');
       await tab.get('send').click();
       await tab.get('answer').waitFor();
@@ -216,7 +216,6 @@ describe('the page', () => {
       expect(outside).toEqual([]);
       const paper = await tab.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       expect(paper).toBe(colorScheme === 'dark' ? 'rgb(15, 18, 17)' : 'rgb(250, 250, 247)');
-      await phone.close();
     }
   });
 

@@ -5,8 +5,8 @@ import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
 
 const demo = useDemo();
 
-async function openTiny(numTokens: number): Promise<DemoTab> {
-  const tab = await demo.openTiny();
+async function openTiny(numTokens: number, open = () => demo.openTiny()): Promise<DemoTab> {
+  const tab = await open();
   await tab.limitTokens(numTokens);
   return tab;
 }
@@ -18,7 +18,7 @@ const blocksOf = async (tab: DemoTab, testId: string): Promise<number> =>
   Number(await tab.get(testId).getAttribute('data-blocks'));
 
 test('the picture of the block pool shows whose blocks are whose, and which are shared', async () => {
-  const [one, two] = [await openTiny(600), await openTiny(600)];
+  const [one, two] = [await openTiny(400), await openTiny(400)];
   await one.ask(`${COMMON} First.`);
   await expectLocator(one.get('pool-request')).toHaveCount(1);
   await expectLocator(one.get('pool-request')).toHaveAttribute('data-own', 'true');
@@ -51,7 +51,7 @@ test('the picture of the block pool shows whose blocks are whose, and which are 
 });
 
 test('the kernels are left as they are on a software adapter, and fitted to it where the address says so', async () => {
-  const plain = await openTiny(4);
+  const plain = await openTiny(4, demo.openWarm);
   await expectLocator(plain.get('tuning')).toHaveAttribute('data-state', 'off');
   await expectLocator(plain.get('tuning-count')).toHaveText(/^0 of \d+ tuned$/);
   await plain.page.close();
@@ -79,7 +79,7 @@ test('a second tab is a click away, and has a conversation of its own', async ()
 });
 
 test('a profile of the next steps is a flame chart that the keyboard walks through, and leaves the answer alone', async () => {
-  const tab = await openTiny(300);
+  const tab = await openTiny(300, demo.openWarm);
   await tab.ask('Tell me all');
   const expected = await tab.answered();
   await tab.get('new-chat').click();
@@ -123,7 +123,7 @@ test.each([
   ['Crash the GPU', 'device_lost', 'The GPU device was destroyed'],
   ['Kill the worker', 'worker_died', 'The browser ended the worker'],
 ])('“%s” in the middle of two answers changes neither', async (_label, fault, cause) => {
-  const [one, two] = [await openTiny(600), await openTiny(600)];
+  const [one, two] = [await openTiny(300), await openTiny(300)];
   await one.ask('What does the machine say?');
   const expected = await one.answered();
   await one.get('new-chat').click();
@@ -141,7 +141,7 @@ test.each([
   expect((await one.text('answer')).length).toBeLessThan(expected.length);
   for (const tab of [one, two]) {
     expect(await tab.answered()).toBe(expected);
-    expect(await tab.text('answer-stats')).toContain('600 tokens');
+    expect(await tab.text('answer-stats')).toContain('300 tokens');
     expect(await tab.get('error').count()).toBe(0);
     await expectLocator(tab.get('recovery')).toHaveCount(0, { timeout: 20_000 });
   }

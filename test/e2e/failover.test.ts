@@ -12,11 +12,27 @@ let site: PackageSite;
 let browser: Browser;
 let context: BrowserContext;
 let model: string;
+/** What each prompt's answer is when nothing goes wrong, one after the other. */
+let alone: readonly string[];
+
+/** Of an answer. */
+const TOKENS = 150;
+const MOST_TABS = 8;
 
 beforeAll(async () => {
   site = await startPackageSite(2);
   model = site.addModel('tiny.gguf', endlessModel());
   browser = await launchChromium(CRASHABLE);
+  context = await browser.newContext();
+  const [tab] = (await openTabs(1)) as [PackageTab];
+  const texts: string[] = [];
+  for (let i = 0; i < MOST_TABS; i++) {
+    await tab.ask(`alone ${i}`, promptOf(i), { ...bodyOf(i), tabserve: { cache_salt: `alone ${i}` } });
+    texts.push(await tab.answered(`alone ${i}`));
+  }
+  expect(new Set(texts).size).toBe(MOST_TABS);
+  alone = texts;
+  await context.close();
 });
 
 afterAll(async () => {
@@ -63,30 +79,17 @@ async function crashAt(crashed: Browser, tab: PackageTab, tokens: number): Promi
 
 const promptOf = (i: number): string => `Question number ${i}: what did the people say?`;
 /** Half greedy, half drawn. */
-const bodyOf = (i: number, tokens: number) => ({ max_tokens: tokens, temperature: i % 2, seed: 100 + i });
+const bodyOf = (i: number) => ({ max_tokens: TOKENS, temperature: i % 2, seed: 100 + i });
 
-/** What each prompt's answer is when nothing goes wrong, one after the other. */
-async function answersAlone(tab: PackageTab, count: number, tokens: number): Promise<string[]> {
-  const texts: string[] = [];
-  for (let i = 0; i < count; i++) {
-    await tab.ask(`alone ${i}`, promptOf(i), { ...bodyOf(i, tokens), tabserve: { cache_salt: `alone ${i}` } });
-    texts.push(await tab.answered(`alone ${i}`));
-  }
-  expect(new Set(texts).size).toBe(count);
-  return texts;
-}
-
-const askAll = (tabs: readonly PackageTab[], tokens: number): Promise<unknown> =>
-  Promise.all(tabs.map((tab, i) => tab.ask('a', promptOf(i), bodyOf(i, tokens))));
+const askAll = (tabs: readonly PackageTab[]): Promise<unknown> =>
+  Promise.all(tabs.map((tab, i) => tab.ask('a', promptOf(i), bodyOf(i))));
 const answersOf = (tabs: readonly PackageTab[]): Promise<string[]> => Promise.all(tabs.map((tab) => tab.answered('a')));
 
 describe('the GPU process', () => {
   test('crashes three times under eight streams: each is what it is alone', async () => {
-    const tokens = 160;
-    const tabs = await openTabs(8);
+    const tabs = await openTabs(MOST_TABS);
     const [first] = tabs as [PackageTab];
-    const alone = await answersAlone(first, 8, tokens);
-    await askAll(tabs, tokens);
+    await askAll(tabs);
     for (const reached of [20, 60, 100]) await crashAt(browser, first, reached);
     expect(await answersOf(tabs)).toEqual(alone);
     const statuses = await first.call<{ state: string }[]>('statuses');
@@ -116,11 +119,9 @@ describe('the GPU process', () => {
 
 describe.each(['shared-worker', 'elected', 'elected-broadcast'])('the engine in: %s', (ownership) => {
   test.each(['is closed', 'crashes'])('the tab that started it %s: the others\u2019 streams go on', async (how) => {
-    const tokens = 150;
     const tabs = await openTabs(3, { ownership });
     const [owner, ...others] = tabs as [PackageTab, PackageTab, PackageTab];
-    const alone = await answersAlone(owner, 3, tokens);
-    await askAll(tabs, tokens);
+    await askAll(tabs);
     await others[0]?.reached('a', 25);
     if (how === 'is closed') {
       await owner.page.close();
@@ -129,44 +130,41 @@ describe.each(['shared-worker', 'elected', 'elected-broadcast'])('the engine in:
       const session = await context.newCDPSession(owner.page);
       void session.send('Page.crash').catch(() => {});
     }
-    expect(await answersOf(others)).toEqual(alone.slice(1));
+    expect(await answersOf(others)).toEqual(alone.slice(1, 3));
     const last = others[0] as PackageTab;
     expect(await last.call('metrics()')).toMatchObject({ sessions: 2, requestsRunning: 0, kvBlocksUsed: 0 });
   });
 });
 
 test('a tab that cannot read for seconds stops nobody, and has its whole answer afterwards', async () => {
-  const tokens = 120;
   const [slow, other] = (await openTabs(2)) as [PackageTab, PackageTab];
-  const [alone] = await answersAlone(other, 1, tokens);
-  await slow.ask('a', promptOf(0), bodyOf(0, tokens));
+  await slow.ask('a', promptOf(0), bodyOf(0));
   await slow.reached('a', 5);
   const blocked = slow.page.evaluate(() => {
     const end = performance.now() + 4000;
     while (performance.now() < end);
     return 'blocked';
   });
-  await other.ask('a', promptOf(0), bodyOf(0, tokens));
+  await other.ask('a', promptOf(0), bodyOf(0));
   expect(await Promise.race([other.reached('a', 5).then(() => 'answering'), blocked])).toBe('answering');
-  expect(await other.answered('a')).toBe(alone);
+  expect(await other.answered('a')).toBe(alone[0]);
   await blocked;
-  expect(await slow.answered('a')).toBe(alone);
+  expect(await slow.answered('a')).toBe(alone[0]);
 });
 
 test('two releases of a page: one has the GPU at a time, and both answer', async () => {
   const [old] = (await openTabs(1)) as [PackageTab];
-  const [alone] = await answersAlone(old, 1, 120);
   const next = await PackageTab.open(context, site, 2); // before: opening a page may take as long as an answer
-  await old.ask('a', promptOf(0), bodyOf(0, 120));
+  await old.ask('a', promptOf(0), bodyOf(0));
   await old.reached('a', 10);
   await next.load({ model });
   expect((await next.call<string[]>('stages'))[0]).toBe('wait');
-  expect(await old.answered('a')).toBe(alone);
+  expect(await old.answered('a')).toBe(alone[0]);
   expect((await old.call<{ state: string }>('metrics()')).state).toBe('parked');
-  await next.ask('a', promptOf(0), bodyOf(0, 120));
-  expect(await next.answered('a')).toBe(alone);
-  await old.ask('b', promptOf(0), bodyOf(0, 120));
-  expect(await old.answered('b')).toBe(alone);
+  await next.ask('a', promptOf(0), bodyOf(0));
+  expect(await next.answered('a')).toBe(alone[0]);
+  await old.ask('b', promptOf(0), bodyOf(0));
+  expect(await old.answered('b')).toBe(alone[0]);
   expect((await next.call<{ state: string }>('metrics()')).state).toBe('parked');
 });
 
@@ -183,7 +181,7 @@ test('a reload finds the engine warm', async ({ skip }) => {
     return isRead;
   });
   if (!canOutlive) return skip('a SharedWorker dies with its last tab in this browser');
-  await tab.ask('a', promptOf(0), bodyOf(0, 20));
+  await tab.ask('a', promptOf(0), { max_tokens: 20 });
   const text = await tab.answered('a');
   const before = (await tab.call<{ generationTokens: number }>('metrics()')).generationTokens;
   await tab.page.reload();
@@ -191,7 +189,7 @@ test('a reload finds the engine warm', async ({ skip }) => {
   await tab.load({ model });
   expect(await tab.call<string[]>('stages')).toEqual(['ready']);
   expect((await tab.call<{ generationTokens: number }>('metrics()')).generationTokens).toBe(before);
-  await tab.ask('a', promptOf(0), bodyOf(0, 20));
+  await tab.ask('a', promptOf(0), { max_tokens: 20 });
   expect(await tab.answered('a')).toBe(text);
   return undefined;
 });
