@@ -1,25 +1,48 @@
-/** Every way tabserve refuses or fails. A code exists because a caller does something different about it. */
+/**
+ * Every way tabserve refuses or fails. A code exists because a caller does something different about it.
+ *
+ * - `invalid_request`: a parameter is malformed; `param` names it
+ * - `unsupported_parameter`: a known OpenAI parameter that tabserve does not implement yet; `param` names it
+ * - `context_length_exceeded`: the prompt does not fit the context
+ * - `model_busy`: no room on the GPU beside models that other tabs are using; `details.models` says which
+ * - `model_not_found`: nothing at that URL, path or hub name
+ * - `access_denied`: the server wants a permission: a gated or private model; sign in, or give a token
+ * - `unsupported_model`: an architecture, tokenizer or file format not supported
+ * - `unsupported_tensor`: a tensor's type or shape not supported; the message names both
+ * - `corrupt_model`: bytes that contradict their own header or checksum
+ * - `download_failed`: the network gave up; what has arrived is kept and the next try resumes
+ * - `storage_failed`: the browser's storage refused
+ * - `profiling_unavailable`: the GPU gives no timestamps
+ * - `webgpu_unavailable`: no usable WebGPU here; the message says what is missing
+ * - `device_lost`: the GPU device was lost
+ * - `out_of_memory`: more than the GPU has, or may be taken of it: `details` has the numbers where they are known
+ * - `queue_full`: too many requests wait; `details.retryAfterMs` says when to try again
+ * - `deadline_exceeded`: the request's own time limit passed before it was done
+ * - `aborted`: the caller, or the caller's tab going away, ended it
+ * - `closed`: the client has been closed
+ * - `internal`: a bug in tabserve
+ */
 export type ErrorCode =
-  | 'invalid_request' // a parameter is malformed; `param` names it
-  | 'unsupported_parameter' // a known OpenAI parameter that tabserve does not implement yet; `param` names it
-  | 'context_length_exceeded' // the prompt does not fit the context
-  | 'model_busy' // no room on the GPU beside models that other tabs are using; `details.models` says which
-  | 'model_not_found' // nothing at that URL, path or hub name
-  | 'access_denied' // the server wants a permission: a gated or private model; sign in, or give a token
-  | 'unsupported_model' // an architecture, tokenizer or file format not supported
-  | 'unsupported_tensor' // a tensor's type or shape not supported; the message names both
-  | 'corrupt_model' // bytes that contradict their own header or checksum
-  | 'download_failed' // the network gave up; what has arrived is kept and the next try resumes
-  | 'storage_failed' // the browser's storage refused
-  | 'profiling_unavailable' // the GPU gives no timestamps
-  | 'webgpu_unavailable' // no usable WebGPU here; the message says what is missing
-  | 'device_lost' // the GPU device was lost
-  | 'out_of_memory' // more than the GPU has, or may be taken of it: `details` has the numbers where they are known
-  | 'queue_full' // too many requests wait; `details.retryAfterMs` says when to try again
-  | 'deadline_exceeded' // the request's own time limit passed before it was done
-  | 'aborted' // the caller, or the caller's tab going away, ended it
-  | 'closed' // the client has been closed
-  | 'internal'; // a bug in tabserve
+  | 'invalid_request'
+  | 'unsupported_parameter'
+  | 'context_length_exceeded'
+  | 'model_busy'
+  | 'model_not_found'
+  | 'access_denied'
+  | 'unsupported_model'
+  | 'unsupported_tensor'
+  | 'corrupt_model'
+  | 'download_failed'
+  | 'storage_failed'
+  | 'profiling_unavailable'
+  | 'webgpu_unavailable'
+  | 'device_lost'
+  | 'out_of_memory'
+  | 'queue_full'
+  | 'deadline_exceeded'
+  | 'aborted'
+  | 'closed'
+  | 'internal';
 
 /** What a caller may act on beyond the code. */
 export interface ErrorDetails {

@@ -51,7 +51,7 @@ test('the picture of the block pool shows whose blocks are whose, and which are 
 });
 
 test('the kernels are left as they are on a software adapter, and fitted to it where the address says so', async () => {
-  const plain = await openTiny(4, demo.openWarm);
+  const plain = await openTiny(4, () => demo.openWarm());
   await expectLocator(plain.get('tuning')).toHaveAttribute('data-state', 'off');
   await expectLocator(plain.get('tuning-count')).toHaveText(/^0 of \d+ tuned$/);
   await plain.page.close();
@@ -79,7 +79,7 @@ test('a second tab is a click away, and has a conversation of its own', async ()
 });
 
 test('a profile of the next steps is a flame chart that the keyboard walks through, and leaves the answer alone', async () => {
-  const tab = await openTiny(300, demo.openWarm);
+  const tab = await openTiny(300, () => demo.openWarm());
   await tab.ask('Tell me all');
   const expected = await tab.answered();
   await tab.get('new-chat').click();

@@ -13,6 +13,7 @@ function of(area, file, changes) {
 }
 
 const MATMUL = 'test/gpu/kernels/matmul.test.ts';
+const LATE = 'test/gpu/late-kernels.test.ts';
 const ATTENTION = 'test/gpu/kernels/attention.test.ts';
 const FUSED_ROPE = 'test/gpu/kernels/matmul-rope-kv-write.test.ts';
 const FILTER = 'test/gpu/kernels/filter.test.ts';
@@ -109,6 +110,16 @@ export const MUTATIONS = [
     ['the goal is not lowered by what lies above', 'selection.goal = subtract64(selection.goal, above);', '', FILTER],
   ]),
 
+  ...of('late kernels', 'src/kernels/matmul.ts', [
+    ['a kernel that came late is never used', 'ascending.filter(({ isReady }) => isReady)', 'ascending.filter(({ options }) => options.isLate !== true)', LATE],
+  ]),
+  ...of('late kernels', 'src/runner/gpu-model-runner.ts', [
+    ['rows are never attended to in tiles', '() => (areReady() ? parts.tileRows : 1)', '() => 1', LATE],
+    ['rows are in tiles before there is a kernel for them', '() => (areReady() ? parts.tileRows : 1)', '() => parts.tileRows', LATE],
+  ]),
+  ...of('late kernels', 'src/engine/late-compiler.ts', [
+    ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/late-compiler.test.ts'],
+  ]),
   ...of('repacking', 'src/loader/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],
     ['neighbouring lanes have the same order of k', 'const order = lane & 3;', 'const order = lane & 2;', REPACK, MATMUL],
