@@ -1,6 +1,7 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
+import type { Work } from '../core/turns.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { paddedSize } from '../loader/packed-layout.ts';
@@ -96,19 +97,25 @@ interface Parts {
  *
  * A norm has no op of its own: whatever writes the residual stream also writes it times the norm's gain, and its sums of
  * squares; whatever reads that divides its own results.
+ *
+ * Layer by layer, between which others get their turns.
  */
-export function buildDecoder(parts: Parts, weights: ModelWeights): readonly Op[] {
+export function* buildDecoder(parts: Parts, weights: ModelWeights): Work<readonly Op[]> {
   const { builder, config, state } = parts;
   const { layers, outputNorm, embedding, head } = weights;
   const { vocabSize } = config;
   const gainAfter = (index: number): GPUBuffer => layers[index + 1]?.attentionNorm ?? outputNorm;
+  const ops: Op[] = embedding.map(({ matrix: table, outputOffset: firstToken }) =>
+    embed(builder, { ...state, table, firstToken, vocabSize, gain: gainAfter(-1), counts: state.rowCount }),
+  );
+  for (const [layer, weightsOf] of layers.entries()) {
+    yield;
+    const ofLayer = decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer));
+    ops.push(...ofLayer.map((op) => ({ ...op, layer })));
+  }
+  yield;
   return [
-    ...embedding.map(({ matrix: table, outputOffset: firstToken }) =>
-      embed(builder, { ...state, table, firstToken, vocabSize, gain: gainAfter(-1), counts: state.rowCount }),
-    ),
-    ...layers.flatMap((weightsOf, layer) =>
-      decoderLayer(parts, weightsOf, state.cache[layer], gainAfter(layer)).map((op) => ({ ...op, layer })),
-    ),
+    ...ops,
     ...quantised(parts, head, state.weighted),
     ...head.map(({ matrix, outputOffset }) =>
       matmulLogits(builder, {

@@ -7,6 +7,7 @@ import { NUMERICS, type Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
+import { inTurns } from '../core/turns.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
@@ -122,7 +123,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
     const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
-    const ops = buildDecoder({ builder, config, state, limits }, weights);
+    const ops = await inTurns(buildDecoder({ builder, config, state, limits }, weights));
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
     fillState(gpu.device, config, scheduler, state, ropeFactors);

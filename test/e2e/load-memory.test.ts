@@ -148,3 +148,26 @@ test.each(MODELS)('a model of $name is loaded in 64 MiB of JavaScript memory, do
   await first.page.close();
   await server.close();
 }, 600_000);
+
+test('a tab that is closed while its model downloads: the next one goes on with what came', async () => {
+  const file = syntheticModel(3);
+  const server = await serveSynthetic(file);
+  const closing = await PackageTab.open(context, site);
+  void closing.load({ model: server.url }).catch(() => {}); // nobody is left to hear of it
+  await expect.poll(() => server.bytesSent(), { interval: 5, timeout: 30_000 }).toBeGreaterThan(5 * PART_BYTES);
+  await closing.page.close();
+  const sentSoon = async (): Promise<number> => {
+    const before = server.bytesSent();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return server.bytesSent() - before;
+  };
+  await expect.poll(sentSoon, { timeout: 30_000 }).toBe(0);
+  const sentBefore = server.bytesSent();
+  expect(sentBefore).toBeLessThan(file.size - 2 * PART_BYTES);
+  const next = await PackageTab.open(context, site);
+  await next.load({ model: server.url, kvCacheBytes: 16 * MIB });
+  // Of what was on its way when the tab went, one part or two are lost; and some bytes are asked for to see who answers.
+  expect(server.bytesSent()).toBeLessThan(file.size + 2 * PART_BYTES + 4096);
+  await next.page.close();
+  await server.close();
+});

@@ -29,11 +29,12 @@ async function run(chunks: readonly number[]) {
 
 test('steps of any length run without what is late, then with it, and give the same bits', async () => {
   const chunks = [1, 2, 3, 9, 20];
-  expect(loaded.adapter.isSoftware).toBe(true); // what is late on a GPU, tiling.test.ts tells
+  const { isSoftware, architecture } = loaded.adapter;
+  const widths = isSoftware && architecture !== 'swiftshader' ? [1, 2, 4] : [1, 2, 4, 8]; // see kernelSizes
   const early = await run(chunks);
-  expect(early).toMatchObject({ widths: [1, 4], tileRows: [1] });
+  expect(early).toMatchObject(isSoftware ? { widths: [1, 4], tileRows: [1] } : { widths: [1, 8], tileRows: [1, 4] });
   for (const kernel of loaded.lateKernels) await kernel.compile();
   const complete = await run(chunks);
-  expect(complete).toMatchObject({ widths: [1, 2, 4, 8], tileRows: [1, 4] });
+  expect(complete).toMatchObject({ widths, tileRows: [1, 4] });
   expect(complete.logits).toEqual(early.logits);
 });

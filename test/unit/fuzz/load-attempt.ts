@@ -1,5 +1,6 @@
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { BufferPool } from '../../../src/gpu/buffers.ts';
+import { BufferPool } from '../../../src/gpu/buffers.ts';
+import { countingDevice } from '../../../src/gpu/counting-device.ts';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
 import { type ModelFile, readModelFile } from '../../../src/loader/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
@@ -34,7 +35,7 @@ export async function attemptLoad(file: HostileFile): Promise<Attempt> {
       return Promise.resolve(bytes);
     },
   };
-  const pool = countingPool();
+  const pool = new BufferPool(countingDevice({ maxBufferSize: LAYOUT.maxBindingBytes, maxStorageBufferBindingSize: LAYOUT.maxBindingBytes }));
   const parsed: { file?: ModelFile } = {};
   const header = await outcome(async () => {
     parsed.file = await readModelFile(source);
@@ -43,7 +44,7 @@ export async function attemptLoad(file: HostileFile): Promise<Attempt> {
   const skipped = { weights: 'skipped', tokenizer: 'skipped', bytesRead, gpuBytes: 0 };
   if (model === undefined) return { header, ...skipped };
   const weights = await outcome(() => {
-    planWeights(model, readModelConfig(model), pool as unknown as BufferPool, LAYOUT);
+    planWeights(model, readModelConfig(model), pool, LAYOUT);
   });
   const tokenizer = await outcome(() => useTokenizer(model));
   return { header, weights, tokenizer, bytesRead, gpuBytes: pool.bytes };
@@ -69,19 +70,4 @@ async function outcome(action: () => unknown): Promise<string> {
     if (error.code === 'internal' || error.message.length > LONGEST_MESSAGE) throw new Error(`an unfit message: ${error.message}`);
     return error.code;
   }
-}
-
-/** Stands in for the GPU's memory: it refuses what a device would refuse, and knows what it was asked for. */
-function countingPool(): { bytes: number; readonly maxBytes: number; create: (label: string, size: number) => GPUBuffer } {
-  const maxBytes = 128 * 1024 * 1024;
-  return {
-    bytes: 0,
-    maxBytes,
-    create(label, size) {
-      if (!Number.isSafeInteger(size) || size < 0) throw new Error(`${label} of ${size} bytes`);
-      if (size > maxBytes) throw new TabserveError('out_of_memory', `${label} needs ${size} bytes`);
-      this.bytes += size;
-      return { label, size } as GPUBuffer;
-    },
-  };
 }
