@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput } from '../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
-import { blocksFor, generate, loadBytes, step, TestSequence } from '../support/gpu-runner.ts';
+import { blocksFor, generate, loadBytes, loadWhole, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // What a step asks of WebGPU, counted at WebGPU itself: a hidden allocation in the loop would show here first.
@@ -11,7 +11,7 @@ const NUM_LAYERS = 2;
 let loaded: LoadedRunner;
 beforeAll(async () => {
   const limits = { maxNumSeqs: SLOTS, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
-  loaded = await loadBytes(tinyModel({ preset: 'smollm2', type: 'mixed', numLayers: NUM_LAYERS }), { limits });
+  loaded = await loadWhole(tinyModel({ preset: 'smollm2', type: 'mixed', numLayers: NUM_LAYERS }), { limits });
 }, 120_000);
 afterAll(() => loaded?.destroy());
 afterEach(() => void vi.restoreAllMocks());
