@@ -1,3 +1,4 @@
+import { yieldTurn } from '../core/yield-turn.ts';
 import type { Access, KernelSpec } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
@@ -62,7 +63,8 @@ export class Choice<Detail = unknown> {
     const { initial } = options;
     const isOther = winner !== undefined && winner !== initial.name;
     this.#way = (isOther ? options.others().find(({ name }) => name === winner) : undefined) ?? initial;
-    if (options.isLate !== true) void this.#start();
+    // Linking takes milliseconds, and there are many: each in a turn of its own.
+    if (options.isLate !== true) void yieldTurn().then(() => this.#start());
   }
 
   /** The way in use. */

@@ -1,4 +1,5 @@
 import type { Winners } from '../core/tuning.ts';
+import { yieldTurn } from '../core/yield-turn.ts';
 import { Choice, type ChoiceOptions, type OpBuffers } from './choice.ts';
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
@@ -78,7 +79,8 @@ export class OpBuilder {
     const values: Readonly<Record<string, number | boolean>> = overrides;
     const key = variantKey(spec, modules, values);
     if (!this.#pipelines.has(key)) {
-      const pipeline = compile(this.device, key, this.#layout(spec), modules, values);
+      const layout = this.#layout(spec);
+      const pipeline = yieldTurn().then(() => compile(this.device, key, layout, modules, values));
       pipeline.catch(() => {}); // reported by ready()
       this.#pipelines.set(key, pipeline);
     }
