@@ -64,7 +64,7 @@ export class Choice<Detail = unknown> {
     const isOther = winner !== undefined && winner !== initial.name;
     this.#way = (isOther ? options.others().find(({ name }) => name === winner) : undefined) ?? initial;
     // Linking takes milliseconds, and there are many: each in a turn of its own.
-    if (options.isLate !== true) void yieldTurn().then(() => this.#start());
+    if (options.isLate !== true) void yieldTurn().then(() => void this.#start());
   }
 
   /** The way in use. */
