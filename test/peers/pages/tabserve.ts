@@ -12,7 +12,7 @@ function opened(): Client {
   return client;
 }
 
-/** Loads the model as an app would, with every setting as it is by default, and waits until no kernel is raced. */
+/** Loads the model as an app would, with every setting as it is by default, and waits until no kernel is compiled or raced. */
 async function load({ modelUrl }: PageOptions): Promise<PeerSubject> {
   client = await createClient({ model: modelUrl });
   const { adapter, tuning } = await client.metrics();
@@ -44,9 +44,10 @@ async function ask({ messages, maxTokens }: PeerTask): Promise<PeerTiming> {
   return { ...clock.times(), promptTokens, outputTokens, text };
 }
 
-/** Races of kernels begin when the engine is idle; they are a load's business, not an answer's. */
+/** What is compiled and raced when the engine is idle is a load's business, not an answer's. */
 async function settled(): Promise<void> {
-  const isRacing = ({ tuning }: EngineMetrics): boolean => tuning?.state === 'tuning' || tuning?.state === 'idle';
+  const isRacing = ({ tuning, kernelsToCompile }: EngineMetrics): boolean =>
+    kernelsToCompile > 0 || tuning?.state === 'tuning' || tuning?.state === 'idle';
   while (isRacing(await opened().metrics())) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
