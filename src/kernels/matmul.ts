@@ -196,8 +196,8 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
 
 /** The first that is compiled and has room for all tokens, else the widest that is compiled. */
 function widthOf<Detail>(ascending: readonly Choice<Detail>[], tokens: number): Choice<Detail> {
-  const compiled = ascending.filter(({ isReady }) => isReady);
-  const found = compiled.find(({ options }) => options.tokens >= tokens) ?? compiled.at(-1);
+  const found =
+    ascending.find(({ isReady, options }) => isReady && options.tokens >= tokens) ?? ascending.findLast(({ isReady }) => isReady);
   if (found === undefined) throw new Error('no tiling of a matmul is compiled: await ready() first');
   return found;
 }

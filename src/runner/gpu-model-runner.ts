@@ -42,12 +42,13 @@ export class GpuModelRunner implements ModelRunner {
   /** Those that no plan in flight has, the next one first. */
   readonly #freeStaging: GPUBuffer[];
   #fault: TabserveError | undefined;
+  /** Whether all ops may have work. */
+  #areReady = false;
 
   constructor(parts: GpuModelRunnerParts) {
     this.#parts = parts;
     this.state = parts.state;
-    const areReady = (): boolean => parts.ops.every((op) => op.isReady?.() ?? true);
-    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, () => (areReady() ? parts.tileRows : 1));
+    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, () => this.#tileRows());
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#freeStaging = [...parts.staging];
@@ -90,6 +91,13 @@ export class GpuModelRunner implements ModelRunner {
   /** What all steps so far cost. */
   counters(): StepCounters {
     return this.#recorder.counters();
+  }
+
+  /** One until the kernel of tiles of several rows is there. */
+  #tileRows(): number {
+    const { ops, tileRows } = this.#parts;
+    this.#areReady ||= ops.every((op) => op.isReady?.() ?? true);
+    return this.#areReady ? tileRows : 1;
   }
 
   #sampled(plan: SchedulerOutput, ids: Uint32Array): ModelRunnerOutput {

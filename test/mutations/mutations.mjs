@@ -111,11 +111,11 @@ export const MUTATIONS = [
   ]),
 
   ...of('late kernels', 'src/kernels/matmul.ts', [
-    ['a kernel that came late is never used', 'ascending.filter(({ isReady }) => isReady)', 'ascending.filter(({ options }) => options.isLate !== true)', LATE],
+    ['a kernel that came late is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isLate !== true && options.tokens >= tokens', LATE],
   ]),
   ...of('late kernels', 'src/runner/gpu-model-runner.ts', [
-    ['rows are never attended to in tiles', '() => (areReady() ? parts.tileRows : 1)', '() => 1', LATE],
-    ['rows are in tiles before there is a kernel for them', '() => (areReady() ? parts.tileRows : 1)', '() => parts.tileRows', LATE],
+    ['rows are never attended to in tiles', 'this.#areReady ? tileRows : 1', '1', LATE],
+    ['rows are in tiles before there is a kernel for them', '#areReady = false;', '#areReady = true;', LATE],
   ]),
   ...of('late kernels', 'src/engine/late-compiler.ts', [
     ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/late-compiler.test.ts'],
