@@ -1,6 +1,7 @@
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/index.ts';
 import type { AdapterSummary } from '../../src/core/metrics.ts';
+import { settled } from '../support/settled.ts';
 import type { BenchOptions, RequestTimes } from './figures.ts';
 import { type Sizes, sizesFor } from './sizes.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
@@ -26,7 +27,7 @@ export async function openBenchContext(options: BenchOptions): Promise<BenchCont
   const client = await createClient({ model: options.modelUrl });
   const { adapter } = await client.metrics();
   if (adapter === undefined) throw new Error('a model is loaded, and there is no adapter');
-  if (!options.quick) await untilCompiled(client);
+  if (!options.quick) await settled(client);
   let salts = 0;
   const salt = (): string => `bench ${salts++}`;
   const scale = await promptScale(client, salt);
@@ -41,11 +42,6 @@ export async function openBenchContext(options: BenchOptions): Promise<BenchCont
     words: (tokens, reserve) => wordsFor(Math.min(tokens, (maxModelLen - reserve) * 0.9), scale),
     withSessions: (count, run) => withSessions(options.modelUrl, count, run),
   };
-}
-
-/** Waits for the kernels that a model is ready without. */
-async function untilCompiled(client: Client): Promise<void> {
-  while ((await client.metrics()).kernelsToCompile > 0) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Counts two prompts; the first of everything is over after that. */

@@ -1,6 +1,6 @@
 import type { Client } from '../../../src/client/client.ts';
-import type { EngineMetrics } from '../../../src/core/metrics.ts';
 import { createClient } from '../../../src/index.ts';
+import { settled } from '../../support/settled.ts';
 import type { PageOptions, PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
 import { exposePeer } from './expose.ts';
 import { TokenClock } from './token-clock.ts';
@@ -23,7 +23,7 @@ async function load({ modelUrl }: PageOptions): Promise<PeerSubject> {
 }
 
 async function ask({ messages, maxTokens }: PeerTask): Promise<PeerTiming> {
-  await settled();
+  await settled(opened());
   const clock = new TokenClock();
   // A salt of its own: nothing comes from the prefix cache.
   const stream = await opened().chat.completions.create({
@@ -42,13 +42,6 @@ async function ask({ messages, maxTokens }: PeerTask): Promise<PeerTiming> {
   }
   const { prompt_tokens: promptTokens = 0, completion_tokens: outputTokens = 0 } = stream.usage ?? {};
   return { ...clock.times(), promptTokens, outputTokens, text };
-}
-
-/** What is compiled and raced when the engine is idle is a load's business, not an answer's. */
-async function settled(): Promise<void> {
-  const isRacing = ({ tuning, kernelsToCompile }: EngineMetrics): boolean =>
-    kernelsToCompile > 0 || tuning?.state === 'tuning' || tuning?.state === 'idle';
-  while (isRacing(await opened().metrics())) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 exposePeer({ load, ask, gpuSubmits: async () => (await opened().metrics()).counters.submits });
