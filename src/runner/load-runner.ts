@@ -190,7 +190,7 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
   const attentionRivals = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
-  // A software adapter compiles attention over tiles of rows for longer than all else together.
+  // Of what a software adapter would compile before a model is ready, attention over tiles takes the longest.
   const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionRivals, lateTiles: isSoftware };
   return { ...sizes, unrolled, tilings, ...attention };
 }

@@ -20,8 +20,7 @@ const positives = expect.toSatisfy((values: readonly number[]) => values.length 
 const row = (part: string, metric: string, samples: unknown = positives, dimensions: object = {}) =>
   expect.objectContaining({ part, metric, samples, dimensions: expect.objectContaining(dimensions) });
 
-/** All of it once, and a byte to see that there are ranges. */
-/** Its first 64 bytes are asked for alone, before the rest. */
+/** All of it once; its first 64 bytes are asked for alone, before the rest. */
 const wholeModel = expect.toSatisfy(([bytes = NaN]: readonly number[]) => bytes >= modelBytes && bytes <= modelBytes + 64);
 
 let folder: string;
