@@ -60,7 +60,8 @@ test('the kernels are left as they are on a software adapter, and fitted to it w
   await tab.ready();
   await expectLocator(tab.get('tuning-count')).toHaveText(/^[1-9]\d* of \d+ tuned, in .* of the GPU’s time$/, { timeout: 120_000 });
   await tab.get('tuning').locator('summary').click();
-  const cells = tab.get('tuning-row').first().locator('td');
+  // Which kernel gained most, and so stands first, is chance.
+  const cells = tab.get('tuning-row').filter({ hasText: 'matmul-' }).first().locator('td');
   await expectLocator(cells).toHaveText([/^matmul-\S+$/, /^[1248]$/, /^(1|\d+\.\d\d)×$/]);
   await tab.ask('Hello');
   await tab.answered();
@@ -90,9 +91,11 @@ test('a profile of the next steps is a flame chart that the keyboard walks throu
   await expectLocator(tab.get('profile-help')).toContainText('The mean of 8 decode steps');
   expect(await tab.answered()).toBe(expected);
   await expectLocator(tab.get('ceilings')).toContainText(/Reads.*GB\/s/s);
-  await expectLocator(tab.get('profile-kernel').first()).toHaveAttribute('aria-label', /: [\d.]+ .?s, \d+ % of the step; .* GB\/s .* of the ceiling$/);
+  // Which kernel takes longest, and so stands first, is chance; only some multiply. Of those here the first took time.
+  const matmul = tab.get('profile-kernel').filter({ hasText: 'matmul' }).first();
+  await expectLocator(matmul).toHaveAttribute('aria-label', /: [\d.]+ .?s, \d+ % of the step; .* GB\/s .* of the ceiling$/);
 
-  await tab.get('profile-kernel').first().focus();
+  await matmul.focus();
   await expectLocator(tab.get('kernel-figures')).toContainText('GFLOP/s');
   expect(await tab.page.locator('.flame .is-lit').count()).toBeGreaterThan(0);
   const part = (key: string) => tab.page.locator(`[data-testid=flame-part][data-key="${key}"]`);
