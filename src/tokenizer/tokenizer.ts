@@ -3,7 +3,7 @@ import type { ChatMessage } from '../core/protocol.ts';
 import { atOnce, inTurns, type Work } from '../core/turns.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
-import { createControlTokens, findMarker } from './control-tokens.ts';
+import { type ControlTokens, createControlTokens, findMarker, type PromptPiece } from './control-tokens.ts';
 import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
 import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
@@ -25,6 +25,14 @@ export interface Tokenizer {
    * `context_length_exceeded` where the messages are longer than any prompt that fits the model's context
    */
   encodeChat(messages: readonly ChatMessage[]): number[];
+  /**
+   * A prompt that is given as text, for plain completion. Control tokens that are written in it are control tokens. It
+   * begins with BOS, once, where the model's prompts do: the rules are the same as for what a chat template writes.
+   *
+   * @throws TabserveError `context_length_exceeded`, param `prompt`, where the text is longer than any prompt that fits
+   * the model's context
+   */
+  encodePrompt(text: string): number[];
   createDetokenizer(): Detokenizer;
 }
 
@@ -49,11 +57,13 @@ function* buildTokenizer(metadata: Metadata): Work<Tokenizer> {
   const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary);
   yield;
   const bytesOf = createTokenByteTable(vocabulary);
+  const prompts = createPromptEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined);
   return {
     vocabSize: vocabulary.tokens.length,
     stopTokenIds: vocabulary.stopTokenIds,
     encode: (text) => encode(text),
-    encodeChat: createChatEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined),
+    encodeChat: createChatEncoder(metadata, vocabulary, prompts),
+    encodePrompt: prompts.encodePrompt,
     createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
 }
@@ -78,11 +88,56 @@ function* createEncoder(metadata: Metadata, vocabulary: Vocabulary): Work<Encode
   return { encode, addBos: addBos ?? pre.addBos, addsSpacePrefix: false };
 }
 
-function createChatEncoder(
+/** Encodes prompts, in which control tokens are told from text. */
+interface PromptEncoder {
+  readonly control: ControlTokens;
+  /** @throws TabserveError `context_length_exceeded` where so many characters fit no prompt */
+  readonly checkLength: (chars: number, param: PromptParam) => void;
+  /** @throws TabserveError `context_length_exceeded` where they make more tokens than any prompt that fits */
+  readonly encodePieces: (pieces: readonly PromptPiece[], chars: number, param: PromptParam) => number[];
+  readonly encodePrompt: (text: string) => number[];
+}
+
+/** The request's parameter that a prompt comes from. */
+type PromptParam = 'messages' | 'prompt';
+
+/** @param bosTokenId what each prompt begins with */
+function createPromptEncoder(
   metadata: Metadata,
   vocabulary: Vocabulary,
   encode: Encode,
   bosTokenId: number | undefined,
+): PromptEncoder {
+  const { tokens, kinds } = vocabulary;
+  const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
+  const control = createControlTokens(new Map(ids));
+  const swallows = swallowsWhiteSpace(metadata, vocabulary);
+  const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
+  const checkLength = (chars: number, param: PromptParam): void => {
+    if (chars > maxChars) throw tooLong(chars, param);
+  };
+  const encodePieces = (pieces: readonly PromptPiece[], chars: number, param: PromptParam): number[] => {
+    const prompt: number[] = [];
+    for (const piece of pieces) {
+      if ('text' in piece) {
+        const strips = swallows(prompt.at(-1));
+        for (const id of encode(strips ? piece.text.replace(WHITE_SPACE, '') : piece.text, maxTokens)) prompt.push(id);
+      } else prompt.push(piece.controlTokenId);
+      if (prompt.length > maxTokens) throw tooLong(chars, param);
+    }
+    return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
+  };
+  const encodePrompt = (text: string): number[] => {
+    checkLength(text.length, 'prompt');
+    return encodePieces(control.split(text, findMarker([text])), text.length, 'prompt');
+  };
+  return { control, checkLength, encodePieces, encodePrompt };
+}
+
+function createChatEncoder(
+  metadata: Metadata,
+  { tokens, bosTokenId: bos, eosTokenId: eos }: Vocabulary,
+  { control, checkLength, encodePieces }: PromptEncoder,
 ): (messages: readonly ChatMessage[]) => number[] {
   const source = readString(metadata, 'tokenizer.chat_template');
   if (source === undefined) {
@@ -93,27 +148,14 @@ function createChatEncoder(
       );
     };
   }
-  const { tokens, kinds, bosTokenId: bos, eosTokenId: eos } = vocabulary;
   const textOf = (id: number | undefined): string => (id === undefined ? '' : (tokens[id] ?? ''));
   const render = createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) });
-  const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
-  const control = createControlTokens(new Map(ids));
-  const swallows = swallowsWhiteSpace(metadata, vocabulary);
-  const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
-    if (chars > maxChars) throw tooLong(chars);
+    checkLength(chars, 'messages');
     const marker = findMarker([source, ...messages.map(({ content }) => content)]);
     const rendered = render(messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) })));
-    const prompt: number[] = [];
-    for (const piece of control.split(rendered, marker)) {
-      if ('text' in piece) {
-        const strips = swallows(prompt.at(-1));
-        for (const id of encode(strips ? piece.text.replace(WHITE_SPACE, '') : piece.text, maxTokens)) prompt.push(id);
-      } else prompt.push(piece.controlTokenId);
-      if (prompt.length > maxTokens) throw tooLong(chars);
-    }
-    return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
+    return encodePieces(control.split(rendered, marker), chars, 'messages');
   };
 }
 
@@ -130,9 +172,9 @@ function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): 
   return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
 }
 
-function tooLong(chars: number): TabserveError {
-  const message = `Messages of ${chars} characters cannot fit the model's context.`;
-  return new TabserveError('context_length_exceeded', message, { param: 'messages' });
+function tooLong(chars: number, param: PromptParam): TabserveError {
+  const what = param === 'messages' ? `Messages of ${chars} characters` : `A prompt of ${chars} characters`;
+  return new TabserveError('context_length_exceeded', `${what} cannot fit the model's context.`, { param });
 }
 
 /** A novel has a tenth of it; regular expressions run out of stack at four times as many. */

@@ -137,6 +137,42 @@ describe('encodeChat', () => {
   });
 });
 
+describe('encodePrompt', () => {
+  const tokenizer = createTokenizer(metadata());
+
+  it('takes the control tokens that are written in the text', () => {
+    expect(tokenizer.encodePrompt('<|im_start|>user\nhi<|im_end|>')).toEqual([
+      IM_START,
+      ...tokenizer.encode('user\nhi'),
+      IM_END,
+    ]);
+    expect(tokenizer.encodePrompt('Once upon\ue000')).toEqual(tokenizer.encode('Once upon\ue000'));
+  });
+
+  it('begins with BOS once where the model adds one', () => {
+    const withBos = createTokenizer(metadata({ 'tokenizer.ggml.add_bos_token': true }));
+    const hi = tokenizer.encode('hi');
+    expect(tokenizer.encodePrompt('hi')).toEqual(hi);
+    expect(withBos.encodePrompt('hi')).toEqual([IM_START, ...hi]);
+    expect(withBos.encodePrompt('<|im_start|>hi')).toEqual([IM_START, ...hi]);
+    expect(withBos.encodePrompt('')).toEqual([IM_START]);
+    expect(tokenizer.encodePrompt('')).toEqual([]);
+  });
+
+  it('needs no chat template', () => {
+    const base = createTokenizer(metadata({ 'tokenizer.chat_template': undefined }));
+    expect(base.encodePrompt('hi<|im_end|>')).toEqual([...base.encode('hi'), IM_END]);
+  });
+
+  it('refuses a text longer than any prompt that fits', () => {
+    const small = createTokenizer(metadata({ 'general.architecture': 'llama', 'llama.context_length': 16 }));
+    expect(refusal(() => small.encodePrompt('x'.repeat(1000)))).toMatchObject({
+      code: 'context_length_exceeded',
+      param: 'prompt',
+    });
+  });
+});
+
 describe('encode', () => {
   it('matches added tokens that are not control tokens as a whole', () => {
     const plain = metadata();
