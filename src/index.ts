@@ -3,8 +3,9 @@ export type { ClientOptions } from './client/create-client.ts';
 export { missingSupport } from './client/support.ts';
 export type { PageScope } from './client/support.ts';
 export type { Client, LogLine } from './client/client.ts';
-export type { ChatCompletionStream } from './client/chat-completion-stream.ts';
-export type { Completions, RequestOptions } from './client/completions.ts';
+export type { ChatCompletions } from './client/chat-completions.ts';
+export type { ChatCompletionStream, CompletionStream } from './client/completion-stream.ts';
+export type { RequestOptions } from './client/run-completion.ts';
 export type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -13,11 +14,14 @@ export type {
   ChatCompletionCreateParamsNonStreaming,
   ChatCompletionCreateParamsStreaming,
   ChatContentPart,
-  ChatFinishReason,
   ChatMessageParam,
+} from './api/chat-types.ts';
+export type {
+  CompletionFinishReason,
+  CompletionParams,
   CompletionUsage,
   TabserveExtension,
-} from './api/chat-types.ts';
+} from './api/completion-types.ts';
 export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
 export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';

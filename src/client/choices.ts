@@ -1,4 +1,5 @@
-import type { CompletionUsage } from '../api/chat-types.ts';
+import type { CompletionRequest } from '../api/completion-request.ts';
+import type { CompletionUsage } from '../api/completion-types.ts';
 import type { FinishFrame } from '../core/frames.ts';
 import type { RequestTimings } from '../core/metrics.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
@@ -6,25 +7,36 @@ import type { AnswerFrame, RequestFrames } from './request-frames.ts';
 import { mergeTimings } from './timings.ts';
 import { usageOf } from './usage.ts';
 
-/** What the worker is asked for `n` choices: a request for each, which the engine serves side by side. */
-export function choiceRequests(request: GenerateRequest, n: number): readonly GenerateRequest[] {
-  const { requestId } = request;
-  if (n === 1) return [request];
-  return Array.from({ length: n }, (_, choice) => ({
-    ...request,
-    requestId: `${requestId}:${choice}`,
-    choice,
-    completionId: requestId,
-  }));
+/**
+ * What the worker is asked for a completion: a request for each choice of each prompt, which the engine serves side by
+ * side. The choices of a prompt are numbered from 0, so that a prompt is answered as it is alone.
+ */
+export function choiceRequests({ prompts, generate, n }: CompletionRequest, requestId: string): readonly GenerateRequest[] {
+  const choices = prompts.flatMap((prompt) => Array.from({ length: n }, (_, choice) => ({ ...generate, prompt, choice })));
+  const [only] = choices;
+  if (only !== undefined && choices.length === 1) return [{ ...only, requestId }];
+  return choices.map((choice, index) => ({ ...choice, requestId: `${requestId}:${index}`, completionId: requestId }));
 }
 
-/** The frames of all choices of one answer. */
-export class Choices {
-  readonly all: readonly RequestFrames[];
+/** A frame, and which of the completion's choices it belongs to. */
+export interface ChoiceFrame {
+  readonly index: number;
+  readonly frame: AnswerFrame;
+}
 
-  /** @param all by choice; at least one */
-  constructor(all: readonly RequestFrames[]) {
+/** The frames of all choices of one completion. */
+export class Choices {
+  /** By index: the choices of the first prompt, then those of the next. */
+  readonly all: readonly RequestFrames[];
+  readonly #perPrompt: number;
+
+  /**
+   * @param all by index; at least one
+   * @param perPrompt how many of them each prompt has
+   */
+  constructor(all: readonly RequestFrames[], perPrompt: number) {
     this.all = all;
+    this.#perPrompt = perPrompt;
   }
 
   timings(): RequestTimings {
@@ -34,7 +46,7 @@ export class Choices {
   /** Token counts and timings; undefined until every choice has ended. */
   usage(): CompletionUsage | undefined {
     const finishes = this.all.map(({ finish }) => finish).filter((finish): finish is FinishFrame => finish !== undefined);
-    return finishes.length < this.all.length ? undefined : usageOf(finishes, this.timings());
+    return finishes.length < this.all.length ? undefined : usageOf(finishes, this.#perPrompt, this.timings());
   }
 
   /**
@@ -42,19 +54,19 @@ export class Choices {
    *
    * @throws TabserveError what the first choice that failed did so with, after what had come
    */
-  async *read(): AsyncGenerator<AnswerFrame, void> {
-    const arrived: AnswerFrame[] = [];
+  async *read(): AsyncGenerator<ChoiceFrame, void> {
+    const arrived: ChoiceFrame[] = [];
     let running = this.all.length;
     let failure: { readonly error: unknown } | undefined;
     let wake = (): void => {};
-    const collect = async (frames: RequestFrames): Promise<void> => {
+    const collect = async (index: number, frames: RequestFrames): Promise<void> => {
       for await (const frame of frames.read()) {
-        arrived.push(frame);
+        arrived.push({ index, frame });
         wake();
       }
     };
-    for (const frames of this.all) {
-      collect(frames)
+    for (const [index, frames] of this.all.entries()) {
+      collect(index, frames)
         .catch((error: unknown) => (failure ??= { error }))
         .finally(() => {
           running--;
@@ -62,8 +74,8 @@ export class Choices {
         });
     }
     for (;;) {
-      const frame = arrived.shift();
-      if (frame !== undefined) yield frame;
+      const next = arrived.shift();
+      if (next !== undefined) yield next;
       else if (failure !== undefined) throw failure.error;
       else if (running === 0) return;
       else await new Promise<void>((resolve) => (wake = resolve));

@@ -5,7 +5,7 @@ import type { Fault, ModelInfo } from '../core/protocol.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
-import { Completions } from './completions.ts';
+import { ChatCompletions } from './chat-completions.ts';
 import type { Connection } from './connection.ts';
 
 /** A line of the engine's log. */
@@ -16,7 +16,7 @@ export class Client {
   /** What is loaded. */
   readonly model: ModelInfo;
   /** OpenAI's shape. */
-  readonly chat: { readonly completions: Completions };
+  readonly chat: { readonly completions: ChatCompletions };
   readonly #connection: Connection;
 
   /** @internal */
@@ -24,7 +24,7 @@ export class Client {
     this.#connection = connection;
     this.model = model;
     this.chat = {
-      completions: new Completions({ connection, modelId: model.id, modelNames }),
+      completions: new ChatCompletions({ connection, modelId: model.id, modelNames }),
     };
   }
 

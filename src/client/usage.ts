@@ -1,15 +1,26 @@
-import type { CompletionUsage } from '../api/chat-types.ts';
+import type { CompletionUsage } from '../api/completion-types.ts';
 import type { FinishFrame } from '../core/frames.ts';
 import type { RequestTimings } from '../core/metrics.ts';
 
-/** An answer's usage, in OpenAI's words: the prompt counts once, whatever the number of choices. At least one has finished. */
-export function usageOf(finishes: readonly FinishFrame[], timings: RequestTimings): CompletionUsage {
-  const promptTokens = finishes[0]?.promptTokens ?? 0;
-  const completionTokens = finishes.reduce((sum, finish) => sum + finish.completionTokens, 0);
+/**
+ * A completion's usage, in OpenAI's words: each prompt counts once, whatever the number of its choices.
+ *
+ * @param finishes of all choices, by index
+ * @param perPrompt how many of them each prompt has
+ */
+export function usageOf(finishes: readonly FinishFrame[], perPrompt: number, timings: RequestTimings): CompletionUsage {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+  const firsts = finishes.filter((_, index) => index % perPrompt === 0);
+  const promptTokens = sum(firsts.map((finish) => finish.promptTokens));
+  const completionTokens = sum(finishes.map((finish) => finish.completionTokens));
+  // The later choices find the prompt in the cache, where the first one has put it.
+  const cached = firsts.map((_, prompt) => {
+    const choices = finishes.slice(prompt * perPrompt, (prompt + 1) * perPrompt);
+    return Math.min(...choices.map(({ cachedTokens }) => cachedTokens));
+  });
   return {
     prompt_tokens: promptTokens,
-    // The later choices find the prompt in the cache, where the first one has put it.
-    prompt_tokens_details: { cached_tokens: Math.min(...finishes.map(({ cachedTokens }) => cachedTokens)) },
+    prompt_tokens_details: { cached_tokens: sum(cached) },
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     tabserve: timings,

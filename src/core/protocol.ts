@@ -87,10 +87,16 @@ export interface SchedulingOptions {
   readonly cacheSalt?: string | undefined;
 }
 
-/** A chat request as it crosses to the worker: validated, defaults filled in, plain data. */
+/** What is to be continued: a chat, by the model's chat template; a text, control tokens in it read as such; or token ids. */
+export type Prompt =
+  | { readonly messages: readonly ChatMessage[] }
+  | { readonly text: string }
+  | { readonly tokenIds: readonly number[] };
+
+/** A request as it crosses to the worker: validated, defaults filled in, plain data. */
 export interface GenerateRequest {
   readonly requestId: string;
-  readonly messages: readonly ChatMessage[];
+  readonly prompt: Prompt;
   /** `undefined`: until the context is full. */
   readonly maxTokens: number | undefined;
   readonly temperature: number;

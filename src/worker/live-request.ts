@@ -1,9 +1,10 @@
 import type { Frame } from '../core/frames.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
-import { checkLogitBias } from './logit-bias.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import { encodePrompt } from './encode-prompt.ts';
 import type { HostSession } from './host-session.ts';
+import { checkLogitBias } from './logit-bias.ts';
 import type { ServedModel } from './served-model.ts';
 import { TextStream } from './text-stream.ts';
 
@@ -55,11 +56,12 @@ export class LiveRequest {
 }
 
 /**
- * Turns what a tab asks for into what an engine computes: renders the chat template and tokenises, or takes up what a
- * worker that has died had come to.
+ * Turns what a tab asks for into what an engine computes: the prompt's token ids, or what a worker that has died had come
+ * to.
  *
  * @param now the engine clock's milliseconds
- * @throws TabserveError `invalid_request` for a bias of a token that the model does not have
+ * @throws TabserveError `invalid_request` for a bias of a token that the model does not have, and what the prompt is
+ *   refused with
  */
 export function createLiveRequest(
   session: HostSession,
@@ -71,7 +73,7 @@ export function createLiveRequest(
   checkLogitBias(logits, info);
   const { timeoutMs, ...scheduling } = request.scheduling ?? {};
   const { stopTokenIds } = tokenizer;
-  const promptTokenIds = resume?.promptTokenIds ?? tokenizer.encodeChat(request.messages);
+  const promptTokenIds = resume?.promptTokenIds ?? encodePrompt(request.prompt, { tokenizer, info });
   const stream = new TextStream({
     requestId, choice, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
     stops: request.stop, detokenizer: tokenizer.createDetokenizer(),

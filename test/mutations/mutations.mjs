@@ -244,8 +244,8 @@ export const MUTATIONS = [
   ...of('protocol', 'src/core/transfer-errors.ts', [
     ['an error loses its code on the way', 'if (!(thrown.value instanceof TabserveError)) return', 'if (thrown.value !== null) return', CLIENT, 'test/gpu/worker-sessions.browser.test.ts'],
   ]),
-  ...of('protocol', 'src/api/chat-request.ts', [
-    ['an unknown model name is answered', "checkModel(fields['model'], context.modelNames);", '', CHAT],
+  ...of('protocol', 'src/api/completion-request.ts', [
+    ['an unknown model name is answered', "checkModel(body['model'], modelNames);", '', CHAT],
     ['an empty stop string is taken', "typeof text === 'string' && text !== ''", "typeof text === 'string'", CHAT],
   ]),
   ...of('protocol', 'src/worker/text-stream.ts', [

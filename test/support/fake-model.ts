@@ -10,10 +10,11 @@ import type {
 /** Ends an answer of the byte tokenizer. */
 export const END = 256;
 
-/** Each byte is a token; a prompt is its messages' texts. */
+/** Each byte is a token; a chat is its messages' texts. */
 export const byteTokenizer: ServedTokenizer = {
   stopTokenIds: [END],
-  encodeChat: (messages) => [...new TextEncoder().encode(messages.map(({ content }) => content).join('\n'))],
+  encodeChat: (messages) => bytes(messages.map(({ content }) => content).join('\n')),
+  encodePrompt: bytes,
   createDetokenizer: () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     return {

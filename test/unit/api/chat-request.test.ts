@@ -19,7 +19,8 @@ function refusal(body: unknown): { code: string; param: string | undefined; mess
 describe('what is accepted', () => {
   test('defaults are OpenAI\'s', () => {
     expect(parse()).toEqual({
-      generate: { messages, maxTokens: undefined, temperature: 1, seed: 77, stop: [] },
+      prompts: [{ messages }],
+      generate: { maxTokens: undefined, temperature: 1, seed: 77, stop: [] },
       n: 1,
       stream: false,
       includeUsage: false,
@@ -32,7 +33,8 @@ describe('what is accepted', () => {
       stream_options: { include_usage: true }, n: 2, top_p: 1, user: 'me', metadata: { a: 'b' }, store: false,
     };
     expect(parse(body)).toEqual({
-      generate: { messages, maxTokens: 5, temperature: 0, seed: 3, stop: ['END'] },
+      prompts: [{ messages }],
+      generate: { maxTokens: 5, temperature: 0, seed: 3, stop: ['END'] },
       n: 2,
       stream: true,
       includeUsage: true,
@@ -80,10 +82,9 @@ describe('what is accepted', () => {
       { role: 'developer', content: parts },
       { role: 'assistant', content: 'x', refusal: null, tool_calls: [], annotations: [] },
     ];
-    expect(parse({ messages: given }).generate.messages).toEqual([
-      { role: 'system', content: 'a\nb' },
-      { role: 'assistant', content: 'x' },
-    ]);
+    expect(parse({ messages: given }).prompts).toEqual([{
+      messages: [{ role: 'system', content: 'a\nb' }, { role: 'assistant', content: 'x' }],
+    }]);
   });
 
   test.each([[-1, 0xffffffff], [2 ** 32 + 5, 5], [0, 0], [0xffffffff, 0xffffffff]])('seed %d', (seed, expected) => {

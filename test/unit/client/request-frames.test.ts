@@ -22,7 +22,7 @@ test.each([
 
 test('the next worker is given what is left of a request’s time, from the tokens that have come', () => {
   const request: GenerateRequest = {
-    requestId: 'r', messages: [], maxTokens: 5, temperature: 1, seed: 3, stop: [], scheduling: { timeoutMs: 1000, priority: 2 },
+    requestId: 'r', prompt: { text: 'Hi' }, maxTokens: 5, temperature: 1, seed: 3, stop: [], scheduling: { timeoutMs: 1000, priority: 2 },
   };
   const pending = new PendingRequest(request, 100);
   expect(pending.toGenerateRequest(400)).toEqual(request);

@@ -44,8 +44,8 @@ beforeEach(async () => {
 });
 
 function generate(requestId: string, more: Partial<GenerateRequest> = {}) {
-  const messages = [{ role: 'user', content: 'Hi' }] as const;
-  return host.generate(tab, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+  const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
+  return host.generate(tab, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
 }
 
 test('while the GPU is gone, requests are shown waiting with the tokens they have, under the numbers they had', async () => {
@@ -185,7 +185,7 @@ test('three losses without a token in between are enough; one with a token count
 });
 
 test('a request that the new engine has no room for ends alone', async () => {
-  generate('long', { messages: [{ role: 'user', content: 'x'.repeat(1000) }] });
+  generate('long', { prompt: { text: 'x'.repeat(1000) } });
   generate('short');
   await lose();
   loader.last.engine.maxPromptTokens = 100;

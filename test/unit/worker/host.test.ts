@@ -22,8 +22,8 @@ class Tab {
     return host.load(this, { source }, (progress) => this.progress.push(progress));
   }
   generate(requestId: string, more: Partial<GenerateRequest> = {}): void {
-    const messages = [{ role: 'user', content: 'Hi' }] as const;
-    host.generate(this, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+    const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
+    host.generate(this, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
   }
   get text(): string {
     return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
@@ -250,8 +250,8 @@ describe('generating', () => {
 
   test('a request that the engine refuses leaves nothing behind', async () => {
     const [tab] = (await ready('a')) as [Tab];
-    const messages = [{ role: 'user', content: 'x'.repeat(1001) }] as const;
-    expect(() => tab.generate('r', { messages })).toThrow(expect.objectContaining({ code: 'context_length_exceeded' }));
+    const prompt = { text: 'x'.repeat(1001) };
+    expect(() => tab.generate('r', { prompt })).toThrow(expect.objectContaining({ code: 'context_length_exceeded' }));
     tab.generate('r');
     expect(() => tab.generate('r')).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });

@@ -36,8 +36,8 @@ class Tab {
     return this.host.load(this, { source }, () => {});
   }
   generate(requestId: string): void {
-    const messages = [{ role: 'user', content: 'Hi' }] as const;
-    this.host.generate(this, { requestId, messages, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
+    const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
+    this.host.generate(this, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
   }
   get text(): string {
     return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');

@@ -1,9 +1,18 @@
-import { contentChunk, finishChunk, roleChunk, usageChunk } from '../api/chat-chunk.ts';
-import type { ChunkHeader } from '../api/chat-chunk.ts';
-import type { ChatCompletionChunk, CompletionUsage } from '../api/chat-types.ts';
+import type { ChatCompletionChunk } from '../api/chat-types.ts';
+import type { ChunkForm } from '../api/completion-form.ts';
+import type { CompletionUsage } from '../api/completion-types.ts';
 import { TabserveError } from '../core/errors.ts';
 import type { RequestTimings } from '../core/metrics.ts';
 import type { Choices } from './choices.ts';
+
+export interface CompletionStreamOptions<Chunk> {
+  readonly id: string;
+  readonly form: ChunkForm<Chunk>;
+  /** Whether a usage chunk comes at the end. */
+  readonly includeUsage: boolean;
+  readonly choices: Choices;
+  readonly onAbort: () => void;
+}
 
 /**
  * A streamed answer: OpenAI chunks, to be iterated once. Generation does not wait for the reader: chunks read late are
@@ -14,33 +23,31 @@ import type { Choices } from './choices.ts';
  * Leaving the loop early aborts the request. After `abort()`, or when the caller's signal is aborted, the loop ends
  * without an error, as the OpenAI client's does; any other failure is thrown as a TabserveError.
  */
-export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> {
+export class CompletionStream<Chunk> implements AsyncIterable<Chunk> {
   /** Aborting it ends the request, as in the OpenAI client. */
   readonly controller = new AbortController();
-  readonly #header: ChunkHeader;
-  readonly #choices: Choices;
+  readonly #options: CompletionStreamOptions<Chunk>;
   #consumed = false;
 
   /** @internal */
-  constructor(header: ChunkHeader, choices: Choices, onAbort: () => void) {
-    this.#header = header;
-    this.#choices = choices;
-    this.controller.signal.addEventListener('abort', onAbort, { once: true });
+  constructor(options: CompletionStreamOptions<Chunk>) {
+    this.#options = options;
+    this.controller.signal.addEventListener('abort', () => options.onAbort(), { once: true });
   }
 
-  /** The answer's id, `chatcmpl-...`. */
+  /** The answer's id: `chatcmpl-...` of a chat, `cmpl-...` of a text. */
   get id(): string {
-    return this.#header.id;
+    return this.#options.id;
   }
 
   /** Where the time has gone so far; complete when the stream has ended. */
   get timings(): RequestTimings {
-    return this.#choices.timings();
+    return this.#options.choices.timings();
   }
 
   /** Token counts and timings; undefined until the answer's end has arrived, of every choice. */
   get usage(): CompletionUsage | undefined {
-    return this.#choices.usage();
+    return this.#options.choices.usage();
   }
 
   /** Ends the request. Nothing happens when it has ended already. */
@@ -48,7 +55,7 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
     this.controller.abort();
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<ChatCompletionChunk, void> {
+  [Symbol.asyncIterator](): AsyncGenerator<Chunk, void> {
     if (this.#consumed) throw new TabserveError('invalid_request', 'A stream can be read once only.');
     this.#consumed = true;
     return this.#read();
@@ -71,7 +78,7 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
     });
   }
 
-  async *#read(): AsyncGenerator<ChatCompletionChunk, void> {
+  async *#read(): AsyncGenerator<Chunk, void> {
     try {
       yield* this.#chunks();
     } catch (error) {
@@ -81,20 +88,23 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
     }
   }
 
-  async *#chunks(): AsyncGenerator<ChatCompletionChunk, void> {
-    const header = this.#header;
+  async *#chunks(): AsyncGenerator<Chunk, void> {
+    const { choices, form, includeUsage } = this.#options;
     const opened = new Set<number>();
-    for await (const frame of this.#choices.read()) {
+    for await (const { index, frame } of choices.read()) {
       if (this.controller.signal.aborted) return; // what has come and is not read yet is not wanted
-      const { choice } = frame;
-      if (!opened.has(choice)) yield roleChunk(header, choice);
-      opened.add(choice);
-      if (frame.text !== '') yield contentChunk(header, choice, frame.text);
+      const opening = opened.has(index) ? undefined : form.opening(index);
+      opened.add(index);
+      if (opening !== undefined) yield opening;
+      if (frame.text !== '') yield form.text(index, frame.text);
       if (frame.type !== 'finish') continue;
       if (frame.finishReason === 'abort') throw new TabserveError('aborted', 'The worker ended the request.');
-      yield finishChunk(header, choice, frame.finishReason);
+      yield form.finish(index, frame.finishReason);
     }
     const { usage } = this;
-    if (header.includeUsage && usage !== undefined) yield usageChunk(header, usage);
+    if (includeUsage && usage !== undefined) yield form.usage(usage);
   }
 }
+
+/** A streamed answer of `client.chat.completions`. */
+export type ChatCompletionStream = CompletionStream<ChatCompletionChunk>;

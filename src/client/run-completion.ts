@@ -1,0 +1,97 @@
+import type { Answer, CompletionForm } from '../api/completion-form.ts';
+import type { CompletionRequest } from '../api/completion-request.ts';
+import type { CompletionUsage } from '../api/completion-types.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
+import type { GenerateRequest } from '../core/protocol.ts';
+import { abortable, abortedError, onAbort } from './abort.ts';
+import { choiceRequests, Choices } from './choices.ts';
+import { CompletionStream } from './completion-stream.ts';
+import type { Connection } from './connection.ts';
+
+/** What is said of a request beside its body. */
+export interface RequestOptions {
+  /** Aborting it ends the request. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What requests need to know of their client. */
+export interface CompletionsContext {
+  readonly connection: Connection;
+  readonly modelId: string;
+  /** The names that the model answers to. */
+  readonly modelNames: readonly string[];
+}
+
+export interface RunOptions<Chunk, Whole> {
+  readonly request: CompletionRequest;
+  readonly form: CompletionForm<Chunk, Whole>;
+  /** When the caller asked, by `performance.now()`. */
+  readonly called: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** 32 random bits, for a request without a seed. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+/** Queues a completion, of whichever endpoint; resolves to its stream as soon as it is queued, or to the whole answer. */
+export async function runCompletion<Chunk, Whole>(
+  { connection, modelId: model }: CompletionsContext,
+  { request, form, called, signal }: RunOptions<Chunk, Whole>,
+): Promise<CompletionStream<Chunk> | Whole> {
+  const created = Math.floor(Date.now() / 1000);
+  if (signal?.aborted === true) throw abortedError();
+  const requestId = crypto.randomUUID();
+  const abort = ({ all }: Choices): void => {
+    for (const frames of all) connection.abort(frames, abortedError());
+  };
+  const queueing = queueAll(connection, choiceRequests(request, requestId), called);
+  const choices = await abortable(queueing.then((all) => new Choices(all, request.n)), signal, abort);
+  const header = { id: form.id(requestId), created, model };
+  if (!request.stream) {
+    const ended = new AbortController();
+    onAbort(signal, ended.signal, () => abort(choices));
+    try {
+      const { answers, usage } = await collect(choices);
+      return form.whole(header, answers, usage);
+    } finally {
+      ended.abort();
+      abort(choices); // where one has failed, the others
+    }
+  }
+  const { includeUsage } = request;
+  const chunks = form.chunks(header, includeUsage);
+  const stream = new CompletionStream({ id: header.id, form: chunks, includeUsage, choices, onAbort: () => abort(choices) });
+  onAbort(signal, stream.controller.signal, () => stream.abort());
+  return stream;
+}
+
+/** Queues a request for every choice. Where one is refused, none goes on. */
+async function queueAll(
+  connection: Connection,
+  requests: readonly GenerateRequest[],
+  called: number,
+): Promise<Choices['all']> {
+  const results = await Promise.allSettled(requests.map((request) => connection.generate(request, called)));
+  const queued = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const refused = results.find((result) => result.status === 'rejected');
+  if (refused === undefined) return queued;
+  for (const frames of queued) connection.abort(frames, toTabserveError(refused.reason));
+  throw refused.reason;
+}
+
+/** Reads all choices to their ends. */
+async function collect(choices: Choices): Promise<{ readonly answers: readonly Answer[]; readonly usage: CompletionUsage }> {
+  const texts = choices.all.map(() => '');
+  for await (const { index, frame } of choices.read()) texts[index] += frame.text;
+  const usage = choices.usage();
+  const answers = choices.all.map(({ finish }, index): Answer => {
+    if (finish === undefined || finish.finishReason === 'abort') {
+      throw new TabserveError('aborted', 'The worker ended the request.');
+    }
+    return { text: texts[index] ?? '', finishReason: finish.finishReason };
+  });
+  if (usage === undefined) throw new TabserveError('internal', 'The answer ended before its choices did.');
+  return { answers, usage };
+}

@@ -1,0 +1,31 @@
+import { TabserveError } from '../core/errors.ts';
+import type { ModelInfo, Prompt } from '../core/protocol.ts';
+import type { ServedTokenizer } from './served-model.ts';
+
+/**
+ * The token ids that a prompt is.
+ *
+ * @throws TabserveError `invalid_request` where there are none, where an id is not the model's, or where the chat template
+ *   refuses the messages; `context_length_exceeded` for a text longer than any prompt that fits
+ */
+export function encodePrompt(
+  prompt: Prompt,
+  { tokenizer, info }: { readonly tokenizer: ServedTokenizer; readonly info: Pick<ModelInfo, 'vocabSize'> },
+): readonly number[] {
+  if ('messages' in prompt) return tokenizer.encodeChat(prompt.messages);
+  if ('text' in prompt) return checkLength(tokenizer.encodePrompt(prompt.text));
+  return checkLength(checkTokenIds(prompt.tokenIds, info.vocabSize));
+}
+
+function checkLength(ids: readonly number[]): readonly number[] {
+  if (ids.length > 0) return ids;
+  throw new TabserveError('invalid_request', '"prompt" is empty; it needs at least one token.', { param: 'prompt' });
+}
+
+/** An id that the model does not have would read beyond its embedding. */
+function checkTokenIds(ids: readonly number[], vocabSize: number): readonly number[] {
+  const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (unknown === undefined) return ids;
+  const message = `"prompt" has the token ${unknown}; the model has tokens 0 to ${vocabSize - 1}.`;
+  throw new TabserveError('invalid_request', message, { param: 'prompt' });
+}
