@@ -44,7 +44,7 @@ async function main() {
   if (!model.available) console.error('The demo starts without it: the page asks for a model of yours.');
   if (!values.dev) {
     console.log('Building the page');
-    await buildSite();
+    await buildSite({ offline: false });
   }
   interrupt.signal.throwIfAborted();
   const host = values.host === undefined ? {} : { host: values.host };

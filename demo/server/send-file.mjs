@@ -33,6 +33,20 @@ export function sendJson(response, value) {
 
 /** @param {Response} response */
 export function notFound(response) {
-  response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
-  response.end('Not found\n');
+  sendText(response, 404, 'Not found');
+}
+
+/** @param {Response} response */
+export function wrongHost(response) {
+  sendText(response, 421, 'This server does not answer to that name. Use localhost or an IP address, or start it with --host NAME.');
+}
+
+/**
+ * @param {Response} response
+ * @param {number} status
+ * @param {string} text
+ */
+function sendText(response, status, text) {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.end(`${text}\n`);
 }

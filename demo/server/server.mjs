@@ -1,8 +1,13 @@
 // @ts-check
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { isAllowedHost } from './allowed-host.mjs';
 import { serveModel } from './models.mjs';
 import { builtPage, developmentPage, DIST } from './page.mjs';
+import { sendFile, wrongHost } from './send-file.mjs';
+
+const SERVER_DIR = fileURLToPath(new URL('.', import.meta.url));
 
 /**
  * One request, once it is over: the only trace of what a SharedWorker downloads.
@@ -39,8 +44,12 @@ export async function startDemoServer(options) {
       options.onRequest?.({ method, url, range: headers.range, status: response.statusCode }),
     );
     response.setHeader('X-Content-Type-Options', 'nosniff');
+    // A page's <meta> policy cannot say who may frame it. The benchmark's page has frames of its own origin.
+    response.setHeader('Content-Security-Policy', "frame-ancestors 'self'");
     const [path = '/'] = url.split('?');
-    if (path.startsWith('/models/')) serveModel(path.slice('/models/'.length), request, response, options);
+    if (!isAllowedHost(headers.host, options.host)) wrongHost(response);
+    else if (path === '/service-worker.js') sendFile(request, response, SERVER_DIR, '/retired-service-worker.js');
+    else if (path.startsWith('/models/')) serveModel(path.slice('/models/'.length), request, response, options);
     else page.handle(path, request, response);
   });
   /** @type {import('node:http').Server[]} */
@@ -75,7 +84,9 @@ async function listenLocally(server, port, host, listening) {
   if (address === null || typeof address === 'string') throw new Error('the server listens on no port');
   if (host !== undefined) return address.port;
   const second = createServer();
-  for (const event of ['request', 'upgrade']) second.on(event, (...args) => server.emit(event, ...args));
+  // A listener for upgrades that nobody answers would hold the socket for good.
+  const events = ['request', 'upgrade'].filter((event) => server.listenerCount(event) > 0);
+  for (const event of events) second.on(event, (...args) => server.emit(event, ...args));
   try {
     await listen(second, address.port, '::1');
     listening.push(second);

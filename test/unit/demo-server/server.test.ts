@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { FetchResult } from '../../../demo/server/fetch-model.mjs';
@@ -117,6 +118,45 @@ test("models of one's own in the folder are served; nothing unfinished, and noth
   }
 });
 
+test('the default model that was not checked is served under no other spelling of its name', async () => {
+  const { url } = await start(false);
+  const spellings = [spec.file.replace('e', '%65'), spec.file.replace('.', '%2E'), spec.file.replace('fake', 'FAKE')];
+  for (const file of spellings) expect([file, (await fetch(`${url}/models/${file}`)).status]).toEqual([file, 404]);
+  const checked = await start();
+  const response = await fetch(`${checked.url}/models/${spellings[0]}`);
+  expect([response.status, response.headers.get('etag')]).toEqual([200, `"${spec.sha256}"`]);
+});
+
+test('a name of a stranger’s domain is refused, whatever it resolves to', async () => {
+  const { port } = await start();
+  for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, '[::1]', 'app.localhost', '192.168.1.2:80', hostname()]) {
+    expect([host, await statusOf(port, '/', host)]).toEqual([host, 200]);
+  }
+  for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example', '', 'a b']) {
+    expect([host, await statusOf(port, MODEL_PATH, host)]).toEqual([host, host === 'a b' || host === '' ? expect.toSatisfy(isRefused) : 421]);
+  }
+});
+
+const isRefused = (status: unknown): boolean => status === 400 || status === 421;
+
+test('an upgrade that nobody asked for holds no socket, on either address', async () => {
+  const { port } = await start();
+  for (const address of ['127.0.0.1', '::1']) {
+    const answer = await rawAnswer(port, address, `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200|^EADDRNOTAVAIL|^EAFNOSUPPORT/);
+  }
+});
+
+test('only its own pages may frame it, and a service worker that was left there ends', async () => {
+  const { url } = await start();
+  for (const path of ['/', '/models/index.json', '/none']) {
+    expect((await fetch(url + path)).headers.get('content-security-policy')).toBe("frame-ancestors 'self'");
+  }
+  const worker = await fetch(`${url}/service-worker.js`);
+  expect(worker.headers.get('content-type')).toMatch(/^text\/javascript/);
+  expect(await worker.text()).toContain('registration.unregister()');
+});
+
 test('localhost answers on IPv4 and, where there is one, on IPv6', async () => {
   const { port } = await start();
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
@@ -138,13 +178,20 @@ test('a port that is taken is refused by that name', async () => {
   await expect(startDemoServer(options)).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });
 
-/** The status of a GET whose path is sent as it stands. */
-function statusOf(port: number, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () =>
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`),
-    );
-    socket.once('data', (data) => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(String(data))?.[1])));
-    socket.once('error', reject);
+/** The status of a GET whose path and host are sent as they stand. */
+async function statusOf(port: number, path: string, host = 'localhost'): Promise<number> {
+  const answer = await rawAnswer(port, '127.0.0.1', `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+}
+
+/** The beginning of what is answered, or the code of the error. */
+function rawAnswer(port: number, address: string, request: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, address, () => socket.write(request));
+    socket.once('data', (data) => {
+      socket.destroy();
+      resolve(String(data));
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
   });
 }
