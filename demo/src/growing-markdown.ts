@@ -1,11 +1,11 @@
 import type { Token, Tokens } from 'marked';
-import { isCode, isList, isVisible, languageOf, lex } from './markdown-parser.ts';
+import { isCode, isList, isUnparsed, isVisible, languageOf, lex } from './markdown-parser.ts';
 
 /** One top-level block. Code and plain text are put into the page as text. */
 export type Block =
   | { readonly kind: 'html'; readonly raw: string; readonly html: string }
   | { readonly kind: 'code'; readonly language: string; readonly text: string }
-  /** What follows a long block that will be parsed when there is more of it. */
+  /** What cannot be parsed, or follows a long block and will be parsed when there is more of it. */
   | { readonly kind: 'text'; readonly text: string };
 
 /** Up to so many characters, an unfinished end of the text is parsed whenever it grows; a longer one now and then. */
@@ -140,7 +140,12 @@ export class GrowingMarkdown {
   #block(token: Token): Block {
     this.parsedCharacters += token.raw.length;
     if (isCode(token)) return { kind: 'code', language: languageOf(token.lang), text: token.text };
-    return { kind: 'html', raw: token.raw, html: this.#toHtml(token) };
+    if (isUnparsed(token)) return { kind: 'text', text: token.raw };
+    try {
+      return { kind: 'html', raw: token.raw, html: this.#toHtml(token) };
+    } catch {
+      return { kind: 'text', text: token.raw };
+    }
   }
 
   #reset(): void {

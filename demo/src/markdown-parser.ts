@@ -32,9 +32,18 @@ export function languageOf(info: string | undefined): string {
   return (info ?? '').trim().split(/\s/)[0] || 'code';
 }
 
-/** The top-level tokens of a text. */
+/** A line of quotations and list items in one another, deeper than anybody writes. The parser recurses into each. */
+const DEEP = /^(?:[ \t]*(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))){64}/m;
+
+/** The top-level tokens of a text. A part that is too deep for the parser, or that it fails on, stays text. */
 export function lex(text: string): Token[] {
-  return marked.lexer(text);
+  try {
+    if (DEEP.test(text)) throw new RangeError('The text nests too deep.');
+    return marked.lexer(text);
+  } catch {
+    const parts = text.split(/(?<=\n[ \t]*\n)(?=\S)/);
+    return parts.length === 1 ? [{ type: UNPARSED, raw: text }] : parts.flatMap(lex);
+  }
 }
 
 /** A token as HTML that is not safe yet. */
@@ -42,6 +51,9 @@ export function toHtml(token: Token): string {
   return marked.parser([token]).trim();
 }
 
+const UNPARSED = 'unparsed';
+/** Whether the parser has failed on it. */
+export const isUnparsed = ({ type }: Token): boolean => type === UNPARSED;
 export const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
 export const isList = (token: Token): token is Tokens.List => token.type === 'list';
 /** Whether it shows: not space between blocks, nor where a link leads. */

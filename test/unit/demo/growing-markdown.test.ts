@@ -63,6 +63,29 @@ test.each([
   }
 });
 
+describe('a block that the parser fails on is shown as text, and takes no other with it', () => {
+  test.each(['>', '> ', '1. ', '> - '])('%j, 4,000 times', (mark) => {
+    const nested = `${mark.repeat(4000)}deep`;
+    const markdown = create();
+    const text = `Before it.\n\n${nested}\n\nAnd *after*.`;
+    for (let end = 3000; end < text.length; end += 3000) markdown.grow(text.slice(0, end));
+    const [before, ...rest] = show(markdown.grow(text));
+    expect(before).toBe('<p>Before it.</p>');
+    expect(rest.join('').replaceAll(': ', '').includes('deep')).toBe(true);
+    const blocks = show(markdown.complete(text));
+    expect([blocks.length, blocks[0], blocks[2]]).toEqual([3, before, '<p>And <em>after</em>.</p>']);
+    expect(blocks[1]?.trim() === `: ${nested}`).toBe(true); // not 16,000 characters of difference
+  });
+
+  test('nor one that fails only when it becomes HTML', () => {
+    const markdown = new GrowingMarkdown((token) => {
+      if (token.raw.startsWith('bad')) throw new RangeError('Maximum call stack size exceeded');
+      return toHtml(token);
+    });
+    expect(show(markdown.complete('bad\n\ngood'))).toEqual([': bad', '<p>good</p>']);
+  });
+});
+
 test('blocks that are finished stay the very same objects', () => {
   const markdown = create();
   const [first] = markdown.grow('One.\n\nTwo.\n\nThree.\n\nFo');
