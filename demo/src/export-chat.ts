@@ -1,5 +1,6 @@
 import type { Turn } from './conversation.ts';
 import { titleOf } from './conversation.ts';
+import { safeMarkdown } from './safe-markdown.ts';
 
 export type ExportFormat = 'markdown' | 'json';
 
@@ -23,18 +24,12 @@ export function exportChat(turns: readonly Turn[], format: ExportFormat, model: 
   return { fileName: `${stem}.json`, type: 'application/json', text };
 }
 
-/** Questions as quotations, answers as they are: Markdown already. */
+/** Questions as quotations, answers as Markdown. */
 function toMarkdown(turns: readonly Turn[]): string {
   const parts = turns.map((turn) => {
-    if (turn.role === 'user') return turn.content.replace(/^/gm, '> ').replace(/ +$/gm, '');
+    if (turn.role === 'user') return safeMarkdown(turn.content).replace(/^/gm, '> ').replace(/ +$/gm, '');
     const note = { stopped: '*Stopped.*', length: '*Cut at the token limit.*', failed: '*Incomplete.*' }[turn.state.kind as 'stopped'];
-    return [closeFence(turn.content.trim()), note].filter((part) => part).join('\n\n');
+    return [safeMarkdown(turn.content.trim()), note].filter((part) => part).join('\n\n');
   });
   return `# ${titleOf(turns).replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${parts.join('\n\n')}\n`;
-}
-
-/** An answer that was cut within code must not take what follows into it. */
-function closeFence(text: string): string {
-  const fences = text.match(/^(```+|~~~+)/gm) ?? [];
-  return fences.length % 2 === 0 ? text : `${text}\n${fences.at(-1) ?? ''}`;
 }

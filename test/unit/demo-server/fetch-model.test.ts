@@ -10,7 +10,7 @@ const { content, model } = fakeModel();
 const HUB_PATH = '/some/repo/resolve/abc/fake.gguf';
 /** Nothing listens there. */
 const NO_HUB = await closedPort();
-const QUICK = { model, pauseMs: 1, connectMs: 300, stallMs: 300 };
+const QUICK = { model, pauseMs: 1 };
 
 test('comes from the hub, and is there for good', async () => {
   const dir = temporaryFolder();
@@ -99,7 +99,7 @@ test.each<[string, string, Answer]>([
 ])('%s is no model', async (_name, complaint, answer) => {
   const dir = temporaryFolder();
   const hub = await fakeHub((_request, response) => answer(response));
-  const result = await fetchModel({ ...QUICK, connectMs: 300, dir, hub: hub.url, env: noPip() });
+  const result = await fetchModel({ ...QUICK, connectMs: 300, stallMs: 300, dir, hub: hub.url, env: noPip() });
   expect(result).toMatchObject({ available: false, reason: expect.stringContaining(complaint) });
   expect(existsSync(join(dir, model.file))).toBe(false);
 });
