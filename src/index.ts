@@ -4,8 +4,9 @@ export { missingSupport } from './client/support.ts';
 export type { PageScope } from './client/support.ts';
 export type { Client, LogLine } from './client/client.ts';
 export type { ChatCompletions } from './client/chat-completions.ts';
-export type { ChatCompletionStream, CompletionStream } from './client/completion-stream.ts';
+export type { ChatCompletionStream, CompletionStream, TextCompletionStream } from './client/completion-stream.ts';
 export type { RequestOptions } from './client/run-completion.ts';
+export type { TextCompletions } from './client/text-completions.ts';
 export type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -20,8 +21,17 @@ export type {
   CompletionFinishReason,
   CompletionParams,
   CompletionUsage,
+  StreamOptions,
   TabserveExtension,
 } from './api/completion-types.ts';
+export type {
+  TextCompletion,
+  TextCompletionChunk,
+  TextCompletionCreateParams,
+  TextCompletionCreateParamsBase,
+  TextCompletionCreateParamsNonStreaming,
+  TextCompletionCreateParamsStreaming,
+} from './api/text-types.ts';
 export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
 export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';

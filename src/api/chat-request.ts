@@ -1,8 +1,9 @@
 import { TabserveError } from '../core/errors.ts';
 import { type Body, integerIn, invalid } from './body-fields.ts';
 import { parseMessages } from './chat-messages.ts';
-import { refuseUnsupported } from './chat-parameters.ts';
+import { CHAT_PARAMETERS } from './chat-parameters.ts';
 import { type CompletionContext, type CompletionRequest, parseShared } from './completion-request.ts';
+import { refuseUnsupported } from './parameters.ts';
 
 function parseMaxTokens(body: Body): number | undefined {
   const current = integerIn(body, 'max_completion_tokens', 1, Number.MAX_SAFE_INTEGER);
@@ -23,7 +24,7 @@ export function parseChatRequest(body: unknown, context: CompletionContext): Com
     throw new TabserveError('invalid_request', 'A chat request must be an object with "messages".');
   }
   const fields = body as Body;
-  refuseUnsupported(fields);
+  refuseUnsupported(fields, CHAT_PARAMETERS);
   const { generate, ...shared } = parseShared(fields, context);
   const prompts = [{ messages: parseMessages(fields['messages']) }];
   return { prompts, generate: { ...generate, maxTokens: parseMaxTokens(fields) }, ...shared };

@@ -1,4 +1,4 @@
-import type { CompletionFinishReason, CompletionParams, CompletionUsage } from './completion-types.ts';
+import type { CompletionFinishReason, CompletionParams, CompletionUsage, StreamOptions } from './completion-types.ts';
 
 /** A part of a message's content. Only text is supported. */
 export interface ChatContentPart {
@@ -12,19 +12,31 @@ export interface ChatMessageParam {
   readonly content: string | readonly ChatContentPart[];
 }
 
-/** The parameters of `chat.completions.create`: OpenAI's names, meanings and defaults. */
+/**
+ * The parameters of `chat.completions.create`: OpenAI's names, meanings and defaults. These pass as well, and ask for what is
+ * the case anyway: `add_generation_prompt: true`, `add_special_tokens: false`, `chat_template_kwargs: {}`,
+ * `continue_final_message: false`, `documents: []`, `echo: false`, `function_call: 'none'`, `functions: []`,
+ * `include_reasoning: true`, `logprobs: false`, `metadata: {}`, `modalities: ['text']`, `parallel_tool_calls: true`,
+ * `parallel_tool_calls: false`, `prompt_cache_retention: 'in_memory'`, `prompt_cache_retention: 'in-memory'`,
+ * `service_tier: 'auto'`, `service_tier: 'default'`, `store: false`, `tool_choice: 'none'`, `tool_choice: 'auto'`, `tools: []`,
+ * `top_logprobs: 0`, `verbosity: 'medium'`.
+ */
 export interface ChatCompletionCreateParamsBase extends CompletionParams {
   readonly messages: readonly ChatMessageParam[];
   /** Tokens to generate at most, at least 1. @default until the context is full */
   readonly max_completion_tokens?: number | null;
   /** The older name of `max_completion_tokens`. */
   readonly max_tokens?: number | null;
+  /** As `user`: the same as none. */
+  readonly safety_identifier?: string | null;
+  /** All requests share one cache, whatever they say here: the same as none. */
+  readonly prompt_cache_key?: string | null;
 }
 
 /** A request for an answer in pieces, as they come. */
 export interface ChatCompletionCreateParamsStreaming extends ChatCompletionCreateParamsBase {
   readonly stream: true;
-  readonly stream_options?: { readonly include_usage?: boolean } | null;
+  readonly stream_options?: StreamOptions | null;
 }
 
 /** A request for a whole answer. */

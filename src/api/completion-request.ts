@@ -1,3 +1,4 @@
+import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Prompt } from '../core/protocol.ts';
 import { type Body, booleanIn, integerIn, invalid, numberIn } from './body-fields.ts';
 import { parseLogitsParams } from './logits-params.ts';
@@ -24,8 +25,17 @@ export interface CompletionContext {
   readonly randomSeed: () => number;
 }
 
+/** The parameters that {@link parseShared} reads. */
+export const SHARED_PARAMETERS = [
+  'model', 'temperature', 'seed', 'stop', 'stream', 'stream_options', 'n', 'top_p', 'top_k', 'min_p', 'repetition_penalty',
+  'presence_penalty', 'frequency_penalty', 'logit_bias', 'tabserve',
+] as const;
+
 /** Choices of one prompt: as many sequences as an engine runs at once on a GPU. */
 const MAX_CHOICES = 16;
+
+/** Options of a stream's, OpenAI's and vLLM's, that may only be false. */
+const UNSUPPORTED_STREAM_OPTIONS = ['include_obfuscation', 'continuous_usage_stats'];
 
 /** OpenAI's limit. */
 const MAX_STOP_STRINGS = 4;
@@ -53,10 +63,17 @@ function parseStream(body: Body): Pick<CompletionRequest, 'stream' | 'includeUsa
   const options = body['stream_options'];
   if (options === undefined || options === null) return { stream, includeUsage: false };
   if (!stream) throw invalid('"stream_options" is only for requests with "stream": true.', 'stream_options');
-  if (typeof options !== 'object') throw invalid('"stream_options" must be an object.', 'stream_options');
-  const { include_usage, include_obfuscation: _padding, ...rest } = options as Body;
-  const unknown = Object.keys(rest)[0];
+  if (typeof options !== 'object' || Array.isArray(options)) {
+    throw invalid('"stream_options" must be an object.', 'stream_options');
+  }
+  const { include_usage, ...rest } = options as Body;
+  const unknown = Object.keys(rest).find((name) => !UNSUPPORTED_STREAM_OPTIONS.includes(name));
   if (unknown !== undefined) throw invalid(`Unknown option "stream_options.${unknown}".`, `stream_options.${unknown}`);
+  for (const name of Object.keys(rest)) {
+    const param = `stream_options.${name}`;
+    if (booleanIn(rest, name, param) !== true) continue;
+    throw new TabserveError('unsupported_parameter', `"${param}" is not supported yet; leave it out.`, { param });
+  }
   const includeUsage = booleanIn({ include_usage }, 'include_usage', 'stream_options.include_usage') ?? false;
   return { stream, includeUsage };
 }

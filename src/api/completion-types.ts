@@ -12,7 +12,13 @@ export interface TabserveExtension {
   readonly cache_salt?: string | null;
 }
 
-/** The parameters that all completions share. */
+/**
+ * The parameters that all completions share. Others of OpenAI's and vLLM's are refused with `unsupported_parameter`, none is
+ * ignored. Where `null`, or another value, asks for what is the case anyway, it passes: `bad_words: []`, `ignore_eos: false`,
+ * `include_stop_str_in_output: false`, `length_penalty: 1`, `min_tokens: 0`, `priority: 0`,
+ * `response_format: { type: 'text' }`, `return_token_ids: false`, `return_tokens_as_token_ids: false`,
+ * `skip_special_tokens: true`, `spaces_between_special_tokens: true`, `stop_token_ids: []`, `use_beam_search: false`.
+ */
 export interface CompletionParams {
   /** The loaded model's id, or nothing. */
   readonly model?: string | null;
@@ -43,12 +49,18 @@ export interface CompletionParams {
   readonly logit_bias?: Readonly<Record<string, number>> | null;
   /** An extension of tabserve's. */
   readonly tabserve?: TabserveExtension | null;
-  /** Ignored. */
-  readonly user?: string;
-  /** Ignored. */
-  readonly metadata?: Readonly<Record<string, string>> | null;
-  /** Ignored: nothing leaves the browser. */
-  readonly store?: boolean | null;
+  /** By which a server tells its users apart. Here there is no server: the same as none. */
+  readonly user?: string | null;
+}
+
+/** What a stream has beside the answer. */
+export interface StreamOptions {
+  /** Whether token counts and timings come in a chunk after the last. @default false */
+  readonly include_usage?: boolean | null;
+  /** No chunk is padded. @default false */
+  readonly include_obfuscation?: false | null;
+  /** No other chunk has token counts. @default false */
+  readonly continuous_usage_stats?: false | null;
 }
 
 /** `stop`: the model ended its answer or met a stop string. `length`: `max_tokens` or the context was reached. */

@@ -7,6 +7,7 @@ import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { ChatCompletions } from './chat-completions.ts';
 import type { Connection } from './connection.ts';
+import { TextCompletions } from './text-completions.ts';
 
 /** A line of the engine's log. */
 export type LogLine = Pick<LogFrame, 'level' | 'message'>;
@@ -15,17 +16,19 @@ export type LogLine = Pick<LogFrame, 'level' | 'message'>;
 export class Client {
   /** What is loaded. */
   readonly model: ModelInfo;
-  /** OpenAI's shape. */
+  /** OpenAI's shape: answers to messages, by the model's chat template. */
   readonly chat: { readonly completions: ChatCompletions };
+  /** OpenAI's shape: what follows a text or token ids. */
+  readonly completions: TextCompletions;
   readonly #connection: Connection;
 
   /** @internal */
   constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[]) {
     this.#connection = connection;
     this.model = model;
-    this.chat = {
-      completions: new ChatCompletions({ connection, modelId: model.id, modelNames }),
-    };
+    const context = { connection, modelId: model.id, modelNames };
+    this.chat = { completions: new ChatCompletions(context) };
+    this.completions = new TextCompletions(context);
   }
 
   /** The state of the engine, which all tabs share. @throws TabserveError `closed`, `device_lost` */

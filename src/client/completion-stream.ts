@@ -1,6 +1,7 @@
 import type { ChatCompletionChunk } from '../api/chat-types.ts';
 import type { ChunkForm } from '../api/completion-form.ts';
 import type { CompletionUsage } from '../api/completion-types.ts';
+import type { TextCompletionChunk } from '../api/text-types.ts';
 import { TabserveError } from '../core/errors.ts';
 import type { RequestTimings } from '../core/metrics.ts';
 import type { Choices } from './choices.ts';
@@ -108,3 +109,6 @@ export class CompletionStream<Chunk> implements AsyncIterable<Chunk> {
 
 /** A streamed answer of `client.chat.completions`. */
 export type ChatCompletionStream = CompletionStream<ChatCompletionChunk>;
+
+/** A streamed text of `client.completions`. */
+export type TextCompletionStream = CompletionStream<TextCompletionChunk>;

@@ -58,6 +58,23 @@ test('answers given at once are the answers given alone, greedy and seeded', asy
   expect(await Promise.all(questions.map(([content, more]) => text(content, more)))).toEqual(alone);
 });
 
+test('a text that is the chat’s prompt is continued as the chat is answered; token ids in a batch are as alone', async () => {
+  const expected = await text('Tell me', { max_tokens: 12 });
+  const prompt = '<|im_start|>user\nTell me<|im_end|>\n<|im_start|>assistant\n';
+  const more = { temperature: 0, max_tokens: 12 };
+  const whole = await client.completions.create({ prompt, ...more });
+  expect(whole.choices[0]?.text).toBe(expected);
+  const stream = await client.completions.create({ prompt, ...more, n: 2, echo: true, stream: true });
+  const streamed = ['', ''];
+  for await (const { choices } of stream) for (const choice of choices) streamed[choice.index] += choice.text;
+  expect(streamed).toEqual([prompt + expected, prompt + expected]);
+  // ids 0 to 2 are control tokens, then come the bytes in GPT-2's order
+  const batch = await client.completions.create({ prompt: [[1, 68], [68]], ...more, max_tokens: 8 });
+  const alone = await client.completions.create({ prompt: [68], ...more, max_tokens: 8 });
+  expect(batch.choices[1]).toEqual({ ...alone.choices[0], index: 1 });
+  expect(batch.usage).toMatchObject({ prompt_tokens: 3 });
+});
+
 test('a stop string ends the answer before it, and an abort leaves nothing running', async () => {
   const whole = (await text('Go on', { max_tokens: 24 })) ?? '';
   const stop = whole.slice(6, 9);

@@ -30,7 +30,7 @@ describe('what is accepted', () => {
   test('every parameter that is read', () => {
     const body = {
       model: './c.gguf', max_tokens: 5, temperature: 0, seed: 3, stop: 'END', stream: true,
-      stream_options: { include_usage: true }, n: 2, top_p: 1, user: 'me', metadata: { a: 'b' }, store: false,
+      stream_options: { include_usage: true }, n: 2, top_p: 1, user: 'me', store: false,
     };
     expect(parse(body)).toEqual({
       prompts: [{ messages }],
@@ -102,7 +102,8 @@ describe('what is refused', () => {
     ['logprobs', true],
     ['top_logprobs', 3], ['tools', [{}]], ['tool_choice', 'required'], ['functions', [{}]], ['audio', { voice: 'x' }],
     ['response_format', { type: 'json_object' }], ['modalities', ['text', 'audio']], ['prediction', { type: 'x' }],
-    ['reasoning_effort', 'high'], ['service_tier', 'flex'], ['web_search_options', { a: 1 }], ['verbosity', 'low'],
+    ['reasoning_effort', 'high'], ['reasoning_effort', 'none'], ['service_tier', 'flex'], ['store', true], ['metadata', { a: 'b' }],
+    ['prompt_cache_retention', '24h'], ['web_search_options', {}], ['guided_json', {}], ['moderation', { a: 1 }], ['web_search_options', { a: 1 }], ['verbosity', 'low'],
     ['stop_token_ids', [1]],
   ])('%s is not supported', (param, value) => {
     const error = refusal({ messages, [param]: value });
@@ -148,6 +149,8 @@ describe('what is refused', () => {
   test.each<[string, Record<string, unknown>]>([
     ['stream_options.x', { stream: true, stream_options: { x: 1 } }],
     ['stream_options.include_usage', { stream: true, stream_options: { include_usage: 1 } }],
+    ['stream_options.include_obfuscation', { stream: true, stream_options: { include_obfuscation: 1 } }],
+    ['user', { user: 5 }],
     ['max_tokens', { max_tokens: 4, max_completion_tokens: 5 }],
     ['tabserve', { tabserve: 5 }], ['tabserve', { tabserve: [] }], ['tabserve.x', { tabserve: { x: 1 } }],
     ['tabserve.priority', { tabserve: { priority: 0.5 } }], ['tabserve.priority', { tabserve: { priority: '1' } }],
@@ -157,6 +160,12 @@ describe('what is refused', () => {
     ['tabserve.supersede', { tabserve: { supersede: '' } }], ['tabserve.cache_salt', { tabserve: { cache_salt: 7 } }],
   ])('%s, in %j', (param, body) => {
     expect(refusal({ messages, ...body })).toMatchObject({ code: 'invalid_request', param });
+  });
+
+  test('an option of a stream that is not supported', () => {
+    const body = { messages, stream: true, stream_options: { include_obfuscation: true } };
+    const param = 'stream_options.include_obfuscation';
+    expect(refusal(body)).toMatchObject({ code: 'unsupported_parameter', param });
   });
 
   test.each([undefined, null, 'Hi', [messages]])('a body that is %j', (body) => {
