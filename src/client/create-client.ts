@@ -1,4 +1,4 @@
-import { toTabserveError } from '../core/errors.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
@@ -11,6 +11,7 @@ import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
 import { MODULE_URL } from './engine-worker.ts';
 import { checkModelSource, resolveSource } from './model-source.ts';
+import { otherSettings } from './other-settings.ts';
 import { openWherePossible } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
 import { checkSupport } from './support.ts';
@@ -74,6 +75,17 @@ export interface ClientOptions {
    */
   readonly tuning?: Tuning | undefined;
   /**
+   * A chat template in place of the file's, or of one that it does not have: Jinja source, of 65,536 characters at most. The
+   * first tab's choice holds; the log says where that is another one. @default the file's
+   */
+  readonly chatTemplate?: string | undefined;
+  /**
+   * Refuses a model that has no chat template with `unsupported_model`, as soon as its header is read: before its weights
+   * are downloaded, and before other models make room for it. @default false: `client.model.chatTemplate` is `none`, chats
+   * are refused, and `client.completions` continues texts
+   */
+  readonly requireChat?: boolean | undefined;
+  /**
    * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
    * is this tab's: it is never stored, logged or told to another tab. @default https://huggingface.co, without a token
    */
@@ -83,7 +95,7 @@ export interface ClientOptions {
 }
 
 /**
- * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready to chat.
+ * Loads a model into the origin's engine, or joins the tab that has, and resolves when it is ready.
  *
  * @throws TabserveError `invalid_request` (no model is named, or the worker cannot be started: `param` says),
  *   `webgpu_unavailable`, `model_busy` (models that other tabs are using leave no room for this one), `model_not_found`,
@@ -110,8 +122,12 @@ export async function createClientOn(connection: Connection, options: ClientOpti
   connection.onStatus = options.onStatus ?? (() => {});
   const source = resolveSource(options.model, document.baseURI);
   try {
-    const loading = connection.load(loadOptions(source, options), options.onProgress ?? (() => {}));
+    const wanted = loadOptions(source, options);
+    const loading = connection.load(wanted, options.onProgress ?? (() => {}));
     const info = await abortable(loading, options.signal, () => {});
+    const { source: _source, hub: _hub, requireChat: _requireChat, ...settings } = wanted;
+    const message = otherSettings(settings, info.settings);
+    if (message !== undefined) connection.onLog({ type: 'log', level: 'warn', message });
     const names = typeof options.model === 'string' ? [info.id, options.model] : [info.id];
     return new Client(connection, info, [...new Set(names)]);
   } catch (error) {
@@ -136,10 +152,18 @@ export async function openUnlessAborted(transport: Transport, signal: AbortSigna
 /** Callers without types may pass anything. */
 function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkModelSource(options?.model);
+  checkChatTemplate(options?.chatTemplate);
+}
+
+function checkChatTemplate(template: unknown): void {
+  if (template === undefined || (typeof template === 'string' && template.trim() !== '')) return;
+  const message = '`chatTemplate` must be the Jinja source of a chat template, and not blank.';
+  throw new TabserveError('invalid_request', message, { param: 'chatTemplate' });
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
   const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, hub } = options;
+  const { chatTemplate, requireChat } = options;
   return {
     source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
@@ -149,6 +173,8 @@ function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    ...(requireChat === undefined ? {} : { requireChat }),
     ...(hub === undefined ? {} : { hub }),
   };
 }

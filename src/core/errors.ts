@@ -7,7 +7,7 @@
  * - `model_busy`: no room on the GPU beside models that other tabs are using; `details.models` says which
  * - `model_not_found`: nothing at that URL, path or hub name
  * - `access_denied`: the server wants a permission: a gated or private model; sign in, or give a token
- * - `unsupported_model`: an architecture, tokenizer or file format not supported
+ * - `unsupported_model`: an architecture, tokenizer or file format not supported, or a chat without a chat template
  * - `unsupported_tensor`: a tensor's type or shape not supported; the message names both
  * - `corrupt_model`: bytes that contradict their own header or checksum
  * - `download_failed`: the network gave up; what has arrived is kept and the next try resumes

@@ -1,3 +1,5 @@
+import type { ChatTemplateOrigin } from './protocol.ts';
+
 /** How far loading has come. Bytes are of the model file. */
 export interface LoadProgress {
   /**
@@ -12,4 +14,6 @@ export interface LoadProgress {
   readonly bytesPerSecond: number;
   /** Infinity while unknown. */
   readonly secondsLeft: number;
+  /** Where the model's chat template comes from; absent until the file's header has been read, before its weights are. */
+  readonly chatTemplate?: ChatTemplateOrigin;
 }

@@ -28,7 +28,12 @@ export interface LoadSettings {
   readonly persistPrefixCache?: PersistPrefixCache;
   /** How kernels are fitted to the adapter; no answer depends on it. @default auto */
   readonly tuning?: Tuning;
+  /** A chat template in place of the file's: Jinja source, of 65,536 characters at most. @default the file's */
+  readonly chatTemplate?: string;
 }
+
+/** Where a model's chat template comes from: its file, or the `chatTemplate` option. With `none` it cannot chat. */
+export type ChatTemplateOrigin = 'file' | 'option' | 'none';
 
 /** `true`: up to 64 MiB, over all models. */
 export type PersistPrefixCache = boolean | { readonly maxBytes: number };
@@ -49,6 +54,8 @@ export interface LoadOptions extends LoadSettings {
   readonly source: ModelSource;
   /** No part of {@link ModelInfo.settings}, which other tabs see. */
   readonly hub?: HubSettings;
+  /** Refuses a model without a chat template as soon as its header is read; for this session alone. @default false */
+  readonly requireChat?: boolean;
 }
 
 /** What a tab learns of the loaded model. */
@@ -64,6 +71,8 @@ export interface ModelInfo {
   /** Bytes that the GPU granted to the KV cache. */
   readonly kvCacheBytes: number;
   readonly vocabSize: number;
+  /** `none`: chats are refused, `client.completions` continues texts. */
+  readonly chatTemplate: ChatTemplateOrigin;
   /** Bytes of the model file. */
   readonly fileBytes: number;
   /** What the first tab asked for, which holds for all; the same again gives the same answers. */

@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import type { ChatMessage } from '../core/protocol.ts';
+import type { ChatMessage, ChatTemplateOrigin } from '../core/protocol.ts';
 import { atOnce, inTurns, type Work } from '../core/turns.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
@@ -8,6 +8,7 @@ import { createDetokenizer, createTokenByteTable, type Detokenizer } from './det
 import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
 import { createSentencePieceEncoder } from './sentencepiece.ts';
+import { blame, findChatTemplate, noChatTemplate, type TemplateSource } from './template-source.ts';
 import { type Encode, readVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Text to token ids and back, and chats to prompts. */
@@ -15,13 +16,15 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Tokens that end an answer. */
   readonly stopTokenIds: readonly number[];
+  /** Where its chat template comes from. */
+  readonly chatTemplate: ChatTemplateOrigin;
   /** Text is text: nothing in it is taken for a control token, and no BOS is added. */
   encode(text: string): number[];
   /**
-   * The prompt for the assistant's next message, by the model's own template. Control tokens are those that the
+   * The prompt for the assistant's next message, by the chat template. Control tokens are those that the
    * template writes; written inside a message they are text.
    *
-   * @throws TabserveError `invalid_request` where the template refuses the messages or the model has none,
+   * @throws TabserveError `invalid_request` where the template refuses the messages, `unsupported_model` where there is none,
    * `context_length_exceeded` where the messages are longer than any prompt that fits the model's context
    */
   encodeChat(messages: readonly ChatMessage[]): number[];
@@ -36,33 +39,40 @@ export interface Tokenizer {
   createDetokenizer(): Detokenizer;
 }
 
+export interface TokenizerOptions {
+  /** The chat template's Jinja source. @default the file's */
+  readonly chatTemplate?: string | undefined;
+}
+
 /**
  * A tokenizer from a GGUF file's metadata alone.
  *
  * @throws TabserveError `unsupported_model` naming the tokenizer kind, pre-tokenizer or template not supported,
- * `corrupt_model` where the metadata contradicts itself
+ * `corrupt_model` where the metadata contradicts itself, `invalid_request`, param `chatTemplate`, for one that cannot be used
  */
-export function createTokenizer(metadata: Metadata): Tokenizer {
-  return atOnce(buildTokenizer(metadata));
+export function createTokenizer(metadata: Metadata, options: TokenizerOptions = {}): Tokenizer {
+  return atOnce(buildTokenizer(metadata, options));
 }
 
 /** The same in short turns: reading hundreds of thousands of tokens takes longer than other tabs' streams can wait. */
-export function loadTokenizer(metadata: Metadata): Promise<Tokenizer> {
-  return inTurns(buildTokenizer(metadata));
+export function loadTokenizer(metadata: Metadata, options: TokenizerOptions = {}): Promise<Tokenizer> {
+  return inTurns(buildTokenizer(metadata, options));
 }
 
-function* buildTokenizer(metadata: Metadata): Work<Tokenizer> {
+function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Work<Tokenizer> {
   const vocabulary = readVocabulary(metadata);
   yield;
   const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary);
   yield;
   const bytesOf = createTokenByteTable(vocabulary);
   const prompts = createPromptEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined);
+  const template = findChatTemplate(metadata, options.chatTemplate);
   return {
     vocabSize: vocabulary.tokens.length,
     stopTokenIds: vocabulary.stopTokenIds,
     encode: (text) => encode(text),
-    encodeChat: createChatEncoder(metadata, vocabulary, prompts),
+    chatTemplate: template?.origin ?? 'none',
+    encodeChat: createChatEncoder(template, vocabulary, prompts),
     encodePrompt: prompts.encodePrompt,
     createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
@@ -135,26 +145,24 @@ function createPromptEncoder(
 }
 
 function createChatEncoder(
-  metadata: Metadata,
+  template: TemplateSource | undefined,
   { tokens, bosTokenId: bos, eosTokenId: eos }: Vocabulary,
   { control, checkLength, encodePieces }: PromptEncoder,
 ): (messages: readonly ChatMessage[]) => number[] {
-  const source = readString(metadata, 'tokenizer.chat_template');
-  if (source === undefined) {
+  if (template === undefined) {
     return () => {
-      throw new TabserveError(
-        'invalid_request',
-        'This model has no chat template: it is a base model, which cannot chat.',
-      );
+      throw noChatTemplate();
     };
   }
+  const { source } = template;
   const textOf = (id: number | undefined): string => (id === undefined ? '' : (tokens[id] ?? ''));
-  const render = createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) });
+  const render = blame(template, () => createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) }));
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
     checkLength(chars, 'messages');
     const marker = findMarker([source, ...messages.map(({ content }) => content)]);
-    const rendered = render(messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) })));
+    const written = messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) }));
+    const rendered = blame(template, () => render(written));
     return encodePieces(control.split(rendered, marker), chars, 'messages');
   };
 }

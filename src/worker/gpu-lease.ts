@@ -1,5 +1,6 @@
 import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 
 /** Held by whichever engine of the origin has a GPU device. */
 export const GPU_LOCK = 'tabserve:gpu';
@@ -66,11 +67,4 @@ export class GpuLease {
     });
     return { taken, giveUp, waiters: 0 };
   }
-}
-
-function untilAborted(task: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    task.then(resolve, reject);
-  });
 }

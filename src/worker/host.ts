@@ -7,6 +7,8 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
+import { untilAborted } from '../core/until-aborted.ts';
+import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { GpuLease } from './gpu-lease.ts';
 import type { HostSession } from './host-session.ts';
 import { Inspector } from './inspector.ts';
@@ -55,13 +57,29 @@ export class Host {
     if (this.#sessions.delete(session)) this.#residents.leave(session);
   }
 
-  /** Loads a model for the session, or joins those that have. @throws TabserveError `model_busy`, and what loading does */
+  /**
+   * Loads a model for the session, or joins those that have. One that cannot chat is refused where the session requires it:
+   * when its header has been read, before anything else of it is, or at once where it is loaded.
+   * @throws TabserveError `model_busy`, and what loading does
+   */
   async load(
     session: HostSession,
-    options: LoadOptions,
+    { requireChat = false, ...options }: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    const info = await this.#residents.load(session, options, onProgress);
+    const refused = new AbortController();
+    const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
+      if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;
+      refused.abort(noChatTemplate());
+      this.#residents.leave(session); // the last one to leave ends the load
+    };
+    const loading = this.#residents.load(session, options, (progress) => {
+      check(progress);
+      if (!refused.signal.aborted) onProgress(progress);
+    });
+    const info = await untilAborted(loading, refused.signal);
+    check(info);
+    refused.signal.throwIfAborted();
     onProgress(readyProgress(info));
     return info;
   }
@@ -120,6 +138,6 @@ export class Host {
   }
 }
 
-function readyProgress({ fileBytes }: ModelInfo): LoadProgress {
-  return { stage: 'ready', bytesDone: fileBytes, bytesTotal: fileBytes, bytesPerSecond: 0, secondsLeft: 0 };
+function readyProgress({ fileBytes, chatTemplate }: ModelInfo): LoadProgress {
+  return { stage: 'ready', bytesDone: fileBytes, bytesTotal: fileBytes, bytesPerSecond: 0, secondsLeft: 0, chatTemplate };
 }

@@ -1,6 +1,6 @@
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { ModelInfo } from '../core/protocol.ts';
+import type { ChatTemplateOrigin, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
@@ -15,6 +15,7 @@ import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts'
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
 import { ModelProfiler } from './model-profiler.ts';
@@ -44,7 +45,7 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
   const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = options;
   return async ({ source, hub, ...settings }, context) => {
     const { log, clock, signal } = context;
-    const { persistPrefixCache, tuning: tuningSetting, ...runnerSettings } = settings;
+    const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
@@ -52,7 +53,10 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const plain = abortableSource(opened, signal);
     const identified = identifiedSource(plain);
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);
-    const tokenizer = await loadTokenizer(file.metadata); // before the weights: it may refuse the model
+    const tokenizer = await loadTokenizer(file.metadata, { chatTemplate }); // before the weights: it may refuse the model
+    progress.header(tokenizer.chatTemplate);
+    if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
+    signal.throwIfAborted(); // by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
     const { reserve } = context;
@@ -85,6 +89,7 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
       numerics,
       kvCacheBytes: loaded.kvCacheBytes,
       vocabSize: loaded.config.vocabSize,
+      chatTemplate: tokenizer.chatTemplate,
       fileBytes: opened.size,
       settings,
     };
@@ -148,18 +153,24 @@ function abortableSource(source: ByteSource, signal: AbortSignal): ByteSource {
   };
 }
 
-/** Reports stages that have no bytes of their own with the bytes of the stage before. */
+/** Reports what has no bytes of its own with the bytes of the stage before. */
 function lastProgress({ onProgress }: LoadContext) {
-  let last = { bytesDone: 0, bytesTotal: 0 };
+  let last: LoadProgress = { stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
+  let header: Pick<LoadProgress, 'chatTemplate'> = {};
+  const report = (progress: LoadProgress): void => {
+    last = { ...progress, ...header };
+    onProgress(last);
+  };
   return {
-    report: (progress: LoadProgress): void => {
-      last = progress;
-      onProgress(progress);
-    },
+    report,
     stage: (stage: 'load' | 'compile'): void => {
       // The bytes tell by themselves whether they are downloaded or loaded.
-      if (stage !== 'compile') return;
-      onProgress({ stage, bytesDone: last.bytesDone, bytesTotal: last.bytesTotal, bytesPerSecond: 0, secondsLeft: 0 });
+      if (stage === 'compile') onProgress({ ...last, stage, bytesPerSecond: 0, secondsLeft: 0 });
+    },
+    /** The header has been read; all reports from here on say so. */
+    header: (chatTemplate: ChatTemplateOrigin): void => {
+      header = { chatTemplate };
+      report(last);
     },
   };
 }

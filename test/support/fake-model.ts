@@ -1,7 +1,8 @@
 import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
-import type { LoadOptions } from '../../src/core/protocol.ts';
+import type { ChatTemplateOrigin, LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
+import { noChatTemplate } from '../../src/tokenizer/template-source.ts';
 import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 import type {
   LoadContext, LoadModel, ServedEngine, ServedModel, ServedTokenizer,
@@ -23,6 +24,10 @@ export const byteTokenizer: ServedTokenizer = {
     };
   },
 };
+
+function cannotChat(): never {
+  throw noChatTemplate();
+}
 
 /** A text's tokens for the byte tokenizer. */
 export function bytes(text: string): number[] {
@@ -132,6 +137,9 @@ export class FakeLoader {
   /** What models take of the GPU, by name. @default nothing, and nothing is asked */
   readonly needs = new Map<string, GpuNeed>();
 
+  /** What models say of their chat template. */
+  chatTemplate: ChatTemplateOrigin = 'file';
+
   readonly loadModel: LoadModel = async (options, context) => {
     const id = typeof options.source === 'string' ? options.source : options.source.name;
     const need = this.needs.get(id);
@@ -145,11 +153,12 @@ export class FakeLoader {
       const model: ServedModel = {
         info: {
           id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
-          kvCacheBytes: 4096, vocabSize: 257, fileBytes: 1000, settings,
+          kvCacheBytes: 4096, vocabSize: 257, chatTemplate: this.chatTemplate,
+          fileBytes: 1000, settings,
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         gpuBytes,
-        tokenizer: byteTokenizer,
+        tokenizer: this.chatTemplate === 'none' ? { ...byteTokenizer, encodeChat: cannotChat } : byteTokenizer,
         engine,
         profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },
         lost,

@@ -130,9 +130,26 @@ describe('encodeChat', () => {
     expect(refusal(() => CHATML.encodeChat([user('x'.repeat(2 ** 22 + 1))])).code).toBe('context_length_exceeded');
   });
 
+  it('takes a template that is given; what is wrong with it is its giver’s fault', () => {
+    const own = metadata();
+    const given = createTokenizer(own, { chatTemplate: '{{ messages[0].content }}<|im_end|>' });
+    expect(given.chatTemplate).toBe('option');
+    expect(given.encodeChat([user('hi')])).toEqual([...given.encode('hi'), IM_END]);
+    const endless = '{% for i in range(100000000) %}{% endfor %}';
+    const chat = (tokenizer: () => ReturnType<typeof createTokenizer>) => refusal(() => tokenizer().encodeChat([user('hi')]));
+    expect(chat(() => createTokenizer(own, { chatTemplate: endless }))).toMatchObject({
+      code: 'invalid_request',
+      param: 'chatTemplate',
+      message: expect.stringMatching(/^The chatTemplate that was given/) as unknown,
+    });
+    const inFile = metadata({ 'tokenizer.chat_template': endless });
+    expect(chat(() => createTokenizer(inFile))).toMatchObject({ code: 'unsupported_model' });
+  });
+
   it('refuses to chat with a model that has no template', () => {
     const base = createTokenizer(metadata({ 'tokenizer.chat_template': undefined }));
-    expect(refusal(() => base.encodeChat([user('hi')])).code).toBe('invalid_request');
+    expect(base.chatTemplate).toBe('none');
+    expect(refusal(() => base.encodeChat([user('hi')]))).toMatchObject({ code: 'unsupported_model' });
     expect(base.encode('hi').length).toBeGreaterThan(0);
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
@@ -6,7 +6,12 @@ import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import type { LoadContext } from '../../../src/worker/served-model.ts';
-import { tinyModel } from '../../support/tiny-model.ts';
+import { Host } from '../../../src/worker/host.ts';
+import type { HostSession } from '../../../src/worker/host-session.ts';
+import { FakeLocks } from '../../support/fake-locks.ts';
+import { startFileServer } from '../../support/file-server.ts';
+import { writeGguf } from '../../support/gguf-writer.ts';
+import { tinyModel, tinyModelContents } from '../../support/tiny-model.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
 
 const bytes = tinyModel({ type: 'Q8_0' });
@@ -99,4 +104,89 @@ test('what is no model is refused before the runner is asked', async () => {
   const loading = createModelLoader({ loadRunner: never, baseUrl: '' })({ source: page }, context());
   await expect(loading).rejects.toMatchObject({ code: 'unsupported_model' });
   expect(never).not.toHaveBeenCalled();
+});
+
+/** A model whose file has this chat template, or none. */
+function modelWith(template: string | undefined): Uint8Array<ArrayBuffer> {
+  const { metadata, tensors } = tinyModelContents({ type: 'Q8_0' });
+  const { 'tokenizer.chat_template': _own, ...rest } = metadata;
+  const value = template === undefined ? {} : { 'tokenizer.chat_template': { type: 'string', value: template } as const };
+  return writeGguf({ metadata: { ...rest, ...value }, tensors });
+}
+
+const hi = [{ role: 'user', content: 'Hi' }] as const;
+const refusal = (code: string, more: object = {}): unknown => expect.objectContaining({ name: 'TabserveError', code, ...more });
+
+describe('the chat template', () => {
+  const load = (template: string | undefined, settings: { readonly chatTemplate?: string } = {}) => {
+    const { lines, progress, ...rest } = context();
+    const file = new File([modelWith(template)], 'tiny.gguf');
+    const loading = createModelLoader({ loadRunner, baseUrl: '' })({ source: file, ...settings }, rest);
+    return { lines, progress, loading };
+  };
+
+  test('is the file’s', async () => {
+    const { lines, progress, loading } = load('{{ messages[0].content }}!');
+    const { info, tokenizer } = await loading;
+    expect(info).toMatchObject({ chatTemplate: 'file', settings: {} });
+    expect(tokenizer.encodeChat(hi)).toEqual(tokenizer.encodePrompt('Hi!'));
+    expect(lines.filter((line) => line.includes('template'))).toEqual([]);
+    expect(progress[0]?.chatTemplate).toBeUndefined();
+    expect(progress.at(-1)).toMatchObject({ stage: 'compile', chatTemplate: 'file' });
+  });
+
+  test.each([undefined, '', ' \n'])('is not there (%j): texts can be continued, chats are refused, both are said', async (template) => {
+    const { lines, progress, loading } = load(template);
+    const { info, tokenizer } = await loading;
+    expect(info.chatTemplate).toBe('none');
+    expect(tokenizer.encodePrompt('Hi').length).toBeGreaterThan(0);
+    const advice = expect.stringMatching(/chatTemplate.*client\.completions/) as unknown;
+    expect(() => tokenizer.encodeChat(hi)).toThrow(refusal('unsupported_model', { message: advice }) as Error);
+    expect(lines).toContainEqual(expect.stringMatching(/^warn: .*no chat template.*client\.completions/));
+    expect(lines.join()).not.toContain('base model');
+    const told = progress.findIndex(({ chatTemplate }) => chatTemplate === 'none');
+    const done = (index: number): number => progress[index]?.bytesDone ?? 0;
+    expect(told).toBeGreaterThan(0);
+    expect(done(told)).toBe(done(told - 1)); // with the header, before any other byte
+    expect(progress.slice(told).every(({ chatTemplate }) => chatTemplate === 'none')).toBe(true);
+  });
+
+  test.each([undefined, 'the file’s own'])('is the one that is given, whatever the file has (%j)', async (template) => {
+    const { lines, loading } = load(template, { chatTemplate: 'Q: {{ messages[0].content }}' });
+    const { info, tokenizer } = await loading;
+    expect(info).toMatchObject({ chatTemplate: 'option', settings: { chatTemplate: 'Q: {{ messages[0].content }}' } });
+    expect(tokenizer.encodeChat(hi)).toEqual(tokenizer.encodePrompt('Q: Hi'));
+    expect(lines.filter((line) => line.includes('template'))).toEqual([]);
+  });
+
+  test.each(['{% if %}', '{{ messages', 'x'.repeat(65_537)])('that is given and cannot be read is its giver’s fault: %#', async (given) => {
+    const never = vi.fn(loadRunner);
+    const loading = createModelLoader({ loadRunner: never, baseUrl: '' })({ source, chatTemplate: given }, context());
+    await expect(loading).rejects.toEqual(refusal('invalid_request', { param: 'chatTemplate' }));
+    expect(never).not.toHaveBeenCalled();
+  });
+});
+
+test('a session that wants to chat is told with the header that it cannot: no other byte is fetched, no memory taken', async () => {
+  const content = new Uint8Array(9 * 2 ** 20); // the header is in the first part of two
+  content.set(modelWith(undefined));
+  const server = await startFileServer({ '/m.gguf': content });
+  const readsAll = vi.fn(async (options: LoadRunnerOptions) => {
+    await options.file.source.read(content.length - 1, 1);
+    return loadRunner(options);
+  });
+  const loadModel = createModelLoader({ loadRunner: readsAll, baseUrl: server.origin });
+  const host = new Host({ loadModel, locks: new FakeLocks().locks, clock: () => 0 });
+  const session = (sessionId: string): HostSession => ({ sessionId, send: () => {} });
+  const [chats, continues] = [session('a'), session('b')];
+  for (const each of [chats, continues]) host.attach(each);
+  const options = { source: `${server.origin}/m.gguf` };
+  await expect(host.load(chats, { ...options, requireChat: true }, () => {})).rejects.toEqual(refusal('unsupported_model'));
+  expect(server.log.map(({ range }) => range)).toEqual(['bytes=0-63', `bytes=0-${8 * 2 ** 20 - 1}`]);
+  expect(readsAll).not.toHaveBeenCalled();
+  expect(host.metrics().models).toEqual([]);
+
+  expect(await host.load(continues, options, () => {})).toMatchObject({ chatTemplate: 'none' });
+  expect(server.log.map(({ range }) => range)).toContain(`bytes=${8 * 2 ** 20}-${9 * 2 ** 20 - 1}`);
+  await server.close();
 });
