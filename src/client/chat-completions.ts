@@ -7,7 +7,7 @@ import type {
   ChatCompletionCreateParamsStreaming,
 } from '../api/chat-types.ts';
 import type { ChatCompletionStream } from './completion-stream.ts';
-import { type CompletionsContext, randomSeed, type RequestOptions, runCompletion } from './run-completion.ts';
+import { type CompletionsContext, randomSeed, type RequestOptions, runCompletion, signalOf } from './run-completion.ts';
 
 /** `client.chat.completions`. */
 export class ChatCompletions {
@@ -30,11 +30,12 @@ export class ChatCompletions {
   create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<ChatCompletionStream | ChatCompletion>;
   async create(
     body: ChatCompletionCreateParams,
-    { signal }: RequestOptions = {},
+    options: RequestOptions = {},
   ): Promise<ChatCompletionStream | ChatCompletion> {
     const called = performance.now();
     const { modelNames } = this.#context;
     const request = parseChatRequest(body, { modelNames, randomSeed });
+    const signal = signalOf(options);
     return runCompletion(this.#context, { request, form: CHAT_FORM, called, signal });
   }
 }

@@ -30,6 +30,19 @@ export interface RunOptions<Chunk, Whole> {
   readonly signal: AbortSignal | undefined;
 }
 
+/**
+ * The signal of a request's options. Nothing is ignored: not what the OpenAI client takes beside it either.
+ *
+ * @throws TabserveError `unsupported_parameter` for any other option
+ */
+export function signalOf({ signal, ...rest }: RequestOptions): AbortSignal | undefined {
+  const [param] = Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (param === undefined) return signal;
+  const instead = param === 'timeout' ? ' A request may have a time limit: tabserve.timeout_ms.' : '';
+  const message = `"${param}" is no option of a request here, only "signal" is.${instead}`;
+  throw new TabserveError('unsupported_parameter', message, { param });
+}
+
 /** 32 random bits, for a request without a seed. */
 export function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;

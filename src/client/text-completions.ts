@@ -7,7 +7,7 @@ import type {
   TextCompletionCreateParamsStreaming,
 } from '../api/text-types.ts';
 import type { TextCompletionStream } from './completion-stream.ts';
-import { type CompletionsContext, randomSeed, type RequestOptions, runCompletion } from './run-completion.ts';
+import { type CompletionsContext, randomSeed, type RequestOptions, runCompletion, signalOf } from './run-completion.ts';
 
 /** `client.completions`. */
 export class TextCompletions {
@@ -30,11 +30,12 @@ export class TextCompletions {
   create(body: TextCompletionCreateParams, options?: RequestOptions): Promise<TextCompletionStream | TextCompletion>;
   async create(
     body: TextCompletionCreateParams,
-    { signal }: RequestOptions = {},
+    options: RequestOptions = {},
   ): Promise<TextCompletionStream | TextCompletion> {
     const called = performance.now();
     const { modelNames } = this.#context;
     const request = parseTextRequest(body, { modelNames, randomSeed });
+    const signal = signalOf(options);
     return runCompletion(this.#context, { request, form: textForm(request.echo), called, signal });
   }
 }

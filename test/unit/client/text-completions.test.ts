@@ -86,7 +86,8 @@ describe('a batch', () => {
     expect(requests.map((request) => [request?.promptTokenIds, request?.choice, request?.sampling.seed])).toEqual([
       [bytes('one'), 0, 5], [bytes('one'), 1, 5], [bytes('two'), 0, 5], [bytes('two'), 1, 5],
     ]);
-    expect(new Set(requests.map((request) => request?.completionId)).size).toBe(1); // they do not supersede each other
+    const whole = requests[0]?.requestId.replace(':0', ''); // so that they do not supersede each other
+    expect(requests.map((request) => request?.completionId)).toEqual([whole, whole, whole, whole]);
     const cached = [0, 3, 1, 2];
     ids().toReversed().forEach((id, i) => {
       engine.step({ id, tokens: [...bytes(`${3 - i}`), END], finish: 'stop', cached: cached[3 - i] ?? 0 });
@@ -134,6 +135,15 @@ describe('a stream', () => {
     for await (const { choices } of stream) if (choices[0]?.text === '2') break;
     await until(() => engine.live.size === 0);
   });
+});
+
+test.each(['timeout', 'maxRetries', 'headers'])('an option of the OpenAI client’s requests is refused: %s', async (param) => {
+  const options = { [param]: 5 };
+  const refused = { code: 'unsupported_parameter', param };
+  await expect(client.completions.create({ prompt: 'a' }, options)).rejects.toMatchObject(refused);
+  const messages = [{ role: 'user', content: 'a' }] as const;
+  await expect(client.chat.completions.create({ messages }, options)).rejects.toMatchObject(refused);
+  expect(engine.added).toBe(0);
 });
 
 test.each([{ prompt: 'Once' }, { prompt: bytes('Once') }])('goes on where it was when the worker dies: %j', async (body) => {
