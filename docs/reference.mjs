@@ -1,10 +1,11 @@
 // @ts-check
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseSync } from 'vite';
+import { Module } from './declarations.mjs';
+import { TypeWriter } from './type-writer.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -46,26 +47,13 @@ export function writeReference() {
  * @returns {Exported[]}
  */
 function exportsOf(file) {
-  const text = readFileSync(file, 'utf8');
-  const { program, comments } = parseSync(file, text);
-  return program.body.flatMap((statement) => {
-    if (statement.type !== 'ExportNamedDeclaration') return [];
-    if (statement.source !== null) {
-      const from = exportsOf(join(dirname(file), statement.source.value.replace(/\.ts$/, '.d.ts')));
-      return statement.specifiers.map(({ exported }) => {
-        const name = 'name' in exported ? exported.name : exported.value;
-        const found = from.find((each) => each.name === name);
-        if (found === undefined) throw new Error(`${statement.source?.value} does not declare ${name}`);
-        return found;
-      });
-    }
-    const { declaration } = statement;
-    if (declaration === null) return [];
-    const kind = /** @type {Record<string, string | undefined>} */ (KINDS)[declaration.type];
-    const id = 'id' in declaration ? declaration.id : 'declarations' in declaration ? declaration.declarations[0]?.id : undefined;
-    if (kind === undefined || id === undefined || id === null || !('name' in id)) throw new Error(`${file}: what is a ${declaration.type}?`);
-    const comment = comments.findLast(({ end, value }) => value.startsWith('*') && end <= statement.start && text.slice(end, statement.start).trim() === '');
-    return [{ name: id.name, kind, doc: comment?.value ?? '', code: codeOf(text.slice(statement.start, statement.end)) }];
+  const declarations = Module.of(file).exported();
+  const writer = new TypeWriter(new Set(declarations.map(({ name }) => name)));
+  return declarations.map((declaration) => {
+    const { name, node, statement, module } = declaration;
+    const kind = /** @type {Record<string, string | undefined>} */ (KINDS)[node.type];
+    if (kind === undefined) throw new Error(`${module.file}: what is a ${node.type}?`);
+    return { name, kind, doc: module.commentBefore(statement.start)?.value ?? '', code: codeOf(writer.write(declaration)) };
   });
 }
 

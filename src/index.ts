@@ -35,7 +35,7 @@ export type {
 export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
 export type { BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
-export type { ErrorCode, ErrorDetails, ModelHolder } from './core/errors.ts';
+export type { ErrorCode, ErrorDetails, ModelHolder, SerializedError } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';
 export type { Numerics } from './core/numerics.ts';
 export type {

@@ -12,35 +12,47 @@ export interface AdapterSummary {
   readonly features: readonly string[];
 }
 
-/** What one engine step cost, counted by the runner. */
+/** What engine steps cost, counted by the runner. */
 export interface StepCounters {
   readonly steps: number;
+  /** Compute dispatches. */
   readonly dispatches: number;
+  /** Submits to the GPU's queue. */
   readonly submits: number;
   readonly bindGroupsCreated: number;
+  /** Bytes read back from the GPU. */
   readonly bytesReadBack: number;
 }
 
 /** The numbers that the scheduler contributes to {@link EngineMetrics}. */
 export interface SchedulerStats {
+  /** Requests in the batch. */
   readonly requestsRunning: number;
+  /** Requests in the queue. */
   readonly requestsWaiting: number;
+  /** KV blocks that requests hold. */
   readonly kvBlocksUsed: number;
+  /** KV blocks in all. */
   readonly kvBlocksTotal: number;
+  /** Tokens a KV block. */
   readonly kvBlockSize: number;
+  /** Times that a running request lost its KV blocks to another and had to be computed again, since the model was loaded. */
   readonly preemptions: number;
-  /** Since the model was loaded. */
+  /** Prompt tokens since the model was loaded, of requests whose first token has come. */
   readonly promptTokens: number;
+  /** Tokens generated since the model was loaded. */
   readonly generationTokens: number;
-  /** Prompt tokens looked up in the prefix cache, and those found there (vLLM's `prefix_cache_queries` and `_hits`). */
+  /** Prompt tokens looked up in the prefix cache (vLLM's `prefix_cache_queries`). */
   readonly prefixCacheQueries: number;
+  /** Prompt tokens found there (vLLM's `prefix_cache_hits`). */
   readonly prefixCacheHits: number;
 }
 
 /** The numbers that the engine contributes. */
 export interface EngineStats extends SchedulerStats {
-  /** Over the last steps: tokens a second of pure prefill and of pure decode steps; 0 while unknown. */
+  /** Prompt tokens a second over the last steps that had nothing but prompts; 0 while unknown. */
   readonly prefillTokensPerSecond: number;
+  /** Generated tokens a second, of all requests together, over the last steps that only decoded; 0 while unknown. */
   readonly decodeTokensPerSecond: number;
 }
 
@@ -65,14 +77,17 @@ export interface ResidentModel {
 /** The state of a tab's own model, and of the worker that all tabs share. */
 export interface EngineMetrics extends EngineStats {
   readonly state: ModelState;
+  /** The tab's own model, as in `client.model.id`; undefined where it has none. */
   readonly model: string | undefined;
+  /** The GPU that the model is on; undefined while it is on none. */
   readonly adapter: AdapterSummary | undefined;
-  /** Of all models. */
+  /** Tabs (clients) that are connected, of all models. */
   readonly sessions: number;
   /** All that are loaded, the tab's own among them. */
   readonly models: readonly ResidentModel[];
   /** Sums since the model was loaded. */
   readonly counters: StepCounters;
+  /** How kernels are fitted to the adapter; undefined while no model is loaded. */
   readonly tuning: TuningMetrics | undefined;
   /** Kernels that the model was ready without and that are still to be compiled; until then others do their work, slower. */
   readonly kernelsToCompile: number;
