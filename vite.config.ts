@@ -14,7 +14,7 @@ const executablePath = findChromium();
  */
 export default defineConfig(({ mode }) => ({
   define: { __TABSERVE_BUILD_ID__: JSON.stringify(version) },
-  plugins: [workerBesideClient()],
+  plugins: [workerBesideClient(), ...(mode === 'worker' ? [workerTypes()] : [])],
   build: {
     target: 'es2022',
     emptyOutDir: mode !== 'worker',
@@ -64,6 +64,16 @@ function workerBesideClient(): Plugin {
     },
     // The comment kept Vite from bundling the worker; an app's build must not see it.
     renderChunk: (code) => ({ code: code.replace(/\/\* @vite-ignore \*\//g, ''), map: null }),
+  };
+}
+
+/** The worker is a script to start, from which nothing can be imported; its address has types all the same. */
+function workerTypes(): Plugin {
+  return {
+    name: 'tabserve:worker-types',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'engine-worker.d.ts', source: 'export {};\n' });
+    },
   };
 }
 
