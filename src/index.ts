@@ -67,3 +67,4 @@ export type {
 export type { EngineStatus } from './core/status.ts';
 export type { TunedKernel, Tuning, TuningMetrics } from './core/tuning.ts';
 export type { Ownership } from './client/ownership.ts';
+export type { ScriptAddress } from './client/worker-script.ts';

@@ -17,6 +17,7 @@ import type { Ownership } from './ownership.ts';
 import { checkSupport } from './support.ts';
 import type { Transport } from './transport.ts';
 import { resolveWorkerUrl } from './worker-script.ts';
+import type { ScriptAddress } from './worker-script.ts';
 
 /** What {@link createClient} takes; only `model` is required. */
 export interface ClientOptions {
@@ -32,10 +33,11 @@ export interface ClientOptions {
   readonly ownership?: Ownership | undefined;
   /**
    * Where the worker's script is, on the page's own origin: for bundlers that do not resolve it themselves, such as
-   * esbuild, whose users copy `node_modules/tabserve/dist/engine-worker.js` beside their page. All tabs of an origin
-   * should say the same. @default where the bundler put it, or beside the package's own module
+   * esbuild, whose users copy `node_modules/tabserve/dist/engine-worker.js` beside their page; and for pages that require
+   * Trusted Types, whose policy makes the address. All tabs of an origin should say the same. @default where the bundler
+   * put it, or beside the package's own module
    */
-  readonly workerUrl?: string | URL | undefined;
+  readonly workerUrl?: string | ScriptAddress | undefined;
   /**
    * Bytes of GPU memory for the KV cache. Where the GPU grants less, the cache is smaller: the log says so, and
    * `client.model.kvCacheBytes`. The first tab's choice holds. @default 256 MiB
@@ -107,13 +109,13 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   checkSupport();
   const { signal, ownership } = options;
   const { locks } = navigator;
-  const workerUrl = resolveWorkerUrl(options.workerUrl, {
+  const script = resolveWorkerUrl(options.workerUrl, {
     origin: location.origin,
     baseUrl: document.baseURI,
     moduleUrl: MODULE_URL,
   });
   const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal);
-  return createClientOn(await openWherePossible(open, locks, ownership, workerUrl), options);
+  return createClientOn(await openWherePossible(open, locks, ownership, script), options);
 }
 
 /** {@link createClient} on a session that is open. */

@@ -1,4 +1,5 @@
 import { BROKER_NAME } from '../core/rendezvous.ts';
+import type { WorkerScript } from './worker-script.ts';
 
 /**
  * A SharedWorker is kept by URL, name and options, and an open tab would keep old code alive: each release, and each
@@ -13,14 +14,14 @@ const BROKER = `${BROKER_NAME}${BUILD}`;
 /** Where this module comes from, as far as it knows. */
 export const MODULE_URL: string | undefined = import.meta.url;
 
-// Without a URL that the app gave, each call is of the form that bundlers recognise.
+// Without a script that the app named, each call is of the form that bundlers recognise.
 
 /**
  * The origin's engine: started by the first tab, joined by the others. Where the browser can, it lives on for some
  * seconds without a tab, so that a reload finds it warm.
  */
-export function startSharedEngine(url: URL | undefined): SharedWorker {
-  if (url !== undefined) return new SharedWorker(url, { type: 'module', name: ENGINE_NAME, extendedLifetime: true });
+export function startSharedEngine(script: WorkerScript | undefined): SharedWorker {
+  if (script !== undefined) return new SharedWorker(script.address, { type: 'module', name: ENGINE_NAME, extendedLifetime: true });
   return new SharedWorker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
     name: ENGINE_NAME,
@@ -29,8 +30,8 @@ export function startSharedEngine(url: URL | undefined): SharedWorker {
 }
 
 /** An engine of this tab's own, for itself and others. */
-export function startElectedEngine(url: URL | undefined): Worker {
-  if (url !== undefined) return new Worker(url, { type: 'module', name: ELECTED_NAME });
+export function startElectedEngine(script: WorkerScript | undefined): Worker {
+  if (script !== undefined) return new Worker(script.address, { type: 'module', name: ELECTED_NAME });
   return new Worker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
     name: ELECTED_NAME,
@@ -38,8 +39,8 @@ export function startElectedEngine(url: URL | undefined): Worker {
 }
 
 /** What brings tabs and an elected engine together. */
-export function startBroker(url: URL | undefined): SharedWorker {
-  if (url !== undefined) return new SharedWorker(url, { type: 'module', name: BROKER });
+export function startBroker(script: WorkerScript | undefined): SharedWorker {
+  if (script !== undefined) return new SharedWorker(script.address, { type: 'module', name: BROKER });
   return new SharedWorker(new URL('../worker/engine-worker.ts', import.meta.url), {
     type: 'module',
     name: BROKER,

@@ -7,6 +7,7 @@ import { BroadcastRendezvous, BrokerRendezvous } from './rendezvous.ts';
 import type { Rendezvous } from './rendezvous.ts';
 import { SharedWorkerTransport } from './shared-worker-transport.ts';
 import type { Transport } from './transport.ts';
+import type { WorkerScript } from './worker-script.ts';
 
 /**
  * Where the engine runs, and how tabs reach it:
@@ -17,15 +18,15 @@ import type { Transport } from './transport.ts';
  */
 export type Ownership = 'shared-worker' | 'elected' | 'elected-broadcast';
 
-/** How to reach an engine that runs there. @param workerUrl its script; `undefined`: where the bundler put it */
-export function transportFor(ownership: Ownership, locks: Locks, workerUrl: URL | undefined): Transport {
+/** How to reach an engine that runs there. @param script its script; `undefined`: where the bundler put it */
+export function transportFor(ownership: Ownership, locks: Locks, script: WorkerScript | undefined): Transport {
   const elected = (rendezvous: Rendezvous): Transport =>
-    new ElectedTransport({ locks, startWorker: () => startElectedEngine(workerUrl), workerUrl, rendezvous });
+    new ElectedTransport({ locks, startWorker: () => startElectedEngine(script), workerUrl: script?.url, rendezvous });
   switch (ownership) {
     case 'shared-worker':
-      return new SharedWorkerTransport(() => startSharedEngine(workerUrl), workerUrl);
+      return new SharedWorkerTransport(() => startSharedEngine(script), script?.url);
     case 'elected':
-      return elected(new BrokerRendezvous(() => startBroker(workerUrl), locks));
+      return elected(new BrokerRendezvous(() => startBroker(script), locks));
     case 'elected-broadcast':
       return elected(new BroadcastRendezvous());
   }
@@ -39,12 +40,12 @@ export async function openWherePossible(
   open: (transport: Transport) => Promise<Connection>,
   locks: Locks,
   wanted: Ownership | undefined,
-  workerUrl: URL | undefined,
+  script: WorkerScript | undefined,
 ): Promise<Connection> {
   const hasSharedWorker = 'SharedWorker' in globalThis;
   const ownership = wanted ?? (hasSharedWorker ? 'shared-worker' : 'elected-broadcast');
-  const connection = await open(transportFor(ownership, locks, workerUrl));
+  const connection = await open(transportFor(ownership, locks, script));
   if (wanted !== undefined || connection.hasWebGpu || !hasSharedWorker) return connection;
   await connection.close(new TabserveError('closed', 'There is no WebGPU in a SharedWorker here.'));
-  return open(transportFor('elected', locks, workerUrl));
+  return open(transportFor('elected', locks, script));
 }

@@ -36,7 +36,7 @@ export function watchScript(worker: SharedWorker | Worker, url: URL | undefined)
   const broken = new AbortController();
   const onError = (event: Event): void => {
     const thrown = event instanceof ErrorEvent ? event.message : '';
-    if (thrown === '') void scriptFailure(url).then((failure) => broken.abort(failure));
+    if (thrown === '') void scriptFailure({ url, isDedicated: !('port' in worker) }).then((failure) => broken.abort(failure));
     else broken.abort(new TabserveError('internal', `The engine's worker could not be started: ${thrown}.`));
   };
   worker.addEventListener('error', onError, { once: true });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright';
@@ -57,6 +58,9 @@ async function answerAt(folder: string, path = '/', prepare?: Parameters<typeof 
 
 const ANSWER = /[a-z]{2}/i;
 
+/** How a page ends whose worker has started and looks for the model. */
+const MODEL_NOT_THERE = /babble\.gguf.*404|404.*babble\.gguf/;
+
 const PAGE = '<!doctype html><body><script type="module" src="main.js"></script></body>';
 
 function run(bin: string, args: readonly string[], cwd = ROOT): string {
@@ -81,15 +85,19 @@ describe('what is published', () => {
     for (const entry of ['tabserve', 'tabserve/cache', 'tabserve/engine-worker']) expect(report).toContain(`"${entry}"`);
   });
 
-  test.each(['bundler', 'nodenext'])('type-checks in an app, whole and strict (%s)', (moduleResolution) => {
+  test.each([
+    ['bundler', '', ''],
+    ['nodenext', 'trusted-types', "declare const address: TrustedScriptURL;\nvoid createClient({ model: '', workerUrl: address });\n"],
+  ])('type-checks in an app, whole and strict (%s, with the types %j)', (moduleResolution, types, more) => {
     const { app } = installed;
     const imports = "import { TabserveError } from 'tabserve';\nimport { deleteModel, listModels } from 'tabserve/cache';\nimport 'tabserve/engine-worker';\n";
     const use = 'for (const { url, size } of await listModels()) if (size > 1e9) await deleteModel(url).catch((error) => error instanceof TabserveError);\n';
-    writeFileSync(join(app, 'main.ts'), `${readmeCode('main.js')}${imports}${use}`);
+    writeFileSync(join(app, 'main.ts'), `${readmeCode('main.js')}${imports}${use}${more}`);
     writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }));
-    const flags = ['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--types', ''];
+    const flags = ['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--types', types];
+    const typeRoots = ['--typeRoots', join(ROOT, 'node_modules/@types')];
     const module = moduleResolution === 'nodenext' ? 'nodenext' : 'esnext';
-    run('typescript/bin/tsc', ['--ignoreConfig', ...flags, '--module', module, '--moduleResolution', moduleResolution, 'main.ts'], app);
+    run('typescript/bin/tsc', ['--ignoreConfig', ...flags, ...typeRoots, '--module', module, '--moduleResolution', moduleResolution, 'main.ts'], app);
   });
 });
 
@@ -164,9 +172,31 @@ describe('a worker that cannot be started', () => {
     await expect(answerAt(folder)).rejects.toThrow(message);
   });
 
+  test('is a Worker of a page with an embedder policy that its script lacks: an error says so', async () => {
+    writeQuickStart(folder, "ownership: 'elected', workerUrl: '/engine-worker.js', ");
+    const policy = (response: ServerResponse, path: string) => {
+      response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+      if (path === '/') response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    };
+    const answer = answerAt(folder, '/', policy);
+    await expect(answer).rejects.toThrow(/engine-worker\.js\. The page is served with the header "Cross-Origin-Embedder-Policy: require-corp"/);
+  });
+
   test('on another origin is no hindrance to one that is self-hosted: it starts, and looks for the model', async () => {
     writeQuickStart(folder, "workerUrl: '/engine-worker.js', ");
-    rmSync(join(folder, 'babble.gguf'));
-    await expect(answerAt(folder)).rejects.toThrow(/babble\.gguf.*404|404.*babble\.gguf/);
+    rmSync(join(folder, 'babble.gguf'), { force: true });
+    await expect(answerAt(folder)).rejects.toThrow(MODEL_NOT_THERE);
+  });
+
+  test('is started on a page that requires Trusted Types, from an address that the page’s policy made', async () => {
+    rmSync(join(folder, 'babble.gguf'), { force: true });
+    const enforce = (response: ServerResponse) => response.setHeader('Content-Security-Policy', "require-trusted-types-for 'script'; trusted-types app");
+    const makeAddress = "trustedTypes.createPolicy('app', { createScriptURL: (url) => url }).createScriptURL('/engine-worker.js')";
+    for (const ownership of ['shared-worker', 'elected']) {
+      writeQuickStart(folder, `ownership: '${ownership}', workerUrl: ${makeAddress}, `);
+      await expect(answerAt(folder, '/', enforce)).rejects.toThrow(MODEL_NOT_THERE);
+      writeQuickStart(folder, `ownership: '${ownership}', workerUrl: '/engine-worker.js', `);
+      await expect(answerAt(folder, '/', enforce)).rejects.toThrow(/Trusted Types.*policy\.createScriptURL/);
+    }
   });
 });
