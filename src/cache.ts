@@ -3,10 +3,16 @@ import { TabserveError } from './core/errors.ts';
 import { type CachedModel, listModels as listIn, removeModel } from './loader/model-storage.ts';
 import { opfsStorage } from './loader/opfs-storage.ts';
 
-/** The models in this origin's storage, whole or in part, the last used first. Empty where the browser keeps nothing. */
+/**
+ * The models in this origin's storage, whole or in part, the last used first. Empty where the browser keeps nothing.
+ *
+ * @throws TabserveError `storage_failed`
+ */
 export async function listModels(): Promise<readonly CachedModel[]> {
-  const storage = opfsStorage();
-  return storage === undefined ? [] : guarded(() => listIn(storage));
+  return guarded(async () => {
+    const storage = opfsStorage();
+    return storage === undefined ? [] : listIn(storage);
+  });
 }
 
 /**
@@ -17,8 +23,10 @@ export async function listModels(): Promise<readonly CachedModel[]> {
  * @throws TabserveError `storage_failed`
  */
 export async function deleteModel(url: string): Promise<void> {
-  const storage = opfsStorage();
-  if (storage !== undefined) await guarded(() => removeModel(url, storage));
+  await guarded(async () => {
+    const storage = opfsStorage();
+    if (storage !== undefined) await removeModel(url, storage);
+  });
 }
 
 /**
@@ -28,9 +36,12 @@ export async function deleteModel(url: string): Promise<void> {
  * @returns whether the storage is persistent now
  */
 export async function persistModels(): Promise<boolean> {
-  const storage: Partial<StorageManager> | undefined = globalThis.navigator?.storage;
-  if (typeof storage?.persist !== 'function') return false;
-  return storage.persist().catch(() => false);
+  try {
+    const storage: Partial<StorageManager> | undefined = globalThis.navigator?.storage;
+    return (await storage?.persist?.()) ?? false;
+  } catch {
+    return false;
+  }
 }
 
 async function guarded<T>(use: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 export { createClient } from './client/create-client.ts';
 export type { ClientOptions } from './client/create-client.ts';
-export { missingSupport } from './client/support.ts';
-export type { PageScope } from './client/support.ts';
+export { checkSupport, missingSupport } from './client/support.ts';
+export type { MissingFeature, PageScope, Support } from './client/support.ts';
 export type { Client, LogLine } from './client/client.ts';
 export type { ChatCompletions } from './client/chat-completions.ts';
 export type { ChatCompletionStream, CompletionStream, TextCompletionStream } from './client/completion-stream.ts';

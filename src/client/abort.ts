@@ -1,8 +1,19 @@
 import { TabserveError } from '../core/errors.ts';
 
-/** What the caller gets for aborting. */
-export function abortedError(): TabserveError {
-  return new TabserveError('aborted', 'The caller aborted it.');
+/** What the caller gets for aborting. @param reason the signal's, which may be a timeout's */
+export function abortedError(reason?: unknown): TabserveError {
+  return new TabserveError('aborted', 'The caller aborted it.', { cause: reason });
+}
+
+/** Callers without types may pass anything, such as the controller. @throws TabserveError `invalid_request` */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined || isSignal(signal)) return;
+  throw new TabserveError('invalid_request', '`signal` is no AbortSignal; give the `signal` of an AbortController.', { param: 'signal' });
+}
+
+/** Another frame's is no `instanceof` this one's. */
+function isSignal(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 }
 
 /** Calls `listener` when the signal is aborted, at once if it is already, and never after `until` is aborted. */
@@ -21,7 +32,7 @@ export async function abortable<Result>(
   const settled = new AbortController();
   const aborted = new Promise<never>((_resolve, reject) => {
     onAbort(signal, settled.signal, () => {
-      reject(abortedError());
+      reject(abortedError(signal?.reason));
       promise.then(discard, () => {}); // had it failed, there would be nothing to discard
     });
   });

@@ -65,12 +65,12 @@ export class Client {
 
   /** Reads the engine's log from here on, in place of the listener before. */
   onLog(listener: (line: LogLine) => void): void {
-    this.#connection.onLog = listener;
+    this.#connection.listeners.onLog = listener;
   }
 
   /** Hears of losses and recoveries from here on, in place of the listener before. */
   onStatus(listener: (status: EngineStatus) => void): void {
-    this.#connection.onStatus = listener;
+    this.#connection.listeners.onStatus = listener;
   }
 
   /**

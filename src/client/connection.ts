@@ -1,7 +1,7 @@
 import type { Remote } from 'comlink';
 import { serializeError, toTabserveError } from '../core/errors.ts';
 import type { TabserveError } from '../core/errors.ts';
-import type { Frame, LogFrame } from '../core/frames.ts';
+import type { Frame } from '../core/frames.ts';
 import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
@@ -12,11 +12,11 @@ import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from 
 import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
 import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import type { EngineStatus } from '../core/status.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
 import { greet, PATIENCE_MS } from './host-connection.ts';
 import type { HostConnection } from './host-connection.ts';
+import { Listeners } from './listeners.ts';
 import { PendingRequest } from './pending-request.ts';
 import type { RequestFrame, RequestFrames } from './request-frames.ts';
 import type { Transport } from './transport.ts';
@@ -28,10 +28,7 @@ import type { Transport } from './transport.ts';
  */
 export class Connection {
   readonly sessionId: string;
-  /** Called for each line of the worker's log. */
-  onLog: (frame: LogFrame) => void = () => {};
-  /** Called when the engine is lost, at each try to have it back, and when it is back. */
-  onStatus: (status: EngineStatus) => void = () => {};
+  readonly listeners = new Listeners();
   readonly #transport: Transport;
   readonly #locks: Locks;
   readonly #releaseLock: () => void;
@@ -46,7 +43,6 @@ export class Connection {
   #host: Promise<HostConnection> = new Promise(() => {});
   /** What the next worker is to load. */
   #loaded: LoadOptions | undefined;
-  #onProgress: (progress: LoadProgress) => void = () => {};
 
   private constructor(
     sessionId: string,
@@ -89,7 +85,7 @@ export class Connection {
   }
 
   async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    this.#onProgress = onProgress;
+    this.listeners.onProgress = onProgress;
     const info = await this.#call((host) => host.load(options));
     const { source, hub } = options;
     this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };
@@ -207,14 +203,14 @@ export class Connection {
       sleep,
       onAttempt: (attempt) => {
         const { number, retryInMs } = attempt;
-        this.onStatus({ state: 'recovering', cause: serializeError(attempt.cause), attempt: number, retryInMs });
+        this.listeners.status({ state: 'recovering', cause: serializeError(attempt.cause), attempt: number, retryInMs });
       },
     });
     this.#host.then(
       (host) => {
         this.#use(host);
         for (const pending of this.#pending.values()) this.#submit(host, pending);
-        this.onStatus({ state: 'ready' });
+        this.listeners.status({ state: 'ready' });
       },
       (error: unknown) => this.#finish(toTabserveError(error)),
     );
@@ -254,19 +250,10 @@ export class Connection {
   #receive(batch: readonly Frame[]): void {
     const now = performance.now();
     for (const frame of batch) {
-      if (frame.type === 'log') this.onLog(frame);
-      else if (frame.type === 'progress') this.#tellProgress(frame.progress);
-      else if (frame.type === 'status') this.onStatus(frame.status);
+      if (frame.type === 'log') this.listeners.log(frame);
+      else if (frame.type === 'progress') this.listeners.progress(frame.progress);
+      else if (frame.type === 'status') this.listeners.status(frame.status);
       else this.#deliver(frame, now);
-    }
-  }
-
-  /** A listener that throws is the page's mistake, and no reason to stop. */
-  #tellProgress(progress: LoadProgress): void {
-    try {
-      this.#onProgress(progress);
-    } catch (error) {
-      this.onLog({ type: 'log', level: 'warn', message: `A progress listener failed: ${String(error)}` });
     }
   }
 

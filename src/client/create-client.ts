@@ -5,16 +5,16 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
-import { abortable, abortedError, onAbort } from './abort.ts';
+import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
 import { MODULE_URL } from './engine-worker.ts';
 import { checkModelSource, resolveSource } from './model-source.ts';
 import { otherSettings } from './other-settings.ts';
-import { openWherePossible } from './ownership.ts';
+import { checkOwnership, openWherePossible } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
-import { checkSupport } from './support.ts';
+import { DENIED_SENTENCE, requireSupport } from './support.ts';
 import type { Transport } from './transport.ts';
 import { resolveWorkerUrl } from './worker-script.ts';
 import type { ScriptAddress } from './worker-script.ts';
@@ -105,8 +105,16 @@ export interface ClientOptions {
  *   `out_of_memory`, `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
+  try {
+    return await openClient(options);
+  } catch (error) {
+    throw deniedOr(error);
+  }
+}
+
+async function openClient(options: ClientOptions): Promise<Client> {
   checkOptions(options);
-  checkSupport();
+  await requireSupport();
   const { signal, ownership } = options;
   const { locks } = navigator;
   const script = resolveWorkerUrl(options.workerUrl, {
@@ -120,16 +128,15 @@ export async function createClient(options: ClientOptions): Promise<Client> {
 
 /** {@link createClient} on a session that is open. */
 export async function createClientOn(connection: Connection, options: ClientOptions): Promise<Client> {
-  connection.onLog = options.onLog ?? logToConsole;
-  connection.onStatus = options.onStatus ?? (() => {});
-  const source = resolveSource(options.model, document.baseURI);
+  connection.listeners.onLog = options.onLog ?? logToConsole;
+  connection.listeners.onStatus = options.onStatus ?? (() => {});
   try {
-    const wanted = loadOptions(source, options);
+    const wanted = loadOptions(resolveSource(options.model, document.baseURI), options);
     const loading = connection.load(wanted, options.onProgress ?? (() => {}));
     const info = await abortable(loading, options.signal, () => {});
     const { source: _source, hub: _hub, requireChat: _requireChat, ...settings } = wanted;
     const message = otherSettings(settings, info.settings);
-    if (message !== undefined) connection.onLog({ type: 'log', level: 'warn', message });
+    if (message !== undefined) connection.listeners.log({ type: 'log', level: 'warn', message });
     const names = typeof options.model === 'string' ? [info.id, options.model] : [info.id];
     return new Client(connection, info, [...new Set(names)]);
   } catch (error) {
@@ -143,9 +150,12 @@ export async function createClientOn(connection: Connection, options: ClientOpti
 export async function openUnlessAborted(transport: Transport, signal: AbortSignal | undefined): Promise<Connection> {
   const opened = new AbortController();
   const giveUp = new AbortController();
-  onAbort(signal, opened.signal, () => giveUp.abort(abortedError()));
+  onAbort(signal, opened.signal, () => giveUp.abort(abortedError(signal?.reason)));
   try {
     return await Connection.open(transport, navigator.locks, giveUp.signal);
+  } catch (error) {
+    transport.close(); // it may have begun to look for the engine
+    throw error;
   } finally {
     opened.abort();
   }
@@ -154,6 +164,8 @@ export async function openUnlessAborted(transport: Transport, signal: AbortSigna
 /** Callers without types may pass anything. */
 function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkModelSource(options?.model);
+  checkOwnership(options?.ownership);
+  checkSignal(options?.signal);
   checkChatTemplate(options?.chatTemplate);
 }
 
@@ -161,6 +173,15 @@ function checkChatTemplate(template: unknown): void {
   if (template === undefined || (typeof template === 'string' && template.trim() !== '')) return;
   const message = '`chatTemplate` must be the Jinja source of a chat template, and not blank.';
   throw new TabserveError('invalid_request', message, { param: 'chatTemplate' });
+}
+
+/** What the browser refused this page, in words of what to do; any other error as a {@link TabserveError}. */
+function deniedOr(error: unknown): TabserveError {
+  const failure = toTabserveError(error);
+  const { code, cause } = failure;
+  if (code !== 'internal' || !(cause instanceof DOMException && cause.name === 'SecurityError')) return failure;
+  const message = `The browser denies this page what it takes to run a model: ${cause.message} ${DENIED_SENTENCE}`;
+  return new TabserveError('webgpu_unavailable', message, { cause });
 }
 
 function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {

@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
 import { holdLock, watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import { OWNER_LOCK } from '../core/rendezvous.ts';
@@ -28,7 +28,7 @@ export class ElectedTransport implements Transport {
 
   constructor(options: ElectedTransportOptions) {
     this.#options = options;
-    this.#campaign().catch((error: unknown) => this.#broken.abort(error)); // or closed before it was elected
+    this.#campaign().catch((error: unknown) => this.#fail(error)); // or closed before it was elected
   }
 
   async open(signal: AbortSignal): Promise<HostLink> {
@@ -56,14 +56,33 @@ export class ElectedTransport implements Transport {
     const worker = startWorker(this.#options.startWorker);
     this.#worker = worker;
     const script = watchScript(worker, this.#options.workerUrl);
-    script.addEventListener('abort', () => this.#broken.abort(script.reason), { once: true });
+    script.addEventListener('abort', () => this.#fail(script.reason), { once: true });
     worker.addEventListener('message', ({ data: { lockName } }: MessageEvent<StartedMessage>) => {
-      const gone = new AbortController();
-      this.#options.rendezvous.offer(worker, lockName, AbortSignal.any([gone.signal, this.#closed.signal]));
-      watchLock(this.#options.locks, lockName, this.#closed.signal, () => {
-        gone.abort();
-        if (!this.#closed.signal.aborted) this.#run();
-      });
+      this.#orFail(() => this.#introduce(worker, lockName));
     });
+  }
+
+  /** The worker is up. */
+  #introduce(worker: Worker, lockName: string): void {
+    const gone = new AbortController();
+    watchLock(this.#options.locks, lockName, this.#closed.signal, () => {
+      gone.abort();
+      this.#orFail(() => this.#run());
+    });
+    const until = AbortSignal.any([gone.signal, this.#closed.signal]);
+    this.#options.rendezvous.offer(worker, lockName, until, (error) => this.#fail(error));
+  }
+
+  /** For what is called by the browser, which has nobody to tell of an error. */
+  #orFail(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#broken.abort(toTabserveError(error));
   }
 }

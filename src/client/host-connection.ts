@@ -4,6 +4,7 @@ import { onAbort } from './abort.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { Frame } from '../core/frames.ts';
 import { watchLock } from '../core/locks.ts';
+import type { Link } from '../core/link.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineHost, HostHello, SessionHello } from '../core/protocol.ts';
 import type { HostLink, Transport } from './transport.ts';
@@ -38,13 +39,18 @@ export interface Opened {
 /** A session's connection to one worker, for as long as that lives. */
 export class HostConnection {
   readonly #host: Remote<EngineHost>;
-  readonly #link: HostLink['link'];
+  readonly #link: Link;
   readonly #over = new AbortController();
   readonly #onMessage: (event: MessageEvent<unknown>) => void;
 
   private constructor({ hostLink, onFrames }: HostConnectionOptions) {
-    this.#link = hostLink.link;
-    this.#host = wrap<EngineHost>(hostLink.link);
+    const { link } = hostLink;
+    this.#link = link;
+    this.#host = wrap<EngineHost>({
+      postMessage: (...message) => this.#post(...message),
+      addEventListener: (...listener) => link.addEventListener(...listener),
+      removeEventListener: (...listener) => link.removeEventListener(...listener),
+    });
     this.#onMessage = ({ data }) => {
       if (Array.isArray(data)) onFrames(data as readonly Frame[]); // the rest is Comlink's
     };
@@ -102,9 +108,18 @@ export class HostConnection {
       const over = (): void => reject(toTabserveError(signal.reason));
       signal.addEventListener('abort', over, { once: true });
       method(this.#host)
-        .then(resolve, (error: unknown) => reject(toTabserveError(error)))
+        .then(resolve, (error: unknown) => reject(callError(error)))
         .finally(() => signal.removeEventListener('abort', over));
     });
+  }
+
+  /** What is said at the end, when the link may be gone already, has nobody to tell of an error. */
+  #post(...message: Parameters<Link['postMessage']>): void {
+    try {
+      this.#link.postMessage(...message);
+    } catch (error) {
+      if (!this.#over.signal.aborted) throw error;
+    }
   }
 
   /** Nothing comes from it any more; what waits for an answer fails with the reason. */
@@ -115,6 +130,13 @@ export class HostConnection {
     this.#host[releaseProxy]();
     this.#link.close();
   }
+}
+
+/** Why a call failed; what cannot even be sent is the caller's mistake. */
+function callError(error: unknown): TabserveError {
+  if (!(error instanceof DOMException && error.name === 'DataCloneError')) return toTabserveError(error);
+  const message = `What was given cannot be sent to the engine's worker: ${error.message} Give plain data, and no functions.`;
+  return new TabserveError('invalid_request', message, { cause: error });
 }
 
 /**

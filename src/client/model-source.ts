@@ -15,10 +15,15 @@ export function checkModelSource(model: unknown): ModelSource {
   throw new TabserveError('invalid_request', `\`model\` is ${describe(model)}; ${ALLOWED}.`, { param: 'model' });
 }
 
-/** A path means the same in every tab and in the worker once it is a whole URL. */
+/**
+ * A path means the same in every tab and in the worker once it is a whole URL.
+ *
+ * @throws TabserveError `invalid_request` with `param` `model` where it is no path of a URL
+ */
 export function resolveSource(model: ModelSource, baseUrl: string): ModelSource {
   if (typeof model !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(model)) return model;
-  return new URL(model, baseUrl).href;
+  if (URL.canParse(model, baseUrl)) return new URL(model, baseUrl).href;
+  throw new TabserveError('invalid_request', `\`model\` is '${model}', and no URL or path; ${ALLOWED}.`, { param: 'model' });
 }
 
 /** A file of another frame's is no `instanceof` this one's. */

@@ -5,7 +5,7 @@ import { ElectedTransport } from './elected-transport.ts';
 import { startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
 import { BroadcastRendezvous, BrokerRendezvous } from './rendezvous.ts';
 import type { Rendezvous } from './rendezvous.ts';
-import { SharedWorkerTransport } from './shared-worker-transport.ts';
+import { SharedWorkerTransport, startWorker } from './shared-worker-transport.ts';
 import type { Transport } from './transport.ts';
 import type { WorkerScript } from './worker-script.ts';
 
@@ -16,7 +16,15 @@ import type { WorkerScript } from './worker-script.ts';
  *   without a GPU brings the tabs together.
  * - `elected-broadcast`: likewise, with a BroadcastChannel in place of that SharedWorker.
  */
-export type Ownership = 'shared-worker' | 'elected' | 'elected-broadcast';
+export type Ownership = (typeof OWNERSHIPS)[number];
+
+const OWNERSHIPS = ['shared-worker', 'elected', 'elected-broadcast'] as const;
+
+/** Callers without types may pass anything. @throws TabserveError `invalid_request` with `param` `ownership` */
+export function checkOwnership(ownership: unknown): void {
+  if (ownership === undefined || OWNERSHIPS.some((each) => each === ownership)) return;
+  throw new TabserveError('invalid_request', `\`ownership\` is none of ${OWNERSHIPS.join(', ')}.`, { param: 'ownership' });
+}
 
 /** How to reach an engine that runs there. @param script its script; `undefined`: where the bundler put it */
 export function transportFor(ownership: Ownership, locks: Locks, script: WorkerScript | undefined): Transport {
@@ -26,7 +34,7 @@ export function transportFor(ownership: Ownership, locks: Locks, script: WorkerS
     case 'shared-worker':
       return new SharedWorkerTransport(() => startSharedEngine(script), script?.url);
     case 'elected':
-      return elected(new BrokerRendezvous(() => startBroker(script), locks));
+      return elected(new BrokerRendezvous(() => startWorker(() => startBroker(script)), locks));
     case 'elected-broadcast':
       return elected(new BroadcastRendezvous());
   }

@@ -1,5 +1,6 @@
 import { BroadcastLink } from '../core/broadcast-link.ts';
 import { onAbort } from './abort.ts';
+import { toTabserveError } from '../core/errors.ts';
 import type { Link } from '../core/link.ts';
 import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
@@ -16,8 +17,8 @@ export interface Met {
 export interface Rendezvous {
   /** Resolves when there is a worker, and a link to it. @param signal aborted, with the reason, to give up */
   meet(signal: AbortSignal): Promise<Met>;
-  /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. */
-  offer(worker: Worker, hostLock: string, until: AbortSignal): void;
+  /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. @param fail called where they cannot */
+  offer(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void;
   close(): void;
 }
 
@@ -34,6 +35,10 @@ export class BrokerRendezvous implements Rendezvous {
   meet(signal: AbortSignal): Promise<Met> {
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
+      const fail = (error: unknown): void => {
+        settled.abort();
+        reject(toTabserveError(error));
+      };
       const knock = (broker: MessagePort): void => {
         const id = crypto.randomUUID();
         const { port1, port2 } = new MessageChannel();
@@ -46,37 +51,42 @@ export class BrokerRendezvous implements Rendezvous {
         broker.addEventListener('message', listen, { signal: settled.signal });
         broker.postMessage({ type: 'connect', id } satisfies ToBroker, [port2]);
       };
-      onAbort(signal, settled.signal, () => {
-        settled.abort();
-        reject(signal.reason as Error);
-      });
-      this.#talk(knock, settled.signal);
+      onAbort(signal, settled.signal, () => fail(signal.reason));
+      this.#talk(knock, settled.signal, fail);
     });
   }
 
-  offer(worker: Worker, hostLock: string, until: AbortSignal): void {
+  offer(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void {
     const offer = (broker: MessagePort): void => {
       const { port1, port2 } = new MessageChannel();
       worker.postMessage({ type: 'broker' } satisfies ListenMessage, [port1]);
       broker.postMessage({ type: 'offer', lockName: hostLock } satisfies ToBroker, [port2]);
     };
-    this.#talk(offer, until);
+    this.#talk(offer, until, fail);
   }
 
   close(): void {}
 
   /** Has something said to the broker, and to the next one whenever one dies, until the signal is aborted. */
-  #talk(say: (broker: MessagePort) => void, until: AbortSignal): void {
+  #talk(say: (broker: MessagePort) => void, until: AbortSignal, fail: (error: unknown) => void): void {
     if (until.aborted) return;
-    const { port } = this.#startBroker();
-    const listen = ({ data }: MessageEvent<FromBroker>): void => {
-      if (data.type !== 'hello') return;
-      say(port);
-      watchLock(this.#locks, data.lockName, until, () => this.#talk(say, until));
-    };
-    port.addEventListener('message', listen, { signal: until });
-    until.addEventListener('abort', () => port.close(), { once: true });
-    port.start();
+    try {
+      const { port } = this.#startBroker();
+      const listen = ({ data }: MessageEvent<FromBroker>): void => {
+        if (data.type !== 'hello') return;
+        try {
+          say(port);
+        } catch (error) {
+          fail(error);
+        }
+        watchLock(this.#locks, data.lockName, until, () => this.#talk(say, until, fail));
+      };
+      port.addEventListener('message', listen, { signal: until });
+      until.addEventListener('abort', () => port.close(), { once: true });
+      port.start();
+    } catch (error) {
+      fail(error);
+    }
   }
 }
 
@@ -98,7 +108,7 @@ export class BroadcastRendezvous implements Rendezvous {
       this.#channel.addEventListener('message', listen, { signal: settled.signal });
       onAbort(signal, settled.signal, () => {
         settled.abort();
-        reject(signal.reason as Error);
+        reject(toTabserveError(signal.reason));
       });
       this.#channel.postMessage(knock);
     });

@@ -3,7 +3,7 @@ import type { CompletionRequest } from '../api/completion-request.ts';
 import type { CompletionUsage } from '../api/completion-types.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
-import { abortable, abortedError, onAbort } from './abort.ts';
+import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
 import { choiceRequests, Choices } from './choices.ts';
 import { CompletionStream } from './completion-stream.ts';
 import type { Connection } from './connection.ts';
@@ -33,10 +33,11 @@ export interface RunOptions<Chunk, Whole> {
 /**
  * The signal of a request's options. Nothing is ignored: not what the OpenAI client takes beside it either.
  *
- * @throws TabserveError `unsupported_parameter` for any other option
+ * @throws TabserveError `unsupported_parameter` for any other option, `invalid_request` for what is no signal
  */
 export function signalOf({ signal, ...rest }: RequestOptions): AbortSignal | undefined {
   const [param] = Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  checkSignal(signal);
   if (param === undefined) return signal;
   const instead = param === 'timeout' ? ' A request may have a time limit: tabserve.timeout_ms.' : '';
   const message = `"${param}" is no option of a request here, only "signal" is.${instead}`;
@@ -45,7 +46,16 @@ export function signalOf({ signal, ...rest }: RequestOptions): AbortSignal | und
 
 /** 32 random bits, for a request without a seed. */
 export function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  return typed(() => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+}
+
+/** @throws TabserveError in place of whatever the browser throws */
+function typed<Value>(get: () => Value): Value {
+  try {
+    return get();
+  } catch (error) {
+    throw toTabserveError(error);
+  }
 }
 
 /** Queues a completion, of whichever endpoint; resolves to its stream as soon as it is queued, or to the whole answer. */
@@ -54,10 +64,10 @@ export async function runCompletion<Chunk, Whole>(
   { request, form, called, signal }: RunOptions<Chunk, Whole>,
 ): Promise<CompletionStream<Chunk> | Whole> {
   const created = Math.floor(Date.now() / 1000);
-  if (signal?.aborted === true) throw abortedError();
-  const requestId = crypto.randomUUID();
+  if (signal?.aborted === true) throw abortedError(signal.reason);
+  const requestId = typed(() => crypto.randomUUID());
   const abort = ({ all }: Choices): void => {
-    for (const frames of all) connection.abort(frames, abortedError());
+    for (const frames of all) connection.abort(frames, abortedError(signal?.reason));
   };
   const queueing = queueAll(connection, choiceRequests(request, requestId), called);
   const choices = await abortable(queueing.then((all) => new Choices(all, request.n)), signal, abort);

@@ -23,11 +23,10 @@ export function holdLock(locks: Locks, name: string, signal?: AbortSignal): Prom
  * asks for it shared, so that a frozen tab, which is granted it and cannot let go, is in nobody's way.
  */
 export function watchLock(locks: Locks, name: string, signal: AbortSignal, released: () => void): void {
-  const granted = locks.request(name, { mode: 'shared', signal }, () => {
+  const tell = (): void => {
     if (!signal.aborted) released();
-  });
-  granted.catch(() => {
-    // Aborted, it rejects with the signal's reason. Otherwise the lock cannot be watched, and is as good as gone.
-    if (!signal.aborted) released();
-  });
+  };
+  const granted = (async () => locks.request(name, { mode: 'shared', signal }, () => {}))();
+  // Aborted, it rejects with the signal's reason. Otherwise the lock cannot be watched, and is as good as gone.
+  void granted.then(tell, tell);
 }

@@ -15,3 +15,8 @@ export const WEBGPU_BROWSERS: readonly BrowserSupport[] = [
 /** The same in a sentence. */
 export const WEBGPU_BROWSERS_SENTENCE =
   `WebGPU is in ${WEBGPU_BROWSERS.map(({ browser, from }) => `${browser} from ${from}`).join(', ')}.`;
+
+/** Of a browser that has WebGPU and finds no adapter. */
+export const NO_ADAPTER_SENTENCE =
+  'WebGPU is here, but the browser offers no GPU: hardware acceleration may be off, the driver blocked, or GPU access revoked ' +
+  'after a crash (restart the browser).';

@@ -1,7 +1,7 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
-import { WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
+import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 import { summarizeAdapter } from './adapter-summary.ts';
 import { formsQuads } from './quad-probe.ts';
 
@@ -35,14 +35,7 @@ export async function openGpu(
     const message = 'The worker that runs the engine has no WebGPU (navigator.gpu is missing there), whatever the page has.';
     throw new TabserveError('webgpu_unavailable', `${message} ${WEBGPU_BROWSERS_SENTENCE} Not all of them have it in workers.`);
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null) {
-    throw new TabserveError(
-      'webgpu_unavailable',
-      'WebGPU is here, but the browser offers no GPU: hardware acceleration may be off, the driver blocked, or GPU ' +
-        'access revoked after a crash (restart the browser).',
-    );
-  }
+  const adapter = await requestAdapter(gpu);
   const hasSubgroups = adapter.features.has('subgroups');
   const wanted: readonly GPUFeatureName[] = [...OPTIONAL_FEATURES, ...(numerics === 'f16' ? (['shader-f16'] as const) : [])];
   const device = await requestDevice(adapter, wanted);
@@ -54,6 +47,14 @@ export async function openGpu(
   } catch (error) {
     throw await explainFailure(lost, error);
   }
+}
+
+async function requestAdapter(gpu: GPU): Promise<GPUAdapter> {
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
+    throw new TabserveError('webgpu_unavailable', `${NO_ADAPTER_SENTENCE} It says: ${String(cause)}.`, { cause });
+  });
+  if (adapter === null) throw new TabserveError('webgpu_unavailable', NO_ADAPTER_SENTENCE);
+  return adapter;
 }
 
 /** Features in use where the adapter has them; profiles need the timestamps, nothing else does. */

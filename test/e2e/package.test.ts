@@ -182,6 +182,13 @@ describe('a worker that cannot be started', () => {
     await expect(answer).rejects.toThrow(/engine-worker\.js\. The page is served with the header "Cross-Origin-Embedder-Policy: require-corp"/);
   });
 
+  test('is of no use in a sandboxed iframe, which has no Web Locks: an error says so', async () => {
+    writeQuickStart(folder, "workerUrl: '/engine-worker.js', ");
+    writeFileSync(join(folder, 'framed.html'), '<!doctype html><iframe sandbox="allow-scripts" src="/"></iframe>');
+    const share = (response: ServerResponse) => response.setHeader('Access-Control-Allow-Origin', '*');
+    await expect(answerAt(folder, '/framed.html', share)).rejects.toThrow(/opaque origin.*allow-same-origin/);
+  });
+
   test('on another origin is no hindrance to one that is self-hosted: it starts, and looks for the model', async () => {
     writeQuickStart(folder, "workerUrl: '/engine-worker.js', ");
     rmSync(join(folder, 'babble.gguf'), { force: true });

@@ -22,6 +22,11 @@ export class FakeLocks {
     return (this.#held.get(name)?.size ?? 0) > 0;
   }
 
+  /** The names of those that are held. */
+  get held(): readonly string[] {
+    return [...this.#held].flatMap(([name, { size }]) => (size > 0 ? [name] : []));
+  }
+
   /** As when the holder's tab crashes. */
   breakLock(name: string): void {
     for (const release of this.#breakers.get(name) ?? []) release();

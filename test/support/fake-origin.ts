@@ -1,6 +1,7 @@
 import { expose } from 'comlink';
 import { Connection } from '../../src/client/connection.ts';
 import type { Transport } from '../../src/client/transport.ts';
+import type { Link } from '../../src/core/link.ts';
 import { hostLockName } from '../../src/core/protocol.ts';
 import { registerErrorTransfer } from '../../src/core/transfer-errors.ts';
 import { Host } from '../../src/worker/host.ts';
@@ -9,6 +10,9 @@ import { FakeLocks } from './fake-locks.ts';
 import { FakeLoader } from './fake-model.ts';
 
 const never = new AbortController().signal;
+
+/** Tests may break the page's own. */
+const { MessageChannel } = globalThis;
 
 /**
  * An origin's worker and its tabs in one process; between them, real message ports and the real Comlink. The worker can
@@ -20,7 +24,7 @@ export class FakeOrigin {
   workers = 0;
   host!: Host;
   loader!: FakeLoader;
-  readonly #ports: MessagePort[] = [];
+  readonly #ports: { close(): void }[] = [];
   #isAlive = false;
 
   constructor() {
@@ -51,12 +55,12 @@ export class FakeOrigin {
   }
 
   /** The worker, started if need be, takes in its end of a link. */
-  answer(port1: MessagePort): void {
+  answer(link: Link): void {
     if (!this.#isAlive) this.#start();
-    this.#ports.push(port1);
+    this.#ports.push(link);
     const hello = { lockName: this.hostLock, hasWebGpu: true };
-    const session = new Session({ host: this.host, locks: this.locks.locks, link: port1, hello, die: () => this.kill() });
-    expose(session, port1);
+    const session = new Session({ host: this.host, locks: this.locks.locks, link, hello, die: () => this.kill() });
+    expose(session, link);
   }
 
   /** The worker dies: its ports fall silent, and its lock is released. */

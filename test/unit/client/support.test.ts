@@ -1,18 +1,49 @@
-import { expect, test } from 'vitest';
-import { checkSupport, missingSupport } from '../../../src/client/support.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import { checkSupport, missingSupport, type MissingFeature, requireSupport } from '../../../src/client/support.ts';
 
-const whole = { isSecureContext: true, origin: 'https://a.test', navigator: { gpu: {}, locks: {} } };
+const locks = { query: async () => ({ held: [], pending: [] }) };
+const gpu = { requestAdapter: async () => ({}) };
+const whole = { document: {}, isSecureContext: true, origin: 'https://a.test', navigator: { gpu, locks } };
 
-test('a page that has everything is fine', () => {
+afterEach(() => vi.unstubAllGlobals());
+
+test('a page that has everything is fine', async () => {
   expect(missingSupport(whole)).toBeUndefined();
+  expect(await checkSupport(whole)).toEqual({ supported: true });
+  await requireSupport(whole);
 });
 
-test.each([
-  ['an insecure origin', { ...whole, isSecureContext: false, origin: 'http://10.0.0.1:80', navigator: {} },
+const denied = { get gpu(): unknown { throw new Error('no'); }, get locks(): unknown { throw new Error('no'); } };
+
+test.each<[string, MissingFeature, object, RegExp]>([
+  ['no document, as in Node', 'page', {}, /no document.*Node.*worker/s],
+  ['no document, as in a worker', 'page', { ...whole, document: undefined }, /no document.*Node.*worker/s],
+  ['an insecure origin', 'secure_context', { ...whole, isSecureContext: false, origin: 'http://10.0.0.1:80', navigator: {} },
     /http:\/\/10\.0\.0\.1:80.*https/s],
-  ['no WebGPU', { ...whole, navigator: { locks: {} } }, /navigator\.gpu.*Chrome.*Safari.*Firefox/s],
-  ['no Web Locks', { ...whole, navigator: { gpu: {} } }, /navigator\.locks.*Chrome/s],
-])('%s is named, with what has it', (_name, scope, message) => {
-  expect(() => checkSupport(scope)).toThrow(expect.objectContaining({ code: 'webgpu_unavailable' }));
-  expect(missingSupport(scope)).toMatch(message);
+  ['an opaque origin', 'origin', { ...whole, origin: 'null' }, /sandbox.*allow-same-origin/s],
+  ['no WebGPU', 'webgpu', { ...whole, navigator: { locks } }, /navigator\.gpu.*Chrome.*Safari.*Firefox/s],
+  ['WebGPU that cannot be looked at', 'webgpu', { ...whole, navigator: denied }, /navigator\.gpu/],
+  ['no Web Locks', 'web_locks', { ...whole, navigator: { gpu } }, /navigator\.locks.*Chrome/s],
+])('%s is named, with what to do', async (_name, missing, scope, reason) => {
+  expect(missingSupport(scope)).toMatch(reason);
+  expect(await checkSupport(scope)).toEqual({ supported: false, missing, reason: expect.stringMatching(reason) as string });
+  await expect(requireSupport(scope)).rejects.toMatchObject({ code: 'webgpu_unavailable', message: expect.stringMatching(reason) as string });
+});
+
+test.each<[string, MissingFeature, object, RegExp]>([
+  ['Web Locks that are denied', 'web_locks', { gpu, locks: { query: () => Promise.reject(new DOMException('Access denied.', 'SecurityError')) } },
+    /navigator\.locks.*Access denied\..*cookies/s],
+  ['no adapter', 'adapter', { locks, gpu: { requestAdapter: async () => null } }, /offers no GPU/],
+  ['an adapter that is refused', 'adapter', { locks, gpu: { requestAdapter: () => Promise.reject(new TypeError('blocked')) } }, /offers no GPU.*blocked/s],
+])('%s is found by asking', async (_name, missing, navigator, reason) => {
+  const scope = { ...whole, navigator };
+  expect(missingSupport(scope)).toBeUndefined();
+  expect(await checkSupport(scope)).toEqual({ supported: false, missing, reason: expect.stringMatching(reason) as string });
+});
+
+test('in Node nothing is said of an origin', async () => {
+  vi.stubGlobal('navigator', undefined); // as in Node before version 21
+  expect(missingSupport()).toMatch(/^There is no page here/);
+  expect(missingSupport()).not.toContain('origin');
+  expect(await checkSupport()).toMatchObject({ supported: false, missing: 'page' });
 });

@@ -42,7 +42,7 @@ test('f16 is asked for where it is to be computed in, and there is no other way 
 });
 
 test('page and worker name the same browsers', async () => {
-  const page = missingSupport({ isSecureContext: true, origin: '', navigator: { locks: {} } });
+  const page = missingSupport({ document: {}, isSecureContext: true, origin: '', navigator: { locks: {} } });
   const worker = String(await openGpu(undefined).catch((reason: unknown) => reason));
   for (const { browser, from } of WEBGPU_BROWSERS) {
     expect(page).toContain(`${browser} from ${from}`);

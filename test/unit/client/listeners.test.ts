@@ -1,0 +1,44 @@
+import { expose } from 'comlink';
+import { afterEach, expect, test, vi } from 'vitest';
+import { Client } from '../../../src/client/client.ts';
+import { Connection } from '../../../src/client/connection.ts';
+import type { Frame } from '../../../src/core/frames.ts';
+import type { GenerateRequest } from '../../../src/core/protocol.ts';
+import { FakeLocks } from '../../support/fake-locks.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+test('listeners that throw are told of, and lose no frame that comes behind', async () => {
+  const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { port1, port2 } = new MessageChannel();
+  const { locks } = new FakeLocks();
+  void locks.request('worker', () => new Promise(() => {}));
+  const generate = ({ requestId: request }: GenerateRequest) => {
+    const frames: readonly Frame[] = [
+      { type: 'log', level: 'warn', message: 'a line' },
+      { type: 'status', status: { state: 'ready' } },
+      { type: 'progress', progress: { stage: 'ready', bytesDone: 1, bytesTotal: 1, bytesPerSecond: 1, secondsLeft: 0 } },
+      { type: 'token', request, choice: 0, index: 0, tokenId: 7, text: 'whole' },
+      { type: 'finish', request, choice: 0, finishReason: 'stop', text: '', promptTokens: 1, cachedTokens: 0, completionTokens: 1, queueMs: 1 },
+    ];
+    port1.postMessage(frames);
+    return { promptTokenIds: [1] };
+  };
+  expose({ connect: () => ({ lockName: 'worker', hasWebGpu: true }), load: () => ({ id: 'm' }), generate }, port1);
+  port2.start();
+  const never = new AbortController().signal;
+  const transport = { open: async () => ({ link: port2, hostLock: undefined, broken: never }), close: () => {} };
+  const connection = await Connection.open(transport, locks, never);
+  const fail = (): never => {
+    throw new Error('a bug in the page');
+  };
+  const client = new Client(connection, await connection.load({ source: 'm' }, fail), ['m']);
+  client.onLog(fail);
+  client.onStatus(fail);
+  const { choices } = await client.chat.completions.create({ messages: [{ role: 'user', content: 'Hi' }] });
+  expect(choices[0]?.message.content).toBe('whole');
+  // One line that came, and one each of what failed beside it.
+  expect(told.mock.calls.map(([, error]) => String(error))).toEqual(Array(3).fill('Error: a bug in the page'));
+  port1.close();
+  port2.close();
+});
