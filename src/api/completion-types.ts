@@ -69,7 +69,8 @@ export type CompletionFinishReason = 'stop' | 'length';
 /** Token counts as OpenAI reports them, and what the request's time went into. */
 export interface CompletionUsage {
   readonly prompt_tokens: number;
-  readonly prompt_tokens_details: {
+  /** Absent where the answer was ended before its end. */
+  readonly prompt_tokens_details?: {
     /** Those not computed, because an earlier request, of any tab, began with the same ones. */
     readonly cached_tokens: number;
   };

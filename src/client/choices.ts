@@ -1,6 +1,5 @@
 import type { CompletionRequest } from '../api/completion-request.ts';
 import type { CompletionUsage } from '../api/completion-types.ts';
-import type { FinishFrame } from '../core/frames.ts';
 import type { RequestTimings } from '../core/metrics.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
 import type { AnswerFrame, RequestFrames } from './request-frames.ts';
@@ -43,10 +42,10 @@ export class Choices {
     return mergeTimings(this.all.map(({ timer }) => timer.timings()));
   }
 
-  /** Token counts and timings; undefined until every choice has ended. */
+  /** Token counts and timings; undefined until every choice has ended, in whatever way. */
   usage(): CompletionUsage | undefined {
-    const finishes = this.all.map(({ finish }) => finish).filter((finish): finish is FinishFrame => finish !== undefined);
-    return finishes.length < this.all.length ? undefined : usageOf(finishes, this.#perPrompt, this.timings());
+    if (this.all.some(({ ended }) => !ended)) return undefined;
+    return usageOf(this.all.map(({ counts }) => counts), this.#perPrompt, this.timings());
   }
 
   /**

@@ -7,20 +7,27 @@ import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { ChatCompletions } from './chat-completions.ts';
 import type { Connection } from './connection.ts';
+import { asyncDisposeBy } from './dispose.ts';
 import { TextCompletions } from './text-completions.ts';
 
 /** A line of the engine's log. */
 export type LogLine = Pick<LogFrame, 'level' | 'message'>;
 
 /** A connection to the origin's engine, with its model loaded. Made by `createClient`. */
-export class Client {
+export class Client implements AsyncDisposable {
   /** What is loaded. */
   readonly model: ModelInfo;
   /** OpenAI's shape: answers to messages, by the model's chat template. */
   readonly chat: { readonly completions: ChatCompletions };
   /** OpenAI's shape: what follows a text or token ids. */
   readonly completions: TextCompletions;
+  /** As `close()`, for `await using`. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
   readonly #connection: Connection;
+
+  static {
+    asyncDisposeBy(this.prototype, (client) => client.close());
+  }
 
   /** @internal */
   constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[]) {

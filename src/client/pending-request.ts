@@ -9,7 +9,6 @@ export class PendingRequest {
   readonly queued: Promise<void>;
   readonly #request: GenerateRequest;
   readonly #called: number;
-  #promptTokenIds: readonly number[] | undefined;
   #accept: () => void = () => {};
   #refuse: (reason: TabserveError) => void = () => {};
 
@@ -27,8 +26,9 @@ export class PendingRequest {
 
   /** What a worker is asked: at first the request as it is, later how far it had come, and what is left of its time. */
   toGenerateRequest(now: number): GenerateRequest {
-    if (this.#promptTokenIds === undefined) return this.#request;
-    const resume = { promptTokenIds: this.#promptTokenIds, tokenIds: [...this.frames.tokenIds] };
+    const { promptTokenIds, tokenIds } = this.frames;
+    if (promptTokenIds === undefined) return this.#request;
+    const resume = { promptTokenIds, tokenIds: [...tokenIds] };
     const { scheduling } = this.#request;
     if (scheduling?.timeoutMs === undefined) return { ...this.#request, resume };
     const timeoutMs = Math.max(0, scheduling.timeoutMs - (now - this.#called));
@@ -37,7 +37,7 @@ export class PendingRequest {
 
   /** A worker has queued it. */
   accepted({ promptTokenIds }: Queued): void {
-    this.#promptTokenIds = promptTokenIds;
+    this.frames.promptTokenIds = promptTokenIds;
     this.#accept();
   }
 

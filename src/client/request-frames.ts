@@ -5,6 +5,8 @@ import { RequestTimer } from './timings.ts';
 export type RequestFrame = TokenFrame | FinishFrame | ErrorFrame;
 export type AnswerFrame = TokenFrame | FinishFrame;
 
+export type TokenCounts = Pick<FinishFrame, 'promptTokens' | 'completionTokens'> & Partial<Pick<FinishFrame, 'cachedTokens'>>;
+
 /** How a request ended: undefined while it has not. */
 type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly error: TabserveError };
 
@@ -15,6 +17,8 @@ type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly e
  */
 export class RequestFrames {
   readonly requestId: string;
+  /** The prompt's; undefined until a worker has queued the request. */
+  promptTokenIds: readonly number[] | undefined;
   readonly #timer: RequestTimer;
   readonly #unread: AnswerFrame[] = [];
   readonly #tokenIds: number[] = [];
@@ -40,6 +44,11 @@ export class RequestFrames {
   /** The tokens that have arrived. */
   get tokenIds(): readonly number[] {
     return this.#tokenIds;
+  }
+
+  /** How many tokens the prompt has, and the answer so far; of a whole answer also how many the prefix cache had. */
+  get counts(): TokenCounts {
+    return this.#finish ?? { promptTokens: this.promptTokenIds?.length ?? 0, completionTokens: this.#tokenIds.length };
   }
 
   /** Whether no more frames will come. */

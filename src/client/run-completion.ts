@@ -85,9 +85,7 @@ export async function runCompletion<Chunk, Whole>(
   }
   const { includeUsage } = request;
   const chunks = form.chunks(header, includeUsage);
-  const stream = new CompletionStream({ id: header.id, form: chunks, includeUsage, choices, onAbort: () => abort(choices) });
-  onAbort(signal, stream.controller.signal, () => stream.abort());
-  return stream;
+  return new CompletionStream({ id: header.id, form: chunks, includeUsage, choices, signal, end: () => abort(choices) });
 }
 
 /** Queues a request for every choice. Where one is refused, none goes on. */

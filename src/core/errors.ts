@@ -18,7 +18,7 @@
  * - `out_of_memory`: more than the GPU has, or may be taken of it: `details` has the numbers where they are known
  * - `queue_full`: too many requests wait; `details.retryAfterMs` says when to try again
  * - `deadline_exceeded`: the request's own time limit passed before it was done
- * - `aborted`: the caller, or the caller's tab going away, ended it
+ * - `aborted`: the caller, or the caller's tab going away, ended it; such an error's `name` is `AbortError`
  * - `closed`: the client has been closed
  * - `internal`: a bug in tabserve
  */
@@ -80,7 +80,8 @@ export interface SerializedError {
 
 /** The only error type tabserve throws. `code` survives the way from the worker to the tab. */
 export class TabserveError extends Error {
-  override readonly name = 'TabserveError';
+  /** `AbortError` where the code is `aborted`: what code that aborts a `fetch` looks for. */
+  override readonly name: 'TabserveError' | 'AbortError';
   readonly code: ErrorCode;
   /** The request parameter at fault, where there is one. */
   readonly param: string | undefined;
@@ -92,6 +93,7 @@ export class TabserveError extends Error {
     options?: { param?: string | undefined; details?: ErrorDetails | undefined; cause?: unknown },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = code === 'aborted' ? 'AbortError' : 'TabserveError';
     this.code = code;
     this.param = options?.param;
     this.details = options?.details;

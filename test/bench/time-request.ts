@@ -1,5 +1,6 @@
 import type { Client } from '../../src/client/client.ts';
 import type { ChatMessageParam } from '../../src/api/chat-types.ts';
+import type { CompletionUsage } from '../../src/api/completion-types.ts';
 import type { RequestTimes } from './figures.ts';
 
 export interface Question {
@@ -21,15 +22,15 @@ export function userSays(content: string): readonly ChatMessageParam[] {
 export async function timeRequest(client: Client, question: Question): Promise<RequestTimes> {
   const { messages, maxTokens, salt, signal, onText } = question;
   const textMs: number[] = [];
-  let usage = { prompt_tokens: 0, completion_tokens: 0, prompt_tokens_details: { cached_tokens: 0 } };
+  let usage: CompletionUsage | undefined;
   const sentAt = performance.now();
   const times = (error?: string): RequestTimes => ({
     sentAt,
     textMs,
     endMs: performance.now() - sentAt,
-    promptTokens: usage.prompt_tokens,
-    cachedTokens: usage.prompt_tokens_details.cached_tokens,
-    outputTokens: usage.completion_tokens,
+    promptTokens: usage?.prompt_tokens ?? 0,
+    cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
+    outputTokens: usage?.completion_tokens ?? 0,
     ...(error === undefined ? {} : { error }),
   });
   try {
@@ -43,7 +44,7 @@ export async function timeRequest(client: Client, question: Question): Promise<R
       textMs.push(now - sentAt);
       onText?.(now, text);
     }
-    usage = stream.usage ?? usage;
+    if (!stream.aborted) usage = stream.usage;
     return times();
   } catch (error) {
     return times(String(error));
