@@ -62,7 +62,10 @@ export interface LoadOptions extends LoadSettings {
 export interface ModelInfo {
   /** The name to give in a request's `model` field: the source URL, path or file name. */
   readonly id: string;
-  /** The model's own name. */
+  /**
+   * What to call the model: its file's name without `.gguf` and the type of its weights. Its metadata's where that is the
+   * same but for its writing, or where the file's says nothing (`model.gguf`).
+   */
   readonly name: string;
   readonly architecture: string;
   readonly maxModelLen: number;

@@ -5,6 +5,7 @@ import { getNumber, getString } from '../loader/gguf-metadata.ts';
 import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
 import { GROUP_SIZE } from '../loader/packed-layout.ts';
 import { checkBounds } from './config-bounds.ts';
+import { displayName } from './display-name.ts';
 
 /** What sets one architecture apart from the others, as data. */
 interface Architecture {
@@ -24,8 +25,6 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
 
 /** What WebGPU binds as a uniform: 64 KiB of f32. */
 const MAX_BIASES = 16_384;
-/** Characters of the name that the page is told. */
-const MAX_NAME = 256;
 
 const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
 
@@ -64,7 +63,7 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   const embedding = requireTensor(file, 'token_embd.weight');
   const config: ModelConfig = {
     architecture: name,
-    name: getString(metadata, 'general.name', name).slice(0, MAX_NAME),
+    name: displayName(getString(metadata, 'general.name', name), file.source.id),
     vocabSize: embedding.shape[0] ?? 0,
     hiddenSize,
     intermediateSize: number('feed_forward_length'),
