@@ -9,10 +9,38 @@ export function readString(metadata: Metadata, key: string): string | undefined 
   throw malformed(key, 'a string');
 }
 
-export function readBoolean(metadata: Metadata, key: string): boolean | undefined {
+/** Told what a file says that is left out, in a sentence. */
+export type Warn = (message: string) => void;
+
+/** A hint: a boolean, or 0 or 1. Anything else is left out. */
+export function readFlag(metadata: Metadata, key: string, warn: Warn): boolean | undefined {
   const value = metadata[key];
   if (value === undefined || typeof value === 'boolean') return value;
-  throw malformed(key, 'a boolean');
+  if (value === 0 || value === 1) return value === 1;
+  warn(`The model file's metadata ${key} is ${show(value)}, not a boolean; the default is taken.`);
+  return undefined;
+}
+
+/** A hint: the id of one of `size` tokens. Anything else is left out. */
+export function readTokenId(metadata: Metadata, key: string, size: number, warn: Warn): number | undefined {
+  const value = metadata[key];
+  if (value === undefined) return undefined;
+  const id = typeof value === 'bigint' ? Number(value) : value;
+  if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < size) return id;
+  warn(`The model file's metadata ${key} is ${show(value)}, none of its ${size} tokens; the default is taken.`);
+  return undefined;
+}
+
+/** A hint: a text. Anything else is left out. */
+export function readHint(metadata: Metadata, key: string): string | undefined {
+  const value = metadata[key];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A value, short enough for a message. */
+function show(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : 'a list';
 }
 
 /** A non-negative integer. */

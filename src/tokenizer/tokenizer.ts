@@ -5,15 +5,17 @@ import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { type ControlTokens, createControlTokens, findMarker, type PromptPiece } from './control-tokens.ts';
 import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
-import { readBoolean, readInteger, readString, type Metadata } from './metadata.ts';
+import { readFlag, readHint, readInteger, readString, type Metadata, type Warn } from './metadata.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
 import { createSentencePieceEncoder } from './sentencepiece.ts';
 import { blame, findChatTemplate, noChatTemplate, type TemplateSource } from './template-source.ts';
-import { type Encode, readVocabulary, type Vocabulary } from './vocabulary.ts';
+import { controlIds, type Encode, readVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Text to token ids and back, and chats to prompts. */
 export interface Tokenizer {
   readonly vocabSize: number;
+  /** What the file says of its tokens that is left out or overridden, a sentence each. */
+  readonly warnings: readonly string[];
   /** Tokens that end an answer. */
   readonly stopTokenIds: readonly number[];
   /** Where its chat template comes from. */
@@ -60,15 +62,18 @@ export function loadTokenizer(metadata: Metadata, options: TokenizerOptions = {}
 }
 
 function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Work<Tokenizer> {
-  const vocabulary = readVocabulary(metadata);
+  const warnings: string[] = [];
+  const warn: Warn = (message) => void warnings.push(message);
+  const vocabulary = readVocabulary(metadata, warn);
   yield;
-  const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary);
+  const { encode, addBos, addsSpacePrefix } = yield* createEncoder(metadata, vocabulary, warn);
   yield;
   const bytesOf = createTokenByteTable(vocabulary);
   const prompts = createPromptEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined);
   const template = findChatTemplate(metadata, options.chatTemplate);
   return {
     vocabSize: vocabulary.tokens.length,
+    warnings,
     stopTokenIds: vocabulary.stopTokenIds,
     encode: (text) => encode(text),
     chatTemplate: template?.origin ?? 'none',
@@ -86,10 +91,10 @@ interface Encoder {
 }
 
 /** What a file leaves unsaid is as llama.cpp takes it. */
-function* createEncoder(metadata: Metadata, vocabulary: Vocabulary): Work<Encoder> {
-  const addBos = readBoolean(metadata, 'tokenizer.ggml.add_bos_token');
+function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn): Work<Encoder> {
+  const addBos = readFlag(metadata, 'tokenizer.ggml.add_bos_token', warn);
   if (vocabulary.algorithm === 'spm') {
-    const addsSpacePrefix = readBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true;
+    const addsSpacePrefix = readFlag(metadata, 'tokenizer.ggml.add_space_prefix', warn) ?? true;
     const encode = yield* createSentencePieceEncoder(vocabulary, addsSpacePrefix);
     return { encode, addBos: addBos ?? true, addsSpacePrefix };
   }
@@ -118,9 +123,7 @@ function createPromptEncoder(
   encode: Encode,
   bosTokenId: number | undefined,
 ): PromptEncoder {
-  const { tokens, kinds } = vocabulary;
-  const ids = tokens.flatMap((token, id) => (kinds[id] === 'control' ? [[token, id] as const] : []));
-  const control = createControlTokens(new Map(ids));
+  const control = createControlTokens(controlIds(vocabulary));
   const swallows = swallowsWhiteSpace(metadata, vocabulary);
   const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
   const checkLength = (chars: number, param: PromptParam): void => {
@@ -135,7 +138,8 @@ function createPromptEncoder(
       } else prompt.push(piece.controlTokenId);
       if (prompt.length > maxTokens) throw tooLong(chars, param);
     }
-    return bosTokenId === undefined || prompt[0] === bosTokenId ? prompt : [bosTokenId, ...prompt];
+    const hasBos = prompt[0] === bosTokenId || beginsWith(pieces, bosTokenId);
+    return bosTokenId === undefined || hasBos ? prompt : [bosTokenId, ...prompt];
   };
   const encodePrompt = (text: string): number[] => {
     checkLength(text.length, 'prompt');
@@ -167,6 +171,12 @@ function createChatEncoder(
   };
 }
 
+/** Whether nothing but white space comes before the control token: many a template has a line break there. */
+function beginsWith(pieces: readonly PromptPiece[], controlTokenId: number | undefined): boolean {
+  const first = pieces.find((piece) => !('text' in piece) || piece.text.trim() !== '');
+  return first !== undefined && 'controlTokenId' in first && first.controlTokenId === controlTokenId;
+}
+
 /** What C's isspace() takes for white space, at a text's beginning. */
 const WHITE_SPACE = /^[ \t-\r]+/;
 
@@ -175,7 +185,7 @@ const WHITE_SPACE = /^[ \t-\r]+/;
  * model's name as well.
  */
 function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): (id: number | undefined) => boolean {
-  if (!/phi-?3/i.test(readString(metadata, 'general.name') ?? '')) return () => false;
+  if (!/phi-?3/i.test(readHint(metadata, 'general.name') ?? '')) return () => false;
   const others = ['<unk>', '<s>', '<|endoftext|>'];
   return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
 }

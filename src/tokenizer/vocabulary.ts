@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import type { Work } from '../core/turns.ts';
-import { readInteger, readIntegers, readNumbers, readString, readStrings, type Metadata } from './metadata.ts';
+import { readIntegers, readNumbers, readString, readStrings, type Metadata, type Warn } from './metadata.ts';
+import { findStopTokens, looksLikeControl, readSpecialTokenIds, type SpecialTokenIds } from './special-tokens.ts';
 
 /**
  * `text`: part of the text, in the vocabulary's own characters. `byte`: one byte of it, as `<0x0A>`. `literal`: an added
@@ -54,56 +55,86 @@ const MAX_TOKEN_LENGTH = 4096;
 const MAX_ADDED_CHARS = 2 ** 18;
 const MAX_ADDED_LENGTH = 256;
 
-/** Control tokens that end a turn or a text in some model family, wherever a file's metadata forgets to say so. */
-const STOP_TOKENS: ReadonlySet<string> = new Set([
-  '<|im_end|>',
-  '<|endoftext|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|end_of_text|>',
-  '<|end|>',
-  '<end_of_turn>',
-  '</s>',
-  '<EOT>',
-  '<|return|>',
-  '<|call|>',
-]);
-
 /**
- * @throws TabserveError `unsupported_model` where the tokenizer is of another kind or larger than any known, `corrupt_model`
- * where its parts contradict each other
+ * @param warn told of hints that are left out, and of tokens that are taken for control tokens against their type
+ * @throws TabserveError `unsupported_model` where the tokenizer is of another kind, larger than any known or not all there,
+ * `corrupt_model` where its parts contradict each other
  */
-export function readVocabulary(metadata: Metadata): Vocabulary {
+export function readVocabulary(metadata: Metadata, warn: Warn = () => {}): Vocabulary {
   const algorithm = readAlgorithm(metadata);
-  const tokens = readStrings(metadata, 'tokenizer.ggml.tokens') ?? [];
-  const merges = (algorithm === 'bpe' && readStrings(metadata, 'tokenizer.ggml.merges')) || [];
-  const scores = (algorithm === 'spm' && readNumbers(metadata, 'tokenizer.ggml.scores')) || [];
+  const tokens = required(readStrings(metadata, 'tokenizer.ggml.tokens'), 'tokens');
+  const merges = algorithm === 'bpe' ? required(readStrings(metadata, 'tokenizer.ggml.merges'), 'merges') : [];
+  const scores = algorithm === 'spm' ? required(readNumbers(metadata, 'tokenizer.ggml.scores'), 'scores') : [];
   const types = readIntegers(metadata, 'tokenizer.ggml.token_type');
   checkSizes(algorithm, tokens, merges, scores, types);
-  const kinds = tokens.map((token, id): TokenKind => {
-    const kind = types === undefined ? 'text' : (KIND_OF_TYPE.get(types[id] ?? 0) ?? 'unused');
-    return kind === 'byte' && (algorithm === 'bpe' || byteValue(token) === undefined) ? 'text' : kind;
-  });
+  const ids = readSpecialTokenIds(metadata, algorithm === 'spm', tokens, warn);
+  const kinds = readKinds({ algorithm, tokens, merges }, types, ids, warn);
   checkAddedTokens(tokens, kinds);
-  const tokenId = (key: string): number | undefined => {
-    const id = readInteger(metadata, `tokenizer.ggml.${key}_token_id`);
-    if (id === undefined || id < tokens.length) return id;
-    throw new TabserveError('corrupt_model', `The model file's ${key} token ${id} is outside its vocabulary.`);
-  };
-  const eosTokenId = tokenId('eos');
-  const named = tokens.flatMap((token, id) => (kinds[id] === 'control' && STOP_TOKENS.has(token) ? [id] : []));
-  const stops = [eosTokenId, tokenId('eot'), tokenId('eom'), ...named].filter((id) => id !== undefined);
+  const stopTokenIds = findStopTokens(tokens, (id) => kinds[id] === 'control', ids);
+  if (stopTokenIds.length === 0) {
+    warn('The model file names no token that ends an answer: answers go on until max_tokens, a stop string or the context ends.');
+  }
   return {
     algorithm,
     tokens,
     kinds,
     merges,
     scores,
-    bosTokenId: tokenId('bos'),
-    eosTokenId,
-    unknownTokenId: tokenId('unknown'),
-    stopTokenIds: [...new Set(stops)],
+    bosTokenId: ids.bos,
+    eosTokenId: ids.eos,
+    unknownTokenId: ids.unknown,
+    stopTokenIds,
   };
+}
+
+function required<T>(value: T | undefined, name: string): T {
+  if (value !== undefined) return value;
+  throw new TabserveError('unsupported_model', `The model file's tokenizer has no ${name}, which tabserve needs.`);
+}
+
+/**
+ * What each token is: as its type says, but for those that are control tokens whatever it says. These are the file's own
+ * BOS, EOS, EOT and EOM, and those named like a control token (see {@link looksLikeControl}), unless merges make them of
+ * ordinary text (Qwen's `</s>`). A token of one character stays text: people write it.
+ */
+function readKinds(
+  { algorithm, tokens, merges }: Pick<Vocabulary, 'algorithm' | 'tokens' | 'merges'>,
+  types: ArrayLike<number> | undefined,
+  ids: SpecialTokenIds,
+  warn: Warn,
+): readonly TokenKind[] {
+  const kinds = tokens.map((token, id): TokenKind => {
+    // Without types a name such as <0x0A> is all that tells a byte.
+    const kind = types === undefined ? 'byte' : (KIND_OF_TYPE.get(types[id] ?? 0) ?? 'unused');
+    return kind === 'byte' && (algorithm === 'bpe' || byteValue(token) === undefined) ? 'text' : kind;
+  });
+  if (types === undefined && algorithm === 'spm' && ids.unknown !== undefined) kinds[ids.unknown] = 'control';
+  const named = tokens.flatMap((token, id) => (kinds[id] !== 'control' && looksLikeControl(token) ? [id] : []));
+  const made = madeByMerges(merges, new Set(named.map((id) => tokens[id] ?? '')));
+  const given = [ids.bos, ids.eos, ids.eot, ids.eom].filter((id) => id !== undefined && kinds[id] !== 'control');
+  const overridden = [...given, ...named.filter((id) => !made.has(tokens[id] ?? ''))].flatMap((id) => {
+    return id !== undefined && [...(tokens[id] ?? '')].length > 1 ? [id] : [];
+  });
+  for (const id of overridden) kinds[id] = 'control';
+  if (types !== undefined && overridden.length > 0) {
+    const names = [...new Set(overridden.map((id) => JSON.stringify(tokens[id] ?? '')))];
+    const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
+    warn(`The model file does not type these as the control tokens that they are taken for: ${names.slice(0, MAX_NAMED).join(', ')}${more}.`);
+  }
+  return kinds;
+}
+
+/** Tokens that a warning names. */
+const MAX_NAMED = 8;
+
+/** Those of the tokens that some merge makes. */
+function madeByMerges(merges: readonly string[], tokens: ReadonlySet<string>): ReadonlySet<string> {
+  const lengths = new Set(Array.from(tokens, (token) => token.length + 1));
+  const made = merges.flatMap((merge) => {
+    const token = lengths.has(merge.length) ? merge.replace(' ', '') : '';
+    return tokens.has(token) ? [token] : [];
+  });
+  return new Set(made);
 }
 
 function readAlgorithm(metadata: Metadata): Vocabulary['algorithm'] {
@@ -172,6 +203,14 @@ export function* textIds({ tokens, kinds }: Vocabulary): Work<ReadonlyMap<string
 export function literalIds({ tokens, kinds }: Vocabulary): ReadonlyMap<string, number> {
   const literals = tokens.flatMap((token, id) => (kinds[id] === 'literal' ? [[token, id] as const] : []));
   return new Map(literals.toReversed());
+}
+
+/**
+ * The ids of control tokens, by the token. Of several alike it is the file's own BOS or EOS, else the last.
+ */
+export function controlIds({ tokens, kinds, bosTokenId, eosTokenId }: Vocabulary): ReadonlyMap<string, number> {
+  const ids = [...tokens.keys(), eosTokenId, bosTokenId].filter((id) => id !== undefined);
+  return new Map(ids.flatMap((id) => (kinds[id] === 'control' ? [[tokens[id] ?? '', id] as const] : [])));
 }
 
 /** The byte that a token such as `<0x0A>` stands for. */

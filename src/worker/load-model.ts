@@ -54,6 +54,7 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     const identified = identifiedSource(plain);
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);
     const tokenizer = await loadTokenizer(file.metadata, { chatTemplate }); // before the weights: it may refuse the model
+    for (const warning of tokenizer.warnings) log('warn', warning);
     progress.header(tokenizer.chatTemplate);
     if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
     signal.throwIfAborted(); // by sessions that want to chat

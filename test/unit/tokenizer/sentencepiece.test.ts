@@ -38,7 +38,9 @@ describe('SentencePiece', () => {
     expect(decode(tokenizer, [1, 2, 3, 4, 5, 1])).toBe('a😀a');
     expect(shown(tokenizer, 'aé')).toEqual([1, 0]);
     const { 'tokenizer.ggml.unknown_token_id': _, ...nameless } = metadata([['a']]);
-    expect(shown(createTokenizer(nameless), 'aéa')).toEqual([1, 1]);
+    expect(shown(createTokenizer(nameless), 'aéa')).toEqual([1, 0, 1]);
+    const without = { ...nameless, 'tokenizer.ggml.tokens': ['<none>', 'a'] };
+    expect(shown(createTokenizer(without), 'aéa')).toEqual([1, 1]);
   });
 
   it('makes no control, byte or unused token of text', () => {

@@ -29,8 +29,8 @@ describe('SmolLM2, against llama.cpp', () => {
     expect(tokenizer.encodeChat([{ role: 'user', content: 'What is the capital of France?' }])).toHaveLength(37);
   });
 
-  it('ends answers at <|im_end|> and <|endoftext|>', () => {
-    expect([...tokenizer.stopTokenIds].sort()).toEqual([0, 2]);
+  it('ends answers at <|im_end|>, <|endoftext|> and, as llama.cpp does, <reponame>', () => {
+    expect([...tokenizer.stopTokenIds].sort()).toEqual([0, 2, 4]);
     expect(tokenizer.vocabSize).toBe(49152);
   });
 });

@@ -283,14 +283,15 @@ describe('pre-tokenizers', () => {
 describe('createTokenizer', () => {
   it.each([
     ['tokenizer.ggml.model', 't5', 'unsupported_model', '"t5"'],
-    ['tokenizer.ggml.model', 'llama', 'corrupt_model', '0 scores'],
+    ['tokenizer.ggml.model', 'llama', 'unsupported_model', 'no scores'],
     ['tokenizer.ggml.model', undefined, 'unsupported_model', 'no tokenizer'],
     ['tokenizer.ggml.pre', 'tekken', 'unsupported_model', '"tekken"'],
     ['tokenizer.ggml.pre', undefined, 'unsupported_model', 'not named'],
     ['tokenizer.chat_template', '{% for %}', 'unsupported_model', 'chat template'],
     ['tokenizer.ggml.token_type', [1, 2], 'corrupt_model', '2 token types'],
     ['tokenizer.ggml.tokens', 'abc', 'corrupt_model', 'tokenizer.ggml.tokens'],
-    ['tokenizer.ggml.eos_token_id', 100_000, 'corrupt_model', '100000'],
+    ['tokenizer.ggml.tokens', undefined, 'unsupported_model', 'no tokens'],
+    ['tokenizer.ggml.merges', undefined, 'unsupported_model', 'no merges'],
   ])('refuses %s = %j', (key, value, code, words) => {
     const error = refusal(() => createTokenizer(metadata({ [key]: value })));
     expect(error.code).toBe(code);

@@ -88,6 +88,16 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
   expect(destroyed).toHaveBeenCalledOnce();
 });
 
+test('what a file says of its tokens that is left out is logged', async () => {
+  const contents = tinyModelContents({ type: 'Q8_0' });
+  const metadata = { ...contents.metadata, 'tokenizer.ggml.eos_token_id': { type: 'i32', value: -1 } } as const;
+  const file = new File([writeGguf({ ...contents, metadata })], 'odd.gguf', { lastModified: 1 });
+  const { lines, ...rest } = context();
+  const model = await createModelLoader({ loadRunner, baseUrl: '' })({ source: file }, rest);
+  expect(lines).toEqual(expect.arrayContaining([expect.stringMatching(/^warn: .*eos_token_id is -1/)]));
+  expect(model.tokenizer.stopTokenIds).toEqual([0, 2]);
+});
+
 test('a load that is given up ends at its next read', async () => {
   const cancel = new AbortController();
   const slow = async (options: LoadRunnerOptions) => {
