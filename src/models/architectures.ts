@@ -1,8 +1,8 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import { clip } from '../loader/gguf-cursor.ts';
-import { getNumber, getString } from '../loader/gguf-metadata.ts';
-import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
+import { getNumber, getNumbers, getString } from '../loader/gguf-metadata.ts';
+import type { GgufValue, ModelFile, TensorInfo } from '../loader/gguf.ts';
 import { GROUP_SIZE } from '../loader/packed-layout.ts';
 import { checkBounds } from './config-bounds.ts';
 import { displayName } from './display-name.ts';
@@ -57,19 +57,21 @@ export function readModelConfig(file: ModelFile): ModelConfig {
     throw unsupported(file, `architecture ${clip(name)} is not supported; ${known} are`);
   }
   const number = (key: string, fallback?: number): number => getNumber(metadata, `${name}.${key}`, fallback);
+  const numLayers = number('block_count');
+  const ofLayers = (key: string, fallback?: number): number => numberOfLayers(file, `${name}.${key}`, numLayers, fallback);
   const hiddenSize = number('embedding_length');
-  const numHeads = number('attention.head_count');
+  const numHeads = ofLayers('attention.head_count');
   const headSize = number('attention.key_length', hiddenSize / numHeads);
   const embedding = requireTensor(file, 'token_embd.weight');
   const config: ModelConfig = {
     architecture: name,
-    name: displayName(getString(metadata, 'general.name', name), file.source.id),
+    name: displayName(metadataName(metadata['general.name'], name), file.source.id),
     vocabSize: embedding.shape[0] ?? 0,
     hiddenSize,
-    intermediateSize: number('feed_forward_length'),
-    numLayers: number('block_count'),
+    intermediateSize: ofLayers('feed_forward_length'),
+    numLayers,
     numHeads,
-    numKvHeads: number('attention.head_count_kv', numHeads),
+    numKvHeads: ofLayers('attention.head_count_kv', numHeads),
     headSize,
     ropeDimensions: number('rope.dimension_count', headSize),
     ropeTheta: number('rope.freq_base', 10_000),
@@ -84,7 +86,27 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   return config;
 }
 
-/** What positions are divided by. As llama.cpp reads it: a factor without a type is linear. */
+/** A model's name is a hint: where it is no text, the architecture's is as good. */
+function metadataName(name: GgufValue | undefined, architecture: string): string {
+  return typeof name === 'string' ? name : architecture;
+}
+
+/** A size that a file may give once, or once for each layer. */
+function numberOfLayers(file: ModelFile, key: string, numLayers: number, fallback?: number): number {
+  const value = file.metadata[key];
+  if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return getNumber(file.metadata, key, fallback);
+  const sizes = getNumbers(file.metadata, key);
+  const [first] = sizes;
+  if (first === undefined || sizes.length !== numLayers) {
+    const message = `${file.source.id}: metadata '${key}' has ${sizes.length} sizes for ${numLayers} layers.`;
+    throw new TabserveError('corrupt_model', message);
+  }
+  const other = sizes.findIndex((size) => size !== first);
+  if (other < 0) return first;
+  throw unsupported(file, `layers of different sizes (metadata '${key}': ${first} in layer 0, ${sizes[other]} in layer ${other}) are not supported`);
+}
+
+/** What positions are divided by. As llama.cpp reads it: a factor without a type is linear, and 0 is no scaling. */
 function ropeScalingFactor({ metadata, source }: ModelFile, name: string): number {
   const type = getString(metadata, `${name}.rope.scaling.type`, 'linear');
   if (type === 'none') return 1;
@@ -94,6 +116,7 @@ function ropeScalingFactor({ metadata, source }: ModelFile, name: string): numbe
   }
   const legacy = getNumber(metadata, `${name}.rope.scale_linear`, 1);
   const factor = getNumber(metadata, `${name}.rope.scaling.factor`, legacy);
+  if (factor === 0) return 1;
   if (factor > 0 && factor < Infinity) return factor;
   throw new TabserveError('corrupt_model', `${source.id}: the RoPE scaling factor is ${factor}, not a positive number.`);
 }

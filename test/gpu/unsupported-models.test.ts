@@ -63,10 +63,10 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     ['RoPE', 'yarn'],
   ],
   [
-    'linear RoPE scaling by nothing',
-    withMetadata({ 'llama.rope.scaling.factor': { type: 'f32', value: 0 } }),
+    'linear RoPE scaling by less than nothing',
+    withMetadata({ 'llama.rope.scaling.factor': { type: 'f32', value: -2 } }),
     'corrupt_model',
-    ['RoPE', '0'],
+    ['RoPE', '-2'],
   ],
   [
     'a RoPE factor too few',
@@ -75,6 +75,12 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     ['rope_freqs.weight', '[15]', '[16]'],
   ],
   ['a hidden size that is no multiple of 32', withMetadata({ 'llama.embedding_length': u32(100) }), 'unsupported_model', ['100', '32']],
+  [
+    'layers of different sizes',
+    withMetadata({ 'llama.feed_forward_length': { type: 'i32s', value: [160, 96] } }),
+    'unsupported_model',
+    ['feed_forward_length', '160', '96'],
+  ],
   ['a mixture of experts', withMetadata({ 'llama.expert_count': u32(8) }), 'unsupported_model', ['experts']],
   [
     'shapes that contradict the metadata',

@@ -34,8 +34,31 @@ test.each<readonly [what: string, changes: Readonly<Record<string, GgufValue>>, 
   ['linear', { 'llama.rope.scaling.type': text('linear'), 'llama.rope.scaling.factor': f32(4) }, 4],
   ['linear, where a file names no type', { 'llama.rope.scaling.factor': f32(2.5) }, 2.5],
   ['linear, by its older name', { 'llama.rope.scale_linear': f32(8) }, 8],
+  ['none, where the factor is 0, as llama.cpp reads it', { 'llama.rope.scaling.factor': f32(0) }, 1],
+  ['none, where the older factor is 0', { 'llama.rope.scale_linear': f32(0) }, 1],
+  ['none, where there is a type with a factor of 0', { 'llama.rope.scaling.type': text('linear'), 'llama.rope.scaling.factor': f32(0) }, 1],
 ])('RoPE scaling: %s', async (_what, changes, factor) => {
   expect(await configOf('gqa3', changes)).toMatchObject({ ropeScalingFactor: factor });
+});
+
+test.each([-2, NaN, Infinity])('a RoPE factor of %d is refused', async (factor) => {
+  const failure = configOf('gqa3', { 'llama.rope.scaling.factor': f32(factor) });
+  await expect(failure).rejects.toMatchObject({ code: 'corrupt_model', message: expect.stringContaining('RoPE') });
+});
+
+const PER_LAYER = [['attention.head_count', 'numHeads', 3], ['attention.head_count_kv', 'numKvHeads', 1], ['feed_forward_length', 'intermediateSize', 160]] as const;
+
+test.each(PER_LAYER)('%s for each layer: read where all are alike, else refused by its name', async (key, field, size) => {
+  const given = (sizes: readonly number[]) => configOf('gqa3', { [`llama.${key}`]: { type: 'i32s', value: sizes } });
+  expect(await given([size, size])).toMatchObject({ [field]: size });
+  await expect(given([size, 2 * size])).rejects.toMatchObject({ code: 'unsupported_model', message: expect.stringContaining(`${key}': ${size} in layer 0, ${2 * size} in layer 1`) });
+  for (const sizes of [[], [size], [size, size, size]]) {
+    await expect(given(sizes)).rejects.toMatchObject({ code: 'corrupt_model', message: expect.stringContaining(`${sizes.length} sizes for 2 layers`) });
+  }
+});
+
+test('a name that is no text is the architecture’s', async () => {
+  expect(await configOf('gqa3', { 'general.name': f32(7) })).toMatchObject({ name: 'llama' });
 });
 
 test.each(['yarn', 'longrope'])('RoPE scaling of type %s is refused', async (type) => {
