@@ -2,11 +2,12 @@
 //
 // rows     [row]: y is the position
 // partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
-// y        [row][head][HEAD_SIZE / 4] of 4 elements
+// y        [row][Y_STRIDE / 4] of 4: [head][HEAD_SIZE / 4], then nothing
 
 override NUM_HEADS: u32;
 override HEAD_SIZE: u32;
 override MAX_SPLITS: u32;
+override Y_STRIDE: u32; // a multiple of 4
 
 const SPLIT = 128u; // attention.wgsl's
 
@@ -44,5 +45,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let max_and_sum = partials[(first + split + 1u) * size - 1u];
     value += exp(max_and_sum.x - highest) / sum * partials[(first + split) * size + element];
   }
-  y[(row * NUM_HEADS + head) * (HEAD_SIZE / 4u) + element] = value;
+  y[row * (Y_STRIDE / 4u) + head * (HEAD_SIZE / 4u) + element] = value;
 }

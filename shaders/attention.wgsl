@@ -29,7 +29,7 @@
 // rows         [row]: y is the position, w the row of the block tables
 // block_tables [request][MAX_BLOCKS]
 // tiles        [tile]: first row, how many
-// y            [row][head][HEAD_SIZE / 4] of 4 elements: of rows whose context is one split
+// y            [row][Y_STRIDE / 4] of 4, [head][HEAD_SIZE / 4], then nothing: of rows whose context is one split
 // partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: of the others, for attention-merge: the sum of
 //              exp(score - max) * value, then (max, sum, -, -)
 
@@ -39,6 +39,7 @@ override HEAD_SIZE: u32; // a multiple of 4
 override BLOCK_SIZE: u32; // a power of two, at least 4
 override MAX_BLOCKS: u32;
 override MAX_SPLITS: u32;
+override Y_STRIDE: u32; // a multiple of 4
 override SCALE: f32;
 override CLASS_LANES: u32; // 1 or 4: among how many lanes a vector's classes are divided
 override VECTOR_LANES: u32; // a multiple of 4: among how many lanes the vectors are
@@ -282,10 +283,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let position = rows[row].y;
     let is_lone = position < SPLIT;
     let row_heads = select(0u, heads, position >= start);
-    let head_at = row * NUM_HEADS + kv_head * GROUP + four * 4u;
-    let partial_at = (head_at * MAX_SPLITS + workgroup.z) * (vectors + 1u);
+    let head = kv_head * GROUP + four * 4u;
+    let partial_at = ((row * NUM_HEADS + head) * MAX_SPLITS + workgroup.z) * (vectors + 1u);
     let partial_stride = MAX_SPLITS * (vectors + 1u);
-    let at = select(partial_at, head_at * vectors, is_lone);
+    let at = select(partial_at, row * (Y_STRIDE / 4u) + head * vectors, is_lone);
     let head_stride = select(partial_stride, vectors, is_lone);
     let sum = sum_of_lanes(lane, own_vector, sums[r]);
     for (var j = 0u; j < VECTORS; j++) {

@@ -2,12 +2,13 @@
 // bits of the keys, among the tokens that are not out yet and have the digits found so far. Sums of integers, so the order
 // in which lanes add does not matter.
 //
-// logits     [sample][VOCAB] f32, as their bits
+// logits     [sample][LOGITS_STRIDE] f32, as their bits
 // samples    [sample]: see src/kernels/step-inputs.ts
 // selections [sample]
 // histograms [sample][256] of 64 bits; all 0 before
 
 override VOCAB: u32;
+override LOGITS_STRIDE: u32;
 override CHUNK: u32;
 override LANES: u32;
 
@@ -40,7 +41,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let shift = selections[sample].shift;
   let end = min(VOCAB, (chunk + 1u) * CHUNK);
   for (var token = chunk * CHUNK + lane; token < end; token += LANES) {
-    let bits = logits[sample * VOCAB + token];
+    let bits = logits[sample * LOGITS_STRIDE + token];
     let key = order_key(bits);
     let digits = (key ^ prefix) >> shift; // the higher ones are 0 where they are the prefix's
     if (key >= threshold && digits < BINS) {

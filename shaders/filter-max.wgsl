@@ -1,10 +1,11 @@
 // The largest logit of each CHUNK of the vocabulary, for the samples that ask for top_k, top_p or min_p.
 //
-// logits  [sample][VOCAB] f32, as their bits
+// logits  [sample][LOGITS_STRIDE] f32, as their bits
 // samples [sample]: see src/kernels/step-inputs.ts
 // maxima  [sample][chunk] keys
 
 override VOCAB: u32;
+override LOGITS_STRIDE: u32;
 override CHUNK: u32;
 override CHUNKS: u32;
 override LANES: u32;
@@ -25,7 +26,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var key = 0u;
   let end = min(VOCAB, (chunk + 1u) * CHUNK);
   for (var token = chunk * CHUNK + lane; token < end; token += LANES) {
-    key = max(key, order_key(logits[sample * VOCAB + token]));
+    key = max(key, order_key(logits[sample * LOGITS_STRIDE + token]));
   }
   atomicMax(&largest, key);
   workgroupBarrier();

@@ -2,9 +2,10 @@
 //
 // samples [sample]: see src/kernels/step-inputs.ts
 // biases  [slot][MAX_BIASES]: (token, bias as f32 bits), a token once at most
-// logits  [sample][VOCAB]
+// logits  [sample][LOGITS_STRIDE]
 
 override VOCAB: u32;
+override LOGITS_STRIDE: u32;
 override MAX_BIASES: u32;
 
 @group(0) @binding(0) var<storage, read> samples: array<array<vec4<u32>, 4>>;
@@ -19,6 +20,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let bias = biases[samples[sample][0].y * MAX_BIASES + id.x];
   if (bias.x < VOCAB) {
-    logits[sample * VOCAB + bias.x] += bitcast<f32>(bias.y);
+    logits[sample * LOGITS_STRIDE + bias.x] += bitcast<f32>(bias.y);
   }
 }

@@ -4,9 +4,10 @@
 //
 // samples      [sample]: see src/kernels/step-inputs.ts
 // token_counts [slot][VOCAB]: how often the output has the token; the top bit: whether the prompt has it
-// logits       [sample][VOCAB]
+// logits       [sample][LOGITS_STRIDE]
 
 override VOCAB: u32;
+override LOGITS_STRIDE: u32;
 
 const IN_PROMPT = 0x80000000u;
 
@@ -26,11 +27,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let penalties = bitcast<vec4<f32>>(samples[sample][2]); // repetition, frequency, presence
-  var logit = logits[sample * VOCAB + token];
+  var logit = logits[sample * LOGITS_STRIDE + token];
   logit = select(logit * penalties.x, logit / penalties.x, logit > 0.0);
   let count = seen & ~IN_PROMPT;
   if (count > 0u) {
     logit = logit - penalties.y * f32(count) - penalties.z;
   }
-  logits[sample * VOCAB + token] = logit;
+  logits[sample * LOGITS_STRIDE + token] = logit;
 }

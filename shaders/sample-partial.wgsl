@@ -4,12 +4,13 @@
 // epilogue/logits has done as much as the logits were computed; this is for logits that have changed since, or are
 // filtered, and does every sample again.
 //
-// logits     [sample][VOCAB]
+// logits     [sample][LOGITS_STRIDE]
 // samples    [sample]: see src/kernels/step-inputs.ts
 // selections [sample]: what the filters have found
 // candidates [sample][CANDIDATES]: (score as f32 bits, token), one for 32 tokens: a chunk's best stands for all of its own
 
 override VOCAB: u32;
+override LOGITS_STRIDE: u32;
 override CHUNK: u32;
 override CANDIDATES: u32;
 
@@ -37,7 +38,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var best = VOCAB;
   let end = min(VOCAB, (chunk + 1u) * CHUNK);
   for (var token = chunk * CHUNK + lane; token < end; token += LANES) {
-    let logit = logits[sample * VOCAB + token];
+    let logit = logits[sample * LOGITS_STRIDE + token];
     let value = score_of(logit, temperature, key, token);
     if (value > score && order_key(bitcast<u32>(logit)) >= threshold) {
       score = value;

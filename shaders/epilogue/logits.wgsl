@@ -1,10 +1,11 @@
 // epilogue/: y is the logits of the samples, and of 32 neighbouring ones each the best candidate, by common/draw: the first
 // half of sampling, where the logits are drawn from as they are.
-// logits      [sample][VOCAB / 4] of 4, written from OUTPUT_OFFSET on
+// logits      [sample][LOGITS_STRIDE / 4] of 4, written from OUTPUT_OFFSET on. What lies past the vocabulary is never drawn.
 // candidates  [sample][CANDIDATES]: (score as f32 bits, token)
 
 override CANDIDATES: u32;
-override VOCAB: u32; // a multiple of 4
+override VOCAB: u32;
+override LOGITS_STRIDE: u32; // VOCAB rounded up to a multiple of 4
 override OUTPUT_OFFSET: u32; // a multiple of 64
 
 @group(0) @binding(4) var<storage, read> squares: array<vec4<f32>>;
@@ -18,12 +19,12 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   var best = VOCAB;
   if (token < counts.rows && output < OUTPUTS) {
     let first = OUTPUT_OFFSET + output;
-    logits[(token * VOCAB + first) / 4u] = value;
+    logits[(token * LOGITS_STRIDE + first) / 4u] = value;
     let temperature = bitcast<f32>(samples[token][1].y);
     let key = noise_key(samples[token][0], samples[token][1]);
     for (var i = 0u; i < 4u; i++) {
       let other = score_of(value[i], temperature, key, first + i);
-      if (other > score) {
+      if (other > score && first + i < VOCAB) {
         score = other;
         best = first + i;
       }

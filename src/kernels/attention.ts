@@ -31,6 +31,7 @@ export const ATTENTION = defineKernel({
     'BLOCK_SIZE',
     'MAX_BLOCKS',
     'MAX_SPLITS',
+    'Y_STRIDE',
     'SCALE',
     'CLASS_LANES',
     'VECTOR_LANES',
@@ -40,7 +41,7 @@ export const ATTENTION = defineKernel({
 export const ATTENTION_MERGE = defineKernel({
   name: 'attention-merge',
   bindings: { partials: 'read', rows: 'read', y: 'read_write', counts: 'uniform' },
-  overrides: ['NUM_HEADS', 'HEAD_SIZE', 'MAX_SPLITS'],
+  overrides: ['NUM_HEADS', 'HEAD_SIZE', 'MAX_SPLITS', 'Y_STRIDE'],
 });
 
 /** The shape of a model's attention over a paged cache. */
@@ -87,8 +88,10 @@ export interface AttentionArgs extends AttentionShape {
   readonly tiles: BufferRange;
   /** {@link partialsBytes} bytes. */
   readonly partials: BufferRange;
-  /** `[rows][numHeads][headSize]` f32. */
+  /** `[rows][yStride]` f32; of a row, `[numHeads][headSize]` are written. */
   readonly y: BufferRange;
+  /** A multiple of 4. @default numHeads * headSize */
+  readonly yStride?: number;
   readonly counts: BufferRange;
 }
 
@@ -217,7 +220,8 @@ function overridesOf(args: AttentionArgs, { classLanes, vectorLanes }: Attention
 }
 
 function mergeOverrides(args: AttentionArgs) {
-  return { NUM_HEADS: args.numHeads, HEAD_SIZE: args.headSize, MAX_SPLITS: maxSplits(args) };
+  const { numHeads, headSize, yStride = numHeads * headSize } = args;
+  return { NUM_HEADS: numHeads, HEAD_SIZE: headSize, MAX_SPLITS: maxSplits(args), Y_STRIDE: yStride };
 }
 
 /** Tokens that a raced row attends to, and rows that are raced in tiles, at most. */

@@ -27,7 +27,7 @@ export interface EmbedArgs {
   readonly table: PackedMatrix;
   /** The table's first token. @default 0 */
   readonly firstToken?: number;
-  /** @default the table's rows */
+  /** How many tokens there are: the tables' rows beyond them only pad. @default the table's rows */
   readonly vocabSize?: number;
   readonly rows: BufferRange;
   readonly lastTokens: BufferRange;

@@ -2,12 +2,13 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { cost } from './cost.ts';
+import { logitsStride } from './sample.ts';
 import { shader } from './shaders.ts';
 
 export const FILTER_MAX = defineKernel({
   name: 'filter-max',
   bindings: { logits: 'read', samples: 'read', maxima: 'read_write' },
-  overrides: ['VOCAB', 'CHUNK', 'CHUNKS', 'LANES'],
+  overrides: ['VOCAB', 'LOGITS_STRIDE', 'CHUNK', 'CHUNKS', 'LANES'],
 });
 
 export const FILTER_BEGIN = defineKernel({
@@ -19,7 +20,7 @@ export const FILTER_BEGIN = defineKernel({
 export const FILTER_HISTOGRAM = defineKernel({
   name: 'filter-histogram',
   bindings: { logits: 'read', samples: 'read', selections: 'read', histograms: 'read_write' },
-  overrides: ['VOCAB', 'CHUNK', 'LANES'],
+  overrides: ['VOCAB', 'LOGITS_STRIDE', 'CHUNK', 'LANES'],
 });
 
 export const FILTER_PICK = defineKernel({
@@ -49,7 +50,7 @@ export interface FilterArgs {
   readonly vocabSize: number;
   /** Lanes of a workgroup that looks through logits. */
   readonly filterLanes: number;
-  /** `[samples][vocabSize]` f32. */
+  /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
   readonly samples: BufferRange;
   /** {@link filterBytes} each. */
@@ -78,7 +79,7 @@ export function filterModules(
 export function filter(builder: OpBuilder, args: FilterArgs): readonly Op[] {
   const { vocabSize, filterLanes, logits, samples, maxima, selections, counts } = args;
   const chunks = Math.ceil(vocabSize / CHUNK);
-  const overrides = { VOCAB: vocabSize, CHUNK, CHUNKS: chunks, LANES: filterLanes };
+  const overrides = { VOCAB: vocabSize, LOGITS_STRIDE: logitsStride(vocabSize), CHUNK, CHUNKS: chunks, LANES: filterLanes };
   const max = builder.variant(FILTER_MAX, filterModules('filter-max'), overrides);
   const begin = builder.variant(FILTER_BEGIN, filterModules('filter-begin'), { CHUNKS: chunks });
   return [
@@ -108,7 +109,7 @@ function select(
   isNeeded: (step: StepShape) => boolean,
 ): readonly Op[] {
   const { vocabSize, filterLanes, logits, samples, selections, histograms } = args;
-  const overrides = { VOCAB: vocabSize, CHUNK, LANES: filterLanes };
+  const overrides = { VOCAB: vocabSize, LOGITS_STRIDE: logitsStride(vocabSize), CHUNK, LANES: filterLanes };
   const histogram = builder.variant(FILTER_HISTOGRAM, filterModules('filter-histogram', measure), overrides);
   const pick = builder.variant(FILTER_PICK, filterModules('filter-pick', measure), {});
   const pass: readonly Op[] = [

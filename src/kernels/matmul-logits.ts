@@ -1,25 +1,25 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
-import { candidatesOf } from './sample.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
+import { candidatesOf, logitsStride } from './sample.ts';
 import { SAMPLE_BYTES } from './step-inputs.ts';
 import { shader } from './shaders.ts';
 
 export const MATMUL_LOGITS = defineKernel({
   name: 'matmul-logits',
   bindings: { ...MATMUL_BINDINGS, squares: 'read', samples: 'uniform', logits: 'read_write', candidates: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'CANDIDATES', 'OUTPUT_OFFSET', 'VOCAB'],
+  overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, 'CANDIDATES', 'OUTPUT_OFFSET', 'VOCAB', 'LOGITS_STRIDE'],
 });
 
 export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
   /** SAMPLE_BYTES a sample; no more than 64 KiB. */
   readonly samples: BufferRange;
-  /** `[samples][vocabSize]` f32. */
+  /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
   /** The first token that the matrix has a row of, a multiple of 64. @default 0 */
   readonly outputOffset?: number;
-  /** @default the matrix's rows */
+  /** How many tokens there are: rows of the matrices beyond them only pad. @default the matrix's rows */
   readonly vocabSize?: number;
   /** candidatesBytes() bytes. */
   readonly candidates: BufferRange;
@@ -27,7 +27,7 @@ export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
 
 /** The logits of the samples, from the normalised rows that they are drawn from, and the first half of the draw. */
 export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
-  const { squares, samples, logits, candidates, matrix, epsilon, outputOffset = 0, vocabSize = matrix.rows } = args;
+  const { squares, samples, logits, candidates, matrix, outputOffset = 0, vocabSize = matrix.rows } = args;
   return matmulWith(builder, args, {
     spec: MATMUL_LOGITS,
     modules: logitsModules(samples),
@@ -35,10 +35,11 @@ export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
     sampled: true,
     buffers: { squares, samples, logits, candidates },
     overrides: {
-      ...normOverrides(matrix.columns, epsilon),
+      ...normOverrides(args),
       CANDIDATES: candidatesOf(vocabSize),
       OUTPUT_OFFSET: outputOffset,
       VOCAB: vocabSize,
+      LOGITS_STRIDE: logitsStride(vocabSize),
     },
   });
 }

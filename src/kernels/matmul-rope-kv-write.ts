@@ -2,7 +2,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
 import { kvWriteModules } from './rope-kv-write.ts';
 import { ROW_BYTES } from './step-inputs.ts';
 import { shader } from './shaders.ts';
@@ -18,7 +18,7 @@ const BINDINGS = {
   rotation: 'read',
   queries: 'read_write',
 } as const;
-const OVERRIDES = [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', ...SHAPE_OVERRIDES] as const;
+const OVERRIDES = [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, ...SHAPE_OVERRIDES] as const;
 
 export const MATMUL_ROPE_KV_WRITE = defineKernel({ name: 'matmul-rope-kv-write', bindings: BINDINGS, overrides: OVERRIDES });
 
@@ -60,7 +60,7 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
     modules: ropeKvWriteModules(rows, args.kvCacheDtype, bias),
     normalised: true,
     overrides: {
-      ...normOverrides(args.matrix.columns, args.epsilon),
+      ...normOverrides(args),
       NUM_HEADS: args.numHeads,
       NUM_KV_HEADS: args.numKvHeads,
       HEAD_SIZE: args.headSize,

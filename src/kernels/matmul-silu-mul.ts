@@ -1,12 +1,12 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, type NormArgs, normOverrides } from './matmul.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const MATMUL_SILU_MUL = defineKernel({
   name: 'matmul-silu-mul',
   bindings: { ...MATMUL_BINDINGS, squares: 'read', y: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON'],
+  overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES],
 });
 
 export interface MatmulSiluMulArgs extends MatmulArgs, NormArgs {
@@ -23,6 +23,6 @@ export function matmulSiluMul(builder: OpBuilder, args: MatmulSiluMulArgs): Op {
     paired: true,
     wordsPerOutput: 0.5,
     buffers: { squares: args.squares, y: args.y },
-    overrides: normOverrides(args.matrix.columns, args.epsilon),
+    overrides: normOverrides(args),
   });
 }

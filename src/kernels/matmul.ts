@@ -13,6 +13,9 @@ import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.t
 export const MATMUL_BINDINGS = { weights: 'read', scales: 'read', x: 'read', counts: 'uniform' } as const;
 export const MATMUL_OVERRIDES = ['LANES', 'OUTPUTS', 'K', 'SLICE_GROUPS', 'TILE_STEP', 'TILE_STRIDE'] as const;
 
+/** What a matmul of normalised x is told beside. */
+export const NORM_OVERRIDES = ['SQUARES', 'EPSILON', 'NORM_SIZE'] as const;
+
 export const MATMUL = defineKernel({
   name: 'matmul',
   bindings: { ...MATMUL_BINDINGS, y: 'read_write' },
@@ -22,7 +25,7 @@ export const MATMUL = defineKernel({
 export const MATMUL_NORMALISED = defineKernel({
   name: 'matmul-normalised',
   bindings: { ...MATMUL_BINDINGS, squares: 'read', y: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'SQUARES', 'EPSILON', 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
+  overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
 });
 
 /** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, packed as loader/repack.ts lays them out. */
@@ -248,11 +251,13 @@ export interface NormArgs {
   /** {@link squaresBytes} bytes. */
   readonly squares: BufferRange;
   readonly epsilon: number;
+  /** Elements of x without the zeros that pad it. @default the matrix's columns */
+  readonly normSize?: number | undefined;
 }
 
-/** The divisor's constants, for vectors of `size` elements. */
-export function normOverrides(size: number, epsilon: number) {
-  return { SQUARES: squaresVectors(size), EPSILON: epsilon };
+/** The divisor's constants. */
+export function normOverrides({ matrix: { columns }, epsilon, normSize = columns }: NormArgs & Pick<MatmulArgs, 'matrix'>) {
+  return { SQUARES: squaresVectors(columns), EPSILON: epsilon, NORM_SIZE: normSize };
 }
 
 /** Vectors of 4 sums of squares of 32 elements each, for a row of `size` elements. */
@@ -267,7 +272,7 @@ export function squaresBytes(size: number, rows: number): number {
 
 /** y = x · Wᵀ of normalised x. */
 export function matmulNormalised(builder: OpBuilder, args: StoreArgs & NormArgs): Op {
-  const overrides = { ...normOverrides(args.matrix.columns, args.epsilon), ...placeOf(args) };
+  const overrides = { ...normOverrides(args), ...placeOf(args) };
   const modules = [shader('epilogue/store')];
   const buffers = { squares: args.squares, y: args.y };
   return matmulWith(builder, args, { spec: MATMUL_NORMALISED, modules, normalised: true, buffers, overrides });

@@ -2,12 +2,13 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
+import { logitsStride } from './sample.ts';
 import { shader } from './shaders.ts';
 
 export const PENALTIES = defineKernel({
   name: 'penalties',
   bindings: { samples: 'read', tokenCounts: 'read', logits: 'read_write' },
-  overrides: ['VOCAB'],
+  overrides: ['VOCAB', 'LOGITS_STRIDE'],
 });
 
 /** The top bit of a token count: the prompt has the token. The rest: how often the output has it. */
@@ -18,7 +19,7 @@ export interface PenaltiesArgs {
   readonly samples: BufferRange;
   /** `[slots][vocabSize]` u32: see {@link IN_PROMPT}. The rows of slots without penalties mean nothing. */
   readonly tokenCounts: BufferRange;
-  /** `[samples][vocabSize]` f32; changed in place. */
+  /** `[samples][logitsStride(vocabSize)]` f32; changed in place. */
   readonly logits: BufferRange;
 }
 
@@ -28,7 +29,8 @@ export function penaltiesModules(): readonly ShaderModule[] {
 
 /** Penalises every sample's logits by how often its slot's tokens came before. */
 export function penalties(builder: OpBuilder, { vocabSize, samples, tokenCounts, logits }: PenaltiesArgs): Op {
-  const key = builder.variant(PENALTIES, penaltiesModules(), { VOCAB: vocabSize });
+  const overrides = { VOCAB: vocabSize, LOGITS_STRIDE: logitsStride(vocabSize) };
+  const key = builder.variant(PENALTIES, penaltiesModules(), overrides);
   return {
     name: 'penalties',
     bindGroup: builder.bind(PENALTIES, { samples, tokenCounts, logits }),

@@ -7,7 +7,7 @@ import { shader } from './shaders.ts';
 export const SAMPLE_PARTIAL = defineKernel({
   name: 'sample-partial',
   bindings: { logits: 'read', samples: 'read', selections: 'read', candidates: 'read_write' },
-  overrides: ['VOCAB', 'CHUNK', 'CANDIDATES'],
+  overrides: ['VOCAB', 'LOGITS_STRIDE', 'CHUNK', 'CANDIDATES'],
 });
 
 export const SAMPLE_FINAL = defineKernel({
@@ -23,6 +23,11 @@ export const SAMPLE_FINAL = defineKernel({
 
 /** Logits that one workgroup looks through. */
 const CHUNK = 1024;
+
+/** From one sample's logits to the next: 4 are written at once. What lies past the vocabulary is never read. */
+export function logitsStride(vocabSize: number): number {
+  return Math.ceil(vocabSize / 4) * 4;
+}
 
 /** How many candidates a sample's logits leave: one of 32 neighbouring ones each. */
 export function candidatesOf(vocabSize: number): number {
@@ -40,7 +45,7 @@ export interface SampleArgs {
   readonly filterLanes: number;
   /** Whether the candidates are there already, of logits that nothing has changed or filtered: see matmulLogits(). */
   readonly begun: boolean;
-  /** `[samples][vocabSize]` f32. */
+  /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
   readonly samples: BufferRange;
   /** As the filters leave them. */
@@ -63,7 +68,11 @@ export function sampleModules(name: 'sample-partial' | 'sample-final'): readonly
 export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] {
   const { vocabSize, filterLanes, begun, logits, samples, selections, candidates, lastTokens, tokenCounts } = args;
   const overrides = { VOCAB: vocabSize, CANDIDATES: candidatesOf(vocabSize) };
-  const partial = builder.variant(SAMPLE_PARTIAL, sampleModules('sample-partial'), { ...overrides, CHUNK });
+  const partial = builder.variant(SAMPLE_PARTIAL, sampleModules('sample-partial'), {
+    ...overrides,
+    LOGITS_STRIDE: logitsStride(vocabSize),
+    CHUNK,
+  });
   const final = builder.variant(SAMPLE_FINAL, sampleModules('sample-final'), { ...overrides, LANES: filterLanes });
   const isChanged = ({ biased, penalised, filtered }: StepShape): boolean => biased + penalised + filtered > 0;
   return [

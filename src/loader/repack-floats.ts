@@ -35,7 +35,6 @@ export function widenFloats(format: FloatFormat, bytes: Uint8Array): Float32Arra
  * neighbouring k (f16, bf16) or one. Rows missing from the last tile are zero, and so are the columns that make k a
  * multiple of 32.
  *
- * @param columns a multiple of 4
  * @param place where in the tiles a row goes
  */
 export function repackFloats(
@@ -49,15 +48,26 @@ export function repackFloats(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const quadBytes = 4 * floatBytes(format);
   const tileGroups = paddedSize(columns) / GROUP_SIZE;
+  const rowBytes = columns * floatBytes(format);
+  const wholeQuads = Math.floor(columns / 4);
+  // The last quad of a row may be short of up to three: they are zero.
+  const rest = rowBytes - wholeQuads * quadBytes;
+  const last = new Uint8Array(quadBytes);
+  const lastView = new DataView(last.buffer);
   for (let row = 0; row < rows; row++) {
     const to = place(row);
     const tileRow = to % TILE_ROWS;
     const order = (tileRow >> 2) & 3; // of the lane, see shaders/README.md
     // A quad has as many words as bytes a float.
     const first = Math.floor(to / TILE_ROWS) * tileGroups * 2 * quadBytes * TILE_ROWS + tileRow;
-    for (let quad = 0; quad < columns / 4; quad++) {
-      const at = (row * (columns / 4) + quad) * quadBytes;
-      putQuad(weights, first + (quad * quadBytes * TILE_ROWS) / 4, view, at, format, order);
+    const start = row * rowBytes;
+    for (let quad = 0; quad < wholeQuads; quad++) {
+      putQuad(weights, first + (quad * quadBytes * TILE_ROWS) / 4, view, start + quad * quadBytes, format, order);
+    }
+    if (rest > 0) {
+      const at = start + wholeQuads * quadBytes;
+      last.set(bytes.subarray(at, at + rest));
+      putQuad(weights, first + (wholeQuads * quadBytes * TILE_ROWS) / 4, lastView, 0, format, order);
     }
   }
   return weights;

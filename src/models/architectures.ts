@@ -3,7 +3,6 @@ import type { ModelConfig } from '../core/model-config.ts';
 import { clip } from '../loader/gguf-cursor.ts';
 import { getNumber, getNumbers, getString } from '../loader/gguf-metadata.ts';
 import type { GgufValue, ModelFile, TensorInfo } from '../loader/gguf.ts';
-import { GROUP_SIZE } from '../loader/packed-layout.ts';
 import { checkBounds } from './config-bounds.ts';
 import { displayName } from './display-name.ts';
 
@@ -138,14 +137,11 @@ function checkConfig(file: ModelFile, config: ModelConfig): void {
   if (numHeads % numKvHeads !== 0) {
     throw new TabserveError('corrupt_model', `${file.source.id}: ${numHeads} heads do not share ${numKvHeads} KV heads evenly.`);
   }
-  for (const [what, size] of [['a hidden size', hiddenSize], ['attention heads', numHeads * headSize]] as const) {
-    if (size % GROUP_SIZE !== 0) throw unsupported(file, `${what} of ${size} elements: only multiples of ${GROUP_SIZE} are supported`);
-  }
   if (config.qkvBias && (numHeads + 2 * numKvHeads) * headSize > MAX_BIASES) {
     throw unsupported(file, `more than ${MAX_BIASES} biases a layer are not supported`);
   }
   if (headSize % 4 !== 0 || ropeDimensions % 2 !== 0 || ropeDimensions > headSize) {
-    throw unsupported(file, `heads of ${headSize} with ${ropeDimensions} rotated elements are not supported`);
+    throw unsupported(file, `heads of ${headSize} elements, ${ropeDimensions} of them rotated, are not supported: heads are multiples of 4, and at most all of them, an even number, is rotated`);
   }
 }
 

@@ -4,7 +4,6 @@ import type { Numerics } from '../core/numerics.ts';
 import type { Work } from '../core/turns.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
-import { paddedSize } from '../loader/packed-layout.ts';
 import { attention } from '../kernels/attention.ts';
 import type { AttentionLanes } from '../kernels/attention-lanes.ts';
 import { embed } from '../kernels/embed.ts';
@@ -21,6 +20,7 @@ import { ropeKvWrite } from '../kernels/rope-kv-write.ts';
 import { sample } from '../kernels/sample.ts';
 import { siluMul } from '../kernels/silu-mul.ts';
 import type { TilingPlan } from '../kernels/tiling.ts';
+import { paddedSizes } from './padded-sizes.ts';
 import type { LayerWeights, ModelWeights } from './weights.ts';
 import type { PlacedMatrix } from './weights-planner.ts';
 
@@ -30,7 +30,10 @@ export interface LayerCache {
   readonly values: GPUBuffer; // as many
 }
 
-/** What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. */
+/**
+ * What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. Sizes of rows
+ * are PaddedSizes.
+ */
 export interface DecoderState {
   readonly rows: BufferRange; // [maxRows] of ROW_BYTES
   readonly singles: BufferRange; // [maxRows] of TILE_BYTES: tiles of one row
@@ -41,17 +44,17 @@ export interface DecoderState {
   readonly sampleCount: BufferRange; // uniform: how many samples
   readonly rotation: GPUBuffer; // [positions][ropeDimensions / 2] of (cosine, sine)
   readonly cache: readonly LayerCache[];
-  readonly hidden: GPUBuffer; // [maxRows][hiddenSize]: the residual stream
-  readonly weighted: GPUBuffer; // [maxRows][hiddenSize]: hidden times the next norm's gain
+  readonly hidden: GPUBuffer; // [maxRows][hidden]: the residual stream
+  readonly weighted: GPUBuffer; // [maxRows][hidden]: hidden times the next norm's gain
   readonly squares: GPUBuffer; // see common/inverse-rms
   readonly qkv: GPUBuffer; // [maxRows][(numHeads + 2 numKvHeads) * headSize], where they are not rotated at once
   readonly queries: GPUBuffer; // see kernels/rope-kv-write.ts
   readonly partials: GPUBuffer; // see kernels/attention.ts
-  readonly attended: GPUBuffer; // [maxRows][numHeads * headSize]
-  readonly gateUp: GPUBuffer; // [maxRows][2 * padded intermediateSize], where they are not multiplied at once
-  readonly gated: GPUBuffer; // [maxRows][padded intermediateSize]
+  readonly attended: GPUBuffer; // [maxRows][attended]
+  readonly gateUp: GPUBuffer; // [maxRows][2 * ffn], where they are not multiplied at once
+  readonly gated: GPUBuffer; // [maxRows][ffn]
   readonly quantised: GPUBuffer | undefined; // see kernels/quantise.ts; unless the numerics are f32
-  readonly logits: GPUBuffer; // [maxSamples][vocabSize]
+  readonly logits: GPUBuffer; // [maxSamples][logitsStride(vocabSize)]
   readonly biases: GPUBuffer; // [maxSamples], by slot, of SLOT_BIASES_BYTES
   readonly tokenCounts: GPUBuffer; // [maxSamples][vocabSize], by slot; see kernels/penalties.ts
   readonly maxima: GPUBuffer; // see kernels/filter.ts, as the next two
@@ -123,7 +126,7 @@ export function* buildDecoder(parts: Parts, weights: ModelWeights): Work<readonl
         ...state,
         outputOffset,
         vocabSize,
-        epsilon: config.rmsNormEps,
+        ...norm(config),
         counts: state.sampleCount,
         tokens: (step) => step.samples,
       }),
@@ -156,8 +159,9 @@ function decoderLayer(parts: Parts, layer: LayerWeights, cache: LayerCache | und
 /** Attention and its output projection. */
 function attended(parts: Parts, { attentionOutput, ffnNorm: gain }: LayerWeights, cache: LayerCache): Op[] {
   const { builder, config, state, limits } = parts;
+  const destination = { y: state.attended, yStride: paddedSizes(config).attended };
   return [
-    ...attention(builder, { ...config, ...limits, ...state, ...cache, y: state.attended, counts: state.rowCount }),
+    ...attention(builder, { ...config, ...limits, ...state, ...cache, ...destination, counts: state.rowCount }),
     ...quantised(parts, [{ matrix: attentionOutput }], state.attended),
     matmulResidual(builder, { ...state, ...projection(parts, attentionOutput, state.attended), gain }),
   ];
@@ -170,16 +174,15 @@ function attended(parts: Parts, { attentionOutput, ffnNorm: gain }: LayerWeights
 function queriesKeysValues(parts: Parts, layer: LayerWeights, cache: LayerCache): Op[] {
   const { builder, config, state, limits } = parts;
   const { qkv, qkvBias: bias, qkGain: gain } = layer;
-  const epsilon = config.rmsNormEps;
   const shape = { ...config, ...limits, ...state, ...cache, counts: state.rowCount };
   const { kvCacheDtype } = limits;
   if (gain === undefined && kvCacheDtype !== 'int8') {
     return qkv.map(({ matrix, outputOffset }) => {
       const product = projection(parts, matrix, state.weighted);
-      return matmulRopeKvWrite(builder, { ...shape, epsilon, kvCacheDtype, ...product, bias, outputOffset });
+      return matmulRopeKvWrite(builder, { ...shape, ...norm(config), kvCacheDtype, ...product, bias, outputOffset });
     });
   }
-  const before = gain !== undefined ? { gain, epsilon } : bias !== undefined ? { bias } : undefined;
+  const before = gain !== undefined ? { gain, epsilon: config.rmsNormEps } : bias !== undefined ? { bias } : undefined;
   return [...project(parts, qkv, state.qkv), ropeKvWrite(builder, { ...shape, before })];
 }
 
@@ -189,10 +192,15 @@ function gatedUp(parts: Parts, weights: readonly PlacedMatrix[]): Op[] {
   const [first, second] = weights;
   if (first !== undefined && second === undefined) {
     const product = projection(parts, first.matrix, state.weighted, true);
-    return [matmulSiluMul(builder, { ...state, ...product, epsilon: config.rmsNormEps, y: state.gated })];
+    return [matmulSiluMul(builder, { ...state, ...product, ...norm(config), y: state.gated })];
   }
   const { gateUp, gated: y, rowCount: counts } = state;
-  return [...project(parts, weights, gateUp), siluMul(builder, { size: paddedSize(config.intermediateSize), gateUp, y, counts })];
+  return [...project(parts, weights, gateUp), siluMul(builder, { size: paddedSizes(config).ffn, gateUp, y, counts })];
+}
+
+/** What divides the stream. */
+function norm({ rmsNormEps, hiddenSize }: ModelConfig) {
+  return { epsilon: rmsNormEps, normSize: hiddenSize };
 }
 
 /** y = x · Wᵀ of the normalised stream; the parts of W fill y's rows from left to right. */
@@ -202,7 +210,7 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
   return weights.map(({ matrix, outputOffset }) => {
     const product = projection(parts, matrix, state.weighted);
     const { squares } = state;
-    return matmulNormalised(builder, { ...product, squares, epsilon: config.rmsNormEps, y, outputOffset, outputStride });
+    return matmulNormalised(builder, { ...product, squares, ...norm(config), y, outputOffset, outputStride });
   });
 }
 

@@ -60,6 +60,13 @@ export interface Piece {
   readonly order?: RowOrder | undefined;
 }
 
+/** What may be said of a tensor as a part of a matrix. */
+export interface PieceOptions {
+  readonly order?: RowOrder | undefined;
+  /** Rows that it takes of the matrix, a multiple of 4; those that it does not have are zero. @default its own, rounded up */
+  readonly heldRows?: number;
+}
+
 /** A part of a vector. */
 export interface VectorPiece {
   readonly name: string;
@@ -81,26 +88,26 @@ export class WeightsPlanner {
     this.#layout = layout;
   }
 
-  /** A matrix of exactly this shape. */
-  piece(name: string, rows: number, columns: number, order?: RowOrder): Piece {
+  /** A matrix of exactly this shape, in the file. */
+  piece(name: string, rows: number, columns: number, { order, heldRows = roundedUp(rows) }: PieceOptions = {}): Piece {
     const tensor = requireTensor(this.#file, name);
     this.#checkShape(tensor, [rows, columns]);
     const format = packedFormatOf(tensor.type);
     if (format === undefined) throw this.#unsupportedType(tensor, `matrices may be ${SUPPORTED_TYPES.join(', ')}`);
-    if (rows % 4 !== 0) {
-      throw new TabserveError('unsupported_tensor', `${this.#file.source.id}: ${name} has ${rows} rows, not a multiple of 4.`);
-    }
-    return { tensor, rows, format, order };
+    return { tensor, rows: heldRows, format, order };
   }
 
-  /** A vector of floats, widened to f32. */
-  vector(name: string, length: number): GPUBuffer {
-    return this.vectors(name, [{ name, length }]);
+  /** A vector of floats, widened to f32, and zeros up to `heldLength` elements. */
+  vector(name: string, length: number, heldLength = length): GPUBuffer {
+    return this.#vectors(name, [{ name, length }], heldLength);
   }
 
   /** Vectors in one buffer, one behind the other. */
   vectors(label: string, pieces: readonly VectorPiece[], usage?: GPUBufferUsageFlags): GPUBuffer {
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    return this.#vectors(label, pieces, pieces.reduce((sum, piece) => sum + piece.length, 0), usage);
+  }
+
+  #vectors(label: string, pieces: readonly VectorPiece[], length: number, usage?: GPUBufferUsageFlags): GPUBuffer {
     const buffer = this.#buffers.create(label, length * 4, usage);
     let offset = 0;
     for (const piece of pieces) {
@@ -217,6 +224,11 @@ export class WeightsPlanner {
       `${this.#file.source.id}: tensor ${tensor.name} has shape [${tensor.shape}], but the metadata says [${shape}].`,
     );
   }
+}
+
+/** Rows that a matrix has for a tensor's: its lanes have 4 each. */
+function roundedUp(rows: number): number {
+  return Math.ceil(rows / 4) * 4;
 }
 
 function rowsOf(tensor: TensorInfo): number {

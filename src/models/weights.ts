@@ -2,30 +2,30 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
 import type { ModelFile } from '../loader/gguf.ts';
-import { paddedSize } from '../loader/packed-layout.ts';
 import { findTensor } from './architectures.ts';
+import { paddedSizes } from './padded-sizes.ts';
 import { interleavedHalves } from './row-order.ts';
 import { type Destination, type MatrixLayout, type PlacedMatrix, WeightsPlanner } from './weights-planner.ts';
 
-/** One decoder layer. A projection is one matrix where its tensors could be packed together, else several. */
+/** One decoder layer, its shapes as PaddedSizes has them: the rest is zero. A projection is one matrix where its tensors could be packed together, else several. */
 export interface LayerWeights {
-  readonly attentionNorm: GPUBuffer; // [hiddenSize]
-  readonly qkv: readonly PlacedMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hiddenSize]
+  readonly attentionNorm: GPUBuffer; // [hidden]
+  readonly qkv: readonly PlacedMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hidden]
   readonly qkvBias: GPUBuffer | undefined; // [(numHeads + 2 numKvHeads) * headSize], where there are biases
   readonly qkGain: GPUBuffer | undefined; // [2][headSize] of queries and keys, where they are normalised
-  readonly attentionOutput: PackedMatrix; // [hiddenSize][numHeads * headSize]
-  readonly ffnNorm: GPUBuffer; // [hiddenSize]
-  readonly gateUp: readonly PlacedMatrix[]; // [2 * padded intermediateSize][hiddenSize]
-  readonly down: PackedMatrix; // [hiddenSize][padded intermediateSize]
+  readonly attentionOutput: PackedMatrix; // [hidden][attended]
+  readonly ffnNorm: GPUBuffer; // [hidden]
+  readonly gateUp: readonly PlacedMatrix[]; // [2 * ffn][hidden]
+  readonly down: PackedMatrix; // [hidden][ffn]
 }
 
 /** Rows of queries and keys, and what is added to or multiplied with them, are in the order of RowOrder. */
 export interface ModelWeights {
   /** One below the other: a GPU may not bind as much as one would take. */
-  readonly embedding: readonly PlacedMatrix[]; // [vocabSize][hiddenSize]
+  readonly embedding: readonly PlacedMatrix[]; // [vocabSize, rounded up to 4][hidden]
   readonly layers: readonly LayerWeights[];
-  readonly outputNorm: GPUBuffer; // [hiddenSize]
-  readonly head: readonly PlacedMatrix[]; // [vocabSize][hiddenSize]; the embedding itself where they are tied
+  readonly outputNorm: GPUBuffer; // [hidden]
+  readonly head: readonly PlacedMatrix[]; // as the embedding, which it is where they are tied
 }
 
 /** The weights' buffers, still empty, and what fills them. */
@@ -48,7 +48,7 @@ export function planWeights(file: ModelFile, config: ModelConfig, buffers: Buffe
   const layers = Array.from({ length: config.numLayers }, (_, i) => planLayer(planner, config, `blk.${i}`));
   const embedding = planner.split(planner.piece('token_embd.weight', vocabSize, hiddenSize));
   const head = config.tiedEmbeddings ? embedding : planner.split(planner.piece('output.weight', vocabSize, hiddenSize));
-  const outputNorm = planner.vector('output_norm.weight', hiddenSize);
+  const outputNorm = planner.vector('output_norm.weight', hiddenSize, paddedSizes(config).hidden);
   const hasFactors = config.ropeFactors && findTensor(file, 'rope_freqs.weight') !== undefined;
   const ropeFactors = hasFactors ? planner.hostVector('rope_freqs.weight', config.ropeDimensions / 2) : undefined;
   planner.refuseOthers(config.architecture);
@@ -58,24 +58,26 @@ export function planWeights(file: ModelFile, config: ModelConfig, buffers: Buffe
 function planLayer(planner: WeightsPlanner, config: ModelConfig, layer: string): LayerWeights {
   const { hiddenSize, intermediateSize, numHeads, numKvHeads, headSize } = config;
   const name = (suffix: string): string => `${layer}.${suffix}.weight`;
+  const held = paddedSizes(config);
   const heads = numHeads * headSize;
   const order = config.ropeStyle === 'half-split' ? interleavedHalves(headSize, config.ropeDimensions) : undefined;
   const kvHeads = numKvHeads * headSize;
   const projections = [['attn_q', heads, order], ['attn_k', kvHeads, order], ['attn_v', kvHeads, undefined]] as const;
-  const qkv = projections.map(([part, rows, own]) => planner.piece(name(part), rows, hiddenSize, own));
+  const qkv = projections.map(([part, rows, own]) => planner.piece(name(part), rows, hiddenSize, { order: own }));
   const biases = projections.map(([part, length, own]) => ({ name: `${layer}.${part}.bias`, length, order: own }));
   const gains = ['attn_q_norm', 'attn_k_norm'].map((part) => ({ name: name(part), length: headSize, order }));
-  const padded = paddedSize(intermediateSize);
-  const gateUp = ['ffn_gate', 'ffn_up'].map((part) => planner.piece(name(part), intermediateSize, hiddenSize));
+  const ofFfn = { heldRows: held.ffn };
+  const gateUp = ['ffn_gate', 'ffn_up'].map((part) => planner.piece(name(part), intermediateSize, hiddenSize, ofFfn));
+  const ofHidden = { heldRows: held.hidden };
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   return {
-    attentionNorm: planner.vector(name('attn_norm'), hiddenSize),
+    attentionNorm: planner.vector(name('attn_norm'), hiddenSize, held.hidden),
     qkv: planner.fuse(qkv),
     qkvBias: config.qkvBias ? planner.vectors(`${layer} biases`, biases, UNIFORM | STORAGE | COPY_DST) : undefined,
     qkGain: config.qkNorm ? planner.vectors(`${layer} gains of queries and keys`, gains) : undefined,
-    attentionOutput: planner.matrix([planner.piece(name('attn_output'), hiddenSize, heads)]),
-    ffnNorm: planner.vector(name('ffn_norm'), hiddenSize),
-    gateUp: planner.fuse(gateUp.map((piece) => ({ ...piece, rows: padded }))),
-    down: planner.matrix([planner.piece(name('ffn_down'), hiddenSize, intermediateSize)]),
+    attentionOutput: planner.matrix([planner.piece(name('attn_output'), hiddenSize, heads, ofHidden)]),
+    ffnNorm: planner.vector(name('ffn_norm'), hiddenSize, held.hidden),
+    gateUp: planner.fuse(gateUp),
+    down: planner.matrix([planner.piece(name('ffn_down'), hiddenSize, intermediateSize, ofHidden)]),
   };
 }

@@ -7,10 +7,10 @@ import { filterBytes } from '../kernels/filter.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { squaresBytes } from '../kernels/matmul.ts';
 import { quantisedBytes } from '../kernels/quantise.ts';
-import { paddedSize } from '../loader/packed-layout.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
-import { candidatesBytes } from '../kernels/sample.ts';
+import { candidatesBytes, logitsStride } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
+import { paddedSizes } from '../models/padded-sizes.ts';
 import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
 
 /** Creates every buffer that steps read and write, but for the KV cache's. Nothing is written yet. */
@@ -33,9 +33,9 @@ export function createState(
   const f32 = (label: string, length: number): GPUBuffer => buffers.create(label, length * 4);
 
   const rotation = f32('rotation', maxModelLen * config.ropeDimensions);
-  const { numHeads, numKvHeads, headSize, hiddenSize, vocabSize } = config;
-  const intermediateSize = paddedSize(config.intermediateSize);
-  const widest = Math.max(hiddenSize, numHeads * headSize, intermediateSize);
+  const { numHeads, numKvHeads, headSize, vocabSize } = config;
+  const { hidden, attended, ffn } = paddedSizes(config);
+  const widest = Math.max(hidden, attended, ffn);
   const filters = filterBytes(vocabSize, maxNumSeqs);
   const state: DecoderState = {
     rows: range(layout.rows, layout.singles - layout.rows),
@@ -47,17 +47,17 @@ export function createState(
     sampleCount: range(layout.sampleCount, 16),
     rotation,
     cache,
-    hidden: f32('hidden', maxRows * hiddenSize),
-    weighted: f32('weighted', maxRows * hiddenSize),
-    squares: buffers.create('squares', squaresBytes(hiddenSize, maxRows)),
+    hidden: f32('hidden', maxRows * hidden),
+    weighted: f32('weighted', maxRows * hidden),
+    squares: buffers.create('squares', squaresBytes(hidden, maxRows)),
     qkv: f32('qkv', maxRows * (numHeads + 2 * numKvHeads) * headSize),
     queries: buffers.create('queries', queriesBytes(config, maxRows)),
     partials: buffers.create('partials', partialsBytes({ ...config, blockSize, maxBlocks }, maxRows)),
-    attended: f32('attended', maxRows * numHeads * headSize),
-    gateUp: f32('gate and up', maxRows * 2 * intermediateSize),
-    gated: f32('gated', maxRows * intermediateSize),
+    attended: f32('attended', maxRows * attended),
+    gateUp: f32('gate and up', maxRows * 2 * ffn),
+    gated: f32('gated', maxRows * ffn),
     quantised: numerics === 'f32' ? undefined : buffers.create('quantised', quantisedBytes(numerics, widest, maxRows)),
-    logits: f32('logits', maxSamples * vocabSize),
+    logits: f32('logits', maxSamples * logitsStride(vocabSize)),
     biases: buffers.create('logit biases', maxNumSeqs * SLOT_BIASES_BYTES),
     tokenCounts: f32('token counts', maxNumSeqs * vocabSize),
     maxima: buffers.create('maxima', filters.maxima),

@@ -9,7 +9,7 @@ import { type CacheOptions, planCache } from '../../src/runner/kv-cache.ts';
 import { loadRunner } from '../../src/runner/load-runner.ts';
 import { openMeteredGpu } from '../support/gpu-memory.ts';
 import { memorySource } from '../support/gpu-runner.ts';
-import { tinyModel } from '../support/tiny-model.ts';
+import { tinyModel, type TinyShape } from '../support/tiny-model.ts';
 
 const KV_BYTES = 8 * 2 ** 20;
 const SMALL_STEPS = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
@@ -49,10 +49,11 @@ describe('what the header says is needed is what is allocated, to the byte', () 
     { preset: 'gqa3', type: 'Q8_0', options: { kvCacheDtype: 'int8' } },
     { preset: 'narrow', type: 'Q8_0', options: { kvCacheDtype: 'f16', matrices: { ...F32, numerics: 'dp4a' } } },
     { preset: 'babble', type: 'mixed', options: { maxModelLen: 512, blockTransfer: true } },
+    { preset: 'qwen2', type: 'mixed', options: {}, changes: { vocabSize: 261, hiddenSize: 90, numHeads: 3, headSize: 20, intermediateSize: 173 } },
     { preset: 'wide', type: 'Q4_1', options: { limits: { maxNumSeqs: 16, maxNumBatchedTokens: 64, maxStepsPerPlan: 4, maxPlansInFlight: 2 } } },
   ] as const;
-  test.each(cases)('$preset $type $options', async ({ preset, type, options }) => {
-    const { need, live } = await allocated(tinyModel({ preset, type }), ({ wantedBytes }) => wantedBytes, options);
+  test.each<(typeof cases)[number] & { readonly changes?: Partial<TinyShape> }>(cases)('$preset $type $options $changes', async ({ preset, type, options, changes }) => {
+    const { need, live } = await allocated(tinyModel({ preset, type, ...changes }), ({ wantedBytes }) => wantedBytes, options);
     expect(live).toBe(need.wantedBytes);
     expect(need.minBytes).toBeLessThan(need.wantedBytes);
   });

@@ -74,7 +74,8 @@ const CASES: readonly (readonly [what: string, contents: GgufContents, code: str
     'corrupt_model',
     ['rope_freqs.weight', '[15]', '[16]'],
   ],
-  ['a hidden size that is no multiple of 32', withMetadata({ 'llama.embedding_length': u32(100) }), 'unsupported_model', ['100', '32']],
+  ['a hidden size that is not the tensors’', withMetadata({ 'llama.embedding_length': u32(100) }), 'corrupt_model', ['96', '100']],
+  ['heads that are no multiple of 4', withMetadata({ 'llama.attention.key_length': u32(30), 'llama.attention.value_length': u32(30) }), 'unsupported_model', ['30', 'multiples of 4']],
   [
     'layers of different sizes',
     withMetadata({ 'llama.feed_forward_length': { type: 'i32s', value: [160, 96] } }),

@@ -62,7 +62,7 @@ export const MUTATIONS = [
     ['no barrier before the next slices overwrite the last', '    workgroupBarrier();\n#else', '#else', 'test/gpu/kernels/compile.test.ts', MATMUL],
   ]),
   ...of('kernels', 'shaders/common/inverse-rms.wgsl', [
-    ['epsilon is left out of the norm', '/ f32(K) + EPSILON)', '/ f32(K))', 'test/gpu/kernels/matmul-normalised.test.ts', FUSED_ROPE],
+    ['epsilon is left out of the norm', '/ f32(NORM_SIZE) + EPSILON)', '/ f32(NORM_SIZE))', 'test/gpu/kernels/matmul-normalised.test.ts', FUSED_ROPE],
   ]),
   ...of('kernels', 'shaders/epilogue/residual.wgsl', [
     ['the next norm’s gain is forgotten', 'weighted[at] = sum * gain[output / 4u];', 'weighted[at] = sum;', 'test/gpu/kernels/matmul-residual.test.ts'],

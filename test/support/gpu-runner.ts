@@ -3,6 +3,7 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { readModelFile } from '../../src/loader/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { ByteSource } from '../../src/loader/byte-source.ts';
+import { logitsStride } from '../../src/kernels/sample.ts';
 import { compileLate } from './late-kernels.ts';
 import { sharedGpu } from './shared-gpu.ts';
 
@@ -126,9 +127,10 @@ export async function generate(
 /** The logits of the last step's samples, in the order of the plan's requests that sample. */
 export async function readLogits(loaded: LoadedRunner, samples: number): Promise<Float32Array[]> {
   const { logits } = loaded.runner.state;
-  const vocab = loaded.config.vocabSize;
-  const all = await readBuffer(loaded.device, logits, samples * vocab * 4);
-  return Array.from({ length: samples }, (_, i) => all.slice(i * vocab, (i + 1) * vocab));
+  const { vocabSize } = loaded.config;
+  const stride = logitsStride(vocabSize);
+  const all = await readBuffer(loaded.device, logits, samples * stride * 4);
+  return Array.from({ length: samples }, (_, i) => all.slice(i * stride, i * stride + vocabSize));
 }
 
 /** The first `size` bytes of a buffer, as floats. */

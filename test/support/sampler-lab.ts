@@ -2,7 +2,7 @@ import type { LogitsParams } from '../../src/core/request.ts';
 import { filter, filterBytes } from '../../src/kernels/filter.ts';
 import { logitBias, SLOT_BIASES_BYTES } from '../../src/kernels/logit-bias.ts';
 import { IN_PROMPT, penalties } from '../../src/kernels/penalties.ts';
-import { candidatesBytes, sample } from '../../src/kernels/sample.ts';
+import { candidatesBytes, logitsStride, sample } from '../../src/kernels/sample.ts';
 import { SAMPLE_BYTES, writeSample } from '../../src/kernels/step-inputs.ts';
 import { type KernelLab, POISON } from './kernel-lab.ts';
 import type { Draw, Tokens } from './sampling-references.ts';
@@ -56,7 +56,9 @@ export function orderKey(value: number): number {
 export async function runSampler(lab: KernelLab, samples: readonly TestSample[], options: SamplerOptions = {}): Promise<Sampled> {
   const { slots = samples.length, filterLanes = 16 } = options;
   const vocabSize = samples[0]?.logits.length ?? 0;
-  const logits = lab.inOut(new Float32Array(samples.length * vocabSize));
+  const stride = logitsStride(vocabSize);
+  // What lies past the vocabulary would win every draw.
+  const logits = lab.inOut(new Float32Array(samples.length * stride).fill(1e30));
   const counts = lab.output(slots * vocabSize);
   const words = new Uint32Array((samples.length * SAMPLE_BYTES) / 4).fill(9999);
   const floats = new Float32Array(words.buffer);
@@ -64,7 +66,7 @@ export async function runSampler(lab: KernelLab, samples: readonly TestSample[],
   const biasFloats = new Float32Array(biases.buffer);
   const step = { samples: samples.length, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
   for (const [i, { logits: own, draw, slot = i, tokens }] of samples.entries()) {
-    new Float32Array(logits.before.buffer).set(own, i * vocabSize);
+    new Float32Array(logits.before.buffer).set(own, i * stride);
     const needs = writeSample(words, floats, (i * SAMPLE_BYTES) / 4, { ...draw, row: 9999, slot });
     for (const need of ['biased', 'penalised', 'filtered', 'topK', 'topP'] as const) step[need] += needs[need];
     for (const [j, [token, bias]] of (draw.logitBias ?? []).entries()) {
@@ -111,7 +113,7 @@ export async function runSampler(lab: KernelLab, samples: readonly TestSample[],
         return { score: best.floats[at] ?? NaN, token: best.bits[at + 1] ?? NaN };
       }).filter(({ token }) => token !== vocabSize),
     ),
-    logits: samples.map((_, i) => adjusted.floats.subarray(i * vocabSize, (i + 1) * vocabSize)),
+    logits: samples.map((_, i) => adjusted.floats.subarray(i * stride, i * stride + vocabSize)),
     thresholds: samples.map((_, i) => selected.bits[i * 6] ?? NaN),
     tokenCounts: Array.from({ length: slots }, (_, slot) => counted.bits.subarray(slot * vocabSize, (slot + 1) * vocabSize)),
     histograms: left.bits,

@@ -2,15 +2,12 @@
  * Seeded random-weight models of each supported architecture, small enough to make in a moment, with a real tokenizer, in the formats that
  * tabserve loads. Same seed, same bytes, in Node and in every browser.
  */
-import { dequantise, quantise, type GgmlType } from './ggml-blocks.ts';
+import { BLOCK, dequantise, isFloat, quantise, type GgmlType } from './ggml-blocks.ts';
 import { writeGguf, type GgufContents, type GgufTensor, type GgufValue } from './gguf-writer.ts';
 import { createRandom, deriveSeed } from './random.ts';
 import { wordTokens, tinyTokenizer } from './tiny-tokenizer.ts';
 
-/**
- * A model's shape, in elements. `hiddenSize` and `numHeads * headSize` are multiples of 32, and so is `intermediateSize`
- * unless the weights are floats.
- */
+/** A model's shape, in elements. Matrices whose rows are no whole blocks are F16, as llama.cpp's quantiser leaves them. */
 export interface TinyShape {
   readonly architecture: 'llama' | 'qwen2' | 'qwen3';
   readonly hiddenSize: number;
@@ -246,7 +243,8 @@ function makeTensor(spec: TensorSpec, modelType: GgmlType | 'mixed', seed: numbe
   );
   rows?.forEach((stays, row) => stays || values.fill(0, row * (shape[0] ?? 0), (row + 1) * (shape[0] ?? 0)));
   const isHead = name === 'token_embd.weight' || name === 'output.weight';
-  const type: GgmlType = isVector ? 'F32' : modelType !== 'mixed' ? modelType : isHead ? 'Q8_0' : 'Q4_1';
+  const wanted: GgmlType = isVector ? 'F32' : modelType !== 'mixed' ? modelType : isHead ? 'Q8_0' : 'Q4_1';
+  const type: GgmlType = isFloat(wanted) || (shape[0] ?? 0) % BLOCK === 0 ? wanted : 'F16';
   const data = quantise(type, values);
   if (!dequantised || type === 'F32') return { name, shape, type, data };
   return { name, shape, type: 'F32', data: quantise('F32', dequantise(type, data, values.length)) };

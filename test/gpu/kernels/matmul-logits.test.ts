@@ -120,6 +120,33 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   }
 });
 
+test.each([1, 2, 3])('a vocabulary of 4k + %i: what pads its matrix is no candidate', async (rest) => {
+  const [rows, columns, vocabSize] = [68, 96, 64 + rest];
+  const random = createRandom(rest);
+  const block = randomMatrix('Q8_0', rows, columns, random); // rows that would win where they are not left out
+  const matrix = packMatrix(lab, block);
+  const x = activations(columns, random);
+  const squares = new Float32Array((MAX_ROWS * squaresBytes(columns, 1)) / 4).map(() => random.uniform() * columns);
+  const inputs = { x: lab.input(x), squares: lab.input(squares), samples: lab.input(samplesOf(SAMPLED, 16)), counts: lab.sampleCount };
+  const all = someWays(lab, matrix, { turn: rest }).map(({ name, ...way }) => {
+    const outputs = [lab.output(SAMPLED.length * rows), lab.output(candidatesBytes(vocabSize, SAMPLED.length) / 4)] as const;
+    const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
+    const args = { ...inputs, ...way, matrix, vocabSize, epsilon: EPSILON, logits, candidates };
+    return { name, ops: [matmulLogits(lab.builder, { ...args, tokens: (step) => step.samples })], outputs };
+  });
+  const results = await runVariants(lab, all, { tokens: 17, samples: SAMPLED.length });
+  expect(firstDeviant(all, results)).toBeUndefined();
+  const [logits, candidates] = results[0]! as [Result, Result];
+  const texts = SAMPLED.map((_, sample) => logits.floats.slice(sample * rows, sample * rows + vocabSize));
+  const sampled = await runSampler(lab, texts.map((own, sample) => ({ logits: own, draw: drawOf(sample) })));
+  for (const [sample, drawn] of sampled.tokens.entries()) {
+    const own = candidatesOf(candidates, sample, vocabSize);
+    expect(own.map(({ token }) => Math.floor(token / 32)), `sample ${sample}`).toEqual([0, 1, 2]);
+    expect(Math.max(...own.map(({ token }) => token)), `sample ${sample}`).toBeLessThan(vocabSize);
+    expect(bestOf(own)?.token, `sample ${sample}`).toBe(drawn);
+  }
+});
+
 test('a head in several matrices, as where a GPU binds no more: the same logits and candidates to the bit', async () => {
   const [rows, columns] = [324, 96];
   const random = createRandom(rows);

@@ -75,7 +75,7 @@ describe.each(['F16', 'BF16', 'F32'] as const)('%s', (type) => {
     return wordK === 1 ? word : (word >>> (16 * (place % 2))) & 0xffff;
   }
 
-  test.each([...SHAPES, [68, 172] as const, [8, 4] as const])('%i x %i: every bit is found again; what is not there is 0', (rows, columns) => {
+  test.each([...SHAPES, [68, 172] as const, [8, 4] as const, [5, 1] as const, [7, 90] as const, [65, 173] as const, [3, 31] as const])('%i x %i: every bit is found again; what is not there is 0', (rows, columns) => {
     const random = createRandom(rows + columns);
     const size = type === 'F32' ? 4 : 2;
     const bytes = new Uint8Array(rows * columns * size + 3).map(() => random.below(256)); // infinities and no numbers too
