@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ChatTemplateOrigin } from '../core/protocol.ts';
-import { readString, type Metadata } from './metadata.ts';
+import { readHint, type Metadata } from './metadata.ts';
 
 /** A chat template's Jinja source, and where it comes from. */
 export interface TemplateSource {
@@ -11,7 +11,7 @@ export interface TemplateSource {
 /** The template that is given, else the file's own; undefined where there is none, or one that is blank. */
 export function findChatTemplate(metadata: Metadata, given: string | undefined): TemplateSource | undefined {
   if (given !== undefined) return { origin: 'option', source: given };
-  const source = readString(metadata, 'tokenizer.chat_template');
+  const source = readHint(metadata, 'tokenizer.chat_template');
   return source === undefined || source.trim() === '' ? undefined : { origin: 'file', source };
 }
 

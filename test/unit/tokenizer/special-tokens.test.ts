@@ -234,6 +234,12 @@ describe('other hints', () => {
     expect(says(createTokenizer(bpe([], changes)), 'hi')).toEqual(says(createTokenizer(bpe()), 'hi'));
   });
 
+  test('a chat template that is no text is none: a text can be continued', () => {
+    const tokenizer = createTokenizer(bpe([], { 'tokenizer.chat_template': ['{{ a }}', '{{ b }}'] }));
+    expect(tokenizer.chatTemplate).toBe('none');
+    expect(tokenizer.encodePrompt('hi')).toEqual(tokenizer.encode('hi'));
+  });
+
   test('a file whose answers never end says so', () => {
     const { 'tokenizer.ggml.eos_token_id': _, ...metadata } = spm([], { 'tokenizer.ggml.tokens': undefined });
     const tokens = ['<unk>', '<s>', 'x', ...Array.from({ length: 256 }, (__, byte) => `<0x${byte.toString(16).padStart(2, '0')}>`)];
