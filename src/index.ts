@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 export { createClient } from './client/create-client.ts';
 export type { ClientOptions } from './client/create-client.ts';
 export { checkSupport, missingSupport } from './client/support.ts';

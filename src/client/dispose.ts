@@ -1,5 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
-
 // Not every browser has `using` and its symbols yet; compilers that rewrite it for them look for these.
 const DISPOSE = (Symbol as Partial<SymbolConstructor>).dispose ?? Symbol.for('Symbol.dispose');
 const ASYNC_DISPOSE = (Symbol as Partial<SymbolConstructor>).asyncDispose ?? Symbol.for('Symbol.asyncDispose');

@@ -1,11 +1,12 @@
 import type { Frame } from '../core/frames.ts';
-import type { GenerateRequest } from '../core/protocol.ts';
+import type { GenerateRequest, Prompt } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { encodePrompt } from './encode-prompt.ts';
 import type { HostSession } from './host-session.ts';
 import { checkLogitBias } from './logit-bias.ts';
-import type { ServedModel } from './served-model.ts';
+import type { ServedModel, ServedTokenizer } from './served-model.ts';
 import { TextStream } from './text-stream.ts';
 
 /** A request that has not ended, and how far it has come: enough to go on with it on another engine. */
@@ -76,7 +77,7 @@ export function createLiveRequest(
   const promptTokenIds = resume?.promptTokenIds ?? encodePrompt(request.prompt, { tokenizer, info });
   const stream = new TextStream({
     requestId, choice, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
-    stops: request.stop, detokenizer: tokenizer.createDetokenizer(),
+    stops: request.stop, detokenizer: detokenizerBehind(request.prompt, promptTokenIds, tokenizer),
   });
   if (resume !== undefined) stream.replay(resume.tokenIds);
   const sampling = { ...logits, temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
@@ -85,4 +86,17 @@ export function createLiveRequest(
     requestId, sessionId: session.sessionId, choice, completionId, promptTokenIds, sampling, arrivalTime: now, deadline,
     ...scheduling, outputTokenIds: resume?.tokenIds,
   });
+}
+
+/** Tokens that may hold the beginning of one code point, which has four bytes at most. */
+const MAX_TOKENS_OF_A_BEGINNING = 3;
+
+/**
+ * Turns what comes after a prompt into text. A text that goes on may have been cut within a character, or right before a
+ * word whose space is the token's; an answer to messages begins anew.
+ */
+function detokenizerBehind(prompt: Prompt, promptTokenIds: readonly number[], tokenizer: ServedTokenizer): Detokenizer {
+  const detokenizer = tokenizer.createDetokenizer();
+  if (!('messages' in prompt)) for (const id of promptTokenIds.slice(-MAX_TOKENS_OF_A_BEGINNING)) detokenizer.push(id);
+  return detokenizer;
 }
