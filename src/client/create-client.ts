@@ -1,5 +1,6 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
+import { checkLoadSettings } from '../core/load-settings.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
@@ -39,10 +40,14 @@ export interface ClientOptions {
    */
   readonly workerUrl?: string | ScriptAddress | undefined;
   /**
-   * Bytes of GPU memory for the KV cache. Where the GPU grants less, the cache is smaller: the log says so, and
-   * `client.model.kvCacheBytes`. The first tab's choice holds. @default 256 MiB
+   * Bytes of GPU memory for the KV cache, which the conversations of all tabs share. `auto` has room for four of 8,192
+   * tokens, or of the model's context or `maxModelLen` where that is less; within a quarter of `gpuMemoryBytes`, and on a
+   * software adapter within 256 MiB; but always for one of 4,096 tokens. Where the GPU, or the weights and other models,
+   * leave less than that, or than the number that is given, the cache is smaller. The log and `client.model`
+   * (`maxModelLen`, `contextCut`, `kvCacheBytes`, `kvCacheCut`) say what was cut and why; docs/memory.md says what models
+   * get. The first tab's choice holds. @default auto
    */
-  readonly kvCacheBytes?: number | undefined;
+  readonly kvCacheBytes?: number | 'auto' | undefined;
   /**
    * Bytes of GPU memory that all loaded models may take together, this one included. What does not fit alone is refused
    * with `out_of_memory` before it is downloaded; beside others, models that have nothing to do make room. @default the
@@ -60,7 +65,10 @@ export interface ClientOptions {
    * choice holds. @default f32
    */
   readonly numerics?: Numerics | undefined;
-  /** Tokens a conversation may have. The first tab's choice holds. @default the model's own, within the KV cache */
+  /**
+   * Tokens a conversation may have; at most the model's own. It is never lowered: where the KV cache cannot hold it, loading
+   * fails with `invalid_request` or `out_of_memory`. The first tab's choice holds. @default the model's own, within the KV cache
+   */
   readonly maxModelLen?: number | undefined;
   /**
    * Keeps the KV of prompts that are asked again in the browser's storage (OPFS), so that they need not be computed
@@ -167,6 +175,7 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkOwnership(options?.ownership);
   checkSignal(options?.signal);
   checkChatTemplate(options?.chatTemplate);
+  checkLoadSettings(options ?? {});
 }
 
 function checkChatTemplate(template: unknown): void {

@@ -11,8 +11,8 @@ export type ModelSource = string | File;
 
 /** How a model is to be loaded. */
 export interface LoadSettings {
-  /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. @default 256 MiB */
-  readonly kvCacheBytes?: number;
+  /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. `auto`: see `ClientOptions`. @default auto */
+  readonly kvCacheBytes?: number | 'auto';
   /** Bytes of GPU memory that all loaded models may take together. @default what browser and adapter tell of the machine */
   readonly gpuMemoryBytes?: number;
   /** What the KV cache's elements are held as. `f16` holds twice the tokens, `int8` nearly four times; both move the logits. @default f32 */
@@ -58,6 +58,28 @@ export interface LoadOptions extends LoadSettings {
   readonly requireChat?: boolean;
 }
 
+/**
+ * Why a model has a shorter context than its own, or a smaller KV cache than was wanted.
+ *
+ * - `max_model_len`: `maxModelLen` asks for no more
+ * - `kv_cache_bytes`: `kvCacheBytes` asks for no more
+ * - `kv_cache_auto`: `kvCacheBytes` is `auto`, which takes four sequences of 8,192 tokens and no more
+ * - `gpu_memory_share`: `auto` takes a quarter of `gpuMemoryBytes` and no more
+ * - `software_adapter`: `auto` takes 256 MiB of a software adapter and no more
+ * - `gpu_memory`: `gpuMemoryBytes` has no more beside the weights and other models
+ * - `buffer_size`: the GPU binds no larger buffer
+ * - `gpu_refused`: the GPU refused more
+ */
+export type CutReason =
+  | 'max_model_len'
+  | 'kv_cache_bytes'
+  | 'kv_cache_auto'
+  | 'gpu_memory_share'
+  | 'software_adapter'
+  | 'gpu_memory'
+  | 'buffer_size'
+  | 'gpu_refused';
+
 /** What a tab learns of the loaded model. */
 export interface ModelInfo {
   /** The name to give in a request's `model` field: the source URL, path or file name. */
@@ -68,11 +90,21 @@ export interface ModelInfo {
    */
   readonly name: string;
   readonly architecture: string;
+  /** The longest sequence that the model was made for, in tokens. */
+  readonly contextLength: number;
+  /** Tokens that a sequence may have here, prompt and answer; at most `contextLength`. */
   readonly maxModelLen: number;
+  /** Why `maxModelLen` is less than `contextLength`; undefined where it is not. */
+  readonly contextCut?: CutReason | undefined;
   readonly kvCacheDtype: KvCacheDtype;
   readonly numerics: Numerics;
-  /** Bytes that the GPU granted to the KV cache. */
+  /** Bytes that the GPU granted to the KV cache, which the sequences of all tabs share. */
   readonly kvCacheBytes: number;
+  /**
+   * Why the KV cache has fewer bytes than were asked for, or, of `auto`, than four sequences take; undefined where it has
+   * them.
+   */
+  readonly kvCacheCut?: CutReason | undefined;
   readonly vocabSize: number;
   /** `none`: chats are refused, `client.completions` continues texts. */
   readonly chatTemplate: ChatTemplateOrigin;

@@ -8,7 +8,8 @@ import type { MatrixLayout } from '../models/weights-planner.ts';
 import { planWeights } from '../models/weights.ts';
 import { createState } from './decoder-state.ts';
 import { GpuBudget, type GpuNeed } from './gpu-budget.ts';
-import { type CachePlan, type CacheSize, fitCache } from './kv-cache.ts';
+import { fitCache } from './kv-cache.ts';
+import type { CachePlan, CacheSize } from './kv-cache-plan.ts';
 
 export interface AllocateOptions {
   readonly file: ModelFile;
@@ -44,5 +45,5 @@ export async function allocate(options: AllocateOptions, buffers: BufferPool) {
   const granted = await budget.reserve(options);
   const fixed = createFixed(buffers);
   await buffers.ready(); // the weights come first, the KV cache takes what is left
-  return { ...fixed, fitted: await fitCache(buffers, config, plan, createSized, budget.blocksWithin(granted)) };
+  return { ...fixed, fitted: await fitCache(buffers, config, budget.plan, createSized, budget.blocksWithin(granted)) };
 }

@@ -2,7 +2,8 @@ import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import { type BufferDevice, BufferPool, maxBufferBytes } from '../gpu/buffers.ts';
 import { countingDevice } from '../gpu/counting-device.ts';
-import { type CachePlan, createCache, leastBlocks, type MakeBeside, mostBlocks, requireBindable } from './kv-cache.ts';
+import { createCache, type MakeBeside } from './kv-cache.ts';
+import { bindingLimit, type CachePlan, type CacheSize, leastBlocks, mib, mostBlocks, requireModelLen, sizeOf } from './kv-cache-plan.ts';
 
 const GIB = 2 ** 30;
 
@@ -16,6 +17,8 @@ const ASSUMED_MEMORY_GIB = 16;
 export interface GpuNeed {
   /** With the smallest KV cache that is of use. */
   readonly minBytes: number;
+  /** With a KV cache for which models that have nothing to do are unloaded. */
+  readonly enoughBytes: number;
   /** With the KV cache that was asked for. */
   readonly wantedBytes: number;
   /** What all models may take together. */
@@ -35,11 +38,10 @@ export function defaultGpuMemoryBytes(maxBufferSize: number, deviceMemory: numbe
   return Math.max(memory * GIB, maxBufferSize);
 }
 
-/** @throws TabserveError `invalid_request` for what is no number of bytes */
-export function checkGpuMemoryBytes(gpuMemoryBytes: number | undefined): void {
-  if (gpuMemoryBytes === undefined || (gpuMemoryBytes > 0 && gpuMemoryBytes < Infinity)) return;
-  const message = `gpuMemoryBytes is ${String(gpuMemoryBytes)}; give a number of bytes.`;
-  throw new TabserveError('invalid_request', message, { param: 'gpuMemoryBytes' });
+/** What all models may take of a device's memory: what was asked for, or what is assumed of this machine. */
+export function gpuMemoryOf(limits: BufferDevice['limits'], asked: number | undefined): number {
+  const { deviceMemory } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
+  return asked ?? defaultGpuMemoryBytes(limits.maxBufferSize, deviceMemory);
 }
 
 export interface GpuBudgetOptions {
@@ -57,46 +59,50 @@ export interface GpuBudgetOptions {
  * none. So the estimate is what is allocated later, to the byte.
  */
 export class GpuBudget {
+  /** What was planned, with sequences only as long as the device binds what they need beside the KV cache. */
+  readonly plan: CachePlan;
   readonly #options: GpuBudgetOptions;
   readonly #fixedBytes: number;
 
-  /** @throws TabserveError what creating the weights does */
+  /**
+   * @throws TabserveError what creating the weights does, and `invalid_request` for a `maxModelLen` whose buffers the device
+   *   does not bind
+   */
   constructor(options: GpuBudgetOptions) {
     this.#options = options;
     this.#fixedBytes = this.#count((pool) => options.createFixed(pool));
+    this.plan = this.#bindable(options.plan);
   }
 
   /** Bytes of all buffers, with a KV cache of so many blocks. @throws TabserveError `out_of_memory` for one too large to bind */
   bytesWith(numBlocks: number): number {
-    const { config, plan, createSized } = this.#options;
-    return this.#fixedBytes + this.#count((pool) => createCache(pool, config, plan, numBlocks, createSized));
+    const { config, createSized } = this.#options;
+    return this.#fixedBytes + this.#count((pool) => createCache(pool, config, this.plan, numBlocks, createSized));
   }
 
   /**
    * Asks for what the model needs, before any of it is allocated or read.
    *
    * @returns bytes that it may take
-   * @throws TabserveError `out_of_memory` where it does not fit the budget, `invalid_request` for a `maxModelLen` whose cache
-   *   the device does not bind, and what `reserve` throws
+   * @throws TabserveError `out_of_memory` where it does not fit the budget, and what `reserve` throws
    */
   async reserve(options: {
     readonly gpuMemoryBytes?: number | undefined;
     readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   }): Promise<number> {
-    const { limits, config, plan } = this.#options;
-    requireBindable(config, plan, maxBufferBytes(this.#options));
-    const { deviceMemory } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
-    const budgetBytes = options.gpuMemoryBytes ?? defaultGpuMemoryBytes(limits.maxBufferSize, deviceMemory);
-    const minBytes = this.bytesWith(leastBlocks(this.#options.plan));
-    const wantedBytes = this.bytesWith(Math.max(this.#mostBlocks, leastBlocks(this.#options.plan)));
-    const need = { minBytes, wantedBytes, budgetBytes };
+    const budgetBytes = gpuMemoryOf(this.#options.limits, options.gpuMemoryBytes);
+    const least = leastBlocks(this.plan);
+    const most = Math.max(this.#mostBlocks, least);
+    const enough = Math.min(most, Math.max(this.plan.enoughBlocks, least));
+    const [minBytes = 0, enoughBytes = 0, wantedBytes = 0] = [least, enough, most].map((blocks) => this.bytesWith(blocks));
+    const need = { minBytes, enoughBytes, wantedBytes, budgetBytes };
     if (minBytes > budgetBytes) throw tooLarge(need, options.gpuMemoryBytes);
     return options.reserve === undefined ? Math.min(wantedBytes, budgetBytes) : options.reserve(need);
   }
 
   /** The largest KV cache with which all buffers fit, in blocks; at least the smallest that is of use. */
   blocksWithin(bytes: number): number {
-    let fits = leastBlocks(this.#options.plan);
+    let fits = leastBlocks(this.plan);
     let tooMany = this.#mostBlocks + 1;
     while (tooMany - fits > 1) {
       const middle = Math.floor((fits + tooMany) / 2);
@@ -107,8 +113,35 @@ export class GpuBudget {
   }
 
   get #mostBlocks(): number {
-    const { config, plan } = this.#options;
-    return mostBlocks(config, plan, maxBufferBytes(this.#options));
+    return mostBlocks(this.#options.config, this.plan, maxBufferBytes(this.#options));
+  }
+
+  #bindable(plan: CachePlan): CachePlan {
+    const { config } = this.#options;
+    const maxBytes = maxBufferBytes(this.#options);
+    const why = bindingLimit(maxBytes);
+    const longest = sizeOf(plan, mostBlocks(config, plan, maxBytes));
+    requireModelLen(plan, longest.maxModelLen, why);
+    if (this.#isBound(longest)) return plan;
+    let [fits, tooMany] = [0, longest.maxModelLen];
+    while (tooMany - fits > 1) {
+      const middle = Math.floor((fits + tooMany) / 2);
+      if (this.#isBound({ ...longest, maxModelLen: middle })) fits = middle;
+      else tooMany = middle;
+    }
+    requireModelLen(plan, fits, why);
+    return { ...plan, maxModelLen: fits, lengthCut: { reason: 'buffer_size', why } };
+  }
+
+  /** Whether the device binds what a cache of that size has beside it. */
+  #isBound(size: CacheSize): boolean {
+    try {
+      this.#count((pool) => this.#options.createSized(pool, [], size));
+      return true;
+    } catch (error) {
+      if (error instanceof TabserveError && error.code === 'out_of_memory') return false;
+      throw error;
+    }
   }
 
   #count(create: (pool: BufferPool) => unknown): number {
@@ -125,9 +158,4 @@ function tooLarge({ minBytes: neededBytes, budgetBytes }: GpuNeed, asked: number
     'Use a smaller quantisation or model, a smaller maxModelLen or kvCacheDtype "f16" or "int8", or raise gpuMemoryBytes ' +
     'if the GPU has more.';
   return new TabserveError('out_of_memory', message, { details: { neededBytes, budgetBytes } });
-}
-
-/** For people. */
-export function mib(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
 }

@@ -3,8 +3,10 @@ import type { LogFrame } from '../core/frames.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import { NUMERICS, type Numerics } from '../core/numerics.ts';
+import { checkLoadSettings } from '../core/load-settings.ts';
+import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
+import type { CutReason } from '../core/protocol.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import { inTurns } from '../core/turns.ts';
@@ -21,16 +23,17 @@ import { uploadWeights } from '../models/upload.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { allocate } from './allocate.ts';
 import { fillState } from './decoder-state.ts';
-import { checkGpuMemoryBytes, type GpuNeed } from './gpu-budget.ts';
+import { reportCache } from './cache-report.ts';
+import { type GpuNeed, gpuMemoryOf } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
-import { planCache } from './kv-cache.ts';
+import { planCache } from './kv-cache-plan.ts';
 import { lateKernelsOf, tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
-  /** @default 256 MiB; where the GPU grants less, the cache is smaller */
-  readonly kvCacheBytes?: number | undefined;
+  /** @default auto; where the GPU grants less, the cache is smaller */
+  readonly kvCacheBytes?: number | 'auto' | undefined;
   /** What the KV cache's elements are held as. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** What products of weights and activations are computed in. @default f32 */
@@ -39,7 +42,7 @@ export interface LoadRunnerOptions {
   readonly maxModelLen?: number | undefined;
   /** Whether blocks of the KV cache are to be copied out and in. @default false, which saves a staging buffer */
   readonly blockTransfer?: boolean | undefined;
-  /** Called with what the GPU granted. */
+  /** Called with what the model has of its context and of a KV cache, and why. */
   readonly log?: (level: LogFrame['level'], message: string) => void;
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
   readonly onStage?: (stage: 'load' | 'compile') => void;
@@ -72,6 +75,9 @@ export interface LoadedRunner {
   readonly numerics: Numerics;
   /** Bytes that the KV cache was granted. */
   readonly kvCacheBytes: number;
+  /** See `ModelInfo`, as the next one. @default undefined */
+  readonly contextCut?: CutReason | undefined;
+  readonly kvCacheCut?: CutReason | undefined;
   /** Bytes of all its buffers. */
   readonly gpuBytes: number;
   /** Where it was asked for. */
@@ -98,10 +104,8 @@ export interface LoadedRunner {
  *   does not compute in, and what the file's source throws.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
+  checkLoadSettings(options);
   const config = readModelConfig(options.file);
-  const plan = planCache(config, options);
-  checkGpuMemoryBytes(options.gpuMemoryBytes);
-  const kvCacheDtype = plan.dtype;
   const { numerics = 'f32' } = options;
   const gpu = options.gpu ?? (await openGpu(undefined, numerics));
   const winners = options.winners?.(gpu.adapter);
@@ -112,13 +116,17 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
+    const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
+    const plan = planCache(config, options, { gpuMemoryBytes, isSoftware: gpu.adapter.isSoftware });
+    const { dtype: kvCacheDtype } = plan;
     const { maxBindingBytes = buffers.maxBytes } = options;
     const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
     const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
     const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
     const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;
-    options.log?.(fitted.isShrunk ? 'warn' : 'info', fitted.report);
+    const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
+    options.log?.(level, message);
     const builder = new OpBuilder(gpu.device, await winners);
     const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
     const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
@@ -138,7 +146,8 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const counters = (): StepCounters => runner.counters();
     const layerBytes = plan.blockBytes / (2 * config.numLayers);
     const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, gpuBytes: buffers.bytes, blockTransfer };
+    const cuts = { contextCut, kvCacheCut };
+    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, ...cuts, gpuBytes: buffers.bytes, blockTransfer };
     const { profiler } = runner;
     const tuning = { tunables: tunablesOf(gpu, builder), lateKernels: lateKernelsOf(gpu, builder) };
     const made = { ...kvCache, numerics, profiler, ...tuning, counters };
@@ -154,9 +163,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
 function requireNumerics(gpu: Gpu, numerics: Numerics): void {
   if (gpu.numerics.includes(numerics)) return;
   const missing = { f32: '', dp4a: 'WGSL’s packed_4x8_integer_dot_product', f16: 'the feature shader-f16' }[numerics];
-  const message = NUMERICS.includes(numerics)
-    ? `numerics is ${numerics}, for which this browser and GPU lack ${missing}; leave it out for f32.`
-    : `numerics is ${String(numerics)}; it may be ${NUMERICS.join(', ')}.`;
+  const message = `numerics is ${numerics}, for which this browser and GPU lack ${missing}; leave it out for f32.`;
   throw new TabserveError('invalid_request', message, { param: 'numerics' });
 }
 
@@ -165,14 +172,14 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
  * a second plan in flight: its steps take the cores that the host's work would be hidden on, and one takes most of the time
  * that all plans in flight may take.
  */
-function defaultLimits(adapter: AdapterSummary) {
-  return adapter.isSoftware
+export function defaultLimits({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>) {
+  return isSoftware
     ? { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1, maxPlansInFlight: 1 }
     : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
 }
 
 /** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
-export function matrixLayout({ isSoftware }: AdapterSummary): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
+export function matrixLayout({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 

@@ -37,7 +37,7 @@ export function checkRequest(request: EngineRequest, config: SchedulerConfig): v
     throw new TabserveError(
       'context_length_exceeded',
       `${what}, but the context holds ${config.maxModelLen}, the answer included. ` +
-        'Shorten the prompt, or load the model with a larger maxModelLen if it allows that.',
+        'Shorten the prompt, or load the model with a larger maxModelLen or kvCacheBytes: client.model.contextCut says which.',
     );
   }
   const capacity = effectiveMaxModelLen(config);

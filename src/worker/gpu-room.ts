@@ -1,5 +1,6 @@
 import { type ModelHolder, TabserveError } from '../core/errors.ts';
-import { type GpuNeed, mib } from '../runner/gpu-budget.ts';
+import type { GpuNeed } from '../runner/gpu-budget.ts';
+import { mib } from '../runner/kv-cache-plan.ts';
 
 /** A model that has, or was promised, memory of the GPU. */
 export interface Tenant {
@@ -23,26 +24,25 @@ export interface Room<T extends Tenant> {
 
 /**
  * Who has to go so that a model fits beside the others: nobody where there is room; else idle ones, first those that no
- * session has loaded, then the least recently used. Where those that work leave too little for the KV cache that was
- * asked for, it has to do with less.
+ * session has loaded, then the least recently used. None goes for more than is enough for the model; where less than it
+ * wants is left then, its KV cache is smaller.
  *
  * @throws TabserveError `model_busy` where those that work leave no room.
  */
 export function findRoom<T extends Tenant>(need: GpuNeed, others: readonly T[]): Room<T> {
-  const { minBytes, wantedBytes, budgetBytes } = need;
+  const { minBytes, enoughBytes, wantedBytes, budgetBytes } = need;
   const busy = others.filter(({ isIdle, gpuBytes }) => !isIdle && gpuBytes > 0);
   const freeBytes = Math.max(0, budgetBytes - sumOf(busy));
   if (minBytes > freeBytes) throw taken(need, freeBytes, busy);
-  const grantedBytes = Math.min(wantedBytes, freeBytes);
   const idle = others.filter(({ isIdle }) => isIdle).toSorted(byUse);
   const unload: T[] = [];
-  let heldBytes = sumOf(busy) + sumOf(idle) + grantedBytes;
+  let leftBytes = freeBytes - sumOf(idle);
   for (const tenant of idle) {
-    if (heldBytes <= budgetBytes) break;
+    if (leftBytes >= Math.min(enoughBytes, freeBytes)) break;
     unload.push(tenant);
-    heldBytes -= tenant.gpuBytes;
+    leftBytes += tenant.gpuBytes;
   }
-  return { grantedBytes, unload };
+  return { grantedBytes: Math.min(wantedBytes, leftBytes), unload };
 }
 
 function byUse(a: Tenant, b: Tenant): number {

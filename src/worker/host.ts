@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
+import { checkLoadSettings } from '../core/load-settings.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
@@ -58,15 +59,17 @@ export class Host {
   }
 
   /**
-   * Loads a model for the session, or joins those that have. One that cannot chat is refused where the session requires it:
-   * when its header has been read, before anything else of it is, or at once where it is loaded.
-   * @throws TabserveError `model_busy`, and what loading does
+   * Loads a model for the session, or joins those that have. Settings that mean nothing are refused before anything is
+   * unloaded for it. One that cannot chat is refused where the session requires it: when its header has been read, before
+   * anything else of it is, or at once where it is loaded.
+   * @throws TabserveError `invalid_request`, `model_busy`, and what loading does
    */
   async load(
     session: HostSession,
     { requireChat = false, ...options }: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
+    checkLoadSettings(options);
     const refused = new AbortController();
     const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
       if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;

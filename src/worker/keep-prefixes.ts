@@ -1,4 +1,3 @@
-import { TabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
@@ -28,10 +27,7 @@ export interface PrefixPlan {
   readonly maxBytes: number;
 }
 
-/**
- * What a user's setting asks for: to keep prefixes, or to delete those that were kept, in the background, or neither.
- * @throws TabserveError `invalid_request` for a setting that means nothing
- */
+/** What a user's setting asks for: to keep prefixes, or to delete those that were kept, in the background, or neither. */
 export function planPrefixes(
   setting: PersistPrefixCache | undefined,
   openStorage: () => PrefixStorage | undefined,
@@ -39,10 +35,6 @@ export function planPrefixes(
 ): PrefixPlan | undefined {
   if (setting === undefined) return undefined;
   const maxBytes = typeof setting === 'boolean' ? DEFAULT_MAX_BYTES : setting.maxBytes;
-  if (!(typeof maxBytes === 'number' && maxBytes > 0 && maxBytes < Infinity)) {
-    const message = `persistPrefixCache.maxBytes is ${String(maxBytes)}; give a number of bytes, true or false.`;
-    throw new TabserveError('invalid_request', message, { param: 'persistPrefixCache' });
-  }
   const storage = openStorage();
   if (setting !== false) {
     if (storage !== undefined) return { storage, maxBytes };

@@ -1,7 +1,6 @@
-import { TabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
-import { type Tunable, type Tuning, TUNINGS, type Winners } from '../core/tuning.ts';
+import type { Tunable, Tuning, Winners } from '../core/tuning.ts';
 import { Autotuner, type AutotunerOptions } from '../engine/autotuner.ts';
 import { keepWinner, readWinners, type TuningStorage } from '../loader/tuning-store.ts';
 import { BUILD } from './build.ts';
@@ -24,12 +23,7 @@ export class KernelTuning {
   readonly #log: LoadContext['log'];
   #known: Winners = new Map();
 
-  /** @throws TabserveError `invalid_request` for a setting that means nothing */
   constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: LoadContext['log']) {
-    if (!TUNINGS.includes(tuning)) {
-      const message = `tuning is ${JSON.stringify(tuning)}; give one of ${TUNINGS.join(', ')}.`;
-      throw new TabserveError('invalid_request', message, { param: 'tuning' });
-    }
     this.#tuning = tuning;
     this.#storage = tuning === 'off' ? undefined : openStorage();
     this.#log = log;

@@ -67,7 +67,8 @@ test('what is granted at once is had as asked, and the log says so', async () =>
   const { loaded, metered, log } = await load({});
   expect(loaded).toMatchObject({ kvCacheBytes: 512 * BLOCK, scheduler: { numBlocks: 512, maxModelLen: 4096 } });
   expect(metered.refused).toEqual([]);
-  expect(log).toEqual([expect.stringMatching(`^info: .*${512 * BLOCK} bytes asked, ${512 * BLOCK} granted, 8192 tokens`)]);
+  expect(log).toEqual([expect.stringMatching(/^info: The context is the model's own, 4,096 tokens; .* 12 MiB in f32, 8,192 tokens /)]);
+  expect(loaded).toMatchObject({ contextCut: undefined, kvCacheCut: undefined });
 });
 
 test('a pool that is refused is freed and halved until it fits, and answers as ever', async () => {
@@ -79,7 +80,8 @@ test('a pool that is refused is freed and halved until it fits, and answers as e
   expect(loaded.kvCacheBytes).toBe(128 * BLOCK);
   expect(metered.live()).toBe(beside + 128 * BLOCK); // nothing of the first two is left
   expect(new Set(metered.refused).size).toBeGreaterThan(1);
-  expect(log).toEqual([expect.stringMatching(`^warn: .*${512 * BLOCK} bytes asked, ${128 * BLOCK} granted, 2048 tokens: `)]);
+  expect(log).toEqual([expect.stringMatching(/^warn: The context is 2,048 of .* 4,096 tokens: .* 3 MiB of 12 MiB in f32.*the test's GPU has/)]);
+  expect(loaded).toMatchObject({ contextCut: 'gpu_refused', kvCacheCut: 'gpu_refused' });
   expect(await say(shrunk)).toEqual(await say(await load({})));
 });
 
@@ -135,7 +137,7 @@ test('no KV buffer is larger than the device binds', async () => {
   const { loaded, metered, log } = capped;
   expect(loaded.scheduler).toMatchObject({ numBlocks: 220, maxModelLen: 3520 });
   expect(metered.refused).toEqual([]);
-  expect(log).toEqual([expect.stringMatching(`^warn: .*${512 * BLOCK} bytes asked, ${220 * BLOCK} granted.*${maxBytes} bytes`)]);
+  expect(log).toEqual([expect.stringMatching(new RegExp(`^warn: The context is 3,520 of .* 6 MiB of 12 MiB in f32.*${maxBytes} bytes`))]);
   const { loaded: int8 } = await load({ maxBytes }, { kvCacheDtype: 'int8' });
   expect(int8.scheduler.numBlocks).toBe(Math.floor(maxBytes / (3 * 16 * (32 + 4))));
   expect(await say(capped)).toEqual(await say(await load({})));

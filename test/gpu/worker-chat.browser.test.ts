@@ -110,7 +110,8 @@ test('metrics tell the adapter, the cache and the work done', async () => {
   const blockBytes = 2 * 2 * 16 * (64 + 4); // layers, keys and values of one head, tokens, INT8 elements and a scale
   expect(metrics.kvBlocksTotal).toBe(Math.floor((8 * 2 ** 20) / blockBytes));
   expect(client.model).toMatchObject({ kvCacheDtype: 'int8', kvCacheBytes: metrics.kvBlocksTotal * blockBytes });
-  expect(log).toContainEqual({ type: 'log', level: 'info', message: expect.stringContaining('KV cache in int8') });
+  expect(log).toContainEqual({ type: 'log', level: 'info', message: expect.stringContaining('the KV cache has 8 MiB in int8') });
+  expect(client.model).toMatchObject({ contextLength: 2048, maxModelLen: 2048, contextCut: undefined, kvCacheCut: undefined });
   const { kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, counters } = metrics;
   const { steps, dispatches } = counters;
   for (const value of [kvBlocksTotal, promptTokens, generationTokens, decodeTokensPerSecond, steps, dispatches]) {
@@ -127,7 +128,9 @@ test('a prompt over the context is refused, typed; the next one is answered', as
 test('two models answer at once, on a device each, and each says what it says alone', async () => {
   const other = new File([tinyModel({ type: 'Q8_0', preset: 'babble', seed: 5 })], 'other.gguf', { lastModified: 1 });
   const alone = await text('Both', { max_tokens: 40 });
-  const second = await createClient({ model: other, onLog: () => {}, kvCacheBytes: 2 ** 20 });
+  const second = await createClient({ model: other, onLog: () => {} });
+  // Four sequences of its context: 512 blocks of keys and values in f32, of two layers.
+  expect(second.model).toMatchObject({ contextLength: 2048, maxModelLen: 2048, kvCacheBytes: 512 * (2 * 2 * 16 * 64 * 4) });
   const ofSecond = async () => (await second.chat.completions.create(ask('Both', { max_tokens: 40 }))).choices[0]?.message.content;
   const secondAlone = await ofSecond();
   expect(secondAlone).not.toBe(alone);

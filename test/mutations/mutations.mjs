@@ -260,7 +260,7 @@ export const MUTATIONS = [
   ]),
   ...of('protocol', 'src/worker/gpu-room.ts', [
     ['the model used last makes room', 'a.lastUsed - b.lastUsed', 'b.lastUsed - a.lastUsed', RESIDENTS],
-    ['a model takes what others hold', 'Math.min(wantedBytes, freeBytes)', 'wantedBytes', RESIDENTS],
+    ['a model takes what others hold', 'Math.min(wantedBytes, leftBytes)', 'wantedBytes', RESIDENTS],
   ]),
   ...of('protocol', 'src/worker/resident.ts', [
     ['a model at work is unloaded', 'return this.isLive && this.#requests.size === 0;', 'return this.isLive;', RESIDENTS],

@@ -10,7 +10,7 @@ import type { CachedModel } from '../../src/cache.ts';
 import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 
 export const FAKE_INFO: ModelInfo = {
-  id: 'one', name: 'one', architecture: 'llama', maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
+  id: 'one', name: 'one', architecture: 'llama', contextLength: 64, maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
   vocabSize: 300, chatTemplate: 'file', fileBytes: 1000, settings: {},
 };
 

@@ -152,7 +152,7 @@ export class FakeLoader {
       const { source: _source, hub: _hub, ...settings } = options;
       const model: ServedModel = {
         info: {
-          id, name: `Model ${id}`, architecture: 'fake', maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
+          id, name: `Model ${id}`, architecture: 'fake', contextLength: 1024, maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
           kvCacheBytes: 4096, vocabSize: 257, chatTemplate: this.chatTemplate,
           fileBytes: 1000, settings,
         },

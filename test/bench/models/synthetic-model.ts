@@ -10,7 +10,7 @@ export type Synthetic = (typeof SYNTHETIC)[number];
 /** What a model is made of, in elements. */
 export interface SyntheticShape {
   readonly name: string;
-  readonly architecture: 'llama' | 'qwen3';
+  readonly architecture: 'llama' | 'qwen2' | 'qwen3';
   readonly hiddenSize: number;
   readonly intermediateSize: number;
   readonly numLayers: number;
@@ -18,6 +18,8 @@ export interface SyntheticShape {
   readonly numKvHeads: number;
   readonly headSize: number;
   readonly vocabSize: number;
+  /** The longest sequence, in tokens. @default 8192 */
+  readonly contextLength?: number;
   /** Whether the output head is the embedding. */
   readonly tied: boolean;
   /** The layers' matrices; embedding and head are Q8_0. */
@@ -88,8 +90,7 @@ const PERIOD_BLOCKS = 8191;
  * activations and logits stay finite. It has no tokenizer: it is for `loadRunner`, not for a chat.
  */
 export function syntheticModel(shape: SyntheticShape): ByteSource {
-  const tensors = tensorsOf(shape);
-  const { header, offsets, totalBytes } = writeGgufHeader(metadataOf(shape), tensors);
+  const { tensors, header, offsets, totalBytes } = syntheticHeader(shape);
   const periods = new Map<string, Uint8Array>();
   const places = tensors.map((tensor, i): Place => {
     const start = offsets[i] ?? 0;
@@ -104,6 +105,12 @@ export function syntheticModel(shape: SyntheticShape): ByteSource {
     return bytes;
   };
   return { id, size: totalBytes, read };
+}
+
+/** Such a file's header, and where its tensors are. */
+export function syntheticHeader(shape: SyntheticShape) {
+  const tensors = tensorsOf(shape);
+  return { tensors, ...writeGgufHeader(metadataOf(shape), tensors) };
 }
 
 /** A tensor's range of the file, and the bytes that it repeats. */
@@ -168,13 +175,16 @@ function tensorsOf(shape: SyntheticShape): readonly GgufTensorInfo[] {
     shape: [columns, rows],
     type,
   });
-  const norm = (name: string, length = hidden): GgufTensorInfo => ({ name: `${name}.weight`, shape: [length], type: 'F32' });
+  const vector = (name: string, length: number): GgufTensorInfo => ({ name, shape: [length], type: 'F32' });
+  const norm = (name: string, length = hidden): GgufTensorInfo => vector(`${name}.weight`, length);
+  const biases = [['q', heads], ['k', kvHeads], ['v', kvHeads]] as const;
   const layers = Array.from({ length: numLayers }, (_, i) => [
     norm(`blk.${i}.attn_norm`),
     matrix(`blk.${i}.attn_q`, hidden, heads),
     matrix(`blk.${i}.attn_k`, hidden, kvHeads),
     matrix(`blk.${i}.attn_v`, hidden, kvHeads),
     ...(shape.architecture === 'qwen3' ? ['attn_q_norm', 'attn_k_norm'].map((part) => norm(`blk.${i}.${part}`, shape.headSize)) : []),
+    ...(shape.architecture === 'qwen2' ? biases.map(([part, length]) => vector(`blk.${i}.attn_${part}.bias`, length)) : []),
     matrix(`blk.${i}.attn_output`, heads, hidden),
     norm(`blk.${i}.ffn_norm`),
     matrix(`blk.${i}.ffn_gate`, hidden, ffn),
@@ -189,7 +199,7 @@ function metadataOf(shape: SyntheticShape): Readonly<Record<string, GgufValue>> 
   const { architecture } = shape;
   const u32 = (value: number): GgufValue => ({ type: 'u32', value });
   const own: Readonly<Record<string, GgufValue>> = {
-    context_length: u32(8192),
+    context_length: u32(shape.contextLength ?? 8192),
     embedding_length: u32(shape.hiddenSize),
     block_count: u32(shape.numLayers),
     feed_forward_length: u32(shape.intermediateSize),

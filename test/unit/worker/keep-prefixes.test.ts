@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
-import type { LoadSettings, PersistPrefixCache } from '../../../src/core/protocol.ts';
+import type { LoadSettings } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import type { PrefixManifest } from '../../../src/loader/prefix-store.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
@@ -124,14 +124,6 @@ test('false deletes what was kept; a storage that refuses that is told of, and t
   storage.listManifests = () => Promise.reject(new Error('refused'));
   const { lines } = await load({ storage, persistPrefixCache: false });
   await vi.waitUntil(() => lines.some((line) => line.includes('could not be deleted') && line.includes('refused')));
-});
-
-test.each([{ maxBytes: 0 }, { maxBytes: Infinity }, { maxBytes: NaN }, {}, 'yes'])('%o is refused', async (setting) => {
-  const persistPrefixCache = setting as PersistPrefixCache;
-  await expect(load({ persistPrefixCache })).rejects.toMatchObject({
-    code: 'invalid_request',
-    param: 'persistPrefixCache',
-  });
 });
 
 test('maxBytes is the limit, and the setting is told to the next worker', async () => {

@@ -41,6 +41,8 @@ async function loadRunner({ file, kvCacheDtype = 'f32', numerics = 'f32', log, o
     kvCacheDtype,
     numerics,
     kvCacheBytes: 4096,
+    contextCut: 'kv_cache_bytes' as const,
+    kvCacheCut: 'gpu_refused' as const,
     gpuBytes: 4096,
     profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
@@ -69,7 +71,8 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
   expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096 });
   expect(lines).toContain('warn: granted less');
-  expect(model.info.maxModelLen).toBe(8 * 16); // what the KV cache holds
+  expect(model.info).toMatchObject({ contextLength: 512, maxModelLen: 8 * 16 }); // what the KV cache holds
+  expect(model.info).toMatchObject({ contextCut: 'kv_cache_bytes', kvCacheCut: 'gpu_refused' });
   expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));
   expect(progress.at(-1)).toMatchObject({ stage: 'compile', bytesTotal: bytes.length });
 

@@ -8,7 +8,7 @@ import { bytes, END, type FakeLoad, FakeLoader } from '../../support/fake-model.
 
 const MIB = 2 ** 20;
 const needs = (minMib: number, wantedMib = minMib, budgetMib = 100): GpuNeed => {
-  return { minBytes: minMib * MIB, wantedBytes: wantedMib * MIB, budgetBytes: budgetMib * MIB };
+  return { minBytes: minMib * MIB, enoughBytes: wantedMib * MIB, wantedBytes: wantedMib * MIB, budgetBytes: budgetMib * MIB };
 };
 
 let loader: FakeLoader;

@@ -83,8 +83,3 @@ test('loading does not wait for a storage that does not answer', async () => {
   const silent = { read: () => new Promise<undefined>(() => {}), update: () => new Promise<void>(() => {}) };
   expect(await load('auto', GPU, silent)).toMatchObject({ winners: 0, raced: 1, metrics: { state: 'done' } });
 });
-
-test('a setting that means nothing is refused', () => {
-  const open = (): unknown => new KernelTuning('always' as Tuning, () => undefined, () => {});
-  expect(open).toThrow(expect.objectContaining({ code: 'invalid_request', param: 'tuning' }));
-});
