@@ -11,6 +11,7 @@ export type BenchPart =
   | 'engine'
   | 'models'
   | 'memory'
+  | 'reloads'
   | 'accuracy'
   | 'limits'
   | 'ttft'
@@ -173,6 +174,7 @@ export interface PartFigures {
   readonly engine: EngineFigures;
   readonly models: RowFigures;
   readonly memory: RowFigures;
+  readonly reloads: RowFigures;
   readonly accuracy: RowFigures;
   readonly limits: AdapterLimits;
   readonly ttft: ClientFigures;

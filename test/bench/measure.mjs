@@ -1,5 +1,6 @@
 // @ts-check
 import { rowsOfPart } from './derive-rows.mjs';
+import { exposeGpuProcess } from './gpu-process.mjs';
 import { exposeHeapUsage } from './heap-usage.mjs';
 import { WITHOUT_CLIENT } from './parts.mjs';
 
@@ -75,6 +76,7 @@ async function openPage({ browser, server }) {
   const page = await browser.newPage();
   page.on('console', (message) => message.type() === 'debug' || console.error(message.text()));
   page.on('pageerror', (error) => console.error(error.message));
+  await exposeGpuProcess(page);
   await exposeHeapUsage(page);
   await page.goto(server.pageUrl);
   await page.waitForFunction('globalThis.bench !== undefined');

@@ -12,6 +12,7 @@ import { measureMemory } from './memory.ts';
 import type { ModelsBench } from './models/models-worker.ts';
 import { measurePrefix } from './prefix.ts';
 import { measureProfile } from './profile.ts';
+import type { ReloadsBench } from './reloads-worker.ts';
 import { measureStall } from './stall.ts';
 import { measureStart } from './start.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
@@ -46,6 +47,14 @@ function measureAccuracy(options: BenchOptions): Promise<RowFigures> {
   return inWorker<AccuracyBench, RowFigures>(worker, ({ benchAccuracy }) => benchAccuracy(options, log));
 }
 
+/** What a load takes after others, and what is left of it. */
+function measureReloads(options: BenchOptions): Promise<RowFigures> {
+  const { gpuProcessBytes } = globalThis as { readonly gpuProcessBytes?: () => Promise<number | undefined> };
+  const processBytes = proxy(async () => gpuProcessBytes?.());
+  const worker = new Worker(new URL('./reloads-worker.ts', import.meta.url), { type: 'module' });
+  return inWorker<ReloadsBench, RowFigures>(worker, ({ benchReloads }) => benchReloads(options, processBytes, log));
+}
+
 /** The first token's way: page, SharedWorker, tokenizer, scheduler, GPU and back. */
 async function measureTtft({ client, options, salt }: BenchContext): Promise<ClientFigures> {
   console.log('ttft: measuring');
@@ -66,6 +75,7 @@ const MEASURES: Readonly<Record<BenchPart, (options: BenchOptions) => Promise<un
   engine: measureEngine,
   models: measureModels,
   accuracy: measureAccuracy,
+  reloads: measureReloads,
   memory: (options) => measureMemory(options, () => context(options)),
   limits: async (options) => (await context(options)).client.limits(),
   ttft: async (options) => measureTtft(await context(options)),

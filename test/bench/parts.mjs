@@ -5,13 +5,13 @@
 /** What can be measured, in the order in which it is: the first one wants nothing to be there yet, the last one breaks things.
  * @type {readonly BenchPart[]} */
 export const PARTS = [
-  'start', 'engine', 'models', 'accuracy', 'memory', 'limits', 'ttft', 'busy', 'load', 'stall', 'prefix', 'close', 'profile',
-  'failover',
+  'start', 'engine', 'models', 'accuracy', 'reloads', 'memory', 'limits', 'ttft', 'busy', 'load', 'stall', 'prefix', 'close',
+  'profile', 'failover',
 ];
 
 /** Those that need the GPU for themselves, or begin before there is an engine: no client is there yet.
  * @type {readonly BenchPart[]} */
-export const WITHOUT_CLIENT = ['start', 'engine', 'models', 'accuracy', 'memory'];
+export const WITHOUT_CLIENT = ['start', 'engine', 'models', 'accuracy', 'reloads', 'memory'];
 
 /** How many requests may run at once, one level of load after the other. */
 export const LOAD_LEVELS = [1, 2, 4, 8, 16];

@@ -87,6 +87,11 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
       ),
       ...[0, 2].map((streams) => row('busy', 'TTFT', positives, { 'other streams': streams })),
       row('accuracy', 'perplexity', positives, { numerics: 'f32' }),
+      ...['256 MiB', 'auto'].flatMap((kvCache) => [
+        row('reloads', 'first token', positives, { kvCache, load: 1 }),
+        row('reloads', 'GPU process, unloaded', positives, { kvCache, load: 1 }),
+        row('reloads', 'buffers left', [0], { kvCache, load: 1 }),
+      ]),
       row('limits', 'read'),
       row('limits', 'f32'),
       row('ttft', 'TTFT'),
@@ -116,7 +121,7 @@ test('npm run bench measures a tiny model, alone and in every way that tabs shar
 
 test('npm run bench -- --only measures what it is asked for, as often, and refuses what there is not', async () => {
   const { stdout, results } = await ended(start('--only', 'ttft', '--rate', '5', '--repeat', '2', '--json', join(folder, RESULTS)));
-  expect(stdout).toContain('Left out: start, engine, models, accuracy, memory, busy, load, stall, prefix, close, profile, failover (--only)');
+  expect(stdout).toContain('Left out: start, engine, models, accuracy, reloads, memory, busy, load, stall, prefix, close, profile, failover (--only)');
   expect(results).toMatchObject({ head: { options: { rate: 5 } }, parts: { ttft: { repetitions: 2 } } });
   expect(results?.rows).toContainEqual(row('ttft', 'TTFT', expect.toSatisfy((samples: readonly number[]) => samples.length === 2)));
   expect(results?.rows).not.toContainEqual(row('load', 'output'));

@@ -8,12 +8,12 @@ describe('parts', () => {
   test('are chosen by name, and keep their order; the ceilings are always among them', () => {
     expect(chooseParts(undefined)).toEqual(PARTS);
     expect(chooseParts('failover, load')).toEqual(['limits', 'load', 'failover']);
-    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only start, engine, models, accuracy, memory,');
+    expect(() => chooseParts('load,prefetch')).toThrow('there is no "prefetch", only start, engine, models, accuracy, reloads, memory,');
   });
 
   test('that are left out are named, and what a quick run leaves out', () => {
     expect(leftOut(['limits', 'ttft'], true)).toEqual([
-      'start, engine, models, accuracy, memory, busy, load, stall, prefix, close, profile, failover (--only)',
+      'start, engine, models, accuracy, reloads, memory, busy, load, stall, prefix, close, profile, failover (--only)',
       'most repeats (--quick)',
     ]);
     expect(leftOut(PARTS, true)).toEqual(['load of 2, 8, 16 at once (--quick)', 'most repeats (--quick)']);

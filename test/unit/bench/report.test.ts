@@ -74,7 +74,7 @@ const FIGURES = {
       ],
     },
   },
-} satisfies Omit<PartFigures, 'start' | 'models' | 'accuracy' | 'memory' | 'busy'>;
+} satisfies Omit<PartFigures, 'start' | 'models' | 'accuracy' | 'reloads' | 'memory' | 'busy'>;
 
 const ASKED = { model: 'Small', promptTokens: 128, decodeTokens: 32 };
 
