@@ -166,12 +166,11 @@ values of every token of every sequence, and all tabs share it. Its size decides
 5. never more than the weights, other models and the GPU leave. Where that is less than one sequence of 512 tokens, the
    model is refused.
 
-Another tab's model that has nothing to do is unloaded for what 4. says, and not for more. One sequence may have the whole
-cache. Keys and values of sequences that have ended stay in it until others need the room, so that a conversation that
-goes on need not be computed again.
+Another tab's model that has nothing to do is unloaded for what 4. says, or for what a model had that comes back, and not
+for more. A number of bytes in place of \`auto\` is taken as it is, within 5., and such models are unloaded for all of it.
 
-A number of bytes in place of \`auto\` is taken as it is,
-within 5., and models that have nothing to do are unloaded for all of it.
+One sequence may have the whole cache. Keys and values of sequences that have ended stay in it until others need the room, so
+that a conversation that goes on need not be computed again.
 
 \`client.model.contextCut\` and \`kvCacheCut\` say why there is less than the model's context or than 1., and the log says it
 in a sentence: as a warning where a sequence has fewer tokens than the model's context and than 8,192, unless

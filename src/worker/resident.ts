@@ -56,13 +56,14 @@ const DEADLINE_CHECK_MS = 100;
  * choice and position, and a row's numbers do not depend on how they came about, so the text is what it would have been.
  */
 export class Resident implements Tenant {
+  /** Memory of the GPU that it may take, or, while it is not there, took when it was. */
+  promisedBytes = 0;
   readonly #context: ResidentContext;
   readonly #slot: ModelSlot<HostSession>;
   readonly #recovery = new RecoveryPolicy();
   readonly #requests = new LiveRequests();
   readonly #inspector = new Inspector();
   #status = READY;
-  #promisedBytes = 0;
   #lastUsed: number;
 
   /** Begins to load. */
@@ -87,7 +88,7 @@ export class Resident implements Tenant {
   }
 
   get gpuBytes(): number {
-    return this.#slot.isOnGpu ? this.#promisedBytes : 0;
+    return this.#slot.isOnGpu ? this.promisedBytes : 0;
   }
 
   get numSessions(): number {
@@ -134,11 +135,6 @@ export class Resident implements Tenant {
 
   isFor(session: HostSession, options: LoadOptions): boolean {
     return this.#slot.isFor(session, options);
-  }
-
-  /** Memory of the GPU that it may take from now on. */
-  promise(bytes: number): void {
-    this.#promisedBytes = bytes;
   }
 
   /** Waits for the load, or has it loaded again where it is parked. */
@@ -227,7 +223,7 @@ export class Resident implements Tenant {
   }
 
   #serve(model: ServedModel): void {
-    this.#promisedBytes = model.gpuBytes;
+    this.promisedBytes = model.gpuBytes;
     this.#requests.handTo(model.engine);
     this.#setStatus(READY);
     void model.lost.then((error) => this.#lose(model, error));

@@ -113,9 +113,11 @@ export class Residents {
 
   #makeRoom(resident: Resident, need: GpuNeed): number {
     const others = [...this.#residents].filter((other) => other !== resident);
-    const { grantedBytes, unload } = findRoom(need, others);
+    // What its tabs were told of its context holds when it comes back, where that takes no more than idle models.
+    const enoughBytes = Math.min(need.wantedBytes, Math.max(need.enoughBytes, resident.promisedBytes));
+    const { grantedBytes, unload } = findRoom({ ...need, enoughBytes }, others);
     for (const other of unload) this.#rest(other, resident);
-    resident.promise(grantedBytes);
+    resident.promisedBytes = grantedBytes;
     return grantedBytes;
   }
 
