@@ -107,7 +107,7 @@ function autoSize({ maxModelLen, isMaxModelLenFixed }: Length, blockBytes: numbe
 function mostBytes({ gpuMemoryBytes, isSoftware }: Machine): CacheCut & { readonly bytes: number } {
   const bytes = gpuMemoryBytes * AUTO_SHARE;
   if (!isSoftware || bytes < AUTO_SOFTWARE_BYTES) {
-    return { bytes, reason: 'gpu_memory_share', why: `a quarter of gpuMemoryBytes, ${mib(gpuMemoryBytes)}` };
+    return { bytes, reason: 'gpu_memory_share', why: `a quarter of the ${mib(gpuMemoryBytes)} of gpuMemoryBytes` };
   }
   return { bytes: AUTO_SOFTWARE_BYTES, reason: 'software_adapter', why: `${mib(AUTO_SOFTWARE_BYTES)} of a software adapter` };
 }

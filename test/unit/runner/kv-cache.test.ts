@@ -75,15 +75,15 @@ describe('what was cut is said, and why', () => {
     {
       name: 'a quarter of the memory', options: {}, machine: { gpuMemoryBytes: 4 * GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
       message: 'The context is 4,672 of the model\'s 40,960 tokens: the KV cache has 1,022 MiB in f32, 4,672 tokens for all tabs ' +
-        `together (a quarter of gpuMemoryBytes, 4,096 MiB). Raise kvCacheBytes or gpuMemoryBytes, ${helps}`,
+        `together (a quarter of the 4,096 MiB of gpuMemoryBytes). Raise kvCacheBytes or gpuMemoryBytes, ${helps}`,
     },
     {
       name: 'a quarter, with room for 8,192 tokens', options: {}, machine: {}, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'info',
-      message: /^The context is 18,720 of .* \(a quarter of gpuMemoryBytes, 16,384 MiB\)\. Raise kvCacheBytes or gpuMemoryBytes, /,
+      message: /^The context is 18,720 of .* \(a quarter of the 16,384 MiB of gpuMemoryBytes\)\. Raise kvCacheBytes or gpuMemoryBytes, /,
     },
     {
       name: 'the least sequence', options: {}, machine: { gpuMemoryBytes: GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
-      message: /896 MiB .* \(one sequence of 4,096 tokens; a quarter of gpuMemoryBytes, 1,024 MiB is less\)/,
+      message: /896 MiB .* \(one sequence of 4,096 tokens; a quarter of the 1,024 MiB of gpuMemoryBytes is less\)/,
     },
     {
       name: 'a software adapter', options: { kvCacheDtype: 'int8' }, machine: { isSoftware: true }, cuts: ['software_adapter', 'software_adapter'], level: 'info',

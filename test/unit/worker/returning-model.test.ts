@@ -31,7 +31,7 @@ test('a model that comes back has the memory that it had, and for its first load
   await load('c');
   expect(sizes()).toEqual({ a: 0, b: 40, c: 50 });
 
-  const asked = { messages: [{ role: 'user', content: 'Hi' }], maxTokens: 4, temperature: 0, seed: 1, stop: [] } as const;
+  const asked = { prompt: { messages: [{ role: 'user', content: 'Hi' }] }, maxTokens: 4, temperature: 0, seed: 1, stop: [] } as const;
   host.generate(a, { requestId: 'r', ...asked });
   await settle();
   loader.last.finish();
