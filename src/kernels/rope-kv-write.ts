@@ -1,4 +1,5 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
+import type { Work } from '../core/turns.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
@@ -140,24 +141,32 @@ export interface RopeScaling {
   readonly factors?: ArrayLike<number> | undefined;
 }
 
+/** Angles that are computed without a break: well under a millisecond's. */
+const ANGLES_AT_ONCE = 4096;
+
 /**
- * Cosines and sines of every position's angles, computed in f64: WGSL's own sin and cos are only good to 2^-11.
+ * Cosines and sines of every position's angles, computed in f64: WGSL's own sin and cos are only good to 2^-11. A long
+ * context has millions of them, between which others get their turns.
  *
  * @returns `[positions][dimensions / 2]` of (cosine, sine), angle = position * theta^(-2i / dimensions), scaled
  */
-export function rotationTable(
+export function* rotationTable(
   positions: number,
   dimensions: number,
   theta: number,
   { factor = 1, factors }: RopeScaling = {},
-): Float32Array<ArrayBuffer> {
+): Work<Float32Array<ArrayBuffer>> {
   const pairs = dimensions / 2;
   const table = new Float32Array(positions * dimensions);
   for (let i = 0; i < pairs; i++) {
     const frequency = theta ** ((-2 * i) / dimensions) / factor / (factors?.[i] ?? 1);
-    for (let position = 0; position < positions; position++) {
-      table[2 * (position * pairs + i)] = Math.cos(position * frequency);
-      table[2 * (position * pairs + i) + 1] = Math.sin(position * frequency);
+    for (let from = 0; from < positions; from += ANGLES_AT_ONCE) {
+      const to = Math.min(positions, from + ANGLES_AT_ONCE);
+      for (let position = from; position < to; position++) {
+        table[2 * (position * pairs + i)] = Math.cos(position * frequency);
+        table[2 * (position * pairs + i) + 1] = Math.sin(position * frequency);
+      }
+      yield;
     }
   }
   return table;

@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import { inTurns } from '../core/turns.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
 import { filterBytes } from '../kernels/filter.ts';
@@ -72,15 +73,15 @@ export function createState(
   return { state, inputs, staging, layout };
 }
 
-/** Writes what every step reads and none writes. */
-export function fillState(
+/** Writes what every step reads and none writes, in short turns. */
+export async function fillState(
   device: GPUDevice,
   config: ModelConfig,
   { maxModelLen }: SchedulerConfig,
   state: DecoderState,
   factors: Float32Array | undefined,
-): void {
+): Promise<void> {
   const scaling = { factor: config.ropeScalingFactor, factors };
-  const table = rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta, scaling);
+  const table = await inTurns(rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta, scaling));
   device.queue.writeBuffer(state.rotation, 0, table);
 }

@@ -134,7 +134,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
     const ops = await inTurns(buildDecoder({ builder, config, state, limits }, weights));
     options.onStage?.('load');
     await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
-    fillState(gpu.device, config, scheduler, state, ropeFactors);
+    await fillState(gpu.device, config, scheduler, state, ropeFactors);
     options.onStage?.('compile');
     await builder.ready();
     const vocabSize = config.vocabSize;
