@@ -174,14 +174,7 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkModelSource(options?.model);
   checkOwnership(options?.ownership);
   checkSignal(options?.signal);
-  checkChatTemplate(options?.chatTemplate);
   checkLoadSettings(options ?? {});
-}
-
-function checkChatTemplate(template: unknown): void {
-  if (template === undefined || (typeof template === 'string' && template.trim() !== '')) return;
-  const message = '`chatTemplate` must be the Jinja source of a chat template, and not blank.';
-  throw new TabserveError('invalid_request', message, { param: 'chatTemplate' });
 }
 
 /** What the browser refused this page, in words of what to do; any other error as a {@link TabserveError}. */

@@ -24,6 +24,10 @@ const RULES: Readonly<Record<keyof LoadSettings, Rule>> = {
     allowed: 'true, false or { maxBytes }, with a number of bytes',
   },
   tuning: oneOf(TUNINGS),
+  chatTemplate: {
+    allows: (value) => typeof value === 'string' && value.trim() !== '',
+    allowed: 'the Jinja source of a chat template, which is not blank',
+  },
 };
 
 /**

@@ -29,7 +29,7 @@ test.each<[string, string, object]>([
 });
 
 test('an option that cannot be sent to the worker is the caller’s mistake', async () => {
-  const options = { model: 'm', workerUrl, kvCacheBytes: () => 1 } as unknown as ClientOptions;
+  const options = { model: 'm', workerUrl, hub: { endpoint: () => 'https://hub.example' } } as unknown as ClientOptions;
   await expect(createClient(options)).rejects.toMatchObject({ code: 'invalid_request', message: expect.stringContaining('cannot be sent') as string });
 });
 
