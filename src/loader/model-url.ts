@@ -23,7 +23,7 @@ export interface HubFile {
 }
 
 export const HUB = 'https://huggingface.co';
-const HUB_NAME = /^hf:(?<owner>[^/@\s]+)\/(?<repo>[^/@\s]+)\/(?<file>[^@]+?)(?:@(?<revision>[^@\s]+))?$/;
+const HUB_NAME = /^hf:(?<owner>[^/@\s]+)\/(?<repo>[^/@\s]+)\/(?<rest>.+)$/i;
 /** A file's page on the hub; `resolve` in the place of `blob` is the file itself. */
 const HUB_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//;
 const PINNED = /^https:\/\/huggingface\.co\/[^/]+\/[^/]+\/resolve\/[0-9a-f]{40}\//;
@@ -39,7 +39,7 @@ const COMMIT = /^[0-9a-f]{40}$/;
 export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB): ModelUrl {
   const name = source.trim();
   if (name === '') throw invalid('it is empty');
-  if (name.startsWith('hf:')) return hubUrl(name, endpoint);
+  if (/^hf:/i.test(name)) return hubUrl(name, endpoint);
   let url: URL;
   try {
     url = new URL(name, baseUrl);
@@ -72,20 +72,39 @@ export function hubEndpoint({ endpoint = HUB, token }: HubSettings): string {
   const { protocol, hostname, username, password, origin, pathname } = new URL(endpoint);
   if (protocol !== 'https:' && protocol !== 'http:') throw bad('is not a web address');
   if (username !== '' || password !== '') throw bad('must not carry a user name or password');
-  const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127\.|\[::1\])/.test(hostname);
-  if (token !== undefined && protocol === 'http:' && !isLocal) throw bad('would get the token unencrypted');
+  if (token !== undefined && protocol === 'http:' && !isLoopback(hostname)) throw bad('would get the token unencrypted');
   return (origin + pathname).replace(/\/+$/, '');
 }
 
+/** Whether a URL's host is this machine. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127\.|\[::1\])/.test(hostname);
+}
+
 function hubUrl(name: string, endpoint: string): ModelUrl {
-  const { owner, repo, file, revision = 'main' } = HUB_NAME.exec(name)?.groups ?? {};
-  const segments = file?.split('/') ?? [];
+  const { owner, repo, rest = '' } = HUB_NAME.exec(name)?.groups ?? {};
+  const { file, revision = 'main' } = splitRevision(rest);
+  const segments = file.split('/');
   // A dot segment would be folded away by the URL parser and name a file elsewhere.
-  if (owner === undefined || repo === undefined || [owner, repo, revision, ...segments].some(isEmptyOrDots)) {
+  const hasBadPart = [owner ?? '', repo ?? '', revision, ...segments].some(isEmptyOrDots) || /\s/.test(revision);
+  if (owner === undefined || repo === undefined || hasBadPart) {
     throw invalid(`'${name}' does not read hf:owner/repo/file.gguf or hf:owner/repo/file.gguf@revision`);
   }
-  const hub = { endpoint, repo: `${owner}/${repo}`, path: segments.join('/'), revision };
+  const hub = { endpoint, repo: `${owner}/${repo}`, path: file, revision };
   return { url: hubFileUrl(hub), isPinned: COMMIT.test(revision), hub };
+}
+
+/**
+ * A path in a repository, and the revision behind it. File names and revisions may both have an `@`, so the revision
+ * begins behind the last `@` that follows a `.gguf`. A name that ends in `.gguf` otherwise has none; of any other name, it
+ * is what follows the last `@`.
+ */
+function splitRevision(text: string): { readonly file: string; readonly revision: string | undefined } {
+  const lower = text.toLowerCase();
+  const ending = lower.lastIndexOf('.gguf@');
+  if (ending < 0 && lower.endsWith('.gguf')) return { file: text, revision: undefined };
+  const at = ending < 0 ? text.lastIndexOf('@') : ending + '.gguf'.length;
+  return at < 0 ? { file: text, revision: undefined } : { file: text.slice(0, at), revision: text.slice(at + 1) };
 }
 
 function isEmptyOrDots(segment: string): boolean {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hubEndpoint, resolveModelUrl } from '../../../src/loader/model-url.ts';
 
@@ -13,6 +14,14 @@ test.each([
   ['hf:owner/repo/file.gguf', 'https://huggingface.co/owner/repo/resolve/main/file.gguf', false],
   ['hf:o/r/sub dir/f.gguf@refs/pr/1', 'https://huggingface.co/o/r/resolve/refs%2Fpr%2F1/sub%20dir/f.gguf', false],
   [`hf:o/r/f.gguf@${COMMIT}`, `https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, true],
+  ['hf:o/r/file@x.gguf', 'https://huggingface.co/o/r/resolve/main/file%40x.gguf', false],
+  ['hf:o/r/file@x.gguf@rev', 'https://huggingface.co/o/r/resolve/rev/file%40x.gguf', false],
+  ['hf:o/r/dir@2/f.GGUF', 'https://huggingface.co/o/r/resolve/main/dir%402/f.GGUF', false],
+  ['hf:o/r/f.gguf@v1@2', 'https://huggingface.co/o/r/resolve/v1%402/f.gguf', false],
+  ['hf:o/r/a.gguf@b.gguf@c', 'https://huggingface.co/o/r/resolve/c/a.gguf%40b.gguf', false],
+  ['hf:o/r/a.gguf@b.gguf', 'https://huggingface.co/o/r/resolve/b.gguf/a.gguf', false],
+  ['hf:o/r/f.bin@v1', 'https://huggingface.co/o/r/resolve/v1/f.bin', false],
+  ['HF:o/r/f.gguf', 'https://huggingface.co/o/r/resolve/main/f.gguf', false],
   ['https://huggingface.co/o/r/blob/main/f.gguf', 'https://huggingface.co/o/r/resolve/main/f.gguf', false],
   [`https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, `https://huggingface.co/o/r/resolve/${COMMIT}/f.gguf`, true],
   [`https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, `https://elsewhere.example/o/r/resolve/${COMMIT}/f.gguf`, false],
@@ -26,6 +35,22 @@ test('a hub name is of the endpoint', () => {
     isPinned: false,
     hub: { endpoint: 'https://mirror.example/hf', repo: 'o/r', path: 'dir/f.gguf', revision: 'v1' },
   });
+});
+
+test('any path that ends in .gguf, with or without a revision, is read as it was written', () => {
+  const segment = fc.stringMatching(/^[A-Za-z0-9@ ._-]{1,12}$/).filter((text) => text.trim() === text && !/^\.{1,2}$/.test(text));
+  // What follows the last `.gguf@` is the revision, so a path of its own must not have one where no revision is given.
+  const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((segments) => `${segments.join('/')}.gguf`);
+  const revision = fc.stringMatching(/^[A-Za-z0-9@._/-]{1,12}$/).filter((text) => {
+    return !text.toLowerCase().includes('.gguf@') && text.split('/').every((part) => !/^\.{0,2}$/.test(part));
+  });
+  fc.assert(
+    fc.property(path, fc.option(revision, { nil: undefined }), (file, wanted) => {
+      fc.pre(wanted !== undefined || !file.toLowerCase().includes('.gguf@'));
+      const { hub } = resolveModelUrl(`hf:o/r/${file}${wanted === undefined ? '' : `@${wanted}`}`, BASE);
+      expect(hub).toMatchObject({ repo: 'o/r', path: file, revision: wanted ?? 'main' });
+    }),
+  );
 });
 
 test.each([
@@ -60,6 +85,9 @@ test.each([
   ['hf:owner/../file.gguf', /hf:owner\/repo\/file.gguf/],
   ['hf:owner/repo/../../../x.gguf', /hf:owner\/repo\/file.gguf/],
   ['hf:owner/repo/f.gguf@..', /hf:owner\/repo\/file.gguf/],
+  ['HF:owner/f.gguf', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/f.gguf@a b', /hf:owner\/repo\/file.gguf/],
+  ['hf:owner/repo/f@x.gguf@', /hf:owner\/repo\/file.gguf/],
   ['hf:owner/repo/f.gguf@', /hf:owner\/repo\/file.gguf/],
   ['https://', /not a URL/],
   ['ftp://host.example/m.gguf', /'ftp:'/],
