@@ -76,9 +76,9 @@ export function hubEndpoint({ endpoint = HUB, token }: HubSettings): string {
   return (origin + pathname).replace(/\/+$/, '');
 }
 
-/** Whether a URL's host is this machine. */
+/** Whether a URL's host is this machine: the whole name decides, since `127.0.0.1.example.com` is anyone's. */
 function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127\.|\[::1\])/.test(hostname);
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 function hubUrl(name: string, endpoint: string): ModelUrl {

@@ -58,6 +58,8 @@ test.each([
   [{ endpoint: 'https://mirror.example/hf/', token: 'hf_x' }, 'https://mirror.example/hf'],
   [{ endpoint: 'http://localhost:8080', token: 'hf_x' }, 'http://localhost:8080'],
   [{ endpoint: 'http://127.0.0.1:8080', token: 'hf_x' }, 'http://127.0.0.1:8080'],
+  [{ endpoint: 'http://127.1:8080', token: 'hf_x' }, 'http://127.0.0.1:8080'],
+  [{ endpoint: 'http://[::1]:8080', token: 'hf_x' }, 'http://[::1]:8080'],
   [{ endpoint: 'http://mirror.example' }, 'http://mirror.example'],
 ])('the endpoint of %j', (hub, endpoint) => {
   expect(hubEndpoint(hub)).toBe(endpoint);
@@ -68,6 +70,9 @@ test.each([
   [{ endpoint: 'ftp://mirror.example' }, /not a web address/],
   [{ endpoint: 'https://me:secret@mirror.example' }, /user name or password/],
   [{ endpoint: 'http://mirror.example', token: 'hf_secret' }, /unencrypted/],
+  [{ endpoint: 'http://127.0.0.1.evil.example', token: 'hf_secret' }, /unencrypted/],
+  [{ endpoint: 'http://127.evil.example', token: 'hf_secret' }, /unencrypted/],
+  [{ endpoint: 'http://localhost.evil.example', token: 'hf_secret' }, /unencrypted/],
   [{ token: 'hf_secret\nX-Header: 1' }, /`hub.token`/],
   [{ token: '' }, /`hub.token`/],
 ])('refuses the hub %j, and does not repeat its token', (hub, message) => {
