@@ -149,7 +149,8 @@ class Watchdog {
   explain(error: unknown, message: string, isUnanswered = false): Error {
     if (error instanceof TabserveError || error instanceof TransientFault) return error;
     if (this.#context.signal?.aborted === true) return abortedError();
-    if (this.#isSilent) return new TransientFault(`The server sent nothing for ${this.#context.idleTimeoutMs} ms.`);
+    const silent = `The server sent nothing for ${this.#context.idleTimeoutMs} ms.`;
+    if (this.#isSilent) return new TransientFault(silent, { isSilent: true });
     return new TransientFault(message, { cause: error, isUnanswered });
   }
 }

@@ -2,11 +2,12 @@ import { TabserveError } from '../core/errors.ts';
 import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
+import { askSize } from './ask-version.ts';
 import { exchange } from './http-request.ts';
 import type { HttpContext, HttpExchange } from './http-request.ts';
 import { isSameVersion, responseVersion } from './remote-version.ts';
-import type { RemoteVersion, StatedVersion } from './remote-version.ts';
-import { abortedError, TransientFault, withRetries } from './retry.ts';
+import type { RemoteVersion } from './remote-version.ts';
+import { TransientFault, withRetries } from './retry.ts';
 
 /** A file behind a URL. `read` works only where `isRanged`; `stream` works anywhere. */
 export interface RemoteFile extends ByteSource {
@@ -61,31 +62,20 @@ export async function openHttp(url: string, context: HttpContext, options: OpenH
 async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeoutMs }: HttpContext): Promise<boolean> {
   const fault = error instanceof TabserveError ? error.cause : undefined;
   if (!(fault instanceof TransientFault && fault.isUnanswered) || typeof location === 'undefined' || new URL(url).origin === location.origin) return false;
-  const timeout = AbortSignal.timeout(Math.min(idleTimeoutMs, 4000));
-  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  const init: RequestInit = { method: 'HEAD', mode: 'no-cors', cache: 'no-store', credentials: 'omit', signal: ended };
-  return fetch(url, init).then(({ type }) => type === 'opaque', () => false);
+  const isAnswered = async (method: string): Promise<boolean> => {
+    const done = new AbortController();
+    const timeout = AbortSignal.timeout(Math.min(idleTimeoutMs, 4000));
+    const ended = AbortSignal.any([done.signal, timeout, ...(signal === undefined ? [] : [signal])]);
+    const init: RequestInit = { method, mode: 'no-cors', cache: 'no-store', credentials: 'omit', signal: ended };
+    return fetch(url, init).then(({ type }) => type === 'opaque', () => false).finally(() => done.abort());
+  };
+  return (await isAnswered('HEAD')) || isAnswered('GET'); // there are servers that drop the connection of a HEAD
 }
 
 function barred(url: string): TabserveError {
   const remedy = 'Load the model from a server that allows it, or download the file and open it here';
   const why = 'it does not let pages of other sites read its files (CORS)';
   return new TabserveError('download_failed', `The server of ${url} answers, but ${why}. ${remedy}.`);
-}
-
-/** A file's version as its server tells it without sending a byte of it; undefined where it cannot be had. */
-export async function headVersion(url: string, context: HttpContext): Promise<StatedVersion | undefined> {
-  try {
-    // The range makes the browser ask for the file unencoded, as it does when reading it.
-    const head = await exchange(url, { method: 'HEAD', range: 'bytes=0-0' }, context);
-    head.cancel();
-    return responseVersion(head.response);
-  } catch (error) {
-    if (context.signal?.aborted === true) throw abortedError();
-    const why = error instanceof Error ? error.message : String(error);
-    context.log(`Could not check whether ${url} has changed: ${why}`);
-    return undefined;
-  }
 }
 
 type Probed = Pick<RemoteFile, 'version' | 'isRanged'>;
@@ -107,14 +97,7 @@ async function probe(url: string, context: HttpContext, { known, checkStart }: O
     throw unfaithful(url, `has ${stated.size} bytes where the hub says ${known.size}`);
   }
   if (stated.size !== undefined) return { version: { ...stated, size: stated.size }, isRanged };
-  // Across origins a server must expose Content-Range by name; Content-Length can always be read.
-  const head = await exchange(url, { method: 'HEAD' }, context);
-  head.cancel();
-  const { size } = responseVersion(head.response);
-  if (size === undefined) {
-    throw new TabserveError('download_failed', `The server of ${url} does not tell the file's size.`);
-  }
-  return { version: { ...stated, size }, isRanged };
+  return { version: { ...stated, size: await askSize(url, context) }, isRanged };
 }
 
 /** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */

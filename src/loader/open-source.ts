@@ -2,6 +2,7 @@ import type { LogFrame } from '../core/frames.ts';
 import type { Locks } from '../core/locks.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { HubSettings, ModelSource } from '../core/protocol.ts';
+import { askVersion } from './ask-version.ts';
 import { blobSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openCachedSource } from './cache.ts';
@@ -9,7 +10,7 @@ import type { CacheOptions } from './cache.ts';
 import { checkStart } from './check-start.ts';
 import { httpContext } from './http-request.ts';
 import type { Credentials, HttpContext } from './http-request.ts';
-import { headVersion, openHttp } from './http-source.ts';
+import { openHttp } from './http-source.ts';
 import { resolveHubFile } from './hub.ts';
 import { hubEndpoint, resolveModelUrl } from './model-url.ts';
 import type { ModelUrl } from './model-url.ts';
@@ -101,7 +102,7 @@ function remoteSide({ url, hub }: ModelUrl, context: HttpContext): Pick<CacheOpt
   if (hub === undefined) {
     return {
       openRemote: () => openHttp(url, context, { checkStart: (start, type) => checkStart(url, start, type) }),
-      checkVersion: () => headVersion(url, brief),
+      checkVersion: () => askVersion(url, brief),
     };
   }
   return {

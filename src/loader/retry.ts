@@ -1,17 +1,27 @@
 import { TabserveError } from '../core/errors.ts';
 import { sleep } from '../core/sleep.ts';
 
+interface FaultOptions {
+  readonly cause?: unknown;
+  readonly retryAfterMs?: number;
+  readonly isUnanswered?: boolean;
+  readonly isSilent?: boolean;
+}
+
 /** A fault that may pass by itself: a lost connection, a server that is busy. */
 export class TransientFault extends Error {
   /** What the server asked us to wait, in milliseconds. */
   readonly retryAfterMs: number;
   /** Whether no answer came at all, for whatever reason: a browser does not tell. */
   readonly isUnanswered: boolean;
+  /** Whether the server was waited for until it was given up. */
+  readonly isSilent: boolean;
 
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number; isUnanswered?: boolean } = {}) {
+  constructor(message: string, options: FaultOptions = {}) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs ?? 0;
     this.isUnanswered = options.isUnanswered ?? false;
+    this.isSilent = options.isSilent ?? false;
   }
 }
 

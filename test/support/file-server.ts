@@ -39,8 +39,8 @@ export interface FileFaults {
   hideHeaders?: boolean;
   /** No CORS headers at all. */
   noCors?: boolean;
-  /** HEAD is refused. */
-  noHead?: boolean;
+  /** HEAD is refused with this status. */
+  headStatus?: number;
 }
 
 /** A request as the server saw it. */
@@ -197,7 +197,7 @@ function plannedStatus(method: string, file: ServedFile | undefined): number | u
   if (method === 'OPTIONS') return 204;
   if (file === undefined) return 404;
   const { faults } = file;
-  if (method === 'HEAD' && faults.noHead === true) return 405;
+  if (method === 'HEAD' && faults.headStatus !== undefined) return faults.headStatus;
   if (faults.status === undefined || faults.statusCount === 0) return undefined;
   if (faults.statusCount !== undefined) faults.statusCount--;
   return faults.status;

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
 import { openCachedSource } from '../../../src/loader/cache.ts';
 import type { CacheOptions } from '../../../src/loader/cache.ts';
+import { askVersion } from '../../../src/loader/ask-version.ts';
 import { httpContext } from '../../../src/loader/http-request.ts';
-import { headVersion, openHttp } from '../../../src/loader/http-source.ts';
+import { openHttp } from '../../../src/loader/http-source.ts';
 import { listModels, removeModel } from '../../../src/loader/model-storage.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import type { FileServer, ServedFile } from '../../support/file-server.ts';
@@ -39,7 +40,7 @@ function open(options: Partial<CacheOptions> = {}): Promise<ByteSource> {
     name: url,
     storage,
     openRemote: () => openHttp(url, context),
-    checkVersion: () => headVersion(url, context),
+    checkVersion: () => askVersion(url, context),
     isPinned: false,
     log: (line) => lines.push(line),
     now: () => clock,

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { askVersion } from '../../../src/loader/ask-version.ts';
 import { httpContext } from '../../../src/loader/http-request.ts';
 import type { HttpContext } from '../../../src/loader/http-request.ts';
-import { headVersion, openHttp } from '../../../src/loader/http-source.ts';
+import { openHttp } from '../../../src/loader/http-source.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import type { FileServer, ServedFile } from '../../support/file-server.ts';
 import { firstDifference, seededBytes } from './seeded-bytes.ts';
@@ -31,6 +32,14 @@ function context(options: Partial<HttpContext> = {}): HttpContext {
 const fails = (code: string, message: RegExp): unknown =>
   expect.objectContaining({ name: 'TabserveError', code, message: expect.stringMatching(message) });
 
+/** What a page of another origin sees where the server exposes no headers. (Fetch, CORS-safelisted response-header name) */
+const acrossOrigins: typeof fetch = async (input, init) => {
+  const response = await fetch(input, init);
+  const safe = /^(cache-control|content-(language|length|type)|expires|last-modified|pragma)$/;
+  const headers = [...response.headers].filter(([name]) => safe.test(name));
+  return new Response(response.body, { status: response.status, headers });
+};
+
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stream) pieces.push(piece);
@@ -52,16 +61,49 @@ describe('opening', () => {
   });
 
   test('a size hidden from the page is asked for by HEAD', async () => {
-    const hiding: typeof fetch = async (input, init) => {
-      const response = await fetch(input, init);
-      const headers = new Headers(response.headers);
-      headers.delete('content-range');
-      headers.delete('etag');
-      return new Response(response.body, { status: response.status, headers });
-    };
-    const remote = await openHttp(url, context({ fetch: hiding }));
+    const remote = await openHttp(url, context({ fetch: acrossOrigins }));
     expect(remote).toMatchObject({ size: SIZE, isRanged: true, version: { etag: undefined } });
+    expect(server.log.map(({ method }) => method)).toEqual(['GET', 'HEAD']);
     expect(await remote.read(7, 100)).toEqual(content.slice(7, 107));
+  });
+
+  test.each([403, 405, 501, 404, 500])('where HEAD is answered with %i, a GET whose body is dropped tells it', async (headStatus) => {
+    file.content = seededBytes(64 * 1024 * 1024);
+    file.faults = { headStatus };
+    const remote = await openHttp(url, context({ fetch: acrossOrigins }));
+    expect(remote).toMatchObject({ size: file.content.length, isRanged: true });
+    expect(server.log.map(({ method, range }) => `${method} ${range}`)).toEqual(
+      ['GET bytes=0-63', 'HEAD undefined', 'GET undefined'],
+    );
+    expect(server.bytesSent()).toBeLessThan(16 * 1024 * 1024);
+    expect(delays).toEqual([]);
+    expect(await remote.read(7, 100)).toEqual(file.content.slice(7, 107));
+  });
+
+  test('so it does where the browser does not let the page read the answer to HEAD, or that tells nothing', async () => {
+    for (const fault of ['unreadable', 'silent about the size'] as const) {
+      const asked: (string | undefined)[] = [];
+      const refusing: typeof fetch = async (input, init) => {
+        asked.push(init?.method);
+        if (init?.method !== 'HEAD') return acrossOrigins(input, init);
+        if (fault === 'unreadable') throw new TypeError('Failed to fetch'); // S3, whose rule for CORS names GET alone
+        return new Response(null);
+      };
+      expect(await openHttp(url, context({ fetch: refusing }))).toMatchObject({ size: SIZE });
+      expect(asked).toEqual(['GET', 'HEAD', 'GET']);
+      expect(lines).toEqual([]);
+    }
+  });
+
+  test('a caller who ends it while HEAD is asked is not asked for again', async () => {
+    const controller = new AbortController();
+    const ending: typeof fetch = async (input, init) => {
+      if (init?.method === 'HEAD') controller.abort();
+      return acrossOrigins(input, init);
+    };
+    const opened = openHttp(url, context({ fetch: ending, signal: controller.signal }));
+    await expect(opened).rejects.toEqual(fails('aborted', /./));
+    expect(server.log.filter(({ range }) => range === undefined)).toEqual([]);
   });
 
   test.each<[number, string, RegExp]>([
@@ -252,12 +294,41 @@ describe('streaming the whole', () => {
   });
 });
 
-test('a version is told without a byte, and its absence is no error', async () => {
-  const { version } = await openHttp(url, context());
-  server.log.length = 0;
-  expect(await headVersion(url, context())).toEqual(version);
-  expect(server.log).toMatchObject([{ method: 'HEAD', bytesSent: 0 }]);
-  file.faults = { noHead: true };
-  expect(await headVersion(url, context())).toBeUndefined();
-  expect(lines.at(-1)).toMatch(/405/);
+describe('the version of a file that is stored', () => {
+  test('is told without a byte', async () => {
+    const { version } = await openHttp(url, context());
+    server.log.length = 0;
+    expect(await askVersion(url, context())).toEqual(version);
+    expect(server.log).toMatchObject([{ method: 'HEAD', bytesSent: 0 }]);
+  });
+
+  test.each([403, 405, 501])('is told by GET where HEAD is answered with %i', async (headStatus) => {
+    const { version } = await openHttp(url, context());
+    file.faults = { headStatus };
+    server.log.length = 0;
+    expect(await askVersion(url, context())).toEqual(version);
+    expect(server.log).toMatchObject([{ method: 'HEAD' }, { method: 'GET', range: 'bytes=0-0', bytesSent: 1 }]);
+    expect(lines).toEqual([]);
+  });
+
+  test('is at least a size, where all else is hidden', async () => {
+    file.faults = { headStatus: 403 };
+    expect(await askVersion(url, context({ fetch: acrossOrigins }))).toMatchObject({ size: SIZE });
+    expect(server.log.map(({ method, range }) => `${method} ${range}`)).toEqual(
+      ['HEAD bytes=0-0', 'GET bytes=0-0', 'GET undefined'],
+    );
+  });
+
+  test('is not waited for twice, and its absence is no error', async () => {
+    file.faults = { status: 403 };
+    expect(await askVersion(url, context())).toBeUndefined();
+    expect(lines).toEqual([expect.stringMatching(/Could not check.*403/)]);
+    let asked = 0;
+    const silent: typeof fetch = (_input, init) => {
+      asked++;
+      return new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(new DOMException('', 'AbortError'))));
+    };
+    expect(await askVersion(url, context({ fetch: silent, idleTimeoutMs: 20 }))).toBeUndefined();
+    expect(asked).toBe(1);
+  });
 });
