@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import { exchange } from './http-request.ts';
 import type { ExchangeInit, HttpContext } from './http-request.ts';
+import { modelName } from './model-name.ts';
 import { responseVersion } from './remote-version.ts';
 import type { StatedVersion } from './remote-version.ts';
 import { abortedError, TransientFault } from './retry.ts';
@@ -25,7 +26,7 @@ export async function askVersion(url: string, context: HttpContext): Promise<Sta
   } catch (error) {
     if (context.signal?.aborted === true) throw abortedError();
     const why = error instanceof Error ? error.message : String(error);
-    context.log(`Could not check whether ${url} has changed: ${why}`);
+    context.log(`Could not check whether ${modelName(url)} has changed: ${why}`);
     return undefined;
   }
 }
@@ -44,7 +45,7 @@ export async function askSize(url: string, context: HttpContext): Promise<number
   });
   const size = byHead?.size ?? (await askHeaders(url, { method: 'GET' }, context)).size;
   if (size !== undefined) return size;
-  throw new TabserveError('download_failed', `The server of ${url} does not tell the file's size.`);
+  throw new TabserveError('download_failed', `The server of ${modelName(url)} does not tell the file's size.`);
 }
 
 async function askHeaders(url: string, init: ExchangeInit, context: HttpContext): Promise<StatedVersion> {

@@ -8,7 +8,7 @@ export const PART_BYTES = 8 * 1024 * 1024;
 
 /** What is cached of one version of a model file. A part counts once its hash stands here, after its file is closed. */
 export interface CacheManifest {
-  /** What it is stored under. Of a file of the hub's it names the commit. */
+  /** What it is stored under: see `modelName`. Of a file of the hub's it names the commit. */
   readonly url: string;
   /** What it was asked for by: versions of one file share it. @default its URL */
   readonly name?: string;
@@ -37,6 +37,18 @@ export function partLength(manifest: CacheManifest, index: number): number {
 
 export function isComplete(manifest: CacheManifest): boolean {
   return manifest.parts.every((hash) => hash !== null);
+}
+
+const KEY = 'key:';
+
+/** What a file is kept under that has a `cacheKey`: apart from every URL. */
+export function keyName(cacheKey: string): string {
+  return KEY + cacheKey;
+}
+
+/** The `cacheKey` of what is kept under a name. */
+export function cacheKeyOf(name: string): string | undefined {
+  return name.startsWith(KEY) ? name.slice(KEY.length) : undefined;
 }
 
 /** Whether a manifest is of a version of the file with this name. */

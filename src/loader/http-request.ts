@@ -1,6 +1,8 @@
 import { TabserveError } from '../core/errors.ts';
+import { modelName } from './model-name.ts';
 import { abortedError, DEFAULT_RETRIES, parseRetryAfter, TransientFault } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
+import { signatureOf } from './signed-url.ts';
 
 /** What every request of a file shares. */
 export interface HttpContext {
@@ -60,6 +62,7 @@ export interface HttpExchange {
 export async function exchange(url: string, init: ExchangeInit, context: HttpContext): Promise<HttpExchange> {
   const watch = new Watchdog(context);
   const { method, range, body, contentType } = init;
+  const name = modelName(url);
   const token = tokenFor(url, context);
   try {
     const response = await context.fetch(url, {
@@ -77,15 +80,16 @@ export async function exchange(url: string, init: ExchangeInit, context: HttpCon
     });
     watch.feed();
     checkStatus(url, response, token !== undefined);
-    return { response, chunks: () => readChunks(url, response, watch), cancel: () => watch.stop() };
+    return { response, chunks: () => readChunks(name, response, watch), cancel: () => watch.stop() };
   } catch (error) {
     watch.stop();
-    throw watch.explain(error, `Could not reach ${url}: ${unreachable()}.`, true);
+    const fault = watch.explain(error, `Could not reach ${name}: ${unreachable()}.`, true);
+    throw (fault instanceof TransientFault && fault.isUnanswered && expiredLink(url, name)) || fault;
   }
 }
 
 async function* readChunks(
-  url: string,
+  name: string,
   response: Response,
   watch: Watchdog,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
@@ -100,7 +104,7 @@ async function* readChunks(
       watch.feed();
     }
   } catch (error) {
-    throw watch.explain(error, `The connection to ${url} was lost.`);
+    throw watch.explain(error, `The connection to ${name} was lost.`);
   } finally {
     watch.stop();
   }
@@ -167,18 +171,35 @@ function tokenFor(url: string, { credentials }: HttpContext): string | undefined
 function checkStatus(url: string, response: Response, hadToken: boolean): void {
   const { status } = response;
   if (response.ok || status === 416) return; // 416: what it means is the caller's to say
+  const name = modelName(url);
   if (status === 404 || status === 410) {
-    throw new TabserveError('model_not_found', `There is nothing at ${url} (HTTP ${status}); check the name.`);
+    throw new TabserveError('model_not_found', `There is nothing at ${name} (HTTP ${status}); check the name.`);
   }
-  if (status === 401 || status === 403) {
-    const why = hadToken ? DENIED_TOKEN : DENIED;
-    throw new TabserveError('access_denied', `The server refused ${url} (HTTP ${status}): ${why}.`);
+  const isSigned = signatureOf(url) !== undefined;
+  // 400 is what Google Cloud Storage says of an expired link, and S3 of the expired credentials that one was signed with.
+  if (status === 401 || status === 403 || (status === 400 && isSigned)) {
+    const denied = hadToken ? DENIED_TOKEN : DENIED;
+    const why = isSigned ? `${expiry(url) ?? DENIED_LINK}. ${NEW_LINK}` : denied;
+    throw new TabserveError('access_denied', `The server refused ${name} (HTTP ${status}): ${why}.`);
   }
   if (status === 408 || status === 429 || status >= 500) {
     const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now());
-    throw new TransientFault(`The server of ${url} answered HTTP ${status}.`, { retryAfterMs });
+    throw new TransientFault(`The server of ${name} answered HTTP ${status}.`, { retryAfterMs });
   }
-  throw new TabserveError('download_failed', `The server answered ${url} with HTTP ${status}.`);
+  throw new TabserveError('download_failed', `The server answered ${name} with HTTP ${status}.`);
+}
+
+/** What it means that no answer can be read: servers refuse an expired link without the headers that let a page see it. */
+function expiredLink(url: string, name: string): TabserveError | undefined {
+  const expired = globalThis.navigator?.onLine === false ? undefined : expiry(url);
+  if (expired === undefined) return undefined;
+  return new TabserveError('access_denied', `Could not read ${name}: ${expired}. ${NEW_LINK}.`);
+}
+
+/** That a signed link has expired, and when, by this device's clock. */
+function expiry(url: string): string | undefined {
+  const expires = signatureOf(url)?.expires;
+  return expires === undefined || expires > Date.now() ? undefined : `its link expired at ${new Date(expires).toISOString()}`;
 }
 
 const DENIED =
@@ -187,3 +208,7 @@ const DENIED =
 const DENIED_TOKEN =
   "the token may not read it. Accept the model's terms on its page with the token's account, or give a token that can " +
   'read it';
+const DENIED_LINK =
+  "its link's signature is not accepted: it may have expired, be made for another address or method than GET, or there is " +
+  'no such file';
+const NEW_LINK = 'Give a link that is signed anew: what has arrived is kept in the browser’s storage, and is gone on with';

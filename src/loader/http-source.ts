@@ -5,6 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { askSize } from './ask-version.ts';
 import { exchange } from './http-request.ts';
 import type { HttpContext, HttpExchange } from './http-request.ts';
+import { modelName } from './model-name.ts';
 import { isSameVersion, responseVersion } from './remote-version.ts';
 import type { RemoteVersion } from './remote-version.ts';
 import { TransientFault, withRetries } from './retry.ts';
@@ -20,6 +21,14 @@ export interface RemoteFile extends ByteSource {
 
 /** A page that is not allowed to read the file looks like a network fault: do not let its user wait for long. */
 const PROBE_ATTEMPTS = 3;
+
+/** Where a file is. */
+interface Address {
+  /** What it is fetched from, signature included. */
+  readonly url: string;
+  /** What it is called in messages. */
+  readonly name: string;
+}
 
 export interface OpenHttpOptions {
   /** What is known of the file already: it need not be told by the server, but must not be contradicted. */
@@ -40,18 +49,19 @@ const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
  * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, and what `checkStart` throws
  */
 export async function openHttp(url: string, context: HttpContext, options: OpenHttpOptions = {}): Promise<RemoteFile> {
+  const at: Address = { url, name: modelName(url) };
   const retries = { ...context.retries, attempts: Math.min(PROBE_ATTEMPTS, context.retries.attempts) };
-  const probed = withRetries(retries, context.signal, context.log, () => probe(url, context, options));
+  const probed = withRetries(retries, context.signal, context.log, () => probe(at, context, options));
   const { version, isRanged } = await probed.catch(async (error: unknown) => {
-    throw (await isBarred(url, error, context)) ? barred(url) : error;
+    throw (await isBarred(url, error, context)) ? barred(at) : error;
   });
   return {
-    id: url,
+    id: at.name,
     size: version.size,
     version,
     isRanged,
-    read: (offset, length) => readRange(url, version, offset, length, context),
-    stream: () => streamWhole(url, version, context),
+    read: (offset, length) => readRange(at, version, offset, length, context),
+    stream: () => streamWhole(at, version, context),
   };
 }
 
@@ -72,32 +82,32 @@ async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeou
   return (await isAnswered('HEAD')) || isAnswered('GET'); // there are servers that drop the connection of a HEAD
 }
 
-function barred(url: string): TabserveError {
+function barred(at: Address): TabserveError {
   const remedy = 'Load the model from a server that allows it, or download the file and open it here';
   const why = 'it does not let pages of other sites read its files (CORS)';
-  return new TabserveError('download_failed', `The server of ${url} answers, but ${why}. ${remedy}.`);
+  return new TabserveError('download_failed', `The server of ${at.name} answers, but ${why}. ${remedy}.`);
 }
 
 type Probed = Pick<RemoteFile, 'version' | 'isRanged'>;
 
-async function probe(url: string, context: HttpContext, { known, checkStart }: OpenHttpOptions): Promise<Probed> {
-  const first = await exchange(url, { method: 'GET', range: PROBE_RANGE }, context);
+async function probe(at: Address, context: HttpContext, { known, checkStart }: OpenHttpOptions): Promise<Probed> {
+  const first = await exchange(at.url, { method: 'GET', range: PROBE_RANGE }, context);
   const { headers, status } = first.response;
   const isRanged = status === 206;
   const stated = responseVersion(first.response);
   try {
     const start = await readStart(first, isRanged);
-    if (start.length < Math.min(MAGIC_BYTES, stated.size ?? 0)) throw new TransientFault(`${url} ended at its start.`);
+    if (start.length < Math.min(MAGIC_BYTES, stated.size ?? 0)) throw new TransientFault(`${at.name} ended at its start.`);
     checkStart?.(start, headers.get('content-type') ?? '');
   } finally {
     first.cancel();
   }
   if (known !== undefined) {
     if (stated.size === undefined || stated.size === known.size) return { version: known, isRanged };
-    throw unfaithful(url, `has ${stated.size} bytes where the hub says ${known.size}`);
+    throw unfaithful(at, `has ${stated.size} bytes where the hub says ${known.size}`);
   }
   if (stated.size !== undefined) return { version: { ...stated, size: stated.size }, isRanged };
-  return { version: { ...stated, size: await askSize(url, context) }, isRanged };
+  return { version: { ...stated, size: await askSize(at.url, context) }, isRanged };
 }
 
 /** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */
@@ -115,24 +125,24 @@ async function readStart(body: HttpExchange, isShort: boolean): Promise<Uint8Arr
 }
 
 async function readRange(
-  url: string,
+  at: Address,
   version: RemoteVersion,
   offset: number,
   length: number,
   context: HttpContext,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  checkRange(url, version.size, offset, length);
+  checkRange(at.name, version.size, offset, length);
   const bytes = new Uint8Array(length);
   if (length === 0) return bytes;
   let received = 0;
   const attempt = async (): Promise<void> => {
     const start = offset + received;
     const end = offset + length - 1;
-    const part = await exchange(url, { method: 'GET', range: `bytes=${start}-${end}` }, context);
+    const part = await exchange(at.url, { method: 'GET', range: `bytes=${start}-${end}` }, context);
     try {
-      checkPart(url, version, part, start, end);
+      checkPart(at, version, part, start, end);
       for await (const chunk of part.chunks()) {
-        if (received + chunk.length > length) throw unfaithful(url, `sent more than the ${length} bytes asked for`);
+        if (received + chunk.length > length) throw unfaithful(at, `sent more than the ${length} bytes asked for`);
         bytes.set(chunk, received);
         const { buffer, length: arrived } = chunk;
         context.onBytes(offset + received, arrived);
@@ -145,7 +155,7 @@ async function readRange(
     } finally {
       part.cancel();
     }
-    if (received < length) throw new TransientFault(`${url} ended after ${received} of ${length} bytes.`);
+    if (received < length) throw new TransientFault(`${at.name} ended after ${received} of ${length} bytes.`);
   };
   await withRetries(context.retries, context.signal, context.log, attempt, () => Math.floor(received / 65_536));
   return bytes;
@@ -155,26 +165,26 @@ async function readRange(
  * Refuses an answer that is not the range asked for, or of another version of the file. (If-Range would have the server
  * check the version, but it is no header that a page may send across origins unasked.)
  */
-function checkPart(url: string, version: RemoteVersion, part: HttpExchange, start: number, end: number): void {
+function checkPart(at: Address, version: RemoteVersion, part: HttpExchange, start: number, end: number): void {
   const { response } = part;
-  checkVersion(url, version, response);
-  if (response.status === 200) throw new TransientFault(`${url} came whole where a range was asked for.`);
-  if (response.status !== 206) throw unfaithful(url, `answered a range with HTTP ${response.status}`);
+  checkVersion(at, version, response);
+  if (response.status === 200) throw new TransientFault(`${at.name} came whole where a range was asked for.`);
+  if (response.status !== 206) throw unfaithful(at, `answered a range with HTTP ${response.status}`);
   const range = response.headers.get('content-range');
   if (range !== null && !range.startsWith(`bytes ${start}-${end}/`)) {
-    throw unfaithful(url, `answered bytes ${start}-${end} with '${range}'`);
+    throw unfaithful(at, `answered bytes ${start}-${end} with '${range}'`);
   }
 }
 
-function checkVersion(url: string, version: RemoteVersion, response: Response): void {
+function checkVersion(at: Address, version: RemoteVersion, response: Response): void {
   if (response.status === 416 || !isSameVersion(version, responseVersion(response))) {
-    const message = `${url} changed on its server while it was being loaded; load it again.`;
+    const message = `${at.name} changed on its server while it was being loaded; load it again.`;
     throw new TabserveError('download_failed', message);
   }
 }
 
 async function* streamWhole(
-  url: string,
+  at: Address,
   version: RemoteVersion,
   context: HttpContext,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
@@ -183,7 +193,7 @@ async function* streamWhole(
   /** The next piece that has not been delivered; opens the connection (again) where there is none. */
   const next = async (): Promise<Uint8Array<ArrayBuffer> | undefined> => {
     try {
-      current ??= skip(await openWhole(url, version, context), delivered);
+      current ??= skip(await openWhole(at, version, context), delivered);
       const { done, value } = await current.next();
       if (done !== true) return value;
     } catch (error) {
@@ -191,7 +201,7 @@ async function* streamWhole(
       throw error;
     }
     current = undefined;
-    if (delivered < version.size) throw new TransientFault(`${url} ended after ${delivered} of ${version.size} bytes.`);
+    if (delivered < version.size) throw new TransientFault(`${at.name} ended after ${delivered} of ${version.size} bytes.`);
     return undefined;
   };
   try {
@@ -200,7 +210,7 @@ async function* streamWhole(
       if (chunk === undefined) return;
       context.onBytes(delivered, chunk.length);
       delivered += chunk.length;
-      if (delivered > version.size) throw unfaithful(url, `sent more than its ${version.size} bytes`);
+      if (delivered > version.size) throw unfaithful(at, `sent more than its ${version.size} bytes`);
       yield chunk;
     }
   } finally {
@@ -208,11 +218,11 @@ async function* streamWhole(
   }
 }
 
-async function openWhole(url: string, version: RemoteVersion, context: HttpContext): Promise<HttpExchange> {
+async function openWhole(at: Address, version: RemoteVersion, context: HttpContext): Promise<HttpExchange> {
   // A range of everything: as in the probe, it makes the browser ask for the file unencoded.
-  const whole = await exchange(url, { method: 'GET', range: 'bytes=0-' }, context);
+  const whole = await exchange(at.url, { method: 'GET', range: 'bytes=0-' }, context);
   try {
-    checkVersion(url, version, whole.response);
+    checkVersion(at, version, whole.response);
   } catch (error) {
     whole.cancel();
     throw error;
@@ -229,6 +239,6 @@ async function* skip(body: HttpExchange, count: number): AsyncGenerator<Uint8Arr
   }
 }
 
-function unfaithful(url: string, what: string): TabserveError {
-  return new TabserveError('download_failed', `The server of ${url} ${what}; load it from another place.`);
+function unfaithful(at: Address, what: string): TabserveError {
+  return new TabserveError('download_failed', `The server of ${at.name} ${what}; load it from another place.`);
 }

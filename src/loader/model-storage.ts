@@ -1,4 +1,4 @@
-import { isManifest } from './cache-manifest.ts';
+import { cacheKeyOf, isManifest } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import type { PartStorage } from './part-storage.ts';
 
@@ -7,10 +7,18 @@ export type ModelStorage = PartStorage<CacheManifest>;
 
 /** What is cached of one version of a model. */
 export interface CachedModel {
-  /** What it is stored under: of a model from the hub the URL at its commit. */
+  /**
+   * What it is stored under, without signature or secret: of a model from the hub the URL at its commit, of one that was
+   * loaded with a `cacheKey` a name made of that. For `deleteModel`.
+   */
   readonly url: string;
-  /** What it was asked for by: an URL that `createClient` takes. Two versions of a model have the same. */
+  /**
+   * What it was asked for by: without a `cacheKey`, a URL that `createClient` takes; one that needs a signature is loaded by
+   * it where all of it is here. Two versions of a model have the same.
+   */
   readonly name: string;
+  /** What it was loaded with as its `cacheKey`, to be given again beside a URL. */
+  readonly cacheKey?: string;
   readonly size: number;
   /** How much of it is here. */
   readonly bytesCached: number;
@@ -27,7 +35,8 @@ export async function listModels(storage: ModelStorage): Promise<readonly Cached
       const bytesOf = (hash: string | null, index: number): number =>
         hash === null ? 0 : Math.min(partBytes, version.size - index * partBytes);
       const bytesCached = parts.map(bytesOf).reduce((a, b) => a + b, 0);
-      return { url, name, size: version.size, bytesCached, lastUsed };
+      const cacheKey = cacheKeyOf(name);
+      return { url, name, size: version.size, bytesCached, lastUsed, ...(cacheKey === undefined ? {} : { cacheKey }) };
     })
     .toSorted((a, b) => b.lastUsed - a.lastUsed);
 }

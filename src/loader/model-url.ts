@@ -1,10 +1,13 @@
 import { TabserveError } from '../core/errors.ts';
 import type { HubSettings } from '../core/protocol.ts';
+import { modelName } from './model-name.ts';
 
 /** Where a model file is to be fetched. */
 export interface ModelUrl {
-  /** Absolute, `http:` or `https:`, without fragment: also the name it is cached under. */
+  /** Absolute, `http:` or `https:`, without fragment: what it is fetched from, signature included. */
   readonly url: string;
+  /** What it is called and cached under: see {@link modelName}. */
+  readonly name: string;
   /** Whether the URL names a commit, so that its bytes can never change. */
   readonly isPinned: boolean;
   /** Set where it was given by its hub name. */
@@ -44,13 +47,13 @@ export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB)
   try {
     url = new URL(name, baseUrl);
   } catch (cause) {
-    throw invalid(`'${name}' is not a URL`, cause);
+    throw invalid(`'${name.replace(/\?.*/s, '?…')}' is not a URL`, cause); // what is no URL may have a secret all the same
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid(`'${url.protocol}' URLs cannot be loaded`);
   if (url.username !== '' || url.password !== '') throw invalid('a URL must not carry a user name or password');
   url.hash = '';
   const href = url.href.replace(HUB_PAGE, '$1/resolve/');
-  return { url: href, isPinned: PINNED.test(href) };
+  return { url: href, name: modelName(href), isPinned: PINNED.test(href) };
 }
 
 /** Where a file of a hub's is, at a revision. */
@@ -91,7 +94,8 @@ function hubUrl(name: string, endpoint: string): ModelUrl {
     throw invalid(`'${name}' does not read hf:owner/repo/file.gguf or hf:owner/repo/file.gguf@revision`);
   }
   const hub = { endpoint, repo: `${owner}/${repo}`, path: file, revision };
-  return { url: hubFileUrl(hub), isPinned: COMMIT.test(revision), hub };
+  const url = hubFileUrl(hub);
+  return { url, name: url, isPinned: COMMIT.test(revision), hub };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { HubSettings, ModelSource } from '../core/protocol.ts';
 import { askVersion } from './ask-version.ts';
 import { blobSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
+import { keyName } from './cache-manifest.ts';
 import { openCachedSource } from './cache.ts';
 import type { CacheOptions } from './cache.ts';
 import { checkStart } from './check-start.ts';
@@ -26,6 +27,8 @@ export interface OpenOptions {
   /** What a path is relative to: the page's or the worker's URL. */
   readonly baseUrl: string;
   readonly hub?: HubSettings | undefined;
+  /** What the file is kept under in the place of its URL. @default its URL without signature */
+  readonly cacheKey?: string | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** Ends the download; reads then reject with `aborted`. */
@@ -50,7 +53,7 @@ const CHECK_TIMEOUT_MS = 4000;
  *   `download_failed`, `storage_failed` or `aborted`; reads also `corrupt_model`, for a file whose SHA-256 is known
  */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource> {
-  const { onProgress, log, now = Date.now, hub = {}, partBytes } = options;
+  const { onProgress, log, now = Date.now, hub = {}, partBytes, cacheKey } = options;
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
@@ -68,10 +71,15 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     credentials: credentialsFor(endpoint, hub),
   });
   const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
+  const remote = remoteSide(model, context);
+  const keptAs = cacheKey === undefined ? undefined : keyName(cacheKey);
   const file = await openCachedSource({
-    ...remoteSide(model, context),
-    name: model.url,
-    isPinned: model.isPinned,
+    ...remote,
+    name: keptAs ?? model.name,
+    // A key may be given with another URL the next time, pinned or not.
+    isPinned: model.isPinned && keptAs === undefined,
+    // What is kept by a key does not say where it was fetched from.
+    ...(keptAs === undefined ? {} : { openRemote: async () => ({ ...(await remote.openRemote()), id: keptAs }) }),
     now,
     log: warn,
     storage: options.storage === undefined ? browserStorage(warn) : (options.storage ?? undefined),
@@ -96,12 +104,12 @@ function credentialsFor(endpoint: string, { token }: HubSettings): Credentials |
 }
 
 /** How the server is asked: a hub for a name's commit, size and SHA-256 first, any other one for the file alone. */
-function remoteSide({ url, hub }: ModelUrl, context: HttpContext): Pick<CacheOptions, 'openRemote' | 'checkVersion'> {
+function remoteSide({ url, name, hub }: ModelUrl, context: HttpContext): Pick<CacheOptions, 'openRemote' | 'checkVersion'> {
   const idleTimeoutMs = Math.min(context.idleTimeoutMs, CHECK_TIMEOUT_MS);
   const brief: HttpContext = { ...context, idleTimeoutMs, retries: { ...context.retries, attempts: 1 } };
   if (hub === undefined) {
     return {
-      openRemote: () => openHttp(url, context, { checkStart: (start, type) => checkStart(url, start, type) }),
+      openRemote: () => openHttp(url, context, { checkStart: (start, type) => checkStart(name, start, type) }),
       checkVersion: () => askVersion(url, brief),
     };
   }
@@ -109,7 +117,7 @@ function remoteSide({ url, hub }: ModelUrl, context: HttpContext): Pick<CacheOpt
     openRemote: async (stored) => {
       const isKnown = stored !== undefined && statedSha256(stored.version) !== undefined;
       const pinned = isKnown ? stored : await resolveHubFile(hub, context);
-      const options = { known: pinned.version, checkStart: (start: Uint8Array, type: string) => checkStart(url, start, type) };
+      const options = { known: pinned.version, checkStart: (start: Uint8Array, type: string) => checkStart(name, start, type) };
       return openHttp(pinned.url, context, options);
     },
     checkVersion: async (): Promise<StatedVersion | undefined> => {
@@ -118,7 +126,7 @@ function remoteSide({ url, hub }: ModelUrl, context: HttpContext): Pick<CacheOpt
       } catch (error) {
         if (context.signal?.aborted === true) throw error;
         const why = error instanceof Error ? error.message : String(error);
-        context.log(`Could not ask ${hub.endpoint} whether ${url} has changed: ${why} What is stored is used.`);
+        context.log(`Could not ask ${hub.endpoint} whether ${name} has changed: ${why} What is stored is used.`);
         return undefined;
       }
     },

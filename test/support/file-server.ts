@@ -39,6 +39,8 @@ export interface FileFaults {
   hideHeaders?: boolean;
   /** No CORS headers at all. */
   noCors?: boolean;
+  /** As of a private bucket of S3's: only a GET that is signed with this (X-Amz-Signature) is answered, anything else with 403. */
+  signature?: string;
   /** HEAD is refused with this status. */
   headStatus?: number;
 }
@@ -47,6 +49,8 @@ export interface FileFaults {
 export interface LoggedRequest {
   readonly method: string;
   readonly path: string;
+  /** The query with its `?`, where there is one. */
+  readonly search: string;
   readonly range: string | undefined;
   readonly status: number;
   readonly authorization?: string | undefined;
@@ -108,14 +112,15 @@ async function answer(
   log: LoggedRequest[],
 ): Promise<void> {
   const method = request.method ?? '';
-  const path = decodeURIComponent(new URL(request.url ?? '', 'http://x').pathname);
+  const { pathname, search, searchParams } = new URL(request.url ?? '', 'http://x');
+  const path = decodeURIComponent(pathname);
   const { range: asked, authorization } = request.headers;
-  const entry = { method, path, range: asked, status: 0, authorization, bytesSent: 0 };
+  const entry = { method, path, search, range: asked, status: 0, authorization, bytesSent: 0 };
   log.push(entry);
   const file = files.get(path);
   const faults = file?.faults ?? {};
   if (faults.noCors !== true) allowOrigins(response, faults);
-  const status = plannedStatus(method, file);
+  const status = plannedStatus(method, searchParams.get('X-Amz-Signature'), file);
   if (file === undefined || status !== undefined) {
     entry.status = status ?? 404;
     response.writeHead(entry.status, faults.retryAfter === undefined ? {} : { 'Retry-After': faults.retryAfter }).end();
@@ -193,10 +198,11 @@ async function* slices(bytes: Uint8Array, pauseMs = 0): AsyncGenerator<Uint8Arra
 }
 
 /** The status that a fault, the method or a missing file asks for; undefined: send the file. */
-function plannedStatus(method: string, file: ServedFile | undefined): number | undefined {
+function plannedStatus(method: string, signature: string | null, file: ServedFile | undefined): number | undefined {
   if (method === 'OPTIONS') return 204;
   if (file === undefined) return 404;
   const { faults } = file;
+  if (faults.signature !== undefined && (method !== 'GET' || faults.signature !== signature)) return 403;
   if (method === 'HEAD' && faults.headStatus !== undefined) return faults.headStatus;
   if (faults.status === undefined || faults.statusCount === 0) return undefined;
   if (faults.statusCount !== undefined) faults.statusCount--;

@@ -5,6 +5,7 @@ import type { HttpContext } from '../../../src/loader/http-request.ts';
 import { openHttp } from '../../../src/loader/http-source.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import type { FileServer, ServedFile } from '../../support/file-server.ts';
+import { acrossOrigins } from './across-origins.ts';
 import { firstDifference, seededBytes } from './seeded-bytes.ts';
 
 const SIZE = 1_000_003;
@@ -31,14 +32,6 @@ function context(options: Partial<HttpContext> = {}): HttpContext {
 }
 const fails = (code: string, message: RegExp): unknown =>
   expect.objectContaining({ name: 'TabserveError', code, message: expect.stringMatching(message) });
-
-/** What a page of another origin sees where the server exposes no headers. (Fetch, CORS-safelisted response-header name) */
-const acrossOrigins: typeof fetch = async (input, init) => {
-  const response = await fetch(input, init);
-  const safe = /^(cache-control|content-(language|length|type)|expires|last-modified|pragma)$/;
-  const headers = [...response.headers].filter(([name]) => safe.test(name));
-  return new Response(response.body, { status: response.status, headers });
-};
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];

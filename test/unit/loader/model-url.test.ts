@@ -29,9 +29,19 @@ test.each([
   expect(resolveModelUrl(source, BASE)).toMatchObject({ url, isPinned });
 });
 
+test('what is fetched has its signature and its secrets, and what it is called has none', () => {
+  const signed = 'https://host.example/m.gguf?file=b&X-Amz-Date=1&X-Amz-Signature=abc';
+  expect(resolveModelUrl(signed, BASE)).toMatchObject({ url: signed, name: 'https://host.example/m.gguf?file=b' });
+  const { url, name } = resolveModelUrl('/m.gguf?token=abc', BASE);
+  expect(url).toBe('https://site.example/m.gguf?token=abc');
+  expect(name).toMatch(/^https:\/\/site\.example\/m\.gguf\?token=~[0-9a-f]{16}$/);
+  expect(() => resolveModelUrl('https://?X-Amz-Signature=abc', BASE)).toThrow(/'https:\/\/\?…' is not a URL/);
+});
+
 test('a hub name is of the endpoint', () => {
   expect(resolveModelUrl('hf:o/r/dir/f.gguf@v1', BASE, 'https://mirror.example/hf')).toEqual({
     url: 'https://mirror.example/hf/o/r/resolve/v1/dir/f.gguf',
+    name: 'https://mirror.example/hf/o/r/resolve/v1/dir/f.gguf',
     isPinned: false,
     hub: { endpoint: 'https://mirror.example/hf', repo: 'o/r', path: 'dir/f.gguf', revision: 'v1' },
   });
