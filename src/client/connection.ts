@@ -7,7 +7,7 @@ import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import { sessionLockName } from '../core/protocol.ts';
+import { addressOf, sessionLockName } from '../core/protocol.ts';
 import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
 import { sleep } from '../core/sleep.ts';
@@ -87,8 +87,7 @@ export class Connection {
   async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.listeners.onProgress = onProgress;
     const info = await this.#call((host) => host.load(options));
-    const { source, hub } = options;
-    this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };
+    this.#loaded = { ...info.settings, ...addressOf(options) };
     return info;
   }
 

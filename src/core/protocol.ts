@@ -49,11 +49,18 @@ export interface HubSettings {
   readonly token?: string;
 }
 
-/** What a tab asks the engine to load. */
-export interface LoadOptions extends LoadSettings {
+/** Which model is meant, and how it is reached. No part of {@link ModelInfo.settings}, which other tabs see. */
+export interface ModelAddress {
   readonly source: ModelSource;
-  /** No part of {@link ModelInfo.settings}, which other tabs see. */
   readonly hub?: HubSettings;
+  /** Names the file behind a URL, whatever the URL is. @default the URL, without its signature */
+  readonly cacheKey?: string;
+  /** What tells a `File` from others, by its content. @default it is like no other */
+  readonly fingerprint?: string;
+}
+
+/** What a tab asks the engine to load. */
+export interface LoadOptions extends ModelAddress, LoadSettings {
   /** Refuses a model without a chat template as soon as its header is read; for this session alone. @default false */
   readonly requireChat?: boolean;
 }
@@ -80,9 +87,28 @@ export type CutReason =
   | 'buffer_size'
   | 'gpu_refused';
 
+/** How it is to be loaded: what other tabs may see. */
+export function settingsOf(options: LoadOptions): LoadSettings {
+  const { source: _source, hub: _hub, cacheKey: _key, fingerprint: _print, requireChat: _chat, ...settings } = options;
+  return settings;
+}
+
+/** Which model it is. */
+export function addressOf({ source, hub, cacheKey, fingerprint }: LoadOptions): ModelAddress {
+  return {
+    source,
+    ...(hub === undefined ? {} : { hub }),
+    ...(cacheKey === undefined ? {} : { cacheKey }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+  };
+}
+
 /** What a tab learns of the loaded model. */
 export interface ModelInfo {
-  /** The name to give in a request's `model` field: the source URL, path or file name. */
+  /**
+   * The name to give in a request's `model` field: the `cacheKey`, else the source's URL without its signature, or the
+   * file's name.
+   */
   readonly id: string;
   /**
    * What to call the model: its file's name without `.gguf` and the type of its weights. Its metadata's where that is the

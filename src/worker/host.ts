@@ -13,6 +13,7 @@ import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { GpuLease } from './gpu-lease.ts';
 import type { HostSession } from './host-session.ts';
 import { Inspector } from './inspector.ts';
+import { Links } from './links.ts';
 import { NO_MODEL, type Resident } from './resident.ts';
 import { Residents } from './residents.ts';
 import type { LoadModel } from './served-model.ts';
@@ -32,12 +33,13 @@ const MAX_UNREAD_LOG_LINES = 100;
 /** Serves models to sessions: what a session asks goes to the model that it has loaded. */
 export class Host {
   readonly #residents: Residents;
+  readonly #links = new Links();
   readonly #sessions = new Set<HostSession>();
   readonly #unreadLog: LogFrame[] = [];
 
   constructor({ loadModel, locks, clock, sleep: pause = sleep }: HostOptions) {
     this.#residents = new Residents({
-      loadModel,
+      loadModel: this.#links.loadBy(loadModel),
       lease: new GpuLease(locks),
       log: (sessions, level, message) => this.#logTo(sessions, { type: 'log', level, message }),
       clock,
@@ -55,6 +57,7 @@ export class Host {
 
   /** The session's requests end; their blocks are free once the step under way has ended. */
   detach(session: HostSession): void {
+    this.#links.forget(session);
     if (this.#sessions.delete(session)) this.#residents.leave(session);
   }
 
@@ -70,6 +73,7 @@ export class Host {
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
     checkLoadSettings(options);
+    if (this.#sessions.has(session)) this.#links.note(session, options);
     const refused = new AbortController();
     const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
       if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;

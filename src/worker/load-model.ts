@@ -1,5 +1,6 @@
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
+import { settingsOf } from '../core/protocol.ts';
 import type { ChatTemplateOrigin, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
@@ -18,6 +19,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
+import { modelId } from './model-identity.ts';
 import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 import { KernelTuning } from './tune-kernels.ts';
@@ -41,15 +43,17 @@ export interface ModelLoaderOptions {
 }
 
 /** Loads a model: its file, its tokenizer, its runner, an engine over them. */
-export function createModelLoader(options: ModelLoaderOptions): LoadModel {
-  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = options;
-  return async ({ source, hub, ...settings }, context) => {
+export function createModelLoader(its: ModelLoaderOptions): LoadModel {
+  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = its;
+  return async (options, context) => {
+    const { source, hub, cacheKey } = options;
+    const settings = settingsOf(options);
     const { log, clock, signal } = context;
     const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
-    const opened = await openSource(source, { baseUrl, hub, onProgress: progress.report, log, signal });
+    const opened = await openSource(source, { baseUrl, hub, cacheKey, onProgress: progress.report, log, signal });
     const plain = abortableSource(opened, signal);
     const identified = identifiedSource(plain);
     const file = await readModelFile(prefixPlan === undefined ? plain : identified);
@@ -82,7 +86,7 @@ export function createModelLoader(options: ModelLoaderOptions): LoadModel {
     };
     const engine = new Engine({ scheduler, runner, clock, onIdle });
     const info: ModelInfo = {
-      id: typeof source === 'string' ? source : source.name,
+      id: modelId(options),
       name: loaded.config.name,
       architecture: loaded.config.architecture,
       contextLength: loaded.config.maxPositionEmbeddings,

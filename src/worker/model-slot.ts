@@ -1,7 +1,9 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { ModelState } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { LoadOptions, ModelSource } from '../core/protocol.ts';
+import { settingsOf } from '../core/protocol.ts';
+import type { LoadOptions } from '../core/protocol.ts';
+import { sourceKey } from './model-identity.ts';
 import type { LoadContext, ServedModel } from './served-model.ts';
 
 export type SlotContext = Pick<LoadContext, 'onProgress' | 'signal'>;
@@ -11,17 +13,12 @@ type ProgressListener = (progress: LoadProgress) => void;
 /** Runs a load that takes the place of one before it; it may try more than once. */
 export type Reload = (load: () => Promise<ServedModel>, signal: AbortSignal) => Promise<ServedModel>;
 
-/** Two tabs that pick the same file of the user's have two `File` objects for it. */
-function sourceKey(source: ModelSource): string {
-  return typeof source === 'string' ? source : `file:${source.name}:${source.size}:${source.lastModified}`;
-}
-
 /** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
-function hasSettings(loaded: LoadOptions, { source: _source, hub: _hub, ...wanted }: LoadOptions): boolean {
+function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
   const settings: Readonly<Record<string, unknown>> = { ...loaded };
   // Plain data, and one may have come from another tab.
   const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-  return Object.entries(wanted).every(([name, value]) => value === undefined || isSame(settings[name], value));
+  return Object.entries(settingsOf(wanted)).every(([name, value]) => value === undefined || isSame(settings[name], value));
 }
 
 /**
@@ -84,7 +81,7 @@ export class ModelSlot<User> {
    * then have to do.
    */
   isFor(user: User, options: LoadOptions): boolean {
-    if (this.isGone || sourceKey(this.options.source) !== sourceKey(options.source)) return false;
+    if (this.isGone || sourceKey(this.options) !== sourceKey(options)) return false;
     return [...this.users].some((other) => other !== user) || hasSettings(this.options, options);
   }
 

@@ -12,6 +12,7 @@ import type { HostSession } from './host-session.ts';
 import { Inspector } from './inspector.ts';
 import { createLiveRequest } from './live-request.ts';
 import { LiveRequests } from './live-requests.ts';
+import { modelId, modelUrl } from './model-identity.ts';
 import { ModelSlot, type SlotContext } from './model-slot.ts';
 import type { ServedModel, ServedProfiler } from './served-model.ts';
 
@@ -78,13 +79,11 @@ export class Resident implements Tenant {
   }
 
   get id(): string {
-    const { source } = this.options;
-    return typeof source === 'string' ? source : source.name;
+    return modelId(this.options);
   }
 
   get url(): string | undefined {
-    const { source } = this.options;
-    return typeof source === 'string' ? source : undefined;
+    return modelUrl(this.options);
   }
 
   get gpuBytes(): number {

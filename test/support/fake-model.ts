@@ -1,8 +1,10 @@
 import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
+import { settingsOf } from '../../src/core/protocol.ts';
 import type { ChatTemplateOrigin, LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
 import { noChatTemplate } from '../../src/tokenizer/template-source.ts';
+import { modelId } from '../../src/worker/model-identity.ts';
 import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 import type {
   LoadContext, LoadModel, ServedEngine, ServedModel, ServedTokenizer,
@@ -141,7 +143,7 @@ export class FakeLoader {
   chatTemplate: ChatTemplateOrigin = 'file';
 
   readonly loadModel: LoadModel = async (options, context) => {
-    const id = typeof options.source === 'string' ? options.source : options.source.name;
+    const id = modelId(options);
     const need = this.needs.get(id);
     const gpuBytes = need === undefined ? 0 : await context.reserve(need);
     return new Promise((resolve, reject) => {
@@ -149,7 +151,7 @@ export class FakeLoader {
       let destroyed = false;
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((lostResolve) => (lose = lostResolve));
-      const { source: _source, hub: _hub, ...settings } = options;
+      const settings = settingsOf(options);
       const model: ServedModel = {
         info: {
           id, name: `Model ${id}`, architecture: 'fake', contextLength: 1024, maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',

@@ -57,7 +57,7 @@ test('a hub token is told to the next worker by the tab that has it, and to no o
   await finishLoad();
   expect(await loading).toMatchObject({ settings: { kvCacheBytes: 5 } });
   const other = await origin.connect();
-  const joined = await other.load({ source: 'hf:o/r/m.gguf' }, () => {});
+  const joined = await other.load({ source: 'hf:o/r/m.gguf', hub: { endpoint: hub.endpoint } }, () => {});
   expect(JSON.stringify(joined)).not.toContain('hf_secret');
   await replaceWorker(0);
   expect(origin.loader.loads[0]?.options).toEqual({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 });
