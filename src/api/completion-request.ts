@@ -44,8 +44,13 @@ function checkModel(model: unknown, names: readonly string[]): void {
   if (model === undefined || model === null) return;
   if (typeof model !== 'string') throw invalid('"model" must be a string.', 'model');
   if (names.includes(model)) return;
-  const loaded = names.map((name) => `"${name}"`).join(' or ');
-  throw invalid(`"model" is "${model}", but this client serves ${loaded}; give that or leave "model" out.`, 'model');
+  // The first is the model's id; what else was given may be a link with a signature.
+  const loaded = names.map((name, index) => `"${index === 0 ? name : withoutQuery(name)}"`).join(' or ');
+  throw invalid(`"model" is "${withoutQuery(model)}", but this client serves ${loaded}; give that or leave "model" out.`, 'model');
+}
+
+function withoutQuery(name: string): string {
+  return name.replace(/^(https?:[^?]*\?).*/is, '$1…');
 }
 
 function parseStop(stop: unknown): readonly string[] {

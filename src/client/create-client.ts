@@ -3,7 +3,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { checkLoadSettings } from '../core/load-settings.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { HubSettings, LoadOptions, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import type { HubSettings, LoadSettings, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
@@ -11,7 +11,7 @@ import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
 import { MODULE_URL } from './engine-worker.ts';
-import { checkModelSource, resolveSource } from './model-source.ts';
+import { checkCacheKey, checkModelSource, modelAddress } from './model-source.ts';
 import { otherSettings } from './other-settings.ts';
 import { checkOwnership, openWherePossible } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
@@ -24,6 +24,13 @@ import type { ScriptAddress } from './worker-script.ts';
 export interface ClientOptions {
   /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
   readonly model: ModelSource;
+  /**
+   * A name of your own for the file behind a URL: it is kept, and shared by tabs, under this name whatever the URL is. For
+   * URLs that change and are still of one file; signatures of S3, R2, Google Cloud Storage, CloudFront and Azure need
+   * none. What its server says of size, ETag and date still tells a new version. Not of a `File`. @default the URL, without
+   * signature
+   */
+  readonly cacheKey?: string | undefined;
   /** Called as loading goes on; first with where it stands, when another tab has begun it. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called for each line of the engine's log. @default warnings and errors go to the console */
@@ -138,14 +145,17 @@ async function openClient(options: ClientOptions): Promise<Client> {
 export async function createClientOn(connection: Connection, options: ClientOptions): Promise<Client> {
   connection.listeners.onLog = options.onLog ?? logToConsole;
   connection.listeners.onStatus = options.onStatus ?? (() => {});
+  const { model, requireChat, onProgress = () => {} } = options;
+  const settings = loadSettings(options);
   try {
-    const wanted = loadOptions(resolveSource(options.model, document.baseURI), options);
-    const loading = connection.load(wanted, options.onProgress ?? (() => {}));
+    const loading = modelAddress(options, document.baseURI).then((address) => {
+      const wanted = { ...settings, ...address, ...(requireChat === undefined ? {} : { requireChat }) };
+      return connection.load(wanted, onProgress);
+    });
     const info = await abortable(loading, options.signal, () => {});
-    const { source: _source, hub: _hub, requireChat: _requireChat, ...settings } = wanted;
     const message = otherSettings(settings, info.settings);
     if (message !== undefined) connection.listeners.log({ type: 'log', level: 'warn', message });
-    const names = typeof options.model === 'string' ? [info.id, options.model] : [info.id];
+    const names = [info.id, typeof model === 'string' ? model : model.name];
     return new Client(connection, info, [...new Set(names)]);
   } catch (error) {
     const failure = toTabserveError(error);
@@ -171,7 +181,7 @@ export async function openUnlessAborted(transport: Transport, signal: AbortSigna
 
 /** Callers without types may pass anything. */
 function checkOptions(options: Partial<ClientOptions> | undefined): void {
-  checkModelSource(options?.model);
+  checkCacheKey(options?.cacheKey, checkModelSource(options?.model));
   checkOwnership(options?.ownership);
   checkSignal(options?.signal);
   checkLoadSettings(options ?? {});
@@ -186,11 +196,9 @@ function deniedOr(error: unknown): TabserveError {
   return new TabserveError('webgpu_unavailable', message, { cause });
 }
 
-function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
-  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, hub } = options;
-  const { chatTemplate, requireChat } = options;
+function loadSettings(options: ClientOptions): LoadSettings {
+  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, chatTemplate } = options;
   return {
-    source,
     ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
     ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
     ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
@@ -199,8 +207,6 @@ function loadOptions(source: ModelSource, options: ClientOptions): LoadOptions {
     ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
     ...(tuning === undefined ? {} : { tuning }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
-    ...(requireChat === undefined ? {} : { requireChat }),
-    ...(hub === undefined ? {} : { hub }),
   };
 }
 

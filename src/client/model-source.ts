@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
-import type { ModelSource } from '../core/protocol.ts';
+import type { HubSettings, ModelAddress, ModelSource } from '../core/protocol.ts';
+import { fileFingerprint } from './file-fingerprint.ts';
 
 const ALLOWED =
   'give an https: URL of a GGUF file, hf:owner/repo/file.gguf[@revision], a path on this site, or a File';
@@ -15,15 +16,45 @@ export function checkModelSource(model: unknown): ModelSource {
   throw new TabserveError('invalid_request', `\`model\` is ${describe(model)}; ${ALLOWED}.`, { param: 'model' });
 }
 
+/** Refuses a `cacheKey` that names nothing, or a file that is told by its content. */
+export function checkCacheKey(cacheKey: unknown, model: ModelSource): void {
+  if (cacheKey === undefined) return;
+  const refused = (why: string): TabserveError => {
+    return new TabserveError('invalid_request', `\`cacheKey\` ${why}.`, { param: 'cacheKey' });
+  };
+  if (typeof cacheKey !== 'string' || cacheKey.trim() === '') throw refused('has to be a text, which names the file');
+  if (typeof model !== 'string') throw refused('is for a URL; a File is known by its content: leave it out');
+}
+
+/** What the worker is told of the model: the same in every tab that means the same file. */
+export async function modelAddress({ model, hub, cacheKey }: AddressOptions, baseUrl: string): Promise<ModelAddress> {
+  const fingerprint = typeof model === 'string' ? undefined : await fileFingerprint(model);
+  return {
+    source: resolveSource(model, baseUrl),
+    ...(hub === undefined ? {} : { hub }),
+    ...(cacheKey === undefined ? {} : { cacheKey }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+  };
+}
+
+interface AddressOptions {
+  readonly model: ModelSource;
+  readonly hub?: HubSettings | undefined;
+  readonly cacheKey?: string | undefined;
+}
+
 /**
  * A path means the same in every tab and in the worker once it is a whole URL.
  *
  * @throws TabserveError `invalid_request` with `param` `model` where it is no path of a URL
  */
 export function resolveSource(model: ModelSource, baseUrl: string): ModelSource {
-  if (typeof model !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(model)) return model;
-  if (URL.canParse(model, baseUrl)) return new URL(model, baseUrl).href;
-  throw new TabserveError('invalid_request', `\`model\` is '${model}', and no URL or path; ${ALLOWED}.`, { param: 'model' });
+  if (typeof model !== 'string') return model;
+  const name = model.trim();
+  if (/^[a-z][a-z0-9+.-]*:/i.test(name)) return name;
+  if (URL.canParse(name, baseUrl)) return new URL(name, baseUrl).href;
+  const shown = name.replace(/\?.*/s, '?…'); // there may be a secret in a query
+  throw new TabserveError('invalid_request', `\`model\` is '${shown}', and no URL or path; ${ALLOWED}.`, { param: 'model' });
 }
 
 /** A file of another frame's is no `instanceof` this one's. */

@@ -5,8 +5,9 @@
  * - `unsupported_parameter`: a known OpenAI parameter that tabserve does not implement yet; `param` names it
  * - `context_length_exceeded`: the prompt does not fit the context
  * - `model_busy`: no room on the GPU beside models that other tabs are using; `details.models` says which
- * - `model_not_found`: nothing at that URL, path or hub name
- * - `access_denied`: the server wants a permission: a gated or private model; sign in, or give a token
+ * - `model_not_found`: nothing at that URL, path or hub name, or a `File` that cannot be read any more: choose it again
+ * - `access_denied`: the server wants a permission: a gated or private model, or a signed URL that has expired; sign in, or
+ *   give a token or a new link
  * - `unsupported_model`: an architecture, tokenizer or file format not supported, or a chat without a chat template
  * - `unsupported_tensor`: a tensor's type or shape not supported; the message names both
  * - `corrupt_model`: bytes that contradict their own header or checksum

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { fileLost } from '../core/file-lost.ts';
 
 /** A file of known size that can be read anywhere, without ever being held whole in memory. */
 export interface ByteSource {
@@ -24,7 +25,7 @@ export function checkRange(id: string, size: number, offset: number, length: num
   }
 }
 
-/** A `File` or `Blob`, read piece by piece. */
+/** A `File` or `Blob`, read piece by piece; a read of one that is no more what was chosen throws `model_not_found`. */
 export function blobSource(file: Blob, id: string): ByteSource {
   const { size } = file;
   return {
@@ -32,13 +33,14 @@ export function blobSource(file: Blob, id: string): ByteSource {
     size,
     async read(offset, length) {
       checkRange(id, size, offset, length);
+      let bytes: Uint8Array<ArrayBuffer>;
       try {
-        return new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
+        bytes = new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
       } catch (cause) {
-        // A File is a reference: the browser refuses once the file on disk was changed, moved or deleted.
-        const why = 'it may have been changed, moved or deleted since it was chosen; choose it again';
-        throw new TabserveError('storage_failed', `Could not read ${id}: ${why}.`, { cause });
+        throw fileLost(id, cause);
       }
+      if (bytes.length !== length) throw fileLost(id);
+      return bytes;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { fileLost } from '../core/file-lost.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { Locks } from '../core/locks.ts';
 import type { LoadProgress } from '../core/progress.ts';
@@ -57,6 +58,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
+    if (source.size === 0) throw fileLost(source.name); // what browsers say of one that is gone
     meter.total = source.size;
     return progressSource(blobSource(source, source.name), meter);
   }

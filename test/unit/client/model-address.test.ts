@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Client } from '../../../src/client/client.ts';
+import { createClientOn } from '../../../src/client/create-client.ts';
+import type { ClientOptions } from '../../../src/client/create-client.ts';
+import { FakeOrigin } from '../../support/fake-origin.ts';
+
+const SIGNED = 'https://bucket.example/m.gguf?X-Amz-Date=20260101T000000Z&X-Amz-Signature=s3cret';
+let origin: FakeOrigin;
+
+beforeEach(() => {
+  origin = new FakeOrigin();
+  vi.stubGlobal('document', { baseURI: 'https://page.example/' });
+});
+
+afterEach(() => {
+  origin.close();
+  vi.unstubAllGlobals();
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** A client of another tab's. */
+async function createClient(options: ClientOptions): Promise<Client> {
+  return createClientOn(await origin.connect(), options);
+}
+
+async function load(options: ClientOptions): Promise<Client> {
+  const creating = createClient(options);
+  await until(() => (origin.loader?.loads.length ?? 0) > 0);
+  origin.loader.last.finish();
+  return creating;
+}
+
+const options = (): unknown => origin.loader.last.options;
+
+async function replaceWorker(): Promise<void> {
+  const before = origin.workers;
+  origin.kill();
+  await until(() => origin.workers > before && origin.loader.loads.length > 0);
+  origin.loader.last.finish();
+}
+
+test('a file is known by its content to every worker, and a second tab that chooses it joins', async () => {
+  const file = (content: string): File => new File([content], 'm.gguf', { lastModified: 1 });
+  await load({ model: file('GGUF 1') });
+  const first = options();
+  expect(first).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  await createClient({ model: file('GGUF 1') }); // it is not loaded anew, or it would wait
+  const other = createClient({ model: file('GGUF 2') });
+  await until(() => origin.loader.loads.length === 2);
+  origin.loader.last.finish();
+  await other; // (in Node a File that has gone through a port has no name)
+  await replaceWorker();
+  const fingerprints = (): unknown[] => origin.loader.loads.map((each) => each.options.fingerprint);
+  await until(() => origin.loader.loads.length === 2);
+  for (const each of origin.loader.loads) each.finish();
+  expect(new Set(fingerprints()).size).toBe(2);
+  expect(fingerprints()).toContain((first as { fingerprint: string }).fingerprint);
+});
+
+test('a signed link is told to the worker, to the next one too, and to nobody else', async () => {
+  const client = await load({ model: SIGNED });
+  expect(options()).toEqual({ source: SIGNED });
+  expect(client.model.id).toBe('https://bucket.example/m.gguf');
+  const messages = [{ role: 'user', content: 'Hi' }] as const;
+  for (const model of ['x', SIGNED.replace('/m.', '/n.')]) {
+    const refused: unknown = await client.chat.completions.create({ model, messages }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'invalid_request', param: 'model' });
+    expect(String(refused)).not.toContain('s3cret');
+  }
+  for (const model of [SIGNED, client.model.id]) {
+    const answer = await client.chat.completions.create({ model, messages, stream: true });
+    answer.abort();
+  }
+  await replaceWorker();
+  expect(options()).toEqual({ source: SIGNED });
+});
+
+test('a cacheKey is told to the worker, and to the next one', async () => {
+  const asked = { model: 'm.gguf?link=1', cacheKey: 'my model', kvCacheBytes: 5 };
+  const client = await load(asked);
+  expect(client.model).toMatchObject({ id: 'my model', settings: { kvCacheBytes: 5 } });
+  await createClient({ ...asked, model: 'm.gguf?link=2' });
+  await replaceWorker();
+  expect(options()).toMatchObject({ source: expect.stringMatching(/^https:\/\/page\.example\/m\.gguf\?link=/), cacheKey: 'my model', kvCacheBytes: 5 });
+});
+
+test('a file that is gone is refused before anything is loaded', async () => {
+  const gone = Object.assign(new File(['GGUF'], 'm.gguf'), {
+    slice: () => Object.assign(new Blob(), { arrayBuffer: () => Promise.reject(new DOMException('', 'NotFoundError')) }),
+  });
+  await expect(createClient({ model: gone })).rejects.toMatchObject({ code: 'model_not_found', name: 'TabserveError' });
+  expect(origin.loader.loads).toEqual([]);
+});
