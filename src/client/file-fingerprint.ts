@@ -26,10 +26,10 @@ export async function fileFingerprint(file: File): Promise<string | undefined> {
   new DataView(seen.buffer).setFloat64(0, file.size);
   let at = 8;
   for (let first = 0; first < ranges.length; first += BATCH) {
-    const batch = ranges.slice(first, first + BATCH).map(([start, end]) => file.slice(start, end).arrayBuffer());
-    for (const bytes of await Promise.all(batch).catch((cause: unknown) => Promise.reject(fileLost(file.name, cause)))) {
-      seen.set(new Uint8Array(bytes), at);
-      at += bytes.byteLength;
+    const batch = ranges.slice(first, first + BATCH).map(([start, end]) => readRange(file, start, end));
+    for (const bytes of await Promise.all(batch)) {
+      seen.set(bytes, at);
+      at += bytes.length;
     }
   }
   const digest = new Uint8Array(await subtle.digest('SHA-256', seen));
@@ -43,4 +43,12 @@ export function sampledRanges(size: number): readonly (readonly [start: number, 
   const ranges: [number, number][] = [[0, head]];
   for (let start = head; start < size; start += stride) ranges.push([start, Math.min(size, start + SAMPLE_BYTES)]);
   return ranges;
+}
+
+async function readRange(file: File, start: number, end: number): Promise<Uint8Array> {
+  const buffer = await file.slice(start, end).arrayBuffer().catch((cause: unknown) => {
+    throw fileLost(file.name, cause);
+  });
+  if (buffer.byteLength !== end - start) throw fileLost(file.name); // a file that was cut short
+  return new Uint8Array(buffer);
 }

@@ -2,11 +2,12 @@ import { createStore, set } from 'idb-keyval';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cdp } from 'vitest/browser';
 import { deleteModel, listModels } from '../../src/cache.ts';
+import { openSource } from '../../src/loader/open-source.ts';
 import readme from '../../src/README.md?raw';
 import { createRandom } from '../support/random.ts';
 import {
   command, commitUrl, failure, FIRST, kept, load, loadSome, misbehave, NAME, PART, partsAsked, publish, SECOND, serve,
-  servers, spoil, startWorker, URL_OF_MODEL,
+  servers, signed, spoil, startWorker, URL_OF_MODEL,
 } from './loading-lab.ts';
 
 const WHOLE = { [URL_OF_MODEL]: 6 };
@@ -129,6 +130,38 @@ const ANSWERS: readonly Row[] = [
     expect(cdn.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
     expect(await kept()).toEqual({ [commitUrl(FIRST)]: 6 });
   }],
+  ['size hidden from the page (CORS), and HEAD refused', 'nothing: the headers of a GET tell it', 'all', async () => {
+    await serve({ hideHeaders: true, headStatus: 403 });
+    expect(await load(URL_OF_MODEL)).toEqual({ lines: [], waits: [] });
+    const { hub } = await command({ do: 'log' });
+    expect(hub.map(({ method, range }) => `${method} ${range}`)).toEqual(
+      expect.arrayContaining(['GET bytes=0-63', 'HEAD undefined', 'GET undefined']),
+    );
+    await load(URL_OF_MODEL);
+    expect((await partsAsked()).filter((part) => part > 0)).toEqual(ALL_PARTS.slice(1));
+    expect(await kept()).toEqual(WHOLE);
+  }],
+  ['signed link that is signed anew', 'nothing: the download goes on, and a second visit downloads nothing', 'the parts that came', async () => {
+    await serve({ hideHeaders: true, signature: 'first' });
+    await load(signed('first'), { until: 2 * PART });
+    await expect.poll(kept).toEqual({ [URL_OF_MODEL]: 3 });
+    await misbehave({ hideHeaders: true, signature: 'second' });
+    for (const link of [signed('second'), signed('second')]) await load(link);
+    expect(await kept()).toEqual(WHOLE);
+    expect((await partsAsked()).filter((part) => part > 0)).toEqual(ALL_PARTS.slice(1));
+  }],
+  ['signed link that expires in the middle of a download', '`access_denied`: that it has expired, and when; give one that is signed anew', 'the parts that came', async () => {
+    await serve({ signature: 'first' });
+    await load(signed('first', -60), { until: 2 * PART });
+    await expect.poll(kept).toEqual({ [URL_OF_MODEL]: 3 });
+    for (const noCors of [false, true]) {
+      await misbehave({ signature: 'second', noCors });
+      const error = await failure(signed('first', -60));
+      expect(error).toEqual(fails('access_denied', /its link expired at 20.*signed anew/));
+      expect(String(error)).not.toMatch(/X-Amz|first/);
+    }
+    expect(await kept()).toEqual({ [URL_OF_MODEL]: 3 });
+  }],
   ['CORS refusal', `${REMOTE}: the server answers, but not to this page; another server, or the file itself`, 'all there was', async () => {
     await serve({ noCors: true });
     expect(await failure(URL_OF_MODEL)).toEqual(fails('download_failed', /does not let pages of other sites.*\(CORS\)/));
@@ -147,6 +180,30 @@ const ANSWERS: readonly Row[] = [
     expect(await kept()).toEqual(WHOLE);
   }],
 ];
+
+const FILES: readonly Row[] = [
+  ['file of the user’s that was deleted or changed since', '`model_not_found`: choose it again', 'nothing', async () => {
+    const root = await navigator.storage.getDirectory();
+    const handle = await root.getFileHandle('mine.gguf', { create: true });
+    const write = async (text: string): Promise<void> => {
+      const writable = await handle.createWritable();
+      await writable.write(text);
+      await writable.close();
+    };
+    await write('GGUF 1');
+    const before = await handle.getFile();
+    await write('GGUF, and more');
+    await expect(read(before)).rejects.toEqual(fails('model_not_found', /mine\.gguf cannot be read.*Choose it again/));
+    const after = await handle.getFile();
+    await root.removeEntry('mine.gguf');
+    await expect(read(after)).rejects.toEqual(fails('model_not_found', /mine\.gguf cannot be read.*Choose it again/));
+  }],
+];
+
+async function read(file: File): Promise<void> {
+  const source = await openSource(file, { baseUrl: location.href, onProgress: () => {}, log: () => {} });
+  await source.read(0, 4);
+}
 
 const CACHE: readonly Row[] = [
   ['stored part altered, cut short or missing', 'nothing: it alone is fetched again', 'all other parts', async () => {
@@ -289,12 +346,12 @@ const VERSIONS: readonly Row[] = [
   }],
 ];
 
-test.each([...CONNECTION, ...ANSWERS, ...CACHE, ...VERSIONS])('%s | %s | %s', async (_fault, _sees, _kept, proof) => {
+test.each([...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS])('%s | %s | %s', async (_fault, _sees, _kept, proof) => {
   await proof();
 });
 
 test('the documentation has these rows and no others', () => {
-  const rows = [...CONNECTION, ...ANSWERS, ...CACHE, ...VERSIONS].map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
+  const rows = [...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS].map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
   const table = readme.slice(readme.indexOf('| Fault |')).split('\n\n')[0] ?? '';
   expect(table.trim().split('\n').slice(2)).toEqual(rows);
   expect(servers.hub).not.toBe(servers.cdn);

@@ -29,6 +29,12 @@ export async function misbehave(faults: FileFaults): Promise<void> {
   await command({ do: 'misbehave', at: 'hub', path: '/m.gguf', faults });
 }
 
+/** A link of S3's to the model, that expires in so many seconds. */
+export function signed(signature: string, expiresIn = 3600): string {
+  const date = new Date(Date.now() + (expiresIn - 3600) * 1000).toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${URL_OF_MODEL}?X-Amz-Date=${date}&X-Amz-Expires=3600&X-Amz-Signature=${signature}`;
+}
+
 export async function publish(commit: string, seed = 1, more: { oid?: string; token?: string } = {}): Promise<void> {
   await command({ do: 'publish', commit, content: { length: SIZE, seed }, ...more });
 }
