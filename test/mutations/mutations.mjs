@@ -241,6 +241,25 @@ export const MUTATIONS = [
     ['kept KV is named by its own tokens alone', '`${parent} ${tokenIds.join()}`', 'tokenIds.join()', 'test/unit/loader/prefix-store.test.ts'],
   ]),
 
+  ...of('sources', 'src/loader/signed-url.ts', [
+    ['one parameter makes a signature', 'marks.every((mark) => keys.has(mark))', 'marks.some((mark) => keys.has(mark))', 'test/unit/loader/model-name.test.ts'],
+  ]),
+  ...of('sources', 'src/loader/http-source.ts', [
+    ['a signature is in what is kept and said', 'const at: Address = { url, name: modelName(url) };', 'const at: Address = { url, name: url };', 'test/unit/loader/signed-source.test.ts'],
+  ]),
+  ...of('sources', 'src/loader/ask-version.ts', [
+    ['a server that refuses HEAD is not asked by GET', 'if (isWaitedFor(error)) throw error;\n    return undefined;', 'throw error;', HTTP],
+  ]),
+  ...of('sources', 'src/worker/model-identity.ts', [
+    ['two hubs’ files are one model', "hubEndpoint(hub ?? {}))", 'hubEndpoint({}))', 'test/unit/worker/model-identity.test.ts'],
+  ]),
+  ...of('sources', 'src/worker/links.ts', [
+    ['a refused link is the last word', 'if (next === undefined) throw error;', 'throw error;', 'test/unit/worker/model-identity.test.ts'],
+  ]),
+  ...of('sources', 'src/client/file-fingerprint.ts', [
+    ['of a file only the header is looked at', 'start < size; start += stride', 'start < 0; start += stride', 'test/unit/client/file-fingerprint.test.ts'],
+  ]),
+
   ...of('protocol', 'src/core/transfer-errors.ts', [
     ['an error loses its code on the way', 'if (!(thrown.value instanceof TabserveError)) return', 'if (thrown.value !== null) return', CLIENT, 'test/gpu/worker-sessions.browser.test.ts'],
   ]),
@@ -283,8 +302,8 @@ export const MUTATIONS = [
     ['the next worker gives a request its whole time again', 'Math.max(0, scheduling.timeoutMs - (now - this.#called))', 'scheduling.timeoutMs', FRAMES],
   ]),
   ...of('client', 'src/client/connection.ts', [
-    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = options;', FAILOVER, CLIENT],
-    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, source, ...(hub === undefined ? {} : { hub }) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
+    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
     ['requests of a dead worker are not handed on', 'for (const pending of this.#pending.values()) this.#submit(host, pending);', '', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [
