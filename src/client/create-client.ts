@@ -1,3 +1,4 @@
+import { defined } from '../core/defined.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { checkLoadSettings } from '../core/load-settings.ts';
@@ -198,16 +199,9 @@ function deniedOr(error: unknown): TabserveError {
 
 function loadSettings(options: ClientOptions): LoadSettings {
   const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, chatTemplate } = options;
-  return {
-    ...(kvCacheBytes === undefined ? {} : { kvCacheBytes }),
-    ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
-    ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
-    ...(numerics === undefined ? {} : { numerics }),
-    ...(maxModelLen === undefined ? {} : { maxModelLen }),
-    ...(persistPrefixCache === undefined ? {} : { persistPrefixCache }),
-    ...(tuning === undefined ? {} : { tuning }),
-    ...(chatTemplate === undefined ? {} : { chatTemplate }),
-  };
+  return defined<LoadSettings>({
+    kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, chatTemplate,
+  });
 }
 
 function logToConsole({ level, message }: LogLine): void {

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { addressOf } from '../core/protocol.ts';
 import type { HubSettings, ModelAddress, ModelSource } from '../core/protocol.ts';
 import { fileFingerprint } from './file-fingerprint.ts';
 
@@ -16,25 +17,18 @@ export function checkModelSource(model: unknown): ModelSource {
   throw new TabserveError('invalid_request', `\`model\` is ${describe(model)}; ${ALLOWED}.`, { param: 'model' });
 }
 
-/** Refuses a `cacheKey` that names nothing, or a file that is told by its content. */
+/** Refuses a `cacheKey` that names nothing, or a file that is known by its content. */
 export function checkCacheKey(cacheKey: unknown, model: ModelSource): void {
-  if (cacheKey === undefined) return;
-  const refused = (why: string): TabserveError => {
-    return new TabserveError('invalid_request', `\`cacheKey\` ${why}.`, { param: 'cacheKey' });
-  };
-  if (typeof cacheKey !== 'string' || cacheKey.trim() === '') throw refused('has to be a text, which names the file');
-  if (typeof model !== 'string') throw refused('is for a URL; a File is known by its content: leave it out');
+  if (cacheKey === undefined || (typeof cacheKey === 'string' && cacheKey.trim() !== '' && typeof model === 'string')) return;
+  const message = '`cacheKey` has to be a text that names the file behind a URL; a File is known by its content.';
+  throw new TabserveError('invalid_request', message, { param: 'cacheKey' });
 }
 
 /** What the worker is told of the model: the same in every tab that means the same file. */
-export async function modelAddress({ model, hub, cacheKey }: AddressOptions, baseUrl: string): Promise<ModelAddress> {
+export async function modelAddress(options: AddressOptions, baseUrl: string): Promise<ModelAddress> {
+  const { model, hub, cacheKey } = options;
   const fingerprint = typeof model === 'string' ? undefined : await fileFingerprint(model);
-  return {
-    source: resolveSource(model, baseUrl),
-    ...(hub === undefined ? {} : { hub }),
-    ...(cacheKey === undefined ? {} : { cacheKey }),
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-  };
+  return addressOf({ source: resolveSource(model, baseUrl), hub, cacheKey, fingerprint });
 }
 
 interface AddressOptions {

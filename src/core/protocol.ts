@@ -1,3 +1,4 @@
+import { defined } from './defined.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { Numerics } from './numerics.ts';
@@ -93,15 +94,12 @@ export function settingsOf(options: LoadOptions): LoadSettings {
   return settings;
 }
 
-/** Which model it is. */
-export function addressOf({ source, hub, cacheKey, fingerprint }: LoadOptions): ModelAddress {
-  return {
-    source,
-    ...(hub === undefined ? {} : { hub }),
-    ...(cacheKey === undefined ? {} : { cacheKey }),
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-  };
+/** Which model it is, with nothing that is undefined. */
+export function addressOf({ source, hub, cacheKey, fingerprint }: MaybeAddress): ModelAddress {
+  return defined<ModelAddress>({ source, hub, cacheKey, fingerprint });
 }
+
+type MaybeAddress = { readonly [Key in keyof ModelAddress]: ModelAddress[Key] | undefined } & Pick<ModelAddress, 'source'>;
 
 /** What a tab learns of the loaded model. */
 export interface ModelInfo {

@@ -2,6 +2,7 @@ import { createStore, set } from 'idb-keyval';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cdp } from 'vitest/browser';
 import { deleteModel, listModels } from '../../src/cache.ts';
+import { fileFingerprint } from '../../src/client/file-fingerprint.ts';
 import { openSource } from '../../src/loader/open-source.ts';
 import readme from '../../src/README.md?raw';
 import { createRandom } from '../support/random.ts';
@@ -193,10 +194,11 @@ const FILES: readonly Row[] = [
     await write('GGUF 1');
     const before = await handle.getFile();
     await write('GGUF, and more');
-    await expect(read(before)).rejects.toEqual(fails('model_not_found', /mine\.gguf cannot be read.*Choose it again/));
+    const lost = fails('model_not_found', /mine\.gguf cannot be read.*Choose it again/);
+    for (const look of [read, fileFingerprint]) await expect(look(before)).rejects.toEqual(lost);
     const after = await handle.getFile();
     await root.removeEntry('mine.gguf');
-    await expect(read(after)).rejects.toEqual(fails('model_not_found', /mine\.gguf cannot be read.*Choose it again/));
+    for (const look of [read, fileFingerprint]) await expect(look(after)).rejects.toEqual(lost);
   }],
 ];
 

@@ -76,7 +76,12 @@ describe('a file that was deleted or changed after it was chosen', () => {
   const open = (file: File) => openSource(file, { baseUrl: '', onProgress: () => {}, log: () => {} });
 
   test.each(['NotFoundError', 'NotReadableError'])('(%s) is told of before it is sent, and when it is read', async (error) => {
-    await expect(fileFingerprint(new LostFile(error))).rejects.toMatchObject(lost);
+    const real = Blob;
+    vi.stubGlobal('Blob', class extends real {
+      override arrayBuffer = () => Promise.reject(new DOMException('gone', error));
+    });
+    await expect(fileFingerprint(new File(['GGUF'], 'mine.gguf'))).rejects.toMatchObject({ ...lost, cause: { name: error } });
+    vi.unstubAllGlobals();
     const source = await open(new LostFile(error));
     await expect(source.read(0, 4)).rejects.toMatchObject({ ...lost, cause: { name: error } });
   });
@@ -97,8 +102,8 @@ describe('a cacheKey', () => {
   });
 
   test.each([
-    ['', 'a.gguf', /has to be a text/], [' ', 'a.gguf', /has to be a text/], [7, 'a.gguf', /has to be a text/],
-    [null, 'a.gguf', /has to be a text/], ['k', named(base), /File is known by its content/],
+    ['', 'a.gguf', /has to be a text that names/], [' ', 'a.gguf', /has to be a text that names/], [7, 'a.gguf', /has to be a text that names/],
+    [null, 'a.gguf', /has to be a text that names/], ['k', named(base), /File is known by its content/],
   ])('%j is refused where it names nothing', async (cacheKey, model, message) => {
     const refused = createClient({ model: checkModelSource(model), cacheKey: cacheKey as string });
     await expect(refused).rejects.toMatchObject({

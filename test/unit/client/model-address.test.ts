@@ -88,9 +88,11 @@ test('a cacheKey is told to the worker, and to the next one', async () => {
 });
 
 test('a file that is gone is refused before anything is loaded', async () => {
-  const gone = Object.assign(new File(['GGUF'], 'm.gguf'), {
-    slice: () => Object.assign(new Blob(), { arrayBuffer: () => Promise.reject(new DOMException('', 'NotFoundError')) }),
+  const real = Blob;
+  vi.stubGlobal('Blob', class extends real {
+    override arrayBuffer = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
   });
-  await expect(createClient({ model: gone })).rejects.toMatchObject({ code: 'model_not_found', name: 'TabserveError' });
+  const refused = createClient({ model: new File(['GGUF'], 'm.gguf') });
+  await expect(refused).rejects.toMatchObject({ code: 'model_not_found', name: 'TabserveError' });
   expect(origin.loader.loads).toEqual([]);
 });
