@@ -8,7 +8,6 @@ test.each([
   ['hf:o/r/f.gguf@main', 'hf:o/r/f.gguf@main'],
   ['https://y.test/a.gguf', 'https://y.test/a.gguf'],
   [' hf:o/r/sub dir/f.gguf ', 'hf:o/r/sub dir/f.gguf'],
-  ['//', '//'], // which is no URL: the worker says so
 ])('the model %s is asked for as %s', (model, expected) => {
   expect(resolveSource(model, 'https://x.test/app/index.html?a=1')).toBe(expected);
 });

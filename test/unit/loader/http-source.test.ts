@@ -31,7 +31,7 @@ function context(options: Partial<HttpContext> = {}): HttpContext {
   return httpContext({ retries, log: (line) => lines.push(line), ...options });
 }
 const fails = (code: string, message: RegExp): unknown =>
-  expect.objectContaining({ name: 'TabserveError', code, message: expect.stringMatching(message) });
+  expect.objectContaining({ name: code === 'aborted' ? 'AbortError' : 'TabserveError', code, message: expect.stringMatching(message) });
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
