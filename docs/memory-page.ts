@@ -45,9 +45,14 @@ export const MODELS: readonly SyntheticShape[] = [
 
 /** Where they are loaded. */
 export const MACHINES: readonly (Machine & { readonly name: string })[] = [
-  ...[4, 8, 16].map((gib) => ({ name: `${gib} GiB`, gpuMemoryBytes: gib * GIB, isSoftware: false })),
-  { name: 'software', gpuMemoryBytes: 16 * GIB, isSoftware: true },
+  ...[4, 8, 16].map((gib) => ({ name: `${gib} GiB`, ...machineOf(gib, false) })),
+  { name: 'software', ...machineOf(16, true) },
 ];
+
+/** One as loading finds it. */
+export function machineOf(gib: number, isSoftware: boolean): Machine {
+  return { gpuMemoryBytes: gib * GIB, isSoftware, maxNumSeqs: defaultLimits({ isSoftware }).maxNumSeqs };
+}
 
 /** What a model comes to have, in bytes and tokens. */
 export interface Outcome {
@@ -130,7 +135,7 @@ async function cellOf(file: ModelFile, machine: Machine, kvCacheDtype: KvCacheDt
 
 /** Of a GPU that has all it takes. */
 async function besideOf(file: ModelFile): Promise<string[]> {
-  const machine = { gpuMemoryBytes: 2 ** 40, isSoftware: false };
+  const machine = machineOf(1024, false);
   const outcomes = STEP_TOKENS.map(async (tokens) => {
     const maxModelLen = Math.min(tokens, contextOf(file));
     return outcomeOf(file, machine, { maxModelLen });
@@ -159,7 +164,8 @@ values of every token of every sequence, and all tabs share it. Its size decides
 (\`client.model.maxModelLen\`, at most the model's own \`contextLength\`) and how many run at once.
 \`kvCacheBytes: 'auto'\`, the default, takes
 
-1. room for four sequences of 8,192 tokens, or of the model's context or \`maxModelLen\` where that is less;
+1. room for four sequences of 8,192 tokens, or of the model's context or \`maxModelLen\` where that is less; for as many of
+   them as run at once (16, and 8 on a software adapter), as far as 256 MiB hold them;
 2. at most a quarter of \`gpuMemoryBytes\`;
 3. on a software adapter, whose memory is the CPU's, at most 256 MiB;
 4. whatever 2. and 3. say, one sequence of 4,096 tokens, or of the context or \`maxModelLen\` where that is less;
@@ -172,7 +178,7 @@ for more. A number of bytes in place of \`auto\` is taken as it is, within 5., a
 One sequence may have the whole cache. Keys and values of sequences that have ended stay in it until others need the room, so
 that a conversation that goes on need not be computed again.
 
-\`client.model.contextCut\` and \`kvCacheCut\` say why there is less than the model's context or than 1., and the log says it
+\`client.model.contextCut\` and \`kvCacheCut\` say why there is less than the model's context, or less than four sequences, and the log says it
 in a sentence: as a warning where a sequence has fewer tokens than the model's context and than 8,192, unless
 \`maxModelLen\` says so or the adapter is software, and where a number of bytes was not granted.
 

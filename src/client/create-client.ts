@@ -49,8 +49,8 @@ export interface ClientOptions {
   readonly workerUrl?: string | ScriptAddress | undefined;
   /**
    * Bytes of GPU memory for the KV cache, which the conversations of all tabs share. `auto` has room for four of 8,192
-   * tokens, or of the model's context or `maxModelLen` where that is less; within a quarter of `gpuMemoryBytes`, and on a
-   * software adapter within 256 MiB; but always for one of 4,096 tokens. Where the GPU, or the weights and other models,
+   * tokens, or of the model's context or `maxModelLen` where that is less, and for more short ones; within a quarter of
+   * `gpuMemoryBytes`, and on a software adapter within 256 MiB; but always for one of 4,096 tokens. Where the GPU, or the weights and other models,
    * leave less than that, or than the number that is given, the cache is smaller. The log and `client.model`
    * (`maxModelLen`, `contextCut`, `kvCacheBytes`, `kvCacheCut`) say what was cut and why; docs/memory.md says what models
    * get. The first tab's choice holds. @default auto

@@ -12,15 +12,17 @@ export const BLOCK_SIZE = 16;
 const MIN_TOKENS = 512;
 
 /** An automatic cache holds so many sequences, */
-export const AUTO_SEQUENCES = 4;
+const AUTO_SEQUENCES = 4;
 /** of so many tokens each, or the model's context where that is less, */
 export const AUTO_TOKENS = 8192;
+/** or all that run at once, as far as so many bytes hold them, */
+const AUTO_BATCH_BYTES = 256 * 2 ** 20;
 /** within this part of what all models may take of the GPU's memory, */
-export const AUTO_SHARE = 1 / 4;
+const AUTO_SHARE = 1 / 4;
 /** and within so many bytes on a software adapter, where the CPU's memory is used and zeroed, */
-export const AUTO_SOFTWARE_BYTES = 256 * 2 ** 20;
+const AUTO_SOFTWARE_BYTES = 256 * 2 ** 20;
 /** but always one sequence of so many tokens, or the model's context where that is less. */
-export const AUTO_LEAST_TOKENS = 4096;
+const AUTO_LEAST_TOKENS = 4096;
 
 /** What a user may say about the KV cache. */
 export type CacheOptions = { readonly [Name in 'kvCacheBytes' | 'kvCacheDtype' | 'maxModelLen']?: LoadSettings[Name] | undefined };
@@ -30,6 +32,8 @@ export interface Machine {
   /** Bytes that all models may take of the GPU's memory. */
   readonly gpuMemoryBytes: number;
   readonly isSoftware: boolean;
+  /** Sequences that run at once. */
+  readonly maxNumSeqs: number;
 }
 
 /** Why something is less than it should be. */
@@ -90,17 +94,19 @@ type Length = Pick<CachePlan, 'maxModelLen' | 'isMaxModelLenFixed'>;
 type Size = Pick<CachePlan, 'numBlocks' | 'why' | 'cut' | 'enoughBlocks'>;
 
 function autoSize({ maxModelLen, isMaxModelLenFixed }: Length, blockBytes: number, machine: Machine): Size {
-  const each = Math.min(maxModelLen, AUTO_TOKENS);
+  const tokens = Math.min(maxModelLen, AUTO_TOKENS);
+  const each = blocksFor(tokens);
   const least = isMaxModelLenFixed ? maxModelLen : Math.min(maxModelLen, AUTO_LEAST_TOKENS);
   const enoughBlocks = blocksFor(least);
-  const wanted = Math.max(enoughBlocks, AUTO_SEQUENCES * blocksFor(each));
+  const whole = Math.max(enoughBlocks, AUTO_SEQUENCES * each);
+  const batch = Math.min(machine.maxNumSeqs * each, Math.floor(AUTO_BATCH_BYTES / blockBytes));
   const most = mostBytes(machine);
   const allowed = Math.floor(most.bytes / blockBytes);
-  const one = `one sequence of ${count(least)} tokens`;
-  if (allowed < enoughBlocks) return { numBlocks: enoughBlocks, enoughBlocks, cut: most.reason, why: `${one}; ${most.why} is less` };
-  if (allowed < wanted) return { numBlocks: allowed, enoughBlocks, cut: most.reason, why: most.why };
-  const why = wanted === enoughBlocks ? one : `${AUTO_SEQUENCES} sequences of ${count(each)} tokens`;
-  return { numBlocks: wanted, enoughBlocks, cut: undefined, why };
+  const numBlocks = Math.max(enoughBlocks, Math.min(allowed, Math.max(whole, batch)));
+  const sequences = `${Math.floor(numBlocks / each)} sequences of ${count(tokens)} tokens`;
+  if (numBlocks >= whole) return { numBlocks, enoughBlocks, cut: undefined, why: sequences };
+  const why = allowed < enoughBlocks ? `one sequence of ${count(least)} tokens; ${most.why} is less` : most.why;
+  return { numBlocks, enoughBlocks, cut: most.reason, why };
 }
 
 /** What an automatic cache takes of a machine. */

@@ -117,11 +117,12 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   try {
     requireNumerics(gpu, numerics);
     const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
-    const plan = planCache(config, options, { gpuMemoryBytes, isSoftware: gpu.adapter.isSoftware });
-    const { dtype: kvCacheDtype } = plan;
     const { maxBindingBytes = buffers.maxBytes } = options;
     const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
     const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
+    const { isSoftware } = gpu.adapter;
+    const plan = planCache(config, options, { gpuMemoryBytes, isSoftware, maxNumSeqs: stepLimits.maxNumSeqs });
+    const { dtype: kvCacheDtype } = plan;
     const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
     const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
     const { scheduler, state, inputs, staging, layout } = fitted.made;

@@ -23,7 +23,7 @@ async function allocated(bytes: Uint8Array<ArrayBuffer>, grant: (need: GpuNeed) 
   const { device } = metered.gpu;
   const file = await readModelFile(memorySource(bytes));
   const config = readModelConfig(file);
-  const plan = planCache(config, { kvCacheBytes: KV_BYTES, ...options }, { gpuMemoryBytes: 2 ** 30, isSoftware: true });
+  const plan = planCache(config, { kvCacheBytes: KV_BYTES, ...options }, { gpuMemoryBytes: 2 ** 30, isSoftware: true, maxNumSeqs: 4 });
   const { matrices = F32, limits = SMALL_STEPS, blockTransfer = false } = options;
   let need: GpuNeed | undefined;
   const reserve = async (asked: GpuNeed): Promise<number> => {

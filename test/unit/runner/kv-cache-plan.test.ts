@@ -12,9 +12,9 @@ const CONFIG: ModelConfig = {
 const QWEN3: ModelConfig = { ...CONFIG, numLayers: 28, numHeads: 16, numKvHeads: 8, headSize: 128, maxPositionEmbeddings: 40_960 };
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const GPU: Machine = { gpuMemoryBytes: 16 * GIB, isSoftware: false };
+const GPU: Machine = { gpuMemoryBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16 };
 const gpuOf = (gib: number): Machine => ({ ...GPU, gpuMemoryBytes: gib * GIB });
-const softwareOf = (gib: number): Machine => ({ gpuMemoryBytes: gib * GIB, isSoftware: true });
+const softwareOf = (gib: number): Machine => ({ gpuMemoryBytes: gib * GIB, isSoftware: true, maxNumSeqs: 8 });
 
 test('a block has keys and values of 16 tokens in every layer, INT8 a byte an element and a scale a vector', () => {
   expect(planCache(CONFIG, {}, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 4);
@@ -60,8 +60,16 @@ describe('auto', () => {
   test('is four sequences of the context, or of 8,192 tokens', () => {
     expect(plan(CONFIG, {}, GPU)).toEqual([4 * 512, 256, 32, undefined]);
     expect(plan(QWEN3, {}, gpuOf(64))).toEqual([4 * 512, 256, 32, undefined]);
-    expect(plan({ ...CONFIG, maxPositionEmbeddings: 1000 }, {}, GPU)).toEqual([4 * 63, 63, 32, undefined]);
-    expect(plan({ ...CONFIG, maxPositionEmbeddings: 100 }, {}, GPU)).toEqual([4 * 7, 7, 7, undefined]);
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 2048 }, {}, GPU)).toEqual([4 * 128, 128, 32, undefined]);
+  });
+
+  test('is all sequences that run at once, as far as 256 MiB hold them', () => {
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 100 }, {}, GPU)).toEqual([16 * 7, 7, 7, undefined]);
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 1000 }, {}, GPU)).toEqual([364, 63, 32, undefined]);
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 512 }, {}, softwareOf(16))).toEqual([8 * 32, 32, 32, undefined]);
+    // Not beyond a quarter of the memory, and then it is no cut as long as it is four.
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 512 }, {}, gpuOf(0.5))).toEqual([182, 32, 32, undefined]);
+    expect(plan({ ...CONFIG, maxPositionEmbeddings: 1000 }, {}, gpuOf(0.5))).toEqual([182, 63, 32, 'gpu_memory_share']);
   });
 
   test('is a quarter of gpuMemoryBytes at most', () => {
@@ -79,7 +87,6 @@ describe('auto', () => {
     expect(plan(CONFIG, {}, softwareOf(16))).toEqual([364, 256, 32, 'software_adapter']);
     expect(plan(QWEN3, {}, softwareOf(16))).toEqual([256, 256, 32, 'software_adapter']);
     expect(plan(CONFIG, {}, softwareOf(0.75))).toEqual([273, 256, 32, 'gpu_memory_share']); // 192 MiB
-    expect(plan({ ...CONFIG, maxPositionEmbeddings: 512 }, {}, softwareOf(16))).toEqual([128, 32, 32, undefined]);
   });
 
   test('goes by a maxModelLen, and holds it whatever it takes', () => {

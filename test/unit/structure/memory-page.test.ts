@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { headerOf, MACHINES, MODELS, outcomeOf, writeMemoryPage } from '../../../docs/memory-page.ts';
+import { headerOf, machineOf, MACHINES, MODELS, outcomeOf, writeMemoryPage } from '../../../docs/memory-page.ts';
 import { KV_CACHE_DTYPES } from '../../../src/core/kv-cache-dtype.ts';
 import { readText } from './source-graph.ts';
 
@@ -14,16 +14,16 @@ test('docs/memory.md says what is allocated (npm run docs writes it)', async () 
 });
 
 describe('whatever the memory', () => {
-  const budgets = [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32].map((gib) => gib * GIB);
   const some = MODELS.filter(({ name }) => ['SmolLM2-135M', 'SmolLM2-1.7B', 'Qwen2.5-1.5B', 'Qwen3-4B', 'Llama-3.1-8B'].includes(name));
   test.each(some)('of $name, no more is taken than there is, and 4,096 tokens of context wherever they fit', async (model) => {
     const file = await headerOf(model);
     for (const isSoftware of [false, true]) {
       // What the weights, the step's buffers and one sequence of 4,096 tokens take.
-      const roomy = { gpuMemoryBytes: 1024 * GIB, isSoftware };
+      const roomy = machineOf(1024, isSoftware);
       const one = await outcomeOf(file, roomy, { maxModelLen: 4096, kvCacheBytes: await bytesOf(file, 4096) });
-      for (const gpuMemoryBytes of budgets) {
-        const outcome = await outcomeOf(file, { gpuMemoryBytes, isSoftware }).catch((error: unknown) => {
+      for (const gib of [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32]) {
+        const { gpuMemoryBytes } = machineOf(gib, isSoftware);
+        const outcome = await outcomeOf(file, machineOf(gib, isSoftware)).catch((error: unknown) => {
           expect(error).toMatchObject({ code: 'out_of_memory' });
           return undefined;
         });
@@ -41,14 +41,14 @@ describe('whatever the memory', () => {
   });
 
   async function bytesOf(file: Awaited<ReturnType<typeof headerOf>>, tokens: number): Promise<number> {
-    const { kvCacheBytes, tokens: all } = await outcomeOf(file, { gpuMemoryBytes: 1024 * GIB, isSoftware: false });
+    const { kvCacheBytes, tokens: all } = await outcomeOf(file, machineOf(1024, false));
     return (kvCacheBytes / all) * tokens;
   }
 });
 
 describe('where the GPU binds small buffers only', () => {
   const limits = { maxBufferSize: 256 * MIB, maxStorageBufferBindingSize: 128 * MIB };
-  const machine = { gpuMemoryBytes: 64 * GIB, isSoftware: false };
+  const machine = machineOf(64, false);
   const partsOf = (tokens: number): number => 256 * 32 * Math.ceil(tokens / 128) * (128 + 4) * 4; // attention's, of all splits
 
   test('a sequence is as long as what attention needs for it is bound, and the cache holds as many as ever', async () => {
