@@ -1,7 +1,7 @@
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { settingsOf } from '../core/protocol.ts';
-import type { ChatTemplateOrigin, ModelInfo } from '../core/protocol.ts';
+import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
@@ -85,24 +85,19 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
       tuner.onIdle();
     };
     const engine = new Engine({ scheduler, runner, clock, onIdle });
-    const info: ModelInfo = {
-      id: modelId(options),
-      name: loaded.config.name,
-      architecture: loaded.config.architecture,
-      contextLength: loaded.config.maxPositionEmbeddings,
-      maxModelLen: effectiveMaxModelLen(loaded.scheduler),
-      contextCut: loaded.contextCut,
-      kvCacheDtype,
-      numerics,
-      kvCacheBytes: loaded.kvCacheBytes,
-      kvCacheCut: loaded.kvCacheCut,
-      vocabSize: loaded.config.vocabSize,
-      chatTemplate: tokenizer.chatTemplate,
-      fileBytes: opened.size,
-      settings,
-    };
+    const info = infoOf(loaded, options, tokenizer.chatTemplate, opened.size);
     return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, tuner });
   };
+}
+
+/** What tabs are told of a model. */
+function infoOf(loaded: Runner, options: LoadOptions, chatTemplate: ModelInfo['chatTemplate'], fileBytes: number): ModelInfo {
+  const { config, scheduler, contextCut, kvCacheDtype, numerics, kvCacheBytes, kvCacheCut } = loaded;
+  const { name, architecture, maxPositionEmbeddings: contextLength, vocabSize } = config;
+  const context = { contextLength, maxModelLen: effectiveMaxModelLen(scheduler), contextCut };
+  const cache = { kvCacheDtype, numerics, kvCacheBytes, kvCacheCut };
+  const file = { vocabSize, chatTemplate, fileBytes };
+  return { id: modelId(options), name, architecture, ...context, ...cache, ...file, settings: settingsOf(options) };
 }
 
 /** What is done in moments without requests. */
