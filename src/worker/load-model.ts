@@ -48,7 +48,7 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
   return async (options, context) => {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
-    const { log, clock, signal } = context;
+    const { log, clock, signal, reserve } = context;
     const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
@@ -64,7 +64,6 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
     signal.throwIfAborted(); // by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
-    const { reserve } = context;
     const shared = { file, reserve, blockTransfer, winners, log, onStage: progress.stage };
     const loaded = await loadRunner({ ...shared, ...runnerSettings });
     const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], lateKernels: kernels = [] } = loaded;
