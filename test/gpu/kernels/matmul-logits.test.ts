@@ -120,15 +120,15 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   }
 });
 
-test.each([1, 2, 3])('a vocabulary of 4k + %i: what pads its matrix is no candidate', async (rest) => {
-  const [rows, columns, vocabSize] = [68, 96, 64 + rest];
-  const random = createRandom(rest);
+test('a vocabulary of 4k + 1: what pads its matrix is no candidate', async () => {
+  const [rows, columns, vocabSize] = [68, 96, 65];
+  const random = createRandom(rows);
   const block = randomMatrix('Q8_0', rows, columns, random); // rows that would win where they are not left out
   const matrix = packMatrix(lab, block);
   const x = activations(columns, random);
   const squares = new Float32Array((MAX_ROWS * squaresBytes(columns, 1)) / 4).map(() => random.uniform() * columns);
   const inputs = { x: lab.input(x), squares: lab.input(squares), samples: lab.input(samplesOf(SAMPLED, 16)), counts: lab.sampleCount };
-  const all = someWays(lab, matrix, { turn: rest }).map(({ name, ...way }) => {
+  const all = someWays(lab, matrix).map(({ name, ...way }) => {
     const outputs = [lab.output(SAMPLED.length * rows), lab.output(candidatesBytes(vocabSize, SAMPLED.length) / 4)] as const;
     const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
     const args = { ...inputs, ...way, matrix, vocabSize, epsilon: EPSILON, logits, candidates };
