@@ -27,6 +27,7 @@ const DETOKENIZER = 'test/unit/tokenizer/detokenizer.test.ts';
 const MERGE = 'test/unit/tokenizer/merge.test.ts';
 const VOCABULARIES = 'test/unit/tokenizer/vocabularies.test.ts';
 const TEMPLATES = 'test/unit/tokenizer/hostile-templates.test.ts';
+const GOLDENS = 'test/unit/tokenizer/template-goldens.test.ts';
 const FOUND = 'test/unit/fuzz/found.test.ts';
 const STOPS = 'test/unit/tokenizer/stop-matcher.test.ts';
 const SCHEDULER = 'test/unit/scheduler/scheduler.test.ts';
@@ -152,13 +153,30 @@ export const MUTATIONS = [
     ['the lowest score merges first', 'ranks[id] = tokens.length - countAtMost', 'ranks[id] = countAtMost', VOCABULARIES],
     ['no space is put before the text', 'const prefixed = addSpacePrefix && section', 'const prefixed = false && section', VOCABULARIES],
   ]),
-  ...of('tokenizer', 'src/tokenizer/template-budget.ts', [
+  ...of('tokenizer', 'src/tokenizer/jinja/budget.ts', [
     ['a template may take forever', 'this.#steps -= steps;', '', TEMPLATES],
-    ['a namespace may hold itself', "if (value.type === MUTABLE) return { size: Infinity, depth: 0 };", '', TEMPLATES],
   ]),
-  ...of('tokenizer', 'src/tokenizer/template-interpreter.ts', [
-    ['a search costs what its texts are long', 'searches ? leftSize * rightSize : leftSize + rightSize', 'leftSize + rightSize', TEMPLATES],
-    ['a method costs nothing', "this.#spendProduct(object, args, object.type === 'StringValue' ? 1 : SORT);", '', TEMPLATES],
+  ...of('tokenizer', 'src/tokenizer/jinja/comparing.ts', [
+    ['a search costs what its texts are long', 'text.length * Math.max(1, part.length)', 'text.length', TEMPLATES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/text-methods.ts', [
+    ['a method costs nothing', 'budget.spendChars(chars);', '', TEMPLATES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/operators.ts', [
+    ['a text many times costs nothing', 'budget.spendChars(text.length * count);', '', TEMPLATES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/evaluator.ts', [
+    ['a chain of comparisons compares a truth', 'compareBy(operator.value, before.last, last, this.#budget)', 'compareBy(operator.value, before.holds, last, this.#budget)', GOLDENS],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/interpreter.ts', [
+    ['what a round of a loop sets is there in the next', 'const inner = this.#scopeOf(loopvar, item, scope);', 'const inner = scope; this.#assign(loopvar, item, inner);', GOLDENS],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/text-splitting.ts', [
+    ['strip takes white space, whatever it is told', 'characters === undefined ? undefined : new Set(characters)', 'undefined', GOLDENS],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/chat-template.ts', [
+    ['a template at fault is told at the first question', 'render(SHORT_CHAT);', '', TOKENIZER],
+    ['a template at fault blames the messages', 'if (cause instanceof TemplateRefusal) {', 'if (cause instanceof Error) {', TOKENIZER],
   ]),
   ...of('loader', 'src/loader/gguf-cursor.ts', [
     ['a header may become any number of objects', 'if (this.#madeBytes <= MAX_MADE_BYTES) return;', 'return;', 'test/unit/loader/gguf-limits.test.ts'],

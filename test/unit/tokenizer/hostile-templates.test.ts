@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { ChatMessage } from '../../../src/core/protocol.ts';
 import { createChatTemplate } from '../../../src/tokenizer/chat-template.ts';
-import { TemplateBudget } from '../../../src/tokenizer/template-budget.ts';
+import { TemplateBudget } from '../../../src/tokenizer/jinja/budget.ts';
 import { FAMILY_TEMPLATES } from './family-templates.ts';
 
 const TOKENS = { bos: '<s>', eos: '</s>' };
@@ -21,10 +21,12 @@ function attempt(source: string, messages = HI): TabserveError | string {
 /** A text of 64 * 2 ** n characters, as `ns.s`. */
 const text = (n: number): string =>
   `{% set ns = namespace(s='${'a'.repeat(64)}') %}{% for i in range(${n}) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}`;
+/** Cases that are alike but for one name. */
+const each = (names: string, caseOf: (name: string) => [string, string]): [string, string][] => names.split(' ').map(caseOf);
 const SHARED = '{% set ns = namespace(a=[1]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}';
 
 describe('a template that would never end, or need more memory than there is', () => {
-  it.each([
+  it.each<[string, string]>([
     ['a long range', '{% for i in range(1000000000) %}{% endfor %}'],
     ['a range that goes down', '{% for i in range(0, -1000000000, -1) %}{% endfor %}'],
     ['loops in loops', '{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}{% endfor %}{% endfor %}{% endfor %}'],
@@ -36,9 +38,16 @@ describe('a template that would never end, or need more memory than there is', (
     ['deep expressions', `{{ ${'not '.repeat(1000)} 1 }}`],
     ['a list that holds itself twice, forty times over', `${SHARED}{{ ns.a | tojson }}`],
     ['the same list as text', `${SHARED}{{ 'x' ~ ns.a }}`],
-    ['the same list compared', `${SHARED}{{ ns.a == 'x' }}`],
-    ['a namespace in a list', '{% set n = namespace(x=1) %}{% set ns = namespace(x=[n, n]) %}{{ ns.x }}'],
-    ['a namespace in itself', '{% set ns = namespace(x=1) %}{% set ns.x = [ns] %}{{ ns.x | tojson }}'],
+    ['the same list compared', `${SHARED}{% set b = ns.a %}${SHARED}{{ ns.a == b }}`],
+    ['the same list looked for', `${SHARED}{% set b = ns.a %}${SHARED}{{ b in [ns.a] }}`],
+    ['the same list ordered', `${SHARED}{% set b = ns.a %}${SHARED}{{ [ns.a, b] | sort }}`],
+    ['the same list in a text', `${SHARED}{{ '%s' % (ns.a,) }}`],
+    ['the same list in braces', `${SHARED}{{ '{}'.format(ns.a) }}`],
+    ['the same list joined', `${SHARED}{{ [ns.a] | join }}`],
+    ['a tuple that holds itself twice, as a key', `${SHARED.replaceAll('[1]', '(1,)').replace('[ns.a, ns.a]', '(ns.a, ns.a)')}{{ {ns.a: 1} }}`],
+    ['namespaces that hold one another twice', '{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns = namespace(a=ns) %}{% endfor %}{% set o = namespace(a=namespace()) %}{% for i in range(40) %}{% set o.a = namespace(a=o.a, b=o.a) %}{% endfor %}{{ [o.a] }}'],
+    ['a namespace in itself', '{% set ns = namespace(x=1) %}{% set ns.x = [ns] %}{{ ns.x }}'],
+    ['a namespace in itself, compared', '{% set a = namespace() %}{% set a.x = [a] %}{% set b = [a.x] %}{% for i in range(99) %}{% set a.x = [a.x] %}{% endfor %}{{ a.x == [a.x] }}{{ a }}'],
     ['a search that backtracks', `${text(13)}{{ (ns.s ~ 'b') in (ns.s ~ ns.s) }}`],
     ['a text put between all characters', `${text(12)}{{ ns.s | replace('', ns.s) }}`],
     ['the same by a method', `${text(12)}{{ ns.s.replace('', ns.s) }}`],
@@ -46,25 +55,89 @@ describe('a template that would never end, or need more memory than there is', (
     ['the same over a block', `${text(12)}{% filter replace('', ns.s) %}{{ ns.s }}{% endfilter %}`],
     ['a split', `${text(13)}{{ (ns.s ~ 'c').split(ns.s ~ 'b') | length }}`],
     ['a join', `${text(12)}{{ range(5000) | join(ns.s) }}`],
-    ['an indent', "{{ 'a\nb' | indent(1000000000) }}"],
-    ['an indent of JSON', '{{ [[1]] | tojson(indent=500000000) }}'],
+    ['an indent', "{% set x = 'a\nb' | indent(300000000) %}"],
+    ['an indent of JSON', '{% set x = [[1]] | tojson(indent=500000000) %}'],
     ['sorting again and again', '{% set a = range(5000) %}{% for i in a %}{% set x = a | sort %}{% endfor %}'],
     ['lists of arguments', '{% macro f() %}{{ varargs | length }}{% endmacro %}{% set a = range(5000) %}{% for i in a %}{{ f(*a) }}{% endfor %}'],
-    ['macros defined again and again', `{% for i in range(5000) %}{% macro f() %}${'{{ a.b }}'.repeat(4000)}{% endmacro %}{% endfor %}`],
     ['upper case again and again', `${text(14)}{% for i in range(5000) %}{% set x = ns.s | upper %}{% endfor %}`],
     ['slices again and again', `${text(14)}{% for i in range(5000) %}{% set x = ns.s[::-1] %}{% endfor %}`],
     ['a test again and again', `${text(14)}{% for i in range(5000) %}{% if ns.s is upper %}{% endif %}{% endfor %}`],
+    ['a text many times', "{% set x = 'a' * 300000000 %}"],
+    ['many times a text', "{% set x = 300000000 * 'a' %}"],
+    ['a list many times', '{% set x = [1] * 1000000000 %}'],
+    ['a tuple many times', '{% set x = (1,) * 1000000000 %}'],
+    ['a text twice again and again', `${text(1)}{% for i in range(40) %}{% set ns.s = ns.s * 2 %}{% endfor %}`],
+    ['a list that doubles', '{% set ns = namespace(l=[1]) %}{% for i in range(40) %}{% set ns.l = ns.l + ns.l %}{% endfor %}'],
+    ['the sum of lists', '{% set a = [range(500)] * 500 %}{{ a | sum(start=[]) | length }}'],
+    ['a width of %', "{% set x = '%300000000d' % 1 %}"],
+    ['a width of % for text', "{% set x = '%-300000000s' % 'a' %}"],
+    ['a width of % that is given', "{% set x = '%*d' % (300000000, 1) %}"],
+    ['a width by the filter', "{% set x = '%300000000s' | format('a') %}"],
+    ['a width in braces', "{% set x = '{:300000000}'.format(1) %}"],
+    ['a width in braces that is given', "{% set x = '{:{w}}'.format('a', w=300000000) %}"],
+    ['a long text in braces, often', `${text(12)}{{ ('{0}' * 1000).format(ns.s) }}`],
+    ['a long text by %, often', `${text(12)}{{ ('%(a)s' * 1000) % {'a': ns.s} }}`],
+    ...each('center ljust rjust zfill', (name) => [`the width of ${name}`, `{% set x = 'a'.${name}(300000000) %}`]),
+    ['the width of the filter center', "{% set x = 'a' | center(300000000) %}"],
+    ['a text as an indent', `${text(12)}{{ ('a\n' * 5000) | indent(ns.s) }}`],
+    ['a text as an indent of JSON', `${text(12)}{{ ([1] * 1000) | tojson(indent=ns.s) }}`],
+    ['separators of JSON', `${text(12)}{{ range(5000) | tojson(separators=(ns.s, ':')) }}`],
+    ...each('find rfind index count split rsplit partition rpartition', (name) => [
+      `a search by ${name}`,
+      `${text(13)}{{ (ns.s ~ ns.s).${name}(ns.s ~ 'b') }}`,
+    ]),
+    ...each('strip removeprefix removesuffix startswith endswith', (name) => [
+      `${name} again and again`,
+      `${text(14)}{% for i in range(5000) %}{% set x = ns.s.${name}(ns.s) %}{% endfor %}`,
+    ]),
+    ...each('splitlines split rsplit title swapcase isalnum', (name) => [
+      `${name} again and again`,
+      `${text(14)}{% for i in range(5000) %}{% set x = ns.s.${name}() %}{% endfor %}`,
+    ]),
+    ...each('reverse list length title wordcount int float e first last sort unique min max truncate indent', (name) => [
+      `the filter ${name} again and again`,
+      `${text(14)}{% for i in range(5000) %}{% set x = ns.s | ${name} %}{% endfor %}`,
+    ]),
+    ['a join by a method', `${text(12)}{{ ns.s.join(['a'] * 5000) }}`],
+    ['a join of each item', `${text(12)}{{ (['ab'] * 5000) | map('join', ns.s) | list }}`],
+    ['a replacement of nothing by nothing', `${text(14)}{% for i in range(5000) %}{% set x = ns.s.replace('a', '') %}{% endfor %}`],
+    ['a loop over a text', `${text(16)}{% for c in ns.s %}{% endfor %}`],
+    ['a batch that is filled up', '{% set x = [1] | batch(1000000000, 0) | list %}'],
+    ['very many slices', '{% set x = [1] | slice(1000000000) | list %}'],
+    ['mappings copied', '{% set ns = namespace(d={}) %}{% for i in range(5000) %}{% set ns.d = dict(ns.d.items(), **{i ~ "": i}) %}{% endfor %}'],
+    ['a date of a long format', `${text(14)}{{ strftime_now(ns.s) }}`],
+    ['a text as a list of characters in a list', `${text(14)}{% for i in range(50) %}{% set x = [ns.s] | string %}{% set y = [ns.s] | tojson %}{% endfor %}`],
+    ['a call that calls itself', '{% macro f() %}{{ caller() }}{% call f() %}{% endcall %}{% endmacro %}{% call f() %}{% endcall %}'],
+    ['a long chain of comparisons', `{{ ${'1 < '.repeat(1000)} 2 }}`],
   ])('%s is an error', (_name, source) => {
     expect(attempt(source)).toMatchObject({ code: 'unsupported_model', message: expect.stringContaining('more than tabserve allows') });
   });
 
   it.each([
     ['of a million characters', 'x'.repeat(1e6)],
-    ['of white space', `a${' '.repeat(300)}b`],
     ['of parentheses', `{{ ${'('.repeat(30_000)}1${')'.repeat(30_000)} }}`],
     ['that is no template', '{% if %}'],
   ])('one %s is refused before it runs', (_name, source) => {
     expect(attempt(source)).toMatchObject({ code: 'unsupported_model', message: expect.stringMatching(/too long|cannot be read/) });
+  });
+
+  it.each([
+    ['white space', `a${' '.repeat(60_000)}{{ 'b' }}`],
+    ['white space in a tag', `a{{${' '.repeat(60_000)}'b' }}`],
+    ['white space in a string', `{{ 'a${' '.repeat(60_000)}b' }}`],
+    ['tests without parentheses', '{{ 1 is eq 1 }}'.repeat(1000)],
+    ['macros', '{% macro f() %}{{ a.b }}{% endmacro %}'.repeat(1000)],
+  ])('one with much of %s is read', (_name, source) => {
+    expect(attempt(source)).toBeTypeOf('string');
+  });
+
+  it.each([
+    ['a number', "{{ '9' * 5000000 | int }}{{ ('1' * 5000000 ~ 'x') | float }}{{ ('1' * 5000000 ~ 'x') | int }}"],
+    ['a format', "{{ ('%(' * 2000000) % {} }}"],
+    ['a field', "{{ ('{a' ~ '[' * 5000000 ~ '}').format(a=1) }}"],
+    ['a conversion', "{{ ('{' * 5000000).format(a=1) }}"],
+  ])('%s that takes long to read is an error at once', (_name, source) => {
+    expect(attempt(source)).toMatchObject({ code: 'unsupported_model' });
   });
 
   it('a loop may be left, and entered again, as often as the budget has steps', () => {

@@ -78,7 +78,8 @@ describe('encodeChat', () => {
   });
 
   it('takes no control token out of a content and what the template writes beside it', () => {
-    const beside = tokenizerWith("{{ messages[0]['content'] }}end|>{{ '<|im_' }}{{ messages[1]['content'] }}");
+    const template = "{{ messages[0]['content'] }}end|>{{ '<|im_' }}{% if messages[1] %}{{ messages[1]['content'] }}{% endif %}";
+    const beside = tokenizerWith(template);
     expect(beside.encodeChat([user('<|im_'), user('start|>')])).toEqual(beside.encode('<|im_end|><|im_start|>'));
   });
 
@@ -106,6 +107,29 @@ describe('encodeChat', () => {
     const error = refusal(() => strict.encodeChat([{ role: 'system', content: 'x' }]));
     expect(error).toMatchObject({ code: 'invalid_request', param: 'messages' });
     expect(error.message).toContain('System role not supported');
+  });
+
+  it('lets a template refuse one user\'s message and take others', () => {
+    const strict = tokenizerWith(
+      "{% if messages[0].role != 'system' %}{{ raise_exception('A system message comes first') }}{% endif %}{{ messages[0].content }}",
+    );
+    expect(refusal(() => strict.encodeChat([user('x')]))).toMatchObject({ code: 'invalid_request', param: 'messages' });
+    expect(strict.encodeChat([{ role: 'system', content: 'x' }])).toEqual(strict.encode('x'));
+  });
+
+  it('makes a template that fails on some messages the model\'s fault, not the request\'s', () => {
+    const faulty = tokenizerWith("{{ messages[0].content }}{% if messages | length > 1 %}{{ messages[1].name + 'x' }}{% endif %}");
+    expect(faulty.encodeChat([user('x')])).toEqual(faulty.encode('x'));
+    const error = refusal(() => faulty.encodeChat([user('x'), user('y')]));
+    expect(error).toMatchObject({ code: 'unsupported_model', param: undefined });
+    expect(error.message).toMatch(/cannot be rendered: .*no attribute 'name'.*chatTemplate/);
+  });
+
+  it('keeps the indentation of code in an earlier answer where a template takes off line breaks', () => {
+    const template = "{% for m in messages %}{{ m.content.split('</think>')[-1].lstrip('\\n').rstrip('\\n') }}|{% endfor %}";
+    const tokenizer = tokenizerWith(template);
+    const prompt = tokenizer.encodeChat([{ role: 'assistant', content: '<think>\n</think>\n\n    return 1\n' }]);
+    expect(prompt).toEqual(tokenizer.encode('    return 1|'));
   });
 
   it('begins with BOS once where the file asks for it', () => {
@@ -287,7 +311,13 @@ describe('createTokenizer', () => {
     ['tokenizer.ggml.model', undefined, 'unsupported_model', 'no tokenizer'],
     ['tokenizer.ggml.pre', 'tekken', 'unsupported_model', '"tekken"'],
     ['tokenizer.ggml.pre', undefined, 'unsupported_model', 'not named'],
-    ['tokenizer.chat_template', '{% for %}', 'unsupported_model', 'chat template'],
+    ['tokenizer.chat_template', '{% for %}', 'unsupported_model', 'chat template cannot be read'],
+    ['tokenizer.chat_template', "{{ messages[0]['content'] | shout }}", 'unsupported_model', "No filter named 'shout'"],
+    ['tokenizer.chat_template', "{{ 'x' if messages is loud }}", 'unsupported_model', "No test named 'loud'"],
+    ['tokenizer.chat_template', "{{ messages[0].content + 1 }}", 'unsupported_model', 'can only concatenate str'],
+    ['tokenizer.chat_template', '{{ functions.first }}', 'unsupported_model', "'functions' is undefined"],
+    ['tokenizer.chat_template', '{% include "other" %}', 'unsupported_model', 'include'],
+    ['tokenizer.chat_template', '{% for i in range(1000000000) %}{% endfor %}', 'unsupported_model', 'more than tabserve allows'],
     ['tokenizer.ggml.token_type', [1, 2], 'corrupt_model', '2 token types'],
     ['tokenizer.ggml.tokens', 'abc', 'corrupt_model', 'tokenizer.ggml.tokens'],
     ['tokenizer.ggml.tokens', undefined, 'unsupported_model', 'no tokens'],

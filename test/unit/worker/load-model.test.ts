@@ -101,6 +101,16 @@ test('what a file says of its tokens that is left out is logged', async () => {
   expect(model.tokenizer.stopTokenIds).toEqual([0, 2]);
 });
 
+test('a template that cannot be rendered refuses the model by its header alone', async () => {
+  const never = vi.fn(loadRunner);
+  const { metadata, tensors } = tinyModelContents({ type: 'Q8_0' });
+  const template = { type: 'string', value: "{{ messages[0].content | shout }}" } as const;
+  const faulty = new File([writeGguf({ metadata: { ...metadata, 'tokenizer.chat_template': template }, tensors })], 'faulty.gguf');
+  const loading = createModelLoader({ loadRunner: never, baseUrl: '' })({ source: faulty }, context());
+  await expect(loading).rejects.toMatchObject({ code: 'unsupported_model', message: expect.stringContaining("'shout'") as string });
+  expect(never).not.toHaveBeenCalled();
+});
+
 test('a load that is given up ends at its next read', async () => {
   const cancel = new AbortController();
   const slow = async (options: LoadRunnerOptions) => {

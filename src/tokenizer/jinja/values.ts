@@ -1,0 +1,295 @@
+import { type TemplateBudget } from './budget.ts';
+import { TemplateFault } from './errors.ts';
+
+/**
+ * A value of the template language, whose values are Python's: null is None, a number is a whole one, an array a list.
+ * Nothing but a namespace changes once it is made.
+ */
+export type Value =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Value[]
+  | Float
+  | SafeText
+  | Undefined
+  | Tuple
+  | Dict
+  | Namespace
+  | Series
+  | Callable
+  | Entity;
+
+export class Float {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** Text that the filter `safe` has marked: what is added to it is escaped for HTML, as MarkupSafe does. */
+export class SafeText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** What a name stands for that nobody has given a value. */
+export class Undefined {
+  /** Such as `'tools' is undefined`. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+
+  fault(): TemplateFault {
+    return new TemplateFault(this.reason);
+  }
+}
+
+export class Tuple {
+  readonly items: readonly Value[];
+
+  constructor(items: readonly Value[]) {
+    this.items = items;
+  }
+}
+
+/** What `groupby` makes: a pair that has names as well. */
+export class Group extends Tuple {
+  readonly attributes: ReadonlyMap<string, Value>;
+
+  constructor(grouper: Value, list: readonly Value[]) {
+    super([grouper, list]);
+    this.attributes = new Map<string, Value>([['grouper', grouper], ['list', list]]);
+  }
+}
+
+/** A mapping, in the order in which its keys were added. */
+export class Dict {
+  readonly #entries = new Map<string, readonly [Value, Value]>();
+
+  constructor(entries: Iterable<readonly [Value, Value]>, budget: TemplateBudget) {
+    for (const entry of entries) {
+      const key = hashKey(entry[0], budget);
+      this.#entries.set(key, [this.#entries.get(key)?.[0] ?? entry[0], entry[1]]);
+    }
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** @returns undefined where there is no such key */
+  get(key: Value, budget: TemplateBudget): Value | undefined {
+    return this.#entries.get(hashKey(key, budget))?.[1];
+  }
+
+  keys(): readonly Value[] {
+    return this.entries().map(([key]) => key);
+  }
+
+  values(): readonly Value[] {
+    return this.entries().map(([, value]) => value);
+  }
+
+  entries(): readonly (readonly [Value, Value])[] {
+    return [...this.#entries.values()];
+  }
+}
+
+/** The one kind of value that a template may write to. */
+export class Namespace {
+  readonly attributes: Map<string, Value>;
+
+  constructor(attributes: Iterable<readonly [string, Value]>) {
+    this.attributes = new Map(attributes);
+  }
+}
+
+/** What can be iterated and has no places: a view of a mapping, or a generator, whose items come once. */
+export class Series {
+  readonly kind: 'dict_keys' | 'dict_values' | 'dict_items' | 'generator';
+  readonly #items: readonly Value[];
+  #taken = 0;
+
+  constructor(kind: Series['kind'], items: readonly Value[]) {
+    this.kind = kind;
+    this.#items = items;
+  }
+
+  /** How many items are to come. */
+  get size(): number {
+    return this.#items.length - this.#taken;
+  }
+
+  /** The next items, at most so many; a view always begins anew. */
+  take(count = Infinity): readonly Value[] {
+    const items = this.#items.slice(this.#taken, this.#taken + count);
+    if (this.kind === 'generator') this.#taken += items.length;
+    return items;
+  }
+}
+
+export interface Arguments {
+  readonly positional: readonly Value[];
+  readonly named: ReadonlyMap<string, Value>;
+}
+
+/** A function, method or macro. */
+export class Callable {
+  readonly name: string;
+  readonly isMacro: boolean;
+  readonly call: (args: Arguments) => Value;
+
+  constructor(name: string, call: (args: Arguments) => Value, isMacro = false) {
+    this.name = name;
+    this.call = call;
+    this.isMacro = isMacro;
+  }
+}
+
+/** An object of the language's own that has attributes, such as `loop`. */
+export abstract class Entity {
+  abstract readonly name: string;
+  /** @returns undefined where there is no such attribute */
+  abstract attribute(name: string): Value | undefined;
+}
+
+/** A value, or another where there is none; unlike `??`, None is one. */
+export function orElse(value: Value | undefined, other: () => Value): Value {
+  return value === undefined ? other() : value;
+}
+
+/** Python's name of a value's type. */
+export function typeName(value: Value): string {
+  if (value === null) return 'NoneType';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'number') return 'int';
+  if (typeof value === 'string') return 'str';
+  if (isList(value)) return 'list';
+  if (value instanceof Float) return 'float';
+  if (value instanceof SafeText) return 'Markup';
+  if (value instanceof Undefined) return 'Undefined';
+  if (value instanceof Tuple) return 'tuple';
+  if (value instanceof Dict) return 'dict';
+  if (value instanceof Namespace) return 'Namespace';
+  if (value instanceof Series) return value.kind;
+  if (value instanceof Callable) return value.isMacro ? 'Macro' : 'function';
+  return value.name;
+}
+
+export function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+/** The characters of a text; undefined for other values. */
+export function textOf(value: Value): string | undefined {
+  if (typeof value === 'string') return value;
+  return value instanceof SafeText ? value.text : undefined;
+}
+
+/** What a number or boolean counts as; undefined for other values. */
+export function numberOf(value: Value): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'boolean') return Number(value);
+  return value instanceof Float ? value.value : undefined;
+}
+
+/** A whole number, which a boolean is too; undefined for other values. */
+export function integerOf(value: Value): number | undefined {
+  return value instanceof Float ? undefined : numberOf(value);
+}
+
+/** The result of arithmetic on whole numbers, which Python computes to any length. */
+export function integer(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new TemplateFault('a whole number is too large');
+  return value + 0; // -0 is 0
+}
+
+export function isTrue(value: Value): boolean {
+  if (value instanceof Undefined) return false;
+  const number = numberOf(value);
+  if (number !== undefined) return number !== 0;
+  const text = textOf(value);
+  if (value === null || text !== undefined) return text !== undefined && text !== '';
+  return !hasLength(value) || lengthOf(value) > 0;
+}
+
+/** Whether `len()` takes it. */
+export function hasLength(value: Value): boolean {
+  if (value instanceof Series) return value.kind !== 'generator';
+  const isContainer = isList(value) || value instanceof Tuple || value instanceof Dict || value instanceof Undefined;
+  return isContainer || textOf(value) !== undefined;
+}
+
+export function lengthOf(value: Value): number {
+  const text = textOf(value);
+  if (text !== undefined) return countCodePoints(text);
+  if (isList(value)) return value.length;
+  if (value instanceof Tuple) return value.items.length;
+  if (value instanceof Dict) return value.size;
+  if (value instanceof Undefined) return 0;
+  if (value instanceof Series && value.kind !== 'generator') return value.size;
+  throw new TemplateFault(`object of type '${typeName(value)}' has no len()`);
+}
+
+/** What a `for` goes through. */
+export function iterate(value: Value, budget: TemplateBudget): readonly Value[] {
+  if (isList(value)) return value;
+  const text = textOf(value);
+  budget.spendElements(text?.length ?? (value instanceof Dict || value instanceof Series ? value.size : 0));
+  if (text !== undefined) return [...text];
+  if (value instanceof Tuple) return value.items;
+  if (value instanceof Dict) return value.keys();
+  if (value instanceof Series) return value.take();
+  if (value instanceof Undefined) return [];
+  throw new TemplateFault(`'${typeName(value)}' object is not iterable`);
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Python counts code points. */
+export function countCodePoints(text: string): number {
+  if (!SURROGATE.test(text)) return text.length;
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+/** The code points of a text, or the text itself where each is one character: what can be indexed as Python does. */
+export function codePoints(text: string): string | readonly string[] {
+  return SURROGATE.test(text) ? [...text] : text;
+}
+
+/** One text for each key that Python tells apart: 1, 1.0 and True are the same key. */
+export function hashKey(value: Value, budget: TemplateBudget): string {
+  const text = textOf(value);
+  budget.spend(1);
+  budget.spendChars(text?.length ?? 0);
+  if (text !== undefined) return `s${text}`;
+  const number = numberOf(value);
+  if (number !== undefined) return `n${number}`;
+  if (value === null) return 'None';
+  if (value instanceof Undefined) return 'Undefined';
+  if (value instanceof Tuple) {
+    const keys = value.items.map((item) => hashKey(item, budget));
+    return `t${keys.map((key) => `${key.length}:${key}`).join('')}`;
+  }
+  throw new TemplateFault(`unhashable type: '${typeName(value)}'`);
+}
+
+/** JSON, or what is like it, as a value: what an app gives a template to render. */
+export function toValue(input: unknown, budget: TemplateBudget): Value {
+  if (input === undefined) return new Undefined('it is undefined');
+  if (input === null || typeof input === 'boolean' || typeof input === 'string') return input;
+  if (typeof input === 'number') return Number.isSafeInteger(input) ? input : new Float(input);
+  if (Array.isArray(input)) return input.map((item) => toValue(item, budget));
+  if (typeof input !== 'object') throw new TemplateFault(`a ${typeof input} is no value of a template's`);
+  return new Dict(Object.entries(input).map(([key, item]) => [key, toValue(item, budget)] as const), budget);
+}
