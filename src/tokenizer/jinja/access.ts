@@ -61,8 +61,10 @@ export function sliceOf(object: Value, bounds: readonly Value[], budget: Templat
   if (object instanceof Undefined) throw object.fault();
   const text = textOf(object);
   const items = isList(object) ? object : object instanceof Tuple ? object.items : undefined;
-  if (text === undefined && items === undefined) return new Undefined(`'${typeName(object)} object' has no slices`);
-  if (bounds.some((bound) => bound !== null && integerOf(bound) === undefined)) return new Undefined('a slice has bounds that are no integers');
+  if (text === undefined && items === undefined) throw new TemplateFault(`'${typeName(object)}' object is not subscriptable`);
+  if (bounds.some((bound) => bound !== null && integerOf(bound) === undefined)) {
+    throw new TemplateFault('slice indices must be integers or None');
+  }
   const [start, stop, step] = bounds.map(integerOf);
   if (step === 0) throw new TemplateFault('slice step cannot be zero');
   if (items !== undefined) {

@@ -95,7 +95,6 @@ function lookUp(name: string, { positional, named }: Arguments, counter: { next:
 }
 
 function step(value: Value, key: string, budget: TemplateBudget): Value {
-  budget.spend(1);
   if (value instanceof Undefined) throw value.fault();
   return orElse(partOf(value, key, budget), () => new Undefined(`there is no '${key}'`));
 }

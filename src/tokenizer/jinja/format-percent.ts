@@ -3,7 +3,7 @@ import { TemplateFault } from './errors.ts';
 import { type FormatSpec, formatValue } from './format-spec.ts';
 import { escapeHtml } from './html.ts';
 import { print, represent } from './printing.ts';
-import { Dict, Float, integerOf, numberOf, SafeText, textOf, Tuple, typeName, type Value } from './values.ts';
+import { Dict, Float, integerOf, isList, numberOf, Range, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 /** `%`, a key, flags, width, precision, and what it is written as. */
 const DIRECTIVE = /%(?:\(([^)%]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([^])/gu;
@@ -56,7 +56,10 @@ class ValueSource {
   }
 
   finish(): void {
-    if (this.#isKeyed || this.#values instanceof Dict || this.#next >= this.#items.length) return;
+    // Python lets what can be indexed be left over, but for tuples and texts.
+    const values = this.#values;
+    const isIndexed = values instanceof Dict || isList(values) || values instanceof Range || values instanceof Undefined;
+    if (this.#isKeyed || isIndexed || this.#next >= this.#items.length) return;
     throw new TemplateFault('not all arguments converted during string formatting');
   }
 }

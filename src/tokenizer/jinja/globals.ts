@@ -3,7 +3,7 @@ import { type TemplateBudget } from './budget.ts';
 import { TemplateFault, TemplateRefusal } from './errors.ts';
 import { print } from './printing.ts';
 import { strftime } from './strftime.ts';
-import { type Arguments, Callable, Dict, Entity, iterate, Namespace, textOf, Undefined, type Value } from './values.ts';
+import { type Arguments, Callable, Dict, Entity, iterate, Namespace, Range, textOf, Undefined, type Value } from './values.ts';
 
 /** Characters that one letter of a date's format stands for, at most. */
 const MOST_DATE_CHARS = 32;
@@ -40,7 +40,6 @@ export function templateGlobals(budget: TemplateBudget, now: Date): readonly Cal
 function dict({ positional, named }: Arguments, budget: TemplateBudget): Dict {
   const [source] = bind('dict', { positional, named: new Map() }, ['mapping']);
   const pairs = source === undefined ? [] : source instanceof Dict ? source.entries() : pairsOf(source, budget);
-  budget.spendElements(pairs.length + named.size);
   return new Dict([...pairs, ...named], budget);
 }
 
@@ -60,8 +59,8 @@ function textEntries(values: Dict): readonly (readonly [string, Value])[] {
   });
 }
 
-/** Python's, as a list. */
-function range(args: Arguments, budget: TemplateBudget): readonly number[] {
+/** Python's. */
+function range(args: Arguments, budget: TemplateBudget): Range {
   const bounds = bind('range', args, ['start', 'stop', 'step'], 1).filter((bound) => bound !== undefined);
   const numbers = bounds.map((bound) => {
     if (bound instanceof Undefined) throw bound.fault();
@@ -71,7 +70,7 @@ function range(args: Arguments, budget: TemplateBudget): readonly number[] {
   if (step === 0) throw new TemplateFault('range() arg 3 must not be zero');
   const length = Math.max(0, Math.ceil((stop - start) / step));
   budget.spend(length);
-  return Array.from({ length }, (_, i) => start + i * step);
+  return new Range([start, stop, step], Array.from({ length }, (_, i) => start + i * step));
 }
 
 /** Jinja's `cycler`: values in turn. */

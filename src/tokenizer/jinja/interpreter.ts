@@ -147,7 +147,6 @@ export class Interpreter {
         const special = this.#specialNames.get(body) ?? specialNames(body, this.#budget);
         this.#specialNames.set(body, special);
         const inner = new Scope(scope);
-        this.#budget.spendElements(parameters.length + args.positional.length + args.named.size);
         const evaluate = (node: Expression): Value => this.#evaluator.evaluate(node, inner);
         bindParameters(`'${name}'`, parameters, special, args, inner, evaluate, this.#budget);
         return this.run(body, inner);

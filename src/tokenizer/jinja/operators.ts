@@ -5,7 +5,7 @@ import { formatPercent } from './format-percent.ts';
 import { escapeHtml } from './html.ts';
 import { floorDivide, floorModulo } from './numbers.ts';
 import { print } from './printing.ts';
-import { Float, integer, integerOf, isList, numberOf, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Float, integer, integerOf, isList, numberOf, Range, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 const COMPARISONS: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in', 'not in']);
 
@@ -64,11 +64,15 @@ function add(left: Value, right: Value, budget: TemplateBudget): Value | undefin
     budget.spendElements(left.length + right.length);
     return left.concat(right);
   }
-  if (left instanceof Tuple && right instanceof Tuple) {
+  if (isTuple(left) && isTuple(right)) {
     budget.spendElements(left.items.length + right.items.length);
     return new Tuple(left.items.concat(right.items));
   }
   return undefined;
+}
+
+function isTuple(value: Value): value is Tuple {
+  return value instanceof Tuple && !(value instanceof Range);
 }
 
 /** A text or list so many times; undefined for other values. */
@@ -80,7 +84,7 @@ function repeat(what: Value, times: Value, budget: TemplateBudget): Value | unde
     budget.spendChars(text.length * count);
     return what instanceof SafeText ? new SafeText(text.repeat(count)) : text.repeat(count);
   }
-  const items = isList(what) ? what : what instanceof Tuple ? what.items : undefined;
+  const items = isList(what) ? what : isTuple(what) ? what.items : undefined;
   if (items === undefined) return undefined;
   budget.spendElements(items.length * count);
   const repeated = Array.from({ length: items.length === 0 ? 0 : count }, () => items).flat();

@@ -1,7 +1,7 @@
 import { type TemplateBudget } from './budget.ts';
 import { TemplateFault, TemplateLimit } from './errors.ts';
 import { writeFloat } from './numbers.ts';
-import { Callable, Dict, Float, isList, Namespace, SafeText, Series, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Callable, Dict, Float, isList, Namespace, Range, SafeText, Series, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 /** Lists inside lists, deeper than any message is. */
 export const MAX_NESTING = 64;
@@ -31,6 +31,7 @@ export function represent(value: Value, budget: TemplateBudget, depth = 0): stri
       .map(([key, item]) => `${represent(key, budget, depth + 1)}: ${represent(item, budget, depth + 1)}`)
       .join(', ');
   if (isList(value)) return `[${list(value)}]`;
+  if (value instanceof Range) return `range(${value.bounds.slice(0, value.bounds[2] === 1 ? 2 : 3).join(', ')})`;
   if (value instanceof Tuple) return `(${list(value.items)}${value.items.length === 1 ? ',' : ''})`;
   if (value instanceof Dict) return `{${pairs(value.entries())}}`;
   if (value instanceof Namespace) return `<Namespace {${pairs(value.attributes)}}>`;
@@ -76,7 +77,7 @@ export function toJson(value: Value, options: JsonOptions, budget: TemplateBudge
   const text = textOf(value);
   if (text !== undefined) return jsonText(text, options, budget);
   const write = (item: Value): string => toJson(item, options, budget, depth + 1);
-  if (isList(value) || value instanceof Tuple) {
+  if (isList(value) || (value instanceof Tuple && !(value instanceof Range))) {
     return jsonContainer('[', ']', (isList(value) ? value : value.items).map(write), options, budget, depth);
   }
   if (!(value instanceof Dict)) throw new TemplateFault(`Object of type ${typeName(value)} is not JSON serializable`);

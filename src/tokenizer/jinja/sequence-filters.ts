@@ -75,7 +75,7 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
     const text = textOf(value);
     const items = iterate(value, budget).toReversed();
     budget.spendElements(items.length);
-    if (text === undefined) return generator(items);
+    if (text === undefined) return value instanceof Series && value.kind === 'generator' ? items : generator(items);
     const reversed = items.map((item) => textOf(item) ?? '').join('');
     return value instanceof SafeText ? new SafeText(reversed) : reversed;
   },

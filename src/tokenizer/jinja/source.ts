@@ -74,7 +74,7 @@ function readTag(text: string, start: number, tokens: Token[]): number {
 function commentEnd(text: string, start: number): number {
   const close = text.indexOf('#}', start + 2);
   if (close < 0) throw new TemplateFault('a comment has no end');
-  const hasMark = close > start + 2 && /[-+]/.test(text[close - 1] ?? '');
+  const hasMark = close > start + 3 && /[-+]/.test(text[close - 1] ?? '');
   COMMENT_END.lastIndex = hasMark ? close - 1 : close;
   COMMENT_END.test(text);
   return COMMENT_END.lastIndex;

@@ -129,7 +129,7 @@ class Extension {
       this.#put(this.#before, close, [token('CloseSquareBracket', ']'), ...asFilter(TUPLE_FILTER)]);
     } else if (endsInComma) this.#dropped.add(close - 1);
     const isCompared = this.#type(close + 1) === 'ComparisonBinaryOperator' || (open > this.#targetEnd && this.#isWord(close + 1, 'in', 'not'));
-    const isLoopedOver = this.#isWord(open - 1, 'in');
+    const isLoopedOver = this.#isWord(open - 1, 'in') && (this.#isWord(close + 1, 'if') || this.#type(close + 1) === 'CloseStatement');
     if (isCompared || isLoopedOver) this.#put(this.#after, close, asFilter(GROUP_FILTER));
   }
 

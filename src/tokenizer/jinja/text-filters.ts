@@ -5,8 +5,8 @@ import { type Filter } from './filter.ts';
 import { formatPercent } from './format-percent.ts';
 import { print, toJson } from './printing.ts';
 import { callTextMethod, capitalize } from './text-methods.ts';
-import { replaceText, rsplit, split, splitLines } from './text-splitting.ts';
-import { type Arguments, Dict, isList, isTrue, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { replaceText, rsplit, splitLines } from './text-splitting.ts';
+import { type Arguments, Dict, isList, isTrue, lengthOf, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 /** A value as text, which stays marked as safe. */
 function asText(value: Value, budget: TemplateBudget): string | SafeText {
@@ -67,12 +67,13 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
     const positional = characters === undefined ? [] : [characters];
     return callTextMethod(asText(value, budget), 'strip', { positional, named: new Map() }, budget);
   },
-  truncate: (value, args, { budget }) => truncate(print(value, budget), args, budget),
+  truncate: (value, args, { budget }) => truncate(value, args, budget),
   upper: method('upper'),
   wordcount: (value, _, { budget }) => {
     const text = print(value, budget);
     budget.spendChars(text.length);
-    return split(text, undefined, -1, budget).length;
+    budget.spendElements(text.length);
+    return [...text.matchAll(/[\p{L}\p{N}_]+/gu)].length;
   },
 };
 
@@ -103,13 +104,16 @@ function readSeparators(value: Value): readonly [string, string] {
   return [expectText(items[0] ?? null, 'a separator'), expectText(items[1] ?? null, 'a separator')];
 }
 
-function truncate(text: string, args: Arguments, budget: TemplateBudget): string {
+function truncate(value: Value, args: Arguments, budget: TemplateBudget): Value {
   const [length = 255, killWords = false, end = '...', leeway = null] = bind('truncate', args, [
     'length', 'killwords', 'end', 'leeway',
   ]);
   const most = expectInteger(length, 'the length of truncate()');
   const tail = expectText(end, 'the end of truncate()');
   const slack = leeway === null ? 5 : expectInteger(leeway, 'the leeway of truncate()');
+  const text = textOf(value);
+  if (text === undefined && lengthOf(value) <= most + slack) return value;
+  if (text === undefined) throw new TemplateFault(`truncate() takes texts, not ${typeName(value)}`);
   budget.spendChars(text.length + tail.length);
   const points = [...text];
   if (points.length <= most + slack) return text;

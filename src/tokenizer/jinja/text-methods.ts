@@ -91,8 +91,15 @@ export function textMethod(subject: string | SafeText, name: string, budget: Tem
     const chars = args.positional.reduce<number>((sum, arg) => sum + (textOf(arg)?.length ?? 0), text.length);
     budget.spendChars(chars);
     const value = method(text, args, budget);
-    return subject instanceof SafeText && typeof value === 'string' ? new SafeText(value) : value;
+    return subject instanceof SafeText ? markSafe(value) : value;
   });
+}
+
+/** What is made of a safe text is safe. */
+function markSafe(value: Value): Value {
+  if (typeof value === 'string') return new SafeText(value);
+  if (isList(value)) return value.map(markSafe);
+  return value instanceof Tuple ? new Tuple(value.items.map(markSafe)) : value;
 }
 
 /** The same as a function, for filters. */

@@ -60,6 +60,16 @@ export class Tuple {
   }
 }
 
+/** What `range()` makes. */
+export class Range extends Tuple {
+  readonly bounds: readonly [start: number, stop: number, step: number];
+
+  constructor(bounds: Range['bounds'], items: readonly number[]) {
+    super(items);
+    this.bounds = bounds;
+  }
+}
+
 /** What `groupby` makes: a pair that has names as well. */
 export class Group extends Tuple {
   readonly attributes: ReadonlyMap<string, Value>;
@@ -176,7 +186,7 @@ export function typeName(value: Value): string {
   if (value instanceof Float) return 'float';
   if (value instanceof SafeText) return 'Markup';
   if (value instanceof Undefined) return 'Undefined';
-  if (value instanceof Tuple) return 'tuple';
+  if (value instanceof Tuple) return value instanceof Range ? 'range' : 'tuple';
   if (value instanceof Dict) return 'dict';
   if (value instanceof Namespace) return 'Namespace';
   if (value instanceof Series) return value.kind;
