@@ -65,7 +65,7 @@ export type {
   RequestSnapshot,
   SessionSnapshot,
 } from './core/snapshot.ts';
-export type { EngineStatus } from './core/status.ts';
+export type { EngineStatus, StallCause, StalledStatus } from './core/status.ts';
 export type { TunedKernel, Tuning, TuningMetrics } from './core/tuning.ts';
 export type { Ownership } from './client/ownership.ts';
 export type { ScriptAddress } from './client/worker-script.ts';

@@ -64,7 +64,7 @@ export class EngineRoom {
       const { cause, attempt, retryInMs } = status;
       const retryAt = retryInMs === undefined ? undefined : now + retryInMs;
       this.recovery = { kind: 'recovering', cause: causeInWords(cause), attempt, retryAt, since };
-    } else if (this.recovery?.kind === 'recovering') {
+    } else if (status.state === 'ready' && this.recovery?.kind === 'recovering') {
       this.recovery = { kind: 'back', afterMs: now - since };
     }
   }

@@ -16,10 +16,20 @@ import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
 import { greet, PATIENCE_MS } from './host-connection.ts';
 import type { HostConnection } from './host-connection.ts';
-import { Listeners } from './listeners.ts';
-import { PendingRequest } from './pending-request.ts';
+import { type ListenerOptions, Listeners } from './listeners.ts';
+import type { PendingRequest } from './pending-request.ts';
+import { PendingRequests } from './pending-requests.ts';
 import type { RequestFrame, RequestFrames } from './request-frames.ts';
 import type { Transport } from './transport.ts';
+import { ANSWER, LINK, LOCK, WorkerWatch } from './worker-watch.ts';
+
+/** A worker that does not answer a goodbye within so long learns it from the session's lock, when it can. */
+const GOODBYE_MS = 1000;
+
+export interface ConnectionOptions extends ListenerOptions {
+  /** Milliseconds after which a worker that has not answered is greeted anew. */
+  readonly patienceMs?: number;
+}
 
 /**
  * A session with the origin's engine: this tab's requests, and the frames that come back. It outlives the worker that
@@ -27,14 +37,19 @@ import type { Transport } from './transport.ts';
  * tokens that this tab has.
  */
 export class Connection {
-  readonly sessionId: string;
-  readonly listeners = new Listeners();
+  readonly sessionId = crypto.randomUUID();
+  readonly listeners: Listeners;
   readonly #transport: Transport;
   readonly #locks: Locks;
-  readonly #releaseLock: () => void;
+  #releaseLock: () => void = () => {};
   readonly #patienceMs: number;
-  readonly #pending = new Map<string, PendingRequest>();
+  readonly #pending = new PendingRequests();
   readonly #recovery = new RecoveryPolicy();
+  #numGreetings = 0;
+  readonly #watch = new WorkerWatch(() => this.metrics(), (status) => {
+    if (status.state === 'stalled') this.listeners.warn(status.message);
+    this.listeners.status(status);
+  });
   /** Aborted, with the reason, when the session is over. */
   readonly #over = new AbortController();
   /** Whether there is WebGPU where the worker runs. */
@@ -44,38 +59,28 @@ export class Connection {
   /** What the next worker is to load. */
   #loaded: LoadOptions | undefined;
 
-  private constructor(
-    sessionId: string,
-    transport: Transport,
-    locks: Locks,
-    releaseLock: () => void,
-    patienceMs: number,
-  ) {
-    this.sessionId = sessionId;
+  private constructor(transport: Transport, locks: Locks, options: ConnectionOptions) {
     this.#transport = transport;
     this.#locks = locks;
-    this.#releaseLock = releaseLock;
-    this.#patienceMs = patienceMs;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.listeners = new Listeners(options);
   }
 
   /**
    * Opens a session. The tab's lock is held before the worker hears of it: a lock that can be had means a dead tab.
    *
    * @param giveUp aborted, with the reason, when the worker is not worth waiting for any more
-   * @param patienceMs milliseconds after which a worker that has not answered is greeted anew
    */
   static async open(
     transport: Transport,
     locks: Locks,
     giveUp: AbortSignal,
-    patienceMs = PATIENCE_MS,
+    options: ConnectionOptions = {},
   ): Promise<Connection> {
     registerErrorTransfer();
-    const sessionId = crypto.randomUUID();
-    const releaseLock = await holdLock(locks, sessionLockName(sessionId));
-    const connection = new Connection(sessionId, transport, locks, releaseLock, patienceMs);
+    const connection = new Connection(transport, locks, options);
     try {
-      connection.#use(await connection.#connect(giveUp));
+      await connection.#open(giveUp);
       return connection;
     } catch (error) {
       const failure = toTabserveError(error);
@@ -84,9 +89,15 @@ export class Connection {
     }
   }
 
+  async #open(giveUp: AbortSignal): Promise<void> {
+    this.#releaseLock = await this.#watch.during(LOCK, holdLock(this.#locks, sessionLockName(this.sessionId), giveUp));
+    this.#use(await this.#connect(giveUp));
+  }
+
   async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.listeners.onProgress = onProgress;
-    const info = await this.#call((host) => host.load(options));
+    const info = await this.#watch.during(ANSWER, this.#call((host) => host.load(options)));
+    this.listeners.ready();
     this.#loaded = { ...info.settings, ...addressOf(options) };
     return info;
   }
@@ -123,8 +134,7 @@ export class Connection {
   async generate(request: GenerateRequest, called: number): Promise<RequestFrames> {
     const { signal } = this.#over;
     if (signal.aborted) throw toTabserveError(signal.reason);
-    const pending = new PendingRequest(request, called);
-    this.#pending.set(request.requestId, pending);
+    const pending = this.#pending.add(request, called);
     const expected = this.#host;
     expected.then(
       // Another worker than the one that was expected has been given all that pend.
@@ -137,10 +147,7 @@ export class Connection {
 
   /** Ends a request, here at once and in the worker soon after. */
   abort({ requestId }: RequestFrames, reason: TabserveError): void {
-    const pending = this.#pending.get(requestId);
-    if (pending === undefined) return;
-    this.#pending.delete(requestId);
-    pending.fail(reason);
+    if (!this.#pending.fail(requestId, reason)) return;
     const told = this.#host.then((host) => host.call((remote) => remote.abort(requestId)));
     told.catch(() => {}); // the worker is gone, or the request had ended
   }
@@ -149,9 +156,12 @@ export class Connection {
   async close(reason: TabserveError): Promise<void> {
     if (this.#over.signal.aborted) return;
     this.#over.abort(reason);
-    this.#failPending(reason);
+    this.#pending.failAll(reason);
     const host = await this.#host.catch(() => undefined);
-    await host?.call((remote) => remote.disconnect()).catch(() => {}); // it is gone, or learns it from the lock
+    const told = host?.call((remote) => remote.disconnect()).catch(() => {}); // it is gone, or learns it from the lock
+    const said = new AbortController();
+    await Promise.race([told, sleep(GOODBYE_MS, said.signal).catch(() => {})]);
+    said.abort();
     host?.close(reason);
     this.#letGo();
   }
@@ -180,10 +190,14 @@ export class Connection {
   }
 
   async #connect(giveUp: AbortSignal): Promise<HostConnection> {
-    const hello = { sessionId: this.sessionId, lockName: sessionLockName(this.sessionId) };
+    const { sessionId } = this;
+    const nextHello = () => ({ sessionId, lockName: sessionLockName(sessionId), greeting: this.#numGreetings++ });
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
-    const options = { hello, locks: this.#locks, onFrames, giveUp };
-    const { connection, answer } = await greet(this.#transport, options, this.#patienceMs);
+    const options = { locks: this.#locks, onFrames, giveUp };
+    const transport = { open: (signal: AbortSignal) => this.#watch.during(LINK, this.#transport.open(signal)) };
+    const greeting = greet(transport, options, nextHello, this.#patienceMs);
+    const { connection, answer } = await this.#watch.during(ANSWER, greeting);
+    this.#watch.heard();
     this.hasWebGpu = answer.hasWebGpu;
     return connection;
   }
@@ -208,7 +222,7 @@ export class Connection {
     this.#host.then(
       (host) => {
         this.#use(host);
-        for (const pending of this.#pending.values()) this.#submit(host, pending);
+        for (const pending of this.#pending) this.#submit(host, pending);
         this.listeners.status({ state: 'ready' });
       },
       (error: unknown) => this.#finish(toTabserveError(error)),
@@ -224,7 +238,7 @@ export class Connection {
     const settled = new AbortController();
     onAbort(signal, settled.signal, () => host.close(toTabserveError(signal.reason)));
     try {
-      await host.call((remote) => remote.load(loaded));
+      await this.#watch.during(ANSWER, host.call((remote) => remote.load(loaded)));
       return host;
     } catch (error) {
       host.close(toTabserveError(error));
@@ -240,13 +254,13 @@ export class Connection {
       (queued) => pending.accepted(queued),
       (error: unknown) => {
         if (host.over.aborted) return; // the next worker is asked
-        this.#pending.delete(request.requestId);
-        pending.fail(toTabserveError(error));
+        this.#pending.fail(request.requestId, toTabserveError(error));
       },
     );
   }
 
   #receive(batch: readonly Frame[]): void {
+    this.#watch.heard();
     const now = performance.now();
     for (const frame of batch) {
       if (frame.type === 'log') this.listeners.log(frame);
@@ -258,23 +272,15 @@ export class Connection {
 
   #deliver(frame: RequestFrame, now: number): void {
     if (frame.type === 'token') this.#recovery.progressed();
-    const pending = this.#pending.get(frame.request);
-    if (pending === undefined) return;
-    pending.frames.push(frame, now);
-    if (pending.frames.ended) this.#pending.delete(frame.request);
+    this.#pending.deliver(frame, now);
   }
 
   /** There is no worker, and there will be none. */
   #finish(reason: TabserveError): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort(reason);
-    this.#failPending(reason);
+    this.#pending.failAll(reason);
     this.#letGo();
-  }
-
-  #failPending(reason: TabserveError): void {
-    for (const pending of this.#pending.values()) pending.fail(reason);
-    this.#pending.clear();
   }
 
   #letGo(): void {

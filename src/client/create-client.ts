@@ -36,7 +36,10 @@ export interface ClientOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called for each line of the engine's log. @default warnings and errors go to the console */
   readonly onLog?: ((line: LogLine) => void) | undefined;
-  /** Called when the engine is lost, at each try to have it back, and when it is back. Requests live on meanwhile. */
+  /**
+   * Called when the engine is lost, at each try to have it back, and when it is back; requests live on meanwhile. Also when
+   * a load has made no progress for 10 s, with what it waits for, and when it goes on.
+   */
   readonly onStatus?: ((status: EngineStatus) => void) | undefined;
   /** Where the engine runs. All tabs of an origin should say the same. @default the first that works here */
   readonly ownership?: Ownership | undefined;
@@ -138,7 +141,7 @@ async function openClient(options: ClientOptions): Promise<Client> {
     baseUrl: document.baseURI,
     moduleUrl: MODULE_URL,
   });
-  const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal);
+  const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal, options);
   return createClientOn(await openWherePossible(open, locks, ownership, script), options);
 }
 
@@ -155,7 +158,7 @@ export async function createClientOn(connection: Connection, options: ClientOpti
     });
     const info = await abortable(loading, options.signal, () => {});
     const message = otherSettings(settings, info.settings);
-    if (message !== undefined) connection.listeners.log({ type: 'log', level: 'warn', message });
+    if (message !== undefined) connection.listeners.warn(message);
     const names = [info.id, typeof model === 'string' ? model : model.name];
     return new Client(connection, info, [...new Set(names)]);
   } catch (error) {
@@ -166,15 +169,16 @@ export async function createClientOn(connection: Connection, options: ClientOpti
 }
 
 /** Opens a session, unless the caller has had enough. */
-export async function openUnlessAborted(transport: Transport, signal: AbortSignal | undefined): Promise<Connection> {
+export async function openUnlessAborted(
+  transport: Transport,
+  signal: AbortSignal | undefined,
+  { onLog = logToConsole, onStatus }: Pick<ClientOptions, 'onLog' | 'onStatus'> = {},
+): Promise<Connection> {
   const opened = new AbortController();
   const giveUp = new AbortController();
   onAbort(signal, opened.signal, () => giveUp.abort(abortedError(signal?.reason)));
   try {
-    return await Connection.open(transport, navigator.locks, giveUp.signal);
-  } catch (error) {
-    transport.close(); // it may have begun to look for the engine
-    throw error;
+    return await Connection.open(transport, navigator.locks, giveUp.signal, { onLog, onStatus });
   } finally {
     opened.abort();
   }

@@ -143,16 +143,18 @@ function callError(error: unknown): TabserveError {
  * Greets the worker; again, on another link, where no answer comes: a browser may still connect a tab to a worker that is
  * dying, after its lock was released. A worker that was only slow takes the last greeting for the session's.
  *
+ * @param nextHello what to say next: each time a later greeting
  * @param patienceMs milliseconds that the first greeting is given; each further one gets twice as many
  */
 export async function greet(
-  transport: Transport,
-  options: Omit<HostConnectionOptions, 'hostLink' | 'patienceMs'>,
+  transport: Pick<Transport, 'open'>,
+  options: Omit<HostConnectionOptions, 'hostLink' | 'hello' | 'patienceMs'>,
+  nextHello: () => SessionHello,
   patienceMs: number,
 ): Promise<Opened> {
   for (let ms = patienceMs; ms < MAX_PATIENCE_MS; ms *= 2) {
     const hostLink = await transport.open(options.giveUp);
-    const opened = await HostConnection.open({ ...options, hostLink, patienceMs: ms });
+    const opened = await HostConnection.open({ ...options, hello: nextHello(), hostLink, patienceMs: ms });
     if (opened !== undefined) return opened;
   }
   throw new TabserveError('internal', LATE_MESSAGE);

@@ -2,14 +2,25 @@ import type { LogFrame } from '../core/frames.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { EngineStatus } from '../core/status.ts';
 
+export interface ListenerOptions {
+  readonly onLog?: ((frame: LogFrame) => void) | undefined;
+  readonly onStatus?: ((status: EngineStatus) => void) | undefined;
+}
+
 /** What the page wants to hear of. A listener that throws is the page's mistake: it is told, and nothing stops for it. */
 export class Listeners {
   /** Called for each line of the worker's log. */
-  onLog: (frame: LogFrame) => void = () => {};
-  /** Called when the engine is lost, at each try to have it back, and when it is back. */
-  onStatus: (status: EngineStatus) => void = () => {};
+  onLog: (frame: LogFrame) => void;
+  /** Called when the engine is lost, at each try to have it back, and when it is back; and when a load stalls. */
+  onStatus: (status: EngineStatus) => void;
   /** Called as a load goes on. */
   onProgress: (progress: LoadProgress) => void = () => {};
+  #told: EngineStatus = { state: 'ready' };
+
+  constructor({ onLog = () => {}, onStatus = () => {} }: ListenerOptions = {}) {
+    this.onLog = onLog;
+    this.onStatus = onStatus;
+  }
 
   log(frame: LogFrame): void {
     try {
@@ -20,8 +31,18 @@ export class Listeners {
     }
   }
 
+  warn(message: string): void {
+    this.log({ type: 'log', level: 'warn', message });
+  }
+
   status(status: EngineStatus): void {
+    this.#told = status;
     this.#guard('status', () => this.onStatus(status));
+  }
+
+  /** All is well; said only where something else was said before. */
+  ready(): void {
+    if (this.#told.state !== 'ready') this.status({ state: 'ready' });
   }
 
   progress(progress: LoadProgress): void {
@@ -32,7 +53,7 @@ export class Listeners {
     try {
       listener();
     } catch (error) {
-      this.log({ type: 'log', level: 'warn', message: `A ${what} listener failed: ${String(error)}` });
+      this.warn(`A ${what} listener failed: ${String(error)}`);
     }
   }
 }

@@ -204,6 +204,8 @@ export interface SessionHello {
   readonly sessionId: string;
   /** The Web Lock that the tab holds for as long as it lives. */
   readonly lockName: string;
+  /** Higher than in any greeting of this session before: which one is the last does not follow from which arrives last. */
+  readonly greeting: number;
 }
 
 /** What the worker answers. */

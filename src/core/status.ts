@@ -1,11 +1,38 @@
 import type { SerializedError } from './errors.ts';
 
 /**
+ * What a load that stands still waits for:
+ *
+ * - `worker`: the engine's worker, or the tab that runs it, does not answer this tab
+ * - `gpu_lease`: another engine of this origin has the GPU
+ * - `gpu_memory`: a load that was given up still has memory of the GPU
+ * - `network`: a server sends nothing, or another worker downloads the same part
+ * - `storage`: the browser's storage, or a file of the user's, is not read
+ * - `gpu`: the browser's GPU process does not answer
+ * - `compiler`: kernels are being compiled
+ * - `processor`: the load's own work takes long: the device is slow or busy
+ */
+export type StallCause = 'worker' | 'gpu_lease' | 'gpu_memory' | 'network' | 'storage' | 'gpu' | 'compiler' | 'processor';
+
+/** A load has made no progress for some time. It goes on by itself when what it waits for comes. */
+export interface StalledStatus {
+  readonly state: 'stalled';
+  readonly waitsFor: StallCause;
+  /** What it waits for, and for how long by now, as a sentence. */
+  readonly message: string;
+  /** Milliseconds without progress. Told after 10 s first, and then each time that it has doubled. */
+  readonly stalledMs: number;
+}
+
+/**
  * Whether the engine answers, as its tabs are told. While it does not, requests are kept and go on where they were; they
  * are neither lost nor failed.
  */
 export type EngineStatus =
   | { readonly state: 'ready' }
+  /** A load that had stalled makes progress again; `ready` follows when it is done. */
+  | { readonly state: 'loading' }
+  | StalledStatus
   | {
       /** The GPU, or the worker that had it, is gone, and another is being set up. */
       readonly state: 'recovering';

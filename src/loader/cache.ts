@@ -39,6 +39,8 @@ export interface CacheOptions {
   readonly isPinned: boolean;
   /** Keeps two workers from downloading the same part. @default nothing does */
   readonly oneAtATime?: OneAtATime;
+  /** Aborted when nobody wants the file any more. @default never */
+  readonly signal?: AbortSignal | undefined;
   readonly log: (message: string) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -131,7 +133,7 @@ class CachedSource implements ByteSource {
     this.id = options.name;
     this.size = cache.manifest.version.size;
     this.#cache = cache;
-    this.#check = new WholeCheck(options.name, cache);
+    this.#check = new WholeCheck(options.name, cache, options.signal);
     this.#options = options;
     this.#remote = remote === undefined ? undefined : Promise.resolve(remote);
   }

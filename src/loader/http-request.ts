@@ -14,6 +14,8 @@ export interface HttpContext {
   readonly log: (message: string) => void;
   /** Called as bytes of the file arrive. */
   readonly onBytes: (offset: number, length: number) => void;
+  /** Called when a server is waited for; what it returns, when that is over, with whether anything has come. */
+  readonly onWait: (url: string) => (hasCome: boolean) => void;
   /** Sent to that origin and no other. */
   readonly credentials: Credentials | undefined;
 }
@@ -32,6 +34,7 @@ export function httpContext(options: Partial<HttpContext>): HttpContext {
     idleTimeoutMs: 30_000,
     log: () => {},
     onBytes: () => {},
+    onWait: () => () => {},
     credentials: undefined,
     ...options,
   };
@@ -60,7 +63,7 @@ export interface HttpExchange {
  * @throws TabserveError `model_not_found`, `access_denied`, `download_failed` (refused) or `aborted`
  */
 export async function exchange(url: string, init: ExchangeInit, context: HttpContext): Promise<HttpExchange> {
-  const watch = new Watchdog(context);
+  const watch = new Watchdog(url, context);
   const { method, range, body, contentType } = init;
   const name = modelName(url);
   const token = tokenFor(url, context);
@@ -113,12 +116,15 @@ async function* readChunks(
 /** Aborts a request when the caller says so or when it has been silent for too long. */
 class Watchdog {
   readonly #controller = new AbortController();
+  readonly #url: string;
   readonly #context: HttpContext;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #endWait: ((hasCome: boolean) => void) | undefined;
   #isSilent = false;
   readonly #onAbort = (): void => this.#controller.abort();
 
-  constructor(context: HttpContext) {
+  constructor(url: string, context: HttpContext) {
+    this.#url = url;
     this.#context = context;
     if (context.signal?.aborted === true) throw abortedError();
     context.signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -129,14 +135,15 @@ class Watchdog {
     return this.#controller.signal;
   }
 
-  /** Stops waiting for the server. */
+  /** The server has sent something, and is not waited for. */
   rest(): void {
-    clearTimeout(this.#timer);
+    this.#endTheWait(true);
   }
 
   /** Starts waiting for it anew. */
   feed(): void {
     this.rest();
+    this.#endWait = this.#context.onWait(this.#url);
     this.#timer = setTimeout(() => {
       this.#isSilent = true;
       this.#controller.abort();
@@ -144,9 +151,15 @@ class Watchdog {
   }
 
   stop(): void {
-    this.rest();
+    this.#endTheWait(false);
     this.#context.signal?.removeEventListener('abort', this.#onAbort);
     this.#controller.abort();
+  }
+
+  #endTheWait(hasCome: boolean): void {
+    clearTimeout(this.#timer);
+    this.#endWait?.(hasCome);
+    this.#endWait = undefined;
   }
 
   /** What a failed fetch means: the caller's abort, silence, or the network (which a browser does not tell apart). */

@@ -7,12 +7,18 @@ export type OneAtATime = <T>(name: string, run: () => Promise<T>) => Promise<T>;
 /** Whoever holds a lock for longer may be a frozen tab. To fetch a part twice costs little, to wait for ever a visit. */
 const MAX_WAIT_MS = 60_000;
 
-/**
- * By a Web Lock, which a worker that dies lets go of. Without locks, or where one is held for a minute, it runs all the same.
- *
- * @param signal ends the wait with its reason
- */
-export function oneAtATime(locks: Locks | undefined, signal: AbortSignal | undefined, maxWaitMs = MAX_WAIT_MS): OneAtATime {
+export interface OneAtATimeOptions {
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called when another worker is waited for; what it returns, when it is not any more. */
+  readonly onWait?: (name: string) => (hasCome: boolean) => void;
+  /** @default a minute */
+  readonly maxWaitMs?: number;
+}
+
+/** By a Web Lock, which a worker that dies lets go of. Without locks, or where one is held for a minute, it runs all the same. */
+export function oneAtATime(locks: Locks | undefined, options: OneAtATimeOptions = {}): OneAtATime {
+  const { signal, onWait = () => () => {}, maxWaitMs = MAX_WAIT_MS } = options;
   return async (name, run) => {
     if (locks === undefined) return run();
     const giveUp = new AbortController();
@@ -21,9 +27,11 @@ export function oneAtATime(locks: Locks | undefined, signal: AbortSignal | undef
     if (signal?.aborted === true) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
     let release: (() => void) | undefined;
+    const endWait = onWait(name);
     try {
       release = await holdLock(locks, `tabserve:download:${name}`, giveUp.signal).catch(() => undefined);
     } finally {
+      endWait(release !== undefined);
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     }

@@ -1,5 +1,6 @@
 import { fileLost } from '../core/file-lost.ts';
 import type { LogFrame } from '../core/frames.ts';
+import type { BeginWait, LoadWait } from '../core/load-watch.ts';
 import type { Locks } from '../core/locks.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { HubSettings, ModelSource } from '../core/protocol.ts';
@@ -19,6 +20,7 @@ import type { ModelUrl } from './model-url.ts';
 import type { ModelStorage } from './model-storage.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { opfsStorage } from './opfs-storage.ts';
+import { DEFAULT_RETRIES, type RetryPolicy } from './retry.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import { progressSource } from './progress-source.ts';
 import { statedSha256 } from './remote-version.ts';
@@ -32,10 +34,14 @@ export interface OpenOptions {
   readonly cacheKey?: string | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   readonly log: (level: LogFrame['level'], message: string) => void;
+  /** Says what is waited for. @default nobody asks */
+  readonly beginWait?: BeginWait;
   /** Ends the download; reads then reject with `aborted`. */
   readonly signal?: AbortSignal;
   /** @default the browser's; null keeps nothing */
   readonly storage?: ModelStorage | null;
+  /** By which two workers never fetch the same part. @default the browser's */
+  readonly locks?: Locks | undefined;
   /** How files are fetched, for tests. */
   readonly http?: Partial<Pick<HttpContext, 'fetch' | 'retries' | 'idleTimeoutMs'>>;
   /** Milliseconds since 1970. @default Date.now */
@@ -54,7 +60,7 @@ const CHECK_TIMEOUT_MS = 4000;
  *   `download_failed`, `storage_failed` or `aborted`; reads also `corrupt_model`, for a file whose SHA-256 is known
  */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource> {
-  const { onProgress, log, now = Date.now, hub = {}, partBytes, cacheKey } = options;
+  const { onProgress, log, now = Date.now, hub = {}, partBytes, cacheKey, signal, beginWait = () => () => {} } = options;
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
@@ -65,14 +71,21 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
   const endpoint = hubEndpoint(hub);
   const model = resolveModelUrl(source, options.baseUrl, endpoint);
   const warn = (message: string): void => log('warn', message);
+  const { retries = DEFAULT_RETRIES } = options.http ?? {};
+  const sleep: RetryPolicy['sleep'] = async (ms, until) => {
+    const end = beginWait(nextTry(model.url));
+    await retries.sleep(ms, until).finally(() => end(false)); // that time passes is no progress
+  };
   const context = httpContext({
     ...options.http,
-    signal: options.signal,
+    retries: { ...retries, sleep },
+    signal,
     log: warn,
+    onWait: (url) => beginWait({ cause: 'network', what: `bytes of ${withoutQuery(url)}: the server sends nothing` }),
     onBytes: (offset, length) => meter.count('download', offset, length),
     credentials: credentialsFor(endpoint, hub),
   });
-  const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
+  const locks: Locks | undefined = options.locks ?? (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
   const remote = remoteSide(model, context);
   const keptAs = cacheKey === undefined ? undefined : keyName(cacheKey);
   const file = await openCachedSource({
@@ -85,11 +98,25 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     now,
     log: warn,
     storage: options.storage === undefined ? browserStorage(warn) : (options.storage ?? undefined),
-    oneAtATime: oneAtATime(locks satisfies Locks | undefined, options.signal),
+    oneAtATime: oneAtATime(locks, { signal, onWait: () => beginWait(otherDownload(model.url)) }),
+    signal,
     ...(partBytes === undefined ? {} : { partBytes }),
   });
   meter.total = file.size;
   return progressSource(file, meter);
+}
+
+function nextTry(url: string): LoadWait {
+  return { cause: 'network', what: `the next try to read ${withoutQuery(url)}, which its server or the network has failed` };
+}
+
+function otherDownload(url: string): LoadWait {
+  return { cause: 'network', what: `a part of ${withoutQuery(url)} that another worker of this origin downloads` };
+}
+
+/** As it is shown: what is behind the path may be a secret. */
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '');
 }
 
 function browserStorage(warn: (message: string) => void): ModelStorage | undefined {

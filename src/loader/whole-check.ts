@@ -9,13 +9,16 @@ export class WholeCheck {
   readonly #cache: PartCache;
   readonly #expected: string | undefined;
   readonly #hasher: FileHasher | undefined;
+  readonly #signal: AbortSignal | undefined;
   #isDone: boolean;
   #failure: TabserveError | undefined;
 
-  constructor(name: string, cache: PartCache) {
+  /** @param signal aborted when nobody wants the file any more: what is stored of it is not read for a check then */
+  constructor(name: string, cache: PartCache, signal?: AbortSignal) {
     const { version, parts, isVerified = false } = cache.manifest;
     this.#name = name;
     this.#cache = cache;
+    this.#signal = signal;
     this.#expected = isVerified ? undefined : statedSha256(version);
     this.#hasher = this.#expected === undefined ? undefined : new FileHasher(parts.length);
     this.#isDone = isVerified;
@@ -30,8 +33,12 @@ export class WholeCheck {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#isDone) return;
     await this.#hasher?.add(index, bytes);
-    if (this.#cache.isWhole) await this.#hasher?.finish((part) => this.#cache.get(part));
+    if (this.#cache.isWhole) await this.#hasher?.finish((part) => this.#part(part));
     if (this.#hasher === undefined ? this.#cache.isWhole : this.#hasher.digest !== undefined) await this.#settle();
+  }
+
+  async #part(index: number): Promise<Uint8Array | undefined> {
+    return this.#signal?.aborted === true ? undefined : this.#cache.get(index);
   }
 
   async #settle(): Promise<void> {

@@ -10,6 +10,7 @@ import type { CutReason } from '../core/protocol.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import { inTurns } from '../core/turns.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
@@ -44,6 +45,8 @@ export interface LoadRunnerOptions {
   readonly blockTransfer?: boolean | undefined;
   /** Called with what the model has of its context and of a KV cache, and why. */
   readonly log?: (level: LogFrame['level'], message: string) => void;
+  /** Aborted, with a reason, when nobody waits for the model any more. @default never */
+  readonly signal?: AbortSignal | undefined;
   /** Called as loading goes on; the weights' own progress is seen by the file's source. */
   readonly onStage?: (stage: 'load' | 'compile') => void;
   /** Overrides of the limits chosen for the adapter. */
@@ -97,18 +100,19 @@ export interface LoadedRunner {
 }
 
 /**
- * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders.
+ * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders. Given up, it rejects at once,
+ * and its memory of the GPU is free.
  *
  * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
  *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen` and for numerics that the GPU
- *   does not compute in, and what the file's source throws.
+ *   does not compute in, what the file's source throws, and the signal's reason.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   checkLoadSettings(options);
   const config = readModelConfig(options.file);
-  const { numerics = 'f32' } = options;
-  const gpu = options.gpu ?? (await openGpu(undefined, numerics));
-  const winners = options.winners?.(gpu.adapter);
+  const { numerics = 'f32', signal = new AbortController().signal } = options;
+  const opened = options.gpu === undefined ? openGpu(undefined, numerics) : Promise.resolve(options.gpu);
+  const gpu = await untilAborted(opened, signal, ({ device }) => device.destroy());
   const buffers = new BufferPool(gpu.device);
   const destroy = (): void => {
     buffers.destroy();
@@ -116,48 +120,61 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
-    const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
-    const { maxBindingBytes = buffers.maxBytes } = options;
-    const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
-    const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
-    const { isSoftware } = gpu.adapter;
-    const plan = planCache(config, options, { gpuMemoryBytes, isSoftware, maxNumSeqs: stepLimits.maxNumSeqs });
-    const { dtype: kvCacheDtype } = plan;
-    const asked = { ...options, config, plan, numerics, matrices, limits: stepLimits };
-    const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
-    const { scheduler, state, inputs, staging, layout } = fitted.made;
-    const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
-    options.log?.(level, message);
-    const builder = new OpBuilder(gpu.device, await winners);
-    const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
-    const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
-    const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
-    const ops = await inTurns(buildDecoder({ builder, config, state, limits }, weights));
-    options.onStage?.('load');
-    await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
-    await fillState(gpu.device, config, scheduler, state, ropeFactors);
-    options.onStage?.('compile');
-    await builder.ready();
-    const vocabSize = config.vocabSize;
-    const { tileRows } = limits.attentionLanes;
-    const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, tileRows, vocabSize };
-    const runner = new GpuModelRunner(parts);
-    const { device, adapter, lost } = gpu;
-    const loseDevice = (): void => device.destroy();
-    const counters = (): StepCounters => runner.counters();
-    const layerBytes = plan.blockBytes / (2 * config.numLayers);
-    const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
-    const cuts = { contextCut, kvCacheCut };
-    const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, ...cuts, gpuBytes: buffers.bytes, blockTransfer };
-    const { profiler } = runner;
-    const tuning = { tunables: tunablesOf(gpu, builder), lateKernels: lateKernelsOf(gpu, builder) };
-    const made = { ...kvCache, numerics, profiler, ...tuning, counters };
-    return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice, destroy };
+    const loading = putOnGpu({ ...options, numerics, signal }, config, gpu, buffers);
+    return { ...(await untilAborted(loading, signal)), destroy };
   } catch (error) {
     const failure = await explainFailure(gpu.lost, error);
     destroy();
     throw failure;
   }
+}
+
+async function putOnGpu(
+  options: LoadRunnerOptions & { readonly numerics: Numerics; readonly signal: AbortSignal },
+  config: ModelConfig,
+  gpu: Gpu,
+  buffers: BufferPool,
+): Promise<Omit<LoadedRunner, 'destroy'>> {
+  const { numerics, signal, maxBindingBytes = buffers.maxBytes } = options;
+  const winners = options.winners?.(gpu.adapter);
+  const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
+  const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
+  const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
+  const { isSoftware } = gpu.adapter;
+  const plan = planCache(config, options, { gpuMemoryBytes, isSoftware, maxNumSeqs: stepLimits.maxNumSeqs });
+  const { dtype: kvCacheDtype } = plan;
+  const asked = { ...options, config, plan, matrices, limits: stepLimits };
+  const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
+  signal.throwIfAborted();
+  const { scheduler, state, inputs, staging, layout } = fitted.made;
+  const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
+  options.log?.(level, message);
+  const builder = new OpBuilder(gpu.device, await winners);
+  const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
+  const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
+  const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
+  const ops = await inTurns(buildDecoder({ builder, config, state, limits }, weights));
+  signal.throwIfAborted();
+  options.onStage?.('load');
+  await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+  await fillState(gpu.device, config, scheduler, state, ropeFactors);
+  options.onStage?.('compile');
+  await builder.ready();
+  const vocabSize = config.vocabSize;
+  const { tileRows } = limits.attentionLanes;
+  const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, tileRows, vocabSize };
+  const runner = new GpuModelRunner(parts);
+  const { device, adapter, lost } = gpu;
+  const loseDevice = (): void => device.destroy();
+  const counters = (): StepCounters => runner.counters();
+  const layerBytes = plan.blockBytes / (2 * config.numLayers);
+  const blockTransfer = blockStaging && new KvBlockTransfer(device, state.cache, layerBytes, blockStaging);
+  const cuts = { contextCut, kvCacheCut };
+  const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, ...cuts, gpuBytes: buffers.bytes, blockTransfer };
+  const { profiler } = runner;
+  const tuning = { tunables: tunablesOf(gpu, builder), lateKernels: lateKernelsOf(gpu, builder) };
+  const made = { ...kvCache, numerics, profiler, ...tuning, counters };
+  return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice };
 }
 
 /** @throws TabserveError `invalid_request` where the GPU does not compute in them: another class would be other answers. */

@@ -35,6 +35,8 @@ export class Host {
   readonly #residents: Residents;
   readonly #links = new Links();
   readonly #sessions = new Set<HostSession>();
+  /** The last of each session. */
+  readonly #greetings = new WeakMap<HostSession, number>();
   readonly #unreadLog: LogFrame[] = [];
 
   constructor({ loadModel, locks, clock, sleep: pause = sleep }: HostOptions) {
@@ -47,11 +49,18 @@ export class Host {
     });
   }
 
-  /** A session of the same name is one whose tab has not heard the answer, and greets anew. */
-  attach(session: HostSession): void {
-    const older = [...this.#sessions].find(({ sessionId }) => sessionId === session.sessionId);
-    if (older !== undefined) this.detach(older);
+  /**
+   * A session of the same name is one whose tab has not heard the answer, and greets anew: the last greeting counts,
+   * whichever arrives first. @throws TabserveError `closed` for an earlier one
+   */
+  attach(session: HostSession, greeting = 0): void {
+    const other = [...this.#sessions].find(({ sessionId }) => sessionId === session.sessionId);
+    if (other !== undefined && (this.#greetings.get(other) ?? 0) > greeting) {
+      throw new TabserveError('closed', 'The tab has greeted the worker anew since.');
+    }
+    if (other !== undefined) this.detach(other);
     this.#sessions.add(session);
+    this.#greetings.set(session, greeting);
     session.send(this.#unreadLog.splice(0));
   }
 

@@ -1,17 +1,18 @@
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
+import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { settingsOf } from '../core/protocol.ts';
 import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
 import { LateCompiler } from '../engine/late-compiler.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
-import type { ByteSource } from '../loader/byte-source.ts';
 import { readModelFile } from '../loader/gguf.ts';
 import { identifiedSource } from '../loader/identified-source.ts';
-import { openSource } from '../loader/open-source.ts';
+import type { OpenOptions } from '../loader/open-source.ts';
 import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
@@ -23,6 +24,7 @@ import { modelId } from './model-identity.ts';
 import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 import { KernelTuning } from './tune-kernels.ts';
+import { openWatched } from './watched-source.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
 type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'lateKernels'> & {
@@ -36,36 +38,49 @@ export interface ModelLoaderOptions {
   readonly loadRunner: (options: LoadRunnerOptions) => Promise<Runner>;
   /** What a path is relative to. */
   readonly baseUrl: string;
+  /** How files are opened, for tests. @default the browser's storage, locks and fetch */
+  readonly open?: Partial<Pick<OpenOptions, 'storage' | 'locks' | 'http' | 'partBytes'>>;
   /** Where hot prefixes are kept. @default the browser's */
   readonly prefixStorage?: () => PrefixStorage | undefined;
   /** Where it is kept how kernels are tuned. @default the browser's */
   readonly tuningStorage?: () => TuningStorage | undefined;
 }
 
-/** Loads a model: its file, its tokenizer, its runner, an engine over them. */
+const GPU: LoadWait = { cause: 'gpu', what: 'the browser’s GPU process' };
+const COMPILER: LoadWait = { cause: 'compiler', what: 'kernels to be compiled, which a software adapter takes long for' };
+
+/**
+ * Loads a model: its file, its tokenizer, its runner, an engine over them. A load that is given up rejects at once with the
+ * signal's reason, whatever it waits for; its memory of the GPU is free by then.
+ */
 export function createModelLoader(its: ModelLoaderOptions): LoadModel {
-  const { loadRunner, baseUrl, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = its;
+  const { loadRunner, baseUrl, open, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = its;
   return async (options, context) => {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
-    const { log, clock, signal, reserve } = context;
+    const { log, clock, signal, reserve, beginWait } = context;
     const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
     const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
-    const opened = await openSource(source, { baseUrl, hub, cacheKey, onProgress: progress.report, log, signal });
-    const plain = abortableSource(opened, signal);
+    const shown = { onProgress: progress.report, beginWait, log };
+    const plain = await openWatched(source, { ...open, baseUrl, hub, cacheKey, ...shown, signal });
     const identified = identifiedSource(plain);
-    const file = await readModelFile(prefixPlan === undefined ? plain : identified);
-    const tokenizer = await loadTokenizer(file.metadata, { chatTemplate }); // before the weights: it may refuse the model
+    const file = await untilAborted(readModelFile(prefixPlan === undefined ? plain : identified), signal);
+    const making = loadTokenizer(file.metadata, { chatTemplate }); // before the weights: it may refuse the model
+    const tokenizer = await untilAborted(making, signal);
     for (const warning of tokenizer.warnings) log('warn', warning);
     progress.header(tokenizer.chatTemplate);
     if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
     signal.throwIfAborted(); // by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
-    const shared = { file, reserve, blockTransfer, winners, log, onStage: progress.stage };
-    const loaded = await loadRunner({ ...shared, ...runnerSettings });
+    const onStage: LoadRunnerOptions['onStage'] = (stage) => {
+      progress.stage(stage);
+      if (stage === 'compile') beginWait(COMPILER); // until the end of the load
+    };
+    const shared = { file, reserve, blockTransfer, winners, log, signal, onStage };
+    const loaded = await waitFor(beginWait, GPU, loadRunner({ ...shared, ...runnerSettings }));
     const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], lateKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
@@ -84,7 +99,7 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
       tuner.onIdle();
     };
     const engine = new Engine({ scheduler, runner, clock, onIdle });
-    const info = infoOf(loaded, options, tokenizer.chatTemplate, opened.size);
+    const info = infoOf(loaded, options, tokenizer.chatTemplate, plain.size);
     return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, tuner });
   };
 }
@@ -139,18 +154,6 @@ function serve(
       keeper?.stop();
       tuner.stop();
       loaded.destroy();
-    },
-  };
-}
-
-/** A load that is given up ends at its next read, whether that goes to the network, to storage or to a file. */
-function abortableSource(source: ByteSource, signal: AbortSignal): ByteSource {
-  return {
-    id: source.id,
-    size: source.size,
-    read: async (offset, length) => {
-      signal.throwIfAborted();
-      return source.read(offset, length);
     },
   };
 }

@@ -149,6 +149,11 @@ export class ModelSlot<User> {
   async #bring(load: () => Promise<ServedModel>): Promise<ServedModel> {
     try {
       const model = await load();
+      const { signal } = this.#cancel;
+      if (signal.aborted) {
+        model.destroy();
+        signal.throwIfAborted();
+      }
       this.#known = model;
       this.#isLive = true;
       this.#isLoading = false;
@@ -171,11 +176,6 @@ export class ModelSlot<User> {
       for (const listener of this.#listeners) listener(progress);
     };
     signal.throwIfAborted();
-    const model = await this.#loadModel({ onProgress, signal });
-    if (signal.aborted) {
-      model.destroy();
-      signal.throwIfAborted();
-    }
-    return model;
+    return this.#loadModel({ onProgress, signal });
   }
 }

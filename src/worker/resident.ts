@@ -6,7 +6,6 @@ import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/pr
 import { retryUntilBack, RecoveryPolicy } from '../core/recovery.ts';
 import type { RetryOptions } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import type { EngineStatus } from '../core/status.ts';
 import type { Tenant } from './gpu-room.ts';
 import type { HostSession } from './host-session.ts';
 import { Inspector } from './inspector.ts';
@@ -14,6 +13,7 @@ import { createLiveRequest } from './live-request.ts';
 import { LiveRequests } from './live-requests.ts';
 import { modelId, modelUrl } from './model-identity.ts';
 import { ModelSlot, type SlotContext } from './model-slot.ts';
+import { ModelStatus } from './model-status.ts';
 import type { ServedModel, ServedProfiler } from './served-model.ts';
 
 /** What a resident needs of the host. */
@@ -37,7 +37,6 @@ const NO_ENGINE = {
   prefillTokensPerSecond: 0, decodeTokensPerSecond: 0,
 } as const;
 const NO_STEPS = { steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 } as const;
-const READY: EngineStatus = { state: 'ready' };
 
 /** Of a session that has loaded no model. */
 export const NO_MODEL: EngineNumbers = {
@@ -57,6 +56,8 @@ const DEADLINE_CHECK_MS = 100;
  * choice and position, and a row's numbers do not depend on how they came about, so the text is what it would have been.
  */
 export class Resident implements Tenant {
+  /** What its sessions are told. */
+  readonly status: ModelStatus;
   /** Memory of the GPU that it may take, or, while it is not there, took when it was. */
   promisedBytes = 0;
   readonly #context: ResidentContext;
@@ -64,13 +65,13 @@ export class Resident implements Tenant {
   readonly #recovery = new RecoveryPolicy();
   readonly #requests = new LiveRequests();
   readonly #inspector = new Inspector();
-  #status = READY;
   #lastUsed: number;
 
   /** Begins to load. */
   constructor(options: LoadOptions, context: ResidentContext) {
     this.#context = context;
     this.#lastUsed = context.clock();
+    this.status = new ModelStatus(() => this.sessions, context.clock);
     this.#slot = new ModelSlot(options, (slot) => context.load(this, slot), (model) => this.#serve(model));
   }
 
@@ -119,6 +120,11 @@ export class Resident implements Tenant {
     return this.#slot.isOnGpu;
   }
 
+  /** Whether it is on its way to the GPU. */
+  get isLoading(): boolean {
+    return this.isOnGpu && !this.isLive;
+  }
+
   /** Whether its engine works on a request. */
   get isServing(): boolean {
     return this.#requests.isServed;
@@ -140,7 +146,7 @@ export class Resident implements Tenant {
   async load(session: HostSession, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.#lastUsed = this.#context.clock();
     if (this.#slot.state === 'parked') this.#bringBack();
-    if (this.#status !== READY) session.send([{ type: 'status', status: this.#status }]);
+    this.status.tellTo(session);
     const { info } = await this.#slot.join(session, onProgress).finally(() => this.#context.onChange());
     return info;
   }
@@ -224,7 +230,7 @@ export class Resident implements Tenant {
   #serve(model: ServedModel): void {
     this.promisedBytes = model.gpuBytes;
     this.#requests.handTo(model.engine);
-    this.#setStatus(READY);
+    this.status.ready();
     void model.lost.then((error) => this.#lose(model, error));
     this.#pump(model).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
     this.#context.onChange();
@@ -264,7 +270,7 @@ export class Resident implements Tenant {
     const reloaded = this.#slot.reload((load, signal) => {
       if (cause === undefined) return load();
       const onAttempt: RetryOptions['onAttempt'] = ({ number, cause: why, retryInMs }) => {
-        this.#setStatus({ state: 'recovering', cause: serializeError(why), attempt: number, retryInMs });
+        this.status.set({ state: 'recovering', cause: serializeError(why), attempt: number, retryInMs });
       };
       return retryUntilBack(load, { cause, signal, sleep, onAttempt });
     });
@@ -278,16 +284,10 @@ export class Resident implements Tenant {
 
   /** There is no engine, and there will be none before the next load, or, after `model_busy`, the next request. */
   #end(error: TabserveError): void {
-    this.#setStatus(READY);
+    this.status.ready();
     this.#requests.failAll(error);
     if (error.code !== 'aborted' && error.code !== 'model_busy') {
       this.#context.log(this, 'error', `${error.code}: ${error.message}`);
     }
-  }
-
-  #setStatus(status: EngineStatus): void {
-    if (this.#status === status) return;
-    this.#status = status;
-    for (const session of this.sessions) session.send([{ type: 'status', status }]);
   }
 }

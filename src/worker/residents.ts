@@ -1,9 +1,11 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
+import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { ResidentModel } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { GpuNeed } from '../runner/gpu-budget.ts';
+import { Departures } from './departures.ts';
 import type { GpuLease } from './gpu-lease.ts';
 import { findRoom } from './gpu-room.ts';
 import type { HostSession } from './host-session.ts';
@@ -23,6 +25,15 @@ export interface ResidentsOptions {
 const WAITING: LoadProgress = { stage: 'wait', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
 const SWITCHED = new TabserveError('aborted', 'The model was unloaded: its tab has loaded another one.');
 
+const LEFT_BEHIND: LoadWait = { cause: 'gpu_memory', what: 'memory of the GPU that a load which was given up still has' };
+const LEASE: LoadWait = {
+  cause: 'gpu_lease',
+  what: 'the GPU: another engine of this origin, such as another release of the page, has it until it has answered',
+};
+
+/** How often loads are looked at for whether they make progress. */
+const LOOK_AT_LOADS_MS = 1000;
+
 /** How often an engine looks whether another one wants the GPU. */
 const LOOK_ROUND_MS = 500;
 
@@ -37,8 +48,8 @@ export class Residents {
   readonly #options: ResidentsOptions;
   readonly #residents = new Set<Resident>();
   readonly #bySession = new WeakMap<HostSession, Resident>();
-  /** Settles when loads that were given up have let go of their memory. */
-  #leaving: Promise<unknown> = Promise.resolve();
+  readonly #departures = new Departures(() => this.#afterUse());
+  #isLookingAtLoads = false;
   #isLookingRound = false;
   #isDraining = false;
 
@@ -92,23 +103,58 @@ export class Residents {
 
   /** One worker of the origin has devices at a time: this one waits for its turn. */
   async #load(resident: Resident, context: SlotContext): Promise<ServedModel> {
+    const { watch } = resident.status;
+    watch.begin();
+    void this.#lookAtLoads();
+    try {
+      return await this.#loadWatched(resident, context);
+    } finally {
+      watch.end();
+    }
+  }
+
+  async #loadWatched(resident: Resident, context: SlotContext): Promise<ServedModel> {
     const { loadModel, lease, clock, log } = this.#options;
-    const { signal, onProgress } = context;
-    await this.#leaving;
-    await lease.acquire(() => onProgress(WAITING), signal);
+    const { watch } = resident.status;
+    const { beginWait } = watch;
+    const { signal } = context;
+    const onProgress: SlotContext['onProgress'] = (progress) => {
+      watch.progressed();
+      context.onProgress(progress);
+    };
+    await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
+    await waitFor(beginWait, LEASE, lease.acquire(() => context.onProgress(WAITING), signal));
     const reserve = async (need: GpuNeed): Promise<number> => {
-      await this.#leaving;
+      await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
       signal.throwIfAborted();
       return this.#makeRoom(resident, need);
     };
     const write = (level: LogFrame['level'], message: string): void => log(resident.sessions, level, message);
-    const load = (): Promise<ServedModel> => loadModel(resident.options, { onProgress, signal, log: write, clock, reserve });
+    const load = (): Promise<ServedModel> =>
+      loadModel(resident.options, { onProgress, beginWait, signal, log: write, clock, reserve });
     try {
       return await load();
     } catch (error) {
+      signal.throwIfAborted();
       if (!isRefusedByGpu(error) || !this.#unloadIdle(resident)) throw error;
       return load();
     }
+  }
+
+  /** Tells the sessions of loads that make no progress, for as long as anything loads. */
+  async #lookAtLoads(): Promise<void> {
+    if (this.#isLookingAtLoads) return;
+    this.#isLookingAtLoads = true;
+    for (;;) {
+      await this.#options.sleep(LOOK_AT_LOADS_MS);
+      const loading = [...this.#residents].filter(({ isLoading }) => isLoading);
+      if (loading.length === 0) break;
+      for (const resident of loading) {
+        const stalled = resident.status.look();
+        if (stalled !== undefined) this.#options.log(resident.sessions, 'warn', `"${resident.id}": ${stalled.message}`);
+      }
+    }
+    this.#isLookingAtLoads = false;
   }
 
   #makeRoom(resident: Resident, need: GpuNeed): number {
@@ -137,12 +183,14 @@ export class Residents {
   /** What is not used is given back: models that have gone, the lease without a model, the GPU when another engine waits. */
   #afterUse(): void {
     this.#sweep();
-    if (!this.#isOnGpu) void this.#leaving.then(() => this.#isOnGpu || this.#letGo());
-    else if (this.#isDraining) this.#giveWay();
-    else if (!this.#isLookingRound) void this.#lookRound();
+    if (!this.#isOnGpu) return this.#letGo();
+    if (this.#isDraining) this.#giveWay();
+    if (!this.#isLookingRound) void this.#lookRound();
   }
 
+  /** Gives the lease back, unless a load that was given up still has a device: then when that is gone. */
   #letGo(): void {
+    if (!this.#departures.isEmpty) return;
     this.#isDraining = false;
     this.#options.lease.release();
     for (const resident of this.#residents) resident.resume();
@@ -152,7 +200,7 @@ export class Residents {
     for (const resident of this.#residents) {
       if (!resident.isGone) continue;
       this.#residents.delete(resident);
-      this.#leaving = Promise.all([this.#leaving, resident.settled]);
+      this.#departures.add(resident.settled);
     }
   }
 

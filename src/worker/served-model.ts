@@ -1,4 +1,5 @@
 import type { LogFrame } from '../core/frames.ts';
+import type { BeginWait } from '../core/load-watch.ts';
 import type { AdapterSummary, EngineStats, StepCounters } from '../core/metrics.ts';
 import type { TabserveError } from '../core/errors.ts';
 import type { LoadProgress } from '../core/progress.ts';
@@ -51,6 +52,8 @@ export interface ServedModel {
 
 export interface LoadContext {
   readonly onProgress: (progress: LoadProgress) => void;
+  /** Says what is waited for, so that it can be told if it does not come. */
+  readonly beginWait: BeginWait;
   /** Aborted when no session waits for the model any more. */
   readonly signal: AbortSignal;
   readonly log: (level: LogFrame['level'], message: string) => void;

@@ -36,13 +36,14 @@ export class Session implements EngineHost {
     this.#options = options;
   }
 
-  async connect({ sessionId, lockName }: SessionHello): Promise<HostHello> {
+  async connect({ sessionId, lockName, greeting }: SessionHello): Promise<HostHello> {
     if (this.#attached !== undefined) throw new TabserveError('internal', 'The session is connected already.');
     const send = (batch: readonly Frame[]): void => {
       if (batch.length > 0) this.#options.link.postMessage(batch);
     };
-    this.#attached = { sessionId, send };
-    this.#options.host.attach(this.#attached);
+    const session = { sessionId, send };
+    this.#options.host.attach(session, greeting);
+    this.#attached = session;
     watchLock(this.#options.locks, lockName, this.#ended.signal, () => {
       this.#end();
       this.#options.link.close();

@@ -155,7 +155,7 @@ async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedMode
   };
   const loadModel = createModelLoader({ loadRunner: loadSome, baseUrl: '', tuningStorage: () => storage });
   const context: LoadContext = {
-    onProgress: () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now(),
+    onProgress: () => {}, beginWait: () => () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now(),
     reserve: async ({ wantedBytes }) => wantedBytes,
   };
   served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);

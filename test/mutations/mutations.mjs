@@ -305,7 +305,7 @@ export const MUTATIONS = [
   ]),
   ...of('protocol', 'src/worker/residents.ts', [
     ['models stay when nobody has them', 'if (resident !== existing && resident.numSessions === 0) resident.unload();', '', RESIDENTS, HOST],
-    ['a load begins before the one given up has let go', 'await this.#leaving;\n    await lease', 'await lease', RESIDENTS, HOST],
+    ['a load begins before the one given up has let go', 'await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', RESIDENTS, HOST],
     ['another engine’s turn ends what runs', 'resident.isServing || (resident.isOnGpu && !resident.isLive)', 'false', RESIDENTS, RECOVERY],
   ]),
   ...of('protocol', 'src/worker/gpu-lease.ts', [
@@ -322,7 +322,7 @@ export const MUTATIONS = [
   ...of('client', 'src/client/connection.ts', [
     ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
     ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
-    ['requests of a dead worker are not handed on', 'for (const pending of this.#pending.values()) this.#submit(host, pending);', '', FAILOVER],
+    ['requests of a dead worker are not handed on', 'for (const pending of this.#pending) this.#submit(host, pending);', '', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [
     ['a GPU that every load kills is tried for ever', 'return this.#fruitlessLosses <= MAX_FRUITLESS_LOSSES;', 'return true;', RECOVERY, FAILOVER],

@@ -3,19 +3,56 @@ import type { Locks } from '../../src/core/locks.ts';
 type Callback = (lock: null) => unknown;
 
 interface Waiting {
+  readonly client: LockClient | undefined;
   readonly mode: 'exclusive' | 'shared';
   readonly grant: () => void;
+  /** Lets go of it, whatever its callback does. */
+  end: () => void;
+}
+
+/** A tab or a worker, as far as its locks go. */
+export interface LockClient {
+  readonly locks: Locks;
+  /** It is no more: what it held is free, and what it asked for is asked by nobody. */
+  end(): void;
 }
 
 /** Web Locks for Node, which has none before version 24: exclusive and shared, first come first served. */
 export class FakeLocks {
+  readonly #turn: ((name: string) => Promise<void>) | undefined;
   readonly #held = new Map<string, Set<Waiting>>();
   readonly #waiting = new Map<string, Waiting[]>();
-  readonly #breakers = new Map<string, Set<() => void>>();
+
+  /** @param turn what a lock waits for before it is granted. @default nothing */
+  constructor(turn?: (name: string) => Promise<void>) {
+    this.#turn = turn;
+  }
 
   /** The interface that the product sees. */
   get locks(): Locks {
-    return { request: this.#request.bind(this) as Locks['request'], query: this.#query.bind(this) };
+    return this.#locksOf(undefined);
+  }
+
+  /** One of several tabs and workers. */
+  client(): LockClient {
+    const client: LockClient = {
+      get locks() {
+        return locks;
+      },
+      end: () => {
+        for (const queue of this.#waiting.values()) {
+          queue.splice(0, Infinity, ...queue.filter((entry) => entry.client !== client));
+        }
+        for (const entry of [...this.#held.values()].flatMap((held) => [...held])) if (entry.client === client) entry.end();
+      },
+    };
+    const locks = this.#locksOf(client);
+    return client;
+  }
+
+  /** Who holds it. */
+  holders(name: string): readonly (LockClient | undefined)[] {
+    return Array.from(this.#held.get(name) ?? [], ({ client }) => client);
   }
 
   isHeld(name: string): boolean {
@@ -29,7 +66,12 @@ export class FakeLocks {
 
   /** As when the holder's tab crashes. */
   breakLock(name: string): void {
-    for (const release of this.#breakers.get(name) ?? []) release();
+    for (const entry of this.#held.get(name) ?? []) entry.end();
+  }
+
+  #locksOf(client: LockClient | undefined): Locks {
+    const request = this.#request.bind(this, client) as Locks['request'];
+    return { request, query: this.#query.bind(this) };
   }
 
   async #query(): Promise<LockManagerSnapshot> {
@@ -37,24 +79,24 @@ export class FakeLocks {
     return { held: [], pending };
   }
 
-  #request(name: string, ...rest: [Callback] | [LockOptions, Callback]): Promise<unknown> {
+  #request(client: LockClient | undefined, name: string, ...rest: [Callback] | [LockOptions, Callback]): Promise<unknown> {
     const [options, callback] = rest.length === 1 ? [{} as LockOptions, rest[0]] : rest;
     return new Promise((resolve, reject) => {
       const entry: Waiting = {
+        client,
         mode: options.mode ?? 'exclusive',
         grant: () => {
-          const broken = new Promise<void>((release) => {
-            const breakers = this.#breakers.get(name) ?? new Set();
-            this.#breakers.set(name, breakers.add(release));
-          });
+          const broken = new Promise<void>((release) => (entry.end = release));
           const done = (async () => callback(null))();
           done.then(resolve, reject);
           void Promise.race([done.catch(() => {}), broken]).then(() => {
             this.#held.get(name)?.delete(entry);
-            this.#next(name);
+            this.#soon(name);
           });
         },
+        end: () => {},
       };
+      if (options.signal?.aborted === true) return reject(options.signal.reason);
       const queue = this.#waiting.get(name) ?? [];
       this.#waiting.set(name, queue);
       queue.push(entry);
@@ -64,8 +106,13 @@ export class FakeLocks {
         queue.splice(index, 1);
         reject(options.signal?.reason);
       });
-      this.#next(name);
+      this.#soon(name);
     });
+  }
+
+  #soon(name: string): void {
+    if (this.#turn === undefined) this.#next(name);
+    else void this.#turn(name).then(() => this.#next(name));
   }
 
   #next(name: string): void {

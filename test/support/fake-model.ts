@@ -138,6 +138,8 @@ export class FakeLoader {
   readonly loads: FakeLoad[] = [];
   /** What models take of the GPU, by name. @default nothing, and nothing is asked */
   readonly needs = new Map<string, GpuNeed>();
+  /** What a load waits for before it asks for memory, by name: its header. @default nothing */
+  readonly headers = new Map<string, Promise<void>>();
 
   /** What models say of their chat template. */
   chatTemplate: ChatTemplateOrigin = 'file';
@@ -145,6 +147,7 @@ export class FakeLoader {
   readonly loadModel: LoadModel = async (options, context) => {
     const id = modelId(options);
     const need = this.needs.get(id);
+    await this.headers.get(id);
     const gpuBytes = need === undefined ? 0 : await context.reserve(need);
     return new Promise((resolve, reject) => {
       const engine = new FakeEngine();

@@ -6,26 +6,16 @@ import { serveBroker } from '../../src/worker/broker.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import { serveElectedWorker, serveSharedWorker } from '../../src/worker/serve.ts';
 import { noProfiler } from './fake-profiler.ts';
+import { lettersAfter } from './letters.ts';
 
 // A worker like the real one, whatever started it, but for its runner: no GPU, and a token every 5 ms that follows from
 // the one before it, its position and the seed, so that a token twice, or one too few, changes all that come after.
 
 const STEP_MS = 5;
-/** The tiny tokenizer's letters, a to z. */
-const [FIRST_ID, NUM_IDS] = [100, 26];
-
-function nextToken(last: number, position: number, seed: number): number {
-  return FIRST_ID + ((last * 31 + position * 7 + seed) % NUM_IDS);
-}
-
 const runner: ModelRunner = {
-  execute: async ({ requests }) => {
+  execute: async (plan) => {
     await new Promise((resolve) => setTimeout(resolve, STEP_MS));
-    const sampled = requests.map(({ requestId, tokenIds, startPosition, sampling }) => {
-      const id = nextToken(tokenIds.at(-1) ?? 0, startPosition + tokenIds.length, sampling.seed);
-      return [requestId, [id]] as const;
-    });
-    return { sampledTokenIds: new Map(sampled) };
+    return lettersAfter(plan);
   },
 };
 

@@ -19,15 +19,21 @@ export interface PackageSite {
   close(): Promise<void>;
 }
 
-/** Builds each release (its number is its build id) and serves them: `/1.html` uses release 1, and so on. */
-export async function startPackageSite(releases = 1): Promise<PackageSite> {
+/**
+ * Builds each release (its number is its build id) and serves them: `/1.html` uses release 1, and so on.
+ *
+ * @param worker the source of another worker in the place of the package's
+ */
+export async function startPackageSite(releases = 1, worker?: string): Promise<PackageSite> {
+  const lib = worker === undefined ? {} : { lib: { formats: ['es'] as ['es'], entry: { 'engine-worker': worker } } };
   const root = mkdtempSync(join(tmpdir(), 'tabserve-site-'));
   copyFileSync(join(ROOT, 'node_modules/comlink/dist/esm/comlink.mjs'), join(root, 'comlink.js'));
   for (let release = 1; release <= releases; release++) {
     for (const mode of ['production', 'worker']) {
       const define = { __TABSERVE_BUILD_ID__: JSON.stringify(`release-${release}`) };
       const outDir = join(root, String(release));
-      await build({ root: ROOT, mode, logLevel: 'silent', define, build: { outDir, emptyOutDir: false } });
+      const own = mode === 'worker' ? lib : {};
+      await build({ root: ROOT, mode, logLevel: 'silent', define, build: { outDir, emptyOutDir: false, ...own } });
     }
     writeFileSync(join(root, `${release}.html`), page(release));
   }
@@ -62,14 +68,17 @@ function page(release: number): string {
 import { createClient } from 'tabserve';
 const answers = new Map();
 let client;
+let cancel;
 globalThis.tab = {
   statuses: [], stages: [],
   async open(options) {
     const onStatus = (status) => tab.statuses.push(status);
     const onProgress = ({ stage }) => tab.stages.push(stage);
-    client = await createClient({ onStatus, onProgress, onLog: () => {}, ...options });
+    cancel = new AbortController();
+    client = await createClient({ onStatus, onProgress, onLog: () => {}, signal: cancel.signal, ...options });
     return client.model;
   },
+  abort: () => cancel.abort(),
   ask(name, body) {
     const answer = { text: '', tokens: 0, error: undefined, isDone: false };
     answers.set(name, answer);

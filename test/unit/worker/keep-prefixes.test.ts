@@ -54,7 +54,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
   const model = await loader(
     { source, ...settings },
     {
-      onProgress: () => {},
+      onProgress: () => {}, beginWait: () => () => {},
       signal: new AbortController().signal,
       log: (_level, line) => lines.push(line),
       clock: () => performance.now(),

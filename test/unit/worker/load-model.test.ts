@@ -58,7 +58,8 @@ function context(signal = new AbortController().signal) {
   const lines: string[] = [];
   const log = (level: string, message: string): void => void lines.push(`${level}: ${message}`);
   const reserve: LoadContext['reserve'] = async ({ wantedBytes }) => wantedBytes;
-  return { progress, lines, onProgress, signal, log, clock: () => performance.now(), reserve };
+  const beginWait = () => () => {};
+  return { progress, lines, onProgress, beginWait, signal, log, clock: () => performance.now(), reserve };
 }
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {

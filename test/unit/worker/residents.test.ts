@@ -288,6 +288,54 @@ describe('switching', () => {
   });
 });
 
+describe('a load that is given up while its header is read', () => {
+  /** Lets the headers of `a` be read from now on. */
+  let readHeader: () => void;
+  beforeEach(() => void loader.headers.set('a', new Promise((resolve) => (readHeader = resolve))));
+
+  test('waits for nobody, itself included: the next load of the same model begins', async () => {
+    const closed = new Tab('closed');
+    const given = closed.load('a').catch((error: TabserveError) => error.code);
+    await settle();
+    host.detach(closed);
+    const next = new Tab('next').load('a');
+    readHeader();
+    await until(() => loader.loads.length === 1);
+    loader.last.finish();
+    expect([(await next).id, await given]).toEqual(['a', 'aborted']);
+  });
+
+  test('another one that is given up beside it does not wait for it, nor it for the other', async () => {
+    loader.headers.set('b', loader.headers.get('a') as Promise<void>);
+    const tabs = [new Tab('ta'), new Tab('tb')] as const;
+    const given = [tabs[0].load('a'), tabs[1].load('b')].map((load) => load.catch((error: TabserveError) => error.code));
+    await settle();
+    for (const tab of tabs) host.detach(tab);
+    readHeader();
+    expect(await Promise.all(given)).toEqual(['aborted', 'aborted']);
+    await until(() => !locks.isHeld('tabserve:gpu'));
+  });
+
+  test('another engine gets the GPU when it has let go of its device, and not before', async () => {
+    const { tab } = await loaded('tb', 'b');
+    const other = new FakeLoader();
+    const sleepShortly = () => settle() as Promise<void>;
+    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: sleepShortly });
+    const closed = new Tab('closed');
+    void closed.load('a').catch(() => {});
+    await settle();
+    host.detach(closed);
+    const loading = new Tab('t2', second).load('m');
+    await until(() => tab.state === 'parked'); // idle, it gives way
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([locks.isHeld('tabserve:gpu'), other.loads.length]).toEqual([true, 0]);
+    readHeader();
+    await until(() => other.loads.length === 1);
+    other.last.finish();
+    expect((await loading).id).toBe('m');
+  });
+});
+
 describe('another engine of the origin', () => {
   test('waits until neither model runs, then both are parked, and come back with their requests', async () => {
     const a = await loaded('ta', 'a');

@@ -1,0 +1,27 @@
+import { type LoadWait, waitFor } from '../core/load-watch.ts';
+import type { ModelSource } from '../core/protocol.ts';
+import { untilAborted } from '../core/until-aborted.ts';
+import type { ByteSource } from '../loader/byte-source.ts';
+import { type OpenOptions, openSource } from '../loader/open-source.ts';
+import type { LoadContext } from './served-model.ts';
+
+const STORAGE: LoadWait = { cause: 'storage', what: 'the browser’s storage to be read, and what is read to be checked' };
+
+/** A model's source. Nothing is read of it once the load is given up, and while it is read, that is what is waited for. */
+export async function openWatched(
+  source: ModelSource,
+  options: OpenOptions & Pick<LoadContext, 'signal' | 'beginWait'>,
+): Promise<ByteSource> {
+  const { signal, beginWait } = options;
+  const wait = typeof source === 'string' ? STORAGE : { ...STORAGE, what: `the file ${source.name} to be read` };
+  const during = <T>(task: Promise<T>): Promise<T> => waitFor(beginWait, wait, untilAborted(task, signal));
+  const opened = await during(openSource(source, options));
+  return {
+    id: opened.id,
+    size: opened.size,
+    read: async (offset, length) => {
+      signal.throwIfAborted();
+      return during(opened.read(offset, length));
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import '../../../src/worker/engine-worker.ts';
+import { countSteps } from './steps.ts';
+
+countSteps();

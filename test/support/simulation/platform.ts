@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { vi } from 'vitest';
+import type { PartStorage } from '../../../src/loader/part-storage.ts';
+
+type Gate = (label: string) => Promise<void>;
+
+/** A storage whose every answer waits at a gate. */
+export function gatedStorage<Manifest>(storage: PartStorage<Manifest>, gate: Gate): PartStorage<Manifest> {
+  const gated = <Args extends readonly unknown[], Result>(label: string, method: (...args: Args) => Promise<Result>) => {
+    return async (...args: Args): Promise<Result> => {
+      await gate(label);
+      return method(...args);
+    };
+  };
+  return {
+    readManifest: gated('manifest read', (url) => storage.readManifest(url)),
+    updateManifest: gated('manifest written', (url, change) => storage.updateManifest(url, change)),
+    listManifests: gated('manifests listed', () => storage.listManifests()),
+    readPart: gated('part read', (url, index) => storage.readPart(url, index)),
+    writePart: gated('part written', (url, index, bytes) => storage.writePart(url, index, bytes)),
+    removePart: gated('part removed', (url, index) => storage.removePart(url, index)),
+    remove: gated('removed', (url) => storage.remove(url)),
+  };
+}
+
+/** A server with ranges; each answer and each half of a body waits at a gate. */
+export function gatedFetch(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, gate: Gate): typeof fetch {
+  const soon = (label: string, signal: AbortSignal | null | undefined): Promise<void> => {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(new DOMException('aborted', 'AbortError'));
+      if (signal?.aborted === true) return abort();
+      signal?.addEventListener('abort', abort, { once: true });
+      gate(label).then(resolve, reject);
+    });
+  };
+  return async (input, { method = 'GET', headers, signal } = {}) => {
+    await soon('answer', signal);
+    const content = files.get(input instanceof Request ? input.url : input.toString());
+    if (content === undefined) return new Response(null, { status: 404 });
+    const [, from = '0', to = ''] = /^bytes=(\d+)-(\d*)$/.exec(new Headers(headers).get('range') ?? '') ?? [];
+    const [start, end] = [Number(from), to === '' ? content.length : Math.min(content.length, Number(to) + 1)];
+    const halves = [start, Math.ceil((start + end) / 2), end];
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: async (controller) => {
+        try {
+          await soon('bytes', signal);
+          const [at = end] = halves.splice(0, 1);
+          if (at < end) controller.enqueue(content.slice(at, halves[0]));
+          else controller.close();
+        } catch (error) {
+          controller.error(error);
+        }
+      },
+    });
+    const told = { 'content-range': `bytes ${start}-${end - 1}/${content.length}`, etag: '"1"' };
+    return new Response(method === 'HEAD' ? null : body, { status: 206, headers: told });
+  };
+}
+
+/** Replaces what the product takes from its global scope. Undone by `vi.unstubAllGlobals` and `vi.restoreAllMocks`. */
+export function stubGlobals(gate: Gate): void {
+  vi.stubGlobal('document', { baseURI: 'https://app.test/' });
+  vi.stubGlobal('MessageChannel', turnChannel(gate)); // by which long work yields
+  vi.stubGlobal('navigator', { userAgent: 'simulated', onLine: true });
+  vi.spyOn(crypto.subtle, 'digest').mockImplementation(async (_algorithm, data) => {
+    const digest = createHash('sha256').update(new Uint8Array(data as ArrayBuffer)).digest();
+    await gate('hashed');
+    return Uint8Array.from(digest).buffer;
+  });
+}
+
+function turnChannel(gate: Gate) {
+  return class {
+    readonly port1: { onmessage: (() => void) | undefined; close: () => void } = { onmessage: undefined, close: () => {} };
+    readonly port2 = { postMessage: () => void gate('turn').then(() => this.port1.onmessage?.()) };
+  };
+}
