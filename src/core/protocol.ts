@@ -3,6 +3,7 @@ import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { Numerics } from './numerics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
+import type { RecommendedSampling } from './recommended-sampling.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
 import type { Tuning } from './tuning.ts';
@@ -134,6 +135,11 @@ export interface ModelInfo {
   readonly chatTemplate: ChatTemplateOrigin;
   /** Bytes of the model file. */
   readonly fileBytes: number;
+  /**
+   * How the file says that the model is to be sampled; empty where it says nothing. Requests do so only when asked to:
+   * `create({ ...client.model.recommendedSampling, messages })`.
+   */
+  readonly recommendedSampling: RecommendedSampling;
   /** What the first tab asked for, which holds for all; the same again gives the same answers. */
   readonly settings: LoadSettings;
 }

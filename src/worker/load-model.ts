@@ -14,6 +14,7 @@ import { readModelFile } from '../loader/gguf.ts';
 import { identifiedSource } from '../loader/identified-source.ts';
 import type { OpenOptions } from '../loader/open-source.ts';
 import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts';
+import { readRecommendedSampling } from '../models/recommended-sampling.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
 import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -99,19 +100,21 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
       tuner.onIdle();
     };
     const engine = new Engine({ scheduler, runner, clock, onIdle });
-    const info = infoOf(loaded, options, tokenizer.chatTemplate, plain.size);
+    const recommendedSampling = readRecommendedSampling(file.metadata);
+    const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
     return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, tuner });
   };
 }
 
+type FileInfo = Pick<ModelInfo, 'chatTemplate' | 'fileBytes' | 'recommendedSampling'>;
+
 /** What tabs are told of a model. */
-function infoOf(loaded: Runner, options: LoadOptions, chatTemplate: ModelInfo['chatTemplate'], fileBytes: number): ModelInfo {
+function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo {
   const { config, scheduler, contextCut, kvCacheDtype, numerics, kvCacheBytes, kvCacheCut } = loaded;
   const { name, architecture, maxPositionEmbeddings: contextLength, vocabSize } = config;
   const context = { contextLength, maxModelLen: effectiveMaxModelLen(scheduler), contextCut };
   const cache = { kvCacheDtype, numerics, kvCacheBytes, kvCacheCut };
-  const file = { vocabSize, chatTemplate, fileBytes };
-  return { id: modelId(options), name, architecture, ...context, ...cache, ...file, settings: settingsOf(options) };
+  return { id: modelId(options), name, architecture, ...context, ...cache, vocabSize, ...file, settings: settingsOf(options) };
 }
 
 /** What is done in moments without requests. */

@@ -11,7 +11,7 @@ import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 
 export const FAKE_INFO: ModelInfo = {
   id: 'one', name: 'one', architecture: 'llama', contextLength: 64, maxModelLen: 64, kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096,
-  vocabSize: 300, chatTemplate: 'file', fileBytes: 1000, settings: {},
+  vocabSize: 300, chatTemplate: 'file', fileBytes: 1000, recommendedSampling: {}, settings: {},
 };
 
 /** What an answer does: texts to say, errors to throw, promises to wait for. */

@@ -159,7 +159,7 @@ export class FakeLoader {
         info: {
           id, name: `Model ${id}`, architecture: 'fake', contextLength: 1024, maxModelLen: 1024, kvCacheDtype: 'f32', numerics: 'f32',
           kvCacheBytes: 4096, vocabSize: 257, chatTemplate: this.chatTemplate,
-          fileBytes: 1000, settings,
+          fileBytes: 1000, recommendedSampling: {}, settings,
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         gpuBytes,

@@ -11,10 +11,12 @@ import type { HostSession } from '../../../src/worker/host-session.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import { writeGguf } from '../../support/gguf-writer.ts';
-import { tinyModel, tinyModelContents } from '../../support/tiny-model.ts';
+import { tinyModelContents } from '../../support/tiny-model.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
 
-const bytes = tinyModel({ type: 'Q8_0' });
+const contents = tinyModelContents({ type: 'Q8_0' });
+const recommended = { 'general.sampling.temp': { type: 'f32', value: 0.6 } } as const;
+const bytes = writeGguf({ ...contents, metadata: { ...contents.metadata, ...recommended } });
 const source = new File([bytes], 'tiny.gguf', { lastModified: 1 });
 const destroyed = vi.fn();
 afterEach(() => destroyed.mockClear());
@@ -70,7 +72,7 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
   );
   expect(model.info.settings).toEqual({ kvCacheDtype: 'int8', numerics: 'dp4a' }); // other tabs are told of them
   expect(model.info).toMatchObject({ id: 'tiny.gguf', architecture: 'llama', fileBytes: bytes.length, vocabSize: 300 });
-  expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096 });
+  expect(model.info).toMatchObject({ kvCacheDtype: 'int8', numerics: 'dp4a', kvCacheBytes: 4096, recommendedSampling: { temperature: 0.6 } });
   expect(lines).toContain('warn: granted less');
   expect(model.info).toMatchObject({ contextLength: 512, maxModelLen: 8 * 16 }); // what the KV cache holds
   expect(model.info).toMatchObject({ contextCut: 'kv_cache_bytes', kvCacheCut: 'gpu_refused' });

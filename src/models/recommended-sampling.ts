@@ -1,0 +1,28 @@
+import type { RecommendedSampling } from '../core/recommended-sampling.ts';
+import type { GgufMetadata } from '../loader/gguf-metadata.ts';
+
+/** A GGUF key, the request's parameter, and what a request may give as it. */
+const KEYS = [
+  ['temp', 'temperature', (value) => value >= 0 && value <= 2],
+  ['top_p', 'top_p', (value) => value > 0 && value <= 1],
+  ['top_k', 'top_k', (value) => Number.isSafeInteger(value) && value >= 0],
+  ['min_p', 'min_p', (value) => value >= 0 && value <= 1],
+  ['penalty_repeat', 'repetition_penalty', (value) => value >= 0.01 && value <= 100],
+] as const satisfies readonly (readonly [string, keyof RecommendedSampling, (value: number) => boolean])[];
+
+/**
+ * What a GGUF file's `general.sampling.*` recommends, as llama.cpp's converter writes it. These are hints: a value that is
+ * no number, or that no request may have, is as if it were absent.
+ */
+export function readRecommendedSampling(metadata: GgufMetadata): RecommendedSampling {
+  const found = KEYS.flatMap(([key, parameter, isAllowed]) => {
+    const value = metadata[`general.sampling.${key}`];
+    return typeof value === 'number' && isAllowed(value) ? [[parameter, asWritten(value)] as const] : [];
+  });
+  return Object.fromEntries(found);
+}
+
+/** The decimal number that was meant: of an f32, which is what a file has, six digits hold. 0.6 is 0.60000002 there. */
+function asWritten(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(6));
+}
