@@ -6,10 +6,12 @@ import { isAtHand, type DefaultModel } from './default-model.ts';
 import { Dialogue } from './dialogue.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { ModelCache } from './model-cache.ts';
+import { recommendationFor } from './known-models.ts';
 import { addressChoice, type ModelChoice } from './model-choice.ts';
 import { badAddress, toProblem, type Problem } from './problems.ts';
 import { Profiling } from './profiling.ts';
-import { DEFAULT_SETTINGS, restoreSettings, saveSettings, type Settings } from './settings.ts';
+import type { SettingsChange } from './settings.ts';
+import { SettingsState } from './settings-state.ts';
 
 export type ModelState =
   | { readonly kind: 'starting' }
@@ -22,7 +24,7 @@ export type ModelState =
 /** Everything the page knows, and the only part of it that talks to tabserve. Elements show it and send it events. */
 export class ChatController implements ReactiveController {
   model: ModelState = { kind: 'starting' };
-  settings: Settings;
+  readonly settings: SettingsState;
   readonly engine = new EngineRoom();
   readonly profiling: Profiling;
   readonly dialogue: Dialogue;
@@ -40,14 +42,14 @@ export class ChatController implements ReactiveController {
     const changed = (): void => host.requestUpdate();
     this.#host = host;
     this.#env = environment;
-    this.settings = restoreSettings(environment.lasting);
+    this.settings = new SettingsState(environment.lasting);
     this.profiling = new Profiling(changed);
     this.dialogue = new Dialogue({
       environment,
       changed,
       grown: () => this.#renderSoon(),
       engine: () => (this.model.kind === 'ready' ? this.#client : undefined),
-      settings: () => this.settings,
+      settings: () => this.settings.values,
       failed: (problem) => this.#loseModel(problem),
     });
     this.cache = new ModelCache(environment.cache, changed);
@@ -60,8 +62,13 @@ export class ChatController implements ReactiveController {
     void this.#client?.close();
   }
 
-  /** Loads the model that `address` names, else the default one if it is at hand; else leaves the choice to the user. */
-  async start(address: string | null): Promise<void> {
+  /**
+   * Loads the model that `address` names, else the default one if it is at hand; else leaves the choice to the user.
+   *
+   * @param settings what the address sets
+   */
+  async start(address: string | null, settings: SettingsChange = {}): Promise<void> {
+    this.settings.setByAddress(settings);
     const restoring = this.dialogue.history.restore();
     await this.#begin(address);
     await restoring;
@@ -119,6 +126,7 @@ export class ChatController implements ReactiveController {
       });
       if (this.#load !== load) return await client.close();
       this.#client = client;
+      this.settings.recommend(recommendationFor(client.model, choice.label));
       this.#setModel({ kind: 'ready', choice, info: client.model });
     } catch (error) {
       const { clock, isOnline } = this.#env;
@@ -139,14 +147,14 @@ export class ChatController implements ReactiveController {
     if (model.kind === 'failed' && model.problem.offline === true && model.choice !== undefined) void this.load(model.choice);
   }
 
-  changeSettings(change: Partial<Settings>): void {
-    this.settings = { ...this.settings, ...change };
-    saveSettings(this.#env.lasting, change);
+  changeSettings(change: SettingsChange): void {
+    this.settings.change(change);
     this.#host.requestUpdate();
   }
 
   resetSettings(): void {
-    this.changeSettings(DEFAULT_SETTINGS);
+    this.settings.reset();
+    this.#host.requestUpdate();
   }
 
   /** For the poller. */

@@ -19,6 +19,7 @@ export interface ChatRequest {
   readonly messages: ChatMessageParam[];
   readonly stream: true;
   readonly temperature: number;
+  readonly seed: number;
   readonly max_tokens: number;
   readonly top_p?: number;
   readonly top_k?: number;
@@ -26,7 +27,6 @@ export interface ChatRequest {
   readonly repetition_penalty?: number;
   readonly presence_penalty?: number;
   readonly frequency_penalty?: number;
-  readonly seed?: number;
   readonly stop?: readonly string[];
 }
 

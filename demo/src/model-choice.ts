@@ -46,11 +46,3 @@ function decoded(name: string): string {
     return name; // a % that stands for itself
   }
 }
-
-/** So that a reload, or a link, brings the same model; a local file has no address. */
-export function rememberInAddress({ source }: ModelChoice, isDefault: boolean): void {
-  const url = new URL(location.href);
-  if (isDefault || typeof source !== 'string' || addressChoice(source) === undefined) url.searchParams.delete('model');
-  else url.searchParams.set('model', source);
-  history.replaceState(null, '', url);
-}

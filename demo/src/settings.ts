@@ -1,3 +1,4 @@
+import type { RecommendedSampling } from '../../src/index.ts';
 import type { ChatRequest } from './contract.ts';
 import { isRecord } from './is-record.ts';
 import type { PageStorage } from './page-storage.ts';
@@ -28,10 +29,26 @@ export interface Settings {
   readonly systemPrompt: string;
 }
 
-export const DEFAULT_SETTINGS: Settings = {
-  temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0, seed: null,
+/** What somebody has set, in place of the defaults. */
+export type SettingsChange = Partial<Settings>;
+
+/** Without anybody's recommendation: the request's own defaults, but for the length. */
+const NEUTRAL: Settings = {
+  temperature: 1, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0, seed: null,
   maxTokens: 1024, stop: [], systemPrompt: '',
 };
+
+/** What holds where nothing has been set: the model's recommendation, which is neutral in what it leaves out. */
+export function defaultSettings({ temperature, top_p, top_k, min_p, repetition_penalty }: RecommendedSampling): Settings {
+  return {
+    ...NEUTRAL,
+    temperature: temperature ?? NEUTRAL.temperature,
+    topP: top_p ?? NEUTRAL.topP,
+    topK: top_k ?? NEUTRAL.topK,
+    minP: min_p ?? NEUTRAL.minP,
+    repetitionPenalty: repetition_penalty ?? NEUTRAL.repetitionPenalty,
+  };
+}
 
 /** What the engine takes, at least and at most; `whole` numbers only where it says so. */
 export const LIMITS = {
@@ -57,11 +74,17 @@ export function withinLimits(name: NumberSetting, value: unknown): number | unde
   return Math.min(max, Math.max(min, 'whole' in rest ? Math.round(value) : value));
 }
 
-/** The request's parameters: those that say something. */
+/** 32 bits. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+/** The request's parameters: those that say something, and the seed that was set or another one each time. */
 export function samplingOf(settings: Settings): Omit<ChatRequest, 'messages' | 'stream'> {
   const { temperature, topP, topK, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed, maxTokens, stop } = settings;
   return {
     temperature,
+    seed: seed ?? randomSeed(),
     max_tokens: maxTokens,
     ...(topP < 1 ? { top_p: topP } : {}),
     ...(topK > 0 ? { top_k: topK } : {}),
@@ -69,36 +92,59 @@ export function samplingOf(settings: Settings): Omit<ChatRequest, 'messages' | '
     ...(repetitionPenalty === 1 ? {} : { repetition_penalty: repetitionPenalty }),
     ...(presencePenalty === 0 ? {} : { presence_penalty: presencePenalty }),
     ...(frequencyPenalty === 0 ? {} : { frequency_penalty: frequencyPenalty }),
-    ...(seed === null ? {} : { seed }),
     ...(stop.length === 0 ? {} : { stop }),
   };
 }
 
-const STORAGE_KEY = 'tabserve.settings';
+const STORAGE_KEY = 'tabserve.settings.changed';
+/** Where earlier releases kept every setting, changed or not. */
+const OLD_KEY = 'tabserve.settings';
+const OLD_DEFAULTS: Settings = { ...NEUTRAL, temperature: 0 };
 
-/** Keeps what has been changed, on top of what another tab may have changed since. */
-export function saveSettings(storage: PageStorage, change: Partial<Settings>): void {
+/** Keeps what has been set, on top of what another tab may have set since. */
+export function saveSettings(storage: PageStorage, change: SettingsChange): void {
   storage.setItem(STORAGE_KEY, JSON.stringify({ ...restoreSettings(storage), ...change }));
 }
 
-/** What is kept; a setting that is missing or makes no sense is the default's. */
-export function restoreSettings(storage: PageStorage): Settings {
-  try {
-    return parseSettings(JSON.parse(storage.getItem(STORAGE_KEY) ?? '{}'));
-  } catch {
-    return DEFAULT_SETTINGS;
-  }
+export function forgetSettings(storage: PageStorage): void {
+  storage.removeItem(OLD_KEY);
+  storage.removeItem(STORAGE_KEY);
 }
 
-function parseSettings(value: unknown): Settings {
-  if (!isRecord(value)) return DEFAULT_SETTINGS;
-  const numbers = (Object.keys(LIMITS) as NumberSetting[]).map((name) =>
-    [name, withinLimits(name, value[name]) ?? DEFAULT_SETTINGS[name]]);
-  const { stop, systemPrompt } = value;
+/** What is kept; a setting that makes no sense has not been set. */
+export function restoreSettings(storage: PageStorage): SettingsChange {
+  const stored = storage.getItem(STORAGE_KEY);
+  if (stored !== null) return parseChange(stored);
+  const old = parseChange(storage.getItem(OLD_KEY) ?? '{}');
+  const isSet = ([name, value]: readonly [string, unknown]): boolean =>
+    JSON.stringify(value) !== JSON.stringify(OLD_DEFAULTS[name as keyof Settings]);
+  return Object.fromEntries(Object.entries(old).filter(isSet));
+}
+
+/** What an address sets: `?temperature=0` makes answers greedy, for this visit. */
+export function settingsOf(address: URLSearchParams): SettingsChange {
+  const text = address.get('temperature')?.trim() ?? '';
+  const temperature = text === '' ? undefined : withinLimits('temperature', Number(text));
+  return temperature === undefined ? {} : { temperature };
+}
+
+function parseChange(json: string): SettingsChange {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return {};
+  }
+  if (!isRecord(value)) return {};
+  const { seed, stop, systemPrompt } = value;
+  const numbers = (Object.keys(LIMITS) as NumberSetting[]).flatMap((name) => {
+    const number = withinLimits(name, value[name]);
+    return number === undefined ? [] : [[name, number] as const];
+  });
   return {
-    ...DEFAULT_SETTINGS,
-    ...(Object.fromEntries(numbers) as Pick<Settings, NumberSetting>),
-    stop: Array.isArray(stop) && stop.every((text) => typeof text === 'string') ? stop.slice(0, MAX_STOPS) : [],
-    systemPrompt: typeof systemPrompt === 'string' ? systemPrompt : '',
+    ...(Object.fromEntries(numbers) as Partial<Pick<Settings, NumberSetting>>),
+    ...(seed === null ? { seed } : {}),
+    ...(Array.isArray(stop) && stop.every((text) => typeof text === 'string') ? { stop: stop.slice(0, MAX_STOPS) } : {}),
+    ...(typeof systemPrompt === 'string' ? { systemPrompt } : {}),
   };
 }

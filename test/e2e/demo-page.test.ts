@@ -6,7 +6,7 @@ import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
 
 const demo = useDemo();
 
-const open = (address: string): Promise<DemoTab> => DemoTab.open(demo.context, `${demo.site.url}/?model=${address}`);
+const open = (address: string): Promise<DemoTab> => DemoTab.open(demo.context, `${demo.site.url}/?temperature=0&model=${address}`);
 
 const openTiny = (): Promise<DemoTab> => demo.openTiny();
 

@@ -132,7 +132,7 @@ describe('several tabs', () => {
 
 describe('without the default model', () => {
   test('the page says why, and the babbling model proves the GPU path', async () => {
-    const tab = await DemoTab.open(demo.context, demo.site.url);
+    const tab = await DemoTab.open(demo.context, `${demo.site.url}/?temperature=0`);
     await expectLocator(tab.get('no-default-model')).toContainText(REASON);
     await expectLocator(tab.get('model-babble')).toContainText('Random weights: babble');
     await tab.get('model-babble').click();
@@ -145,7 +145,7 @@ describe('without the default model', () => {
   });
 
   test('a file of the user’s loads, by the button', async () => {
-    const tab = await DemoTab.open(demo.context, demo.site.url);
+    const tab = await DemoTab.open(demo.context, `${demo.site.url}/?temperature=0`);
     await tab.get('model-file').setInputFiles(`${demo.distDir}/babble.gguf`);
     await tab.ready();
     await tab.limitTokens(8);

@@ -12,7 +12,7 @@ test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France',
   const site = await startDemoSite(dist.distDir, model);
   const browser = await launchChromium();
   try {
-    const tab = await DemoTab.open(await browser.newContext(), site.url);
+    const tab = await DemoTab.open(await browser.newContext(), `${site.url}/?temperature=0`);
     await tab.ready(240_000);
     await tab.ask('What is the capital of France?');
     expect(await tab.answered(240_000)).toBe('The capital of France is Paris.');

@@ -11,7 +11,7 @@ export interface DemoFixture {
   readonly browser: Browser;
   /** It has a storage, a SharedWorker and an engine of its own. */
   readonly context: BrowserContext;
-  /** A tab with the tiny model loaded. */
+  /** A tab with the tiny model loaded, whose answers are greedy. */
   openTiny(): Promise<DemoTab>;
   /** Likewise, in a context that all tests of the file share, whose engine has the model already. */
   openWarm(): Promise<DemoTab>;
@@ -25,7 +25,7 @@ export function useDemo(reason = 'none is needed'): DemoFixture {
   let context: BrowserContext;
   let warm: { readonly context: BrowserContext; readonly keeper: DemoTab } | undefined;
   const open = async (where: BrowserContext): Promise<DemoTab> => {
-    const tab = await DemoTab.open(where, `${site.url}/?model=${TINY_PATH}`);
+    const tab = await DemoTab.open(where, `${site.url}/?model=${TINY_PATH}&temperature=0`);
     await tab.ready();
     return tab;
   };

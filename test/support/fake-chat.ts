@@ -18,14 +18,15 @@ export const FAKE_INFO: ModelInfo = {
 export type Script = readonly (string | Error | Promise<void>)[];
 
 export class FakeClient implements ChatClient {
-  readonly model = FAKE_INFO;
+  readonly model: ModelInfo;
   readonly requests: ChatRequest[] = [];
   readonly faults: Fault[] = [];
   closed = false;
   readonly #scripts: Script[];
 
-  constructor(scripts: readonly Script[]) {
+  constructor(scripts: readonly Script[], model: ModelInfo = FAKE_INFO) {
     this.#scripts = [...scripts];
+    this.model = model;
   }
 
   readonly chat: ChatClient['chat'] = {

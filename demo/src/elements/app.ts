@@ -7,8 +7,9 @@ import type { EngineReading } from '../engine-room.ts';
 import { exportChat, type ExportFormat } from '../export-chat.ts';
 import { followKeyboard } from '../keyboard.ts';
 import { MetricsPoller } from '../metrics-poller.ts';
-import { BABBLE_MODEL, fileChoice, loadedChoice, rememberInAddress, type ModelChoice } from '../model-choice.ts';
-import type { Settings } from '../settings.ts';
+import { forgetInAddress, rememberInAddress } from '../page-address.ts';
+import { BABBLE_MODEL, fileChoice, loadedChoice, type ModelChoice } from '../model-choice.ts';
+import { settingsOf, type SettingsChange } from '../settings.ts';
 import { currentTheme, SYSTEM_DARK, toggleTheme } from '../theme.ts';
 import { LightElement } from './light-element.ts';
 import type { CacheList } from './cache-list.ts';
@@ -60,7 +61,8 @@ export class TabserveApp extends LightElement {
     addEventListener('online', () => this.#chat.backOnline(), { signal });
     followKeyboard(signal);
     this.#poller.start();
-    void this.#chat.start(new URL(location.href).searchParams.get('model'));
+    const { searchParams } = new URL(location.href);
+    void this.#chat.start(searchParams.get('model'), settingsOf(searchParams));
   }
 
   override disconnectedCallback(): void {
@@ -100,8 +102,7 @@ export class TabserveApp extends LightElement {
         .profiling=${chat.profiling.state} @profile-steps=${() => chat.profileSteps()}
         @close-panel=${() => this.#closePanel()}
         @inject-fault=${(event: CustomEvent<Fault>) => chat.injectFault(event.detail)}
-        @change-settings=${(event: CustomEvent<Partial<Settings>>) => chat.changeSettings(event.detail)}
-        @reset-settings=${() => chat.resetSettings()}
+        @change-settings=${this.#changeSettings} @reset-settings=${this.#resetSettings}
       ></ts-panel>`}
       <ts-model-dialog .open=${this.dialog === 'model'} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
         @load-model=${this.#load} @close-dialog=${this.#closeDialog}></ts-model-dialog>
@@ -147,6 +148,17 @@ export class TabserveApp extends LightElement {
     else if (event.detail === 'choose-model') this.#chooseModel();
     else if (event.detail === 'use-loaded' && model.kind === 'failed') this.#useLoaded(model.problem.loadedModel);
     else if ('choice' in model && model.choice !== undefined) void this.#chat.load(model.choice);
+  };
+
+  /** What has been set otherwise is not what the address says any more. */
+  readonly #changeSettings = (event: CustomEvent<SettingsChange>): void => {
+    if ('temperature' in event.detail) forgetInAddress('temperature');
+    this.#chat.changeSettings(event.detail);
+  };
+
+  readonly #resetSettings = (): void => {
+    forgetInAddress('temperature');
+    this.#chat.resetSettings();
   };
 
   #newChat(): void {

@@ -1,11 +1,11 @@
-import { html, type PropertyValues, type TemplateResult } from 'lit';
+import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
 import type { AnswerPace } from '../answer-pace.ts';
 import type { AnswerStats } from '../conversation.ts';
 import type { EngineRoom } from '../engine-room.ts';
 import type { ProfilingState } from '../profiling.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../settings.ts';
+import type { SettingsState } from '../settings-state.ts';
 import './developer-menu.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
@@ -29,7 +29,8 @@ export class Panel extends LightElement {
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) pace: AnswerPace | undefined;
   @property({ attribute: false }) profiling: ProfilingState = { kind: 'none' };
-  @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
+  /** It changes in place. */
+  @property({ attribute: false, hasChanged: () => true }) settings: SettingsState | undefined;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -42,7 +43,7 @@ export class Panel extends LightElement {
   }
 
   protected override render(): TemplateResult {
-    const { model, engine } = this;
+    const { model, engine, settings } = this;
     const info = model.kind === 'ready' ? model.info : undefined;
     const choice = model.kind === 'ready' ? model.choice : undefined;
     const isBusy = (engine?.metrics?.requestsRunning ?? 0) > 0;
@@ -60,7 +61,8 @@ export class Panel extends LightElement {
         <ts-live-figures .engine=${engine} .stats=${this.stats} .pace=${this.pace} .info=${info} .choice=${choice}></ts-live-figures>
         <ts-step-profile .profiling=${this.profiling} .ready=${canBreak} .busy=${isBusy}></ts-step-profile>
         <ts-developer-menu .ready=${canBreak}></ts-developer-menu>
-        <ts-settings-form .settings=${this.settings}></ts-settings-form>
+        ${settings === undefined ? nothing : html`<ts-settings-form .settings=${settings.values} .changed=${settings.isChanged}
+          .recommendedBy=${settings.recommendation.by}></ts-settings-form>`}
         ${aboutCards(engine?.metrics?.adapter, info, choice?.label ?? '')}
         ${residentCard(engine?.metrics?.models)}
         ${tuningCard(engine?.metrics)}

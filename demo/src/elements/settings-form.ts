@@ -1,6 +1,7 @@
 import { html, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { DEFAULT_SETTINGS, LIMITS, MAX_STOPS, withinLimits, type NumberSetting, type Settings } from '../settings.ts';
+import type { Recommendation } from '../known-models.ts';
+import { defaultSettings, LIMITS, MAX_STOPS, withinLimits, type NumberSetting, type Settings, type SettingsChange } from '../settings.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { styles } from './styles.ts';
@@ -22,21 +23,32 @@ const SAMPLING: readonly NumberField[] = [
   { name: 'frequencyPenalty', label: 'Frequency penalty', step: 0.1, help: 'The same for each time that it has it.' },
 ];
 
+/** Where the values come from that nobody has set. */
+const DEFAULTS: Readonly<Record<Recommendation['by'], string>> = {
+  file: 'as the model’s file recommends',
+  publisher: 'as the model’s publisher recommends',
+  page: 'this page’s own',
+};
+
 /** How answers are sampled. Bubbles `change-settings` with what changed, and `reset-settings`. */
 @customElement('ts-settings-form')
 export class SettingsForm extends LightElement {
-  @property({ attribute: false }) settings: Settings = DEFAULT_SETTINGS;
+  @property({ attribute: false }) settings: Settings = defaultSettings({});
+  /** Whether any is not the default. */
+  @property({ attribute: false }) changed = false;
+  @property({ attribute: false }) recommendedBy: Recommendation['by'] = 'page';
 
   protected override render(): TemplateResult {
     const { temperature, systemPrompt } = this.settings;
     return html`<form class="settings" aria-label="Settings" @submit=${(event: Event) => event.preventDefault()}>
       <div class="row"><h2>Settings</h2>
-        <button type="button" class="link-button" data-testid="reset-settings" ?disabled=${isDefault(this.settings)}
+        <button type="button" class="link-button" data-testid="reset-settings" ?disabled=${!this.changed}
           @click=${() => this.emit('reset-settings')}>Reset to defaults</button></div>
+      <p class="help" data-testid="settings-defaults">Defaults: ${DEFAULTS[this.recommendedBy]}</p>
       <div class="field">
         <div class="row"><label for="temperature">Temperature</label>
-          <output class="number" for="temperature">${temperature.toFixed(1)}</output></div>
-        <input id="temperature" data-testid="temperature" type="range" min="0" max="2" step="0.1" .value=${String(temperature)}
+          <output class="number" for="temperature">${formatted(temperature)}</output></div>
+        <input id="temperature" data-testid="temperature" type="range" min="0" max="2" step="0.05" .value=${String(temperature)}
           ${styles({ '--share': String(temperature / 2) })} aria-describedby="temperature-help"
           @input=${(event: InputEvent) => this.#change({ temperature: Number(valueOf(event)) })} />
         <p class="help" id="temperature-help">${temperature === 0 ? 'Always the likeliest token' : 'Higher is more varied'}</p>
@@ -83,7 +95,7 @@ export class SettingsForm extends LightElement {
     </div>`;
   }
 
-  #change(change: Partial<Settings>): void {
+  #change(change: SettingsChange): void {
     this.emit('change-settings', change);
   }
 
@@ -104,4 +116,5 @@ export class SettingsForm extends LightElement {
 
 const valueOf = (event: Event): string => (event.target as HTMLInputElement | HTMLTextAreaElement).value;
 
-const isDefault = (settings: Settings): boolean => JSON.stringify(settings) === JSON.stringify(DEFAULT_SETTINGS);
+/** `0.7`, `0.15`, `1.0`. */
+const formatted = (temperature: number): string => temperature.toFixed(2).replace(/0$/, '');

@@ -4,10 +4,9 @@ import { ChatController } from '../../../demo/src/chat-controller.ts';
 import type { ChatEnvironment } from '../../../demo/src/chat-environment.ts';
 import type { CreateClient } from '../../../demo/src/contract.ts';
 import type { ModelChoice } from '../../../demo/src/model-choice.ts';
-import { DEFAULT_SETTINGS } from '../../../demo/src/settings.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { EngineStatus, LoadProgress } from '../../../src/index.ts';
-import { FakeClient, fakeEnvironment, memoryConversations, memoryStorage, type Script } from '../../support/fake-chat.ts';
+import { FAKE_INFO, FakeClient, fakeEnvironment, memoryConversations, memoryStorage, type Script } from '../../support/fake-chat.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
 const PROGRESS: LoadProgress = { stage: 'ready', bytesDone: 1000, bytesTotal: 1000, bytesPerSecond: 0, secondsLeft: 0 };
@@ -35,7 +34,7 @@ test('an answer streams into its turn, and the next question carries it', async 
   expect(client.requests[1]?.messages).toEqual([
     { role: 'user', content: 'Capital?' }, { role: 'assistant', content: 'Paris.' }, { role: 'user', content: 'Sure?' },
   ]);
-  expect(client.requests[0]).toMatchObject({ stream: true, temperature: 0 });
+  expect(client.requests[0]).toMatchObject({ stream: true, temperature: 0.7, top_p: 0.95 });
 });
 
 test('an error keeps the partial text; one that takes the engine ends ready', async () => {
@@ -79,6 +78,34 @@ test('regenerating asks the same question again', async () => {
   await chat.regenerate();
   expect(chat.turns.map(({ content }) => content)).toEqual(['one', 'B']);
   expect(client.requests[1]?.messages).toEqual(client.requests[0]?.messages);
+});
+
+test('each answer has a seed of its own, unless one is set', async () => {
+  const { controlling, chat, client } = await loaded(['A'], ['B'], ['C'], ['D']);
+  await chat.send('one');
+  await chat.regenerate();
+  const [first, second] = client.requests.map(({ seed }) => seed);
+  expect(first).toBeGreaterThanOrEqual(0);
+  expect(second).not.toBe(first);
+  controlling.changeSettings({ seed: 7 });
+  await chat.regenerate();
+  await chat.regenerate();
+  expect(client.requests.slice(2).map(({ seed }) => seed)).toEqual([7, 7]);
+});
+
+test('a model is sampled as its file recommends, and greedily where the address says so', async () => {
+  const client = new FakeClient([['A'], ['B'], ['C']], { ...FAKE_INFO, recommendedSampling: { temperature: 0.4, top_k: 9 } });
+  const chat = controller(async () => client);
+  await chat.start('/models/one.gguf');
+  await chat.dialogue.send('one');
+  expect(client.requests[0]).toMatchObject({ temperature: 0.4, top_k: 9 });
+  expect(client.requests[0]).not.toHaveProperty('top_p');
+  await chat.start('/models/one.gguf', { temperature: 0 });
+  await chat.dialogue.regenerate();
+  expect(client.requests[1]).toMatchObject({ temperature: 0, top_k: 9 });
+  chat.changeSettings({ temperature: 1 });
+  await chat.dialogue.regenerate();
+  expect(client.requests[2]).toMatchObject({ temperature: 1 });
 });
 
 test('a conversation comes back after a reload; an answer that was running is marked', async () => {
@@ -145,15 +172,15 @@ test('another chat can be opened while an answer runs, which keeps what it has s
 test('settings are sent where they ask for something, kept over visits, and set back', async () => {
   const { controlling, chat, client, kept } = await loaded(['A'], ['B']);
   await chat.send('one');
-  expect(Object.keys(client.requests[0] ?? {}).toSorted()).toEqual(['max_tokens', 'messages', 'stream', 'temperature']);
+  expect(Object.keys(client.requests[0] ?? {}).toSorted()).toEqual(['max_tokens', 'messages', 'seed', 'stream', 'temperature', 'top_p']);
   controlling.changeSettings({ temperature: 0.7, topP: 0.9, topK: 40, minP: 0.1, seed: 0, stop: ['END'], repetitionPenalty: 1.1, presencePenalty: -1, frequencyPenalty: 1 });
   await chat.regenerate();
   expect(client.requests[1]).toMatchObject({
     temperature: 0.7, top_p: 0.9, top_k: 40, min_p: 0.1, seed: 0, stop: ['END'], repetition_penalty: 1.1, presence_penalty: -1, frequency_penalty: 1,
   });
-  expect(controller(async () => client, kept).settings).toEqual(controlling.settings);
+  expect(controller(async () => client, kept).settings.values).toEqual(controlling.settings.values);
   controlling.resetSettings();
-  expect(controller(async () => client, kept).settings).toEqual(DEFAULT_SETTINGS);
+  expect(controller(async () => client, kept).settings.isChanged).toBe(false);
 });
 
 test('without a connection a load says so, and goes on when it is back', async () => {

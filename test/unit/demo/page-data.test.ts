@@ -5,23 +5,24 @@ import { exportChat } from '../../../demo/src/export-chat.ts';
 import { formatAgo } from '../../../demo/src/format.ts';
 import { ModelCache } from '../../../demo/src/model-cache.ts';
 import { pageStorage } from '../../../demo/src/page-storage.ts';
-import { DEFAULT_SETTINGS, restoreSettings, saveSettings } from '../../../demo/src/settings.ts';
+import { restoreSettings, saveSettings, settingsOf } from '../../../demo/src/settings.ts';
+import { SettingsState } from '../../../demo/src/settings-state.ts';
 import { SpokenAnswer, toSpeech } from '../../../demo/src/spoken-answer.ts';
 import { memoryCache, memoryStorage } from '../../support/fake-chat.ts';
 
 describe('settings', () => {
-  const stored = (value: unknown) => {
+  const stored = (value: unknown, key = 'tabserve.settings.changed') => {
     const storage = memoryStorage();
-    storage.setItem('tabserve.settings', typeof value === 'string' ? value : JSON.stringify(value));
+    storage.setItem(key, typeof value === 'string' ? value : JSON.stringify(value));
     return restoreSettings(storage);
   };
 
-  test('what is broken or foreign is the default; what is out of range the nearest that is not', () => {
+  test('what is broken or foreign is not set; what is out of range is the nearest that is not', () => {
     for (const value of ['{', 'null', '[1]', '"x"', { temperature: 'hot', topK: null, stop: [1], systemPrompt: 7, seed: 'x' }]) {
-      expect(stored(value)).toEqual(DEFAULT_SETTINGS);
+      expect(stored(value)).toEqual({});
     }
     expect(stored({ temperature: 9, topP: 0, topK: 2.6, maxTokens: 1e9, stop: ['a', 'b', 'c', 'd', 'e'] })).toEqual({
-      ...DEFAULT_SETTINGS, temperature: 2, topP: 0.01, topK: 3, maxTokens: 8192, stop: ['a', 'b', 'c', 'd'],
+      temperature: 2, topP: 0.01, topK: 3, maxTokens: 8192, stop: ['a', 'b', 'c', 'd'],
     });
   });
 
@@ -31,6 +32,35 @@ describe('settings', () => {
     saveSettings(storage, { topK: 5 });
     expect(restoreSettings(storage)).toMatchObject({ temperature: 1, topK: 5 });
   });
+
+  test('of what an earlier release kept, only what had been changed is set', () => {
+    const all = {
+      temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0, seed: null,
+      maxTokens: 1024, stop: [], systemPrompt: '',
+    };
+    expect(stored({ ...all, maxTokens: 64, stop: ['END'] }, 'tabserve.settings')).toEqual({ maxTokens: 64, stop: ['END'] });
+  });
+
+  test('are the model’s recommendation, over it what has been set, over that what the address sets', () => {
+    const storage = memoryStorage();
+    const settings = new SettingsState(storage);
+    expect(settings.values).toMatchObject({ temperature: 0.7, topP: 0.95, seed: null });
+    settings.recommend({ by: 'file', sampling: { temperature: 0.6, top_k: 20 } });
+    expect(settings.values).toMatchObject({ temperature: 0.6, topP: 1, topK: 20, repetitionPenalty: 1 });
+    expect(settings.isChanged).toBe(false);
+    settings.change({ temperature: 1.5 });
+    settings.setByAddress(settingsOf(new URLSearchParams('?temperature=0')));
+    expect(settings.values).toMatchObject({ temperature: 0, topK: 20 });
+    expect(new SettingsState(storage).values.temperature).toBe(1.5); // the address is for this visit
+    settings.change({ temperature: 0.3 });
+    expect(settings.values.temperature).toBe(0.3);
+    settings.reset();
+    expect([settings.values.temperature, settings.isChanged]).toEqual([0.6, false]);
+    expect(new SettingsState(storage).isChanged).toBe(false);
+  });
+
+  test.each([['', {}], ['?temperature=', {}], ['?temperature=hot', {}], ['?temperature=0', { temperature: 0 }], ['?temperature=9', { temperature: 2 }]])(
+    'the address “%s” sets %o', (address, expected) => expect(settingsOf(new URLSearchParams(address))).toEqual(expected));
 });
 
 test('where the browser refuses storage there is memory', () => {
