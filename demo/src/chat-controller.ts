@@ -3,7 +3,7 @@ import type { Fault, LoadProgress, ModelInfo } from '../../src/index.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
 import { isAtHand, type DefaultModel } from './default-model.ts';
-import { Dialogue } from './dialogue.ts';
+import { Dialogue, type AnswerFigures, type Answerer } from './dialogue.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { ModelCache } from './model-cache.ts';
 import { recommendationFor } from './known-models.ts';
@@ -48,12 +48,23 @@ export class ChatController implements ReactiveController {
       environment,
       changed,
       grown: () => this.#renderSoon(),
-      engine: () => (this.model.kind === 'ready' ? this.#client : undefined),
+      answerer: () => this.#answerer,
       settings: () => this.settings.values,
       failed: (problem) => this.#loseModel(problem),
     });
     this.cache = new ModelCache(environment.cache, changed);
     host.addController(this);
+  }
+
+  /** What the latest answer cost, where the model that is loaded made it. */
+  get figures(): AnswerFigures | undefined {
+    return this.dialogue.figuresOf(this.model.kind === 'ready' ? this.model.info.id : undefined);
+  }
+
+  get #answerer(): Answerer | undefined {
+    if (this.model.kind !== 'ready' || this.#client === undefined) return undefined;
+    const { choice, info } = this.model;
+    return { client: this.#client, model: { id: info.id, name: choice.label } };
   }
 
   hostDisconnected(): void {
@@ -157,11 +168,14 @@ export class ChatController implements ReactiveController {
     this.#host.requestUpdate();
   }
 
-  /** For the poller. */
+  /** For the poller. Rejects where what was read is of a model that is loaded no more. */
   readEngine(): Promise<EngineReading> | undefined {
     const client = this.#client;
     if (client === undefined) return undefined;
-    return Promise.all([client.metrics(), client.inspect()]).then(([metrics, snapshot]) => ({ metrics, snapshot }));
+    return Promise.all([client.metrics(), client.inspect()]).then(([metrics, snapshot]) => {
+      if (client !== this.#client) throw new Error('Another model has been loaded meanwhile.');
+      return { metrics, snapshot };
+    });
   }
 
   takeReading(reading: EngineReading): void {

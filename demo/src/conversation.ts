@@ -7,6 +7,14 @@ export interface AnswerStats extends RequestTimings {
   readonly tokens: number;
 }
 
+/** The model that wrote an answer. */
+export interface AnswerModel {
+  /** As the client's {@link ModelInfo} has it. */
+  readonly id: string;
+  /** What people call it. */
+  readonly name: string;
+}
+
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
@@ -28,6 +36,8 @@ export interface AnswerTurn {
   readonly id: string;
   readonly content: string;
   readonly state: AnswerState;
+  /** Unknown of answers that earlier releases kept. */
+  readonly model?: AnswerModel;
   readonly stats?: AnswerStats;
 }
 
@@ -73,12 +83,12 @@ const KINDS: ReadonlySet<unknown> = new Set(['waiting', 'streaming', 'done', 'le
 
 function parseTurn(value: unknown): Turn | undefined {
   if (!isRecord(value)) return undefined;
-  const { role, id, content, state, stats } = value;
+  const { role, id, content, state, model, stats } = value;
   if (typeof id !== 'string' || typeof content !== 'string') return undefined;
   if (role === 'user') return { role, id, content };
   const parsed = parseState(state);
   if (role !== 'assistant' || parsed === undefined) return undefined;
-  return { role, id, content, state: parsed, ...(isStats(stats) ? { stats } : {}) };
+  return { role, id, content, state: parsed, ...(isModel(model) ? { model } : {}), ...(isStats(stats) ? { stats } : {}) };
 }
 
 function parseState(state: unknown): AnswerState | undefined {
@@ -87,6 +97,10 @@ function parseState(state: unknown): AnswerState | undefined {
   if (kind === 'failed') return isProblem(problem) ? { kind, problem } : undefined;
   if (!KINDS.has(kind)) return undefined;
   return kind === 'waiting' || kind === 'streaming' ? { kind: 'stopped' } : { kind: kind as 'done' };
+}
+
+function isModel(model: unknown): model is AnswerModel {
+  return isRecord(model) && typeof model['id'] === 'string' && typeof model['name'] === 'string';
 }
 
 function isStats(stats: unknown): stats is AnswerStats {

@@ -2,13 +2,26 @@ import { AnswerPace } from './answer-pace.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import { ChatHistory } from './chat-history.ts';
 import type { ChatClient } from './contract.ts';
-import { isRunning, toMessages, type AnswerStats, type AnswerTurn, type Turn } from './conversation.ts';
+import { isRunning, toMessages, type AnswerModel, type AnswerStats, type AnswerTurn, type Turn } from './conversation.ts';
 import type { Problem } from './problems.ts';
 import { samplingOf, type Settings } from './settings.ts';
 import { streamAnswer } from './stream-answer.ts';
 
 /** An answer that runs is saved so often, in milliseconds: what a crash of the browser may lose of it. */
 const SAVE_MS = 2000;
+
+/** Whom to ask. */
+export interface Answerer {
+  readonly client: ChatClient;
+  readonly model: AnswerModel;
+}
+
+/** What an answer cost. */
+export interface AnswerFigures {
+  readonly stats: AnswerStats;
+  /** Of one that was made since the page was opened. */
+  readonly pace: AnswerPace | undefined;
+}
 
 export interface DialogueOptions {
   readonly environment: Pick<ChatEnvironment, 'conversations' | 'session' | 'now' | 'clock'>;
@@ -17,7 +30,7 @@ export interface DialogueOptions {
   /** The answer has grown, which it does with every token. */
   readonly grown: () => void;
   /** `undefined` while there is none to ask. */
-  readonly engine: () => ChatClient | undefined;
+  readonly answerer: () => Answerer | undefined;
   readonly settings: () => Settings;
   /** An answer has failed. */
   readonly failed: (problem: Problem) => void;
@@ -26,8 +39,8 @@ export interface DialogueOptions {
 /** Questions and answers: what is asked, asked again and changed, and what comes of it. */
 export class Dialogue {
   readonly history: ChatHistory;
-  /** Of the latest answer. */
-  pace = new AnswerPace();
+  /** Of the latest answer that was asked for. */
+  #pace: { readonly turn: string; readonly pace: AnswerPace } | undefined;
   readonly #options: DialogueOptions;
   #answer: AbortController | undefined;
   #savedAt = 0;
@@ -46,9 +59,11 @@ export class Dialogue {
     return isRunning(this.turns.at(-1));
   }
 
-  /** Of the latest answer, also while it streams. */
-  get latestStats(): AnswerStats | undefined {
-    return this.turns.findLast((turn): turn is AnswerTurn => turn.role === 'assistant' && turn.stats !== undefined)?.stats;
+  /** Of the latest answer, also while it streams, where it is that model's: figures say nothing of another one. */
+  figuresOf(modelId: string | undefined): AnswerFigures | undefined {
+    const latest = this.turns.findLast((turn): turn is AnswerTurn => turn.role === 'assistant' && turn.stats !== undefined);
+    if (latest?.stats === undefined || latest.model === undefined || latest.model.id !== modelId) return undefined;
+    return { stats: latest.stats, pace: this.#pace?.turn === latest.id ? this.#pace.pace : undefined };
   }
 
   /** Asks; the answer streams into `turns`. Nothing happens while another answer runs or no model is ready. */
@@ -99,7 +114,7 @@ export class Dialogue {
   }
 
   get #canAsk(): boolean {
-    return !this.generating && this.#options.engine() !== undefined;
+    return !this.generating && this.#options.answerer() !== undefined;
   }
 
   /** Ends an answer that runs, and keeps what it has said, before another conversation takes its place. */
@@ -112,22 +127,24 @@ export class Dialogue {
   }
 
   async #generate(): Promise<void> {
-    const client = this.#options.engine();
-    if (client === undefined) return;
+    const answerer = this.#options.answerer();
+    if (answerer === undefined) return;
+    const { client, model } = answerer;
     const settings = this.#options.settings();
     const abort = new AbortController();
     this.#answer = abort;
     const messages = toMessages(this.turns, settings.systemPrompt);
     const request = { ...samplingOf(settings), messages, stream: true } as const;
-    const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' } };
+    const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' }, model };
     this.history.turns = [...this.turns, turn];
-    this.pace = new AnswerPace();
+    const pace = new AnswerPace();
+    this.#pace = { turn: turn.id, pace };
     this.#changed();
     const isGone = (): boolean => this.turns.every(({ id }) => id !== turn.id);
     const state = await streamAnswer(client, request, abort.signal, ({ text, stats }) => {
       if (isGone()) return;
       const now = this.#options.environment.now();
-      if (text !== '') this.pace.add(now);
+      if (text !== '') pace.add(now);
       this.#update(turn.id, (answer) => ({
         ...answer, content: answer.content + text, stats, state: text === '' ? answer.state : { kind: 'streaming' },
       }));

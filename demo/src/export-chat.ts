@@ -1,4 +1,4 @@
-import type { Turn } from './conversation.ts';
+import type { AnswerTurn, Turn } from './conversation.ts';
 import { titleOf } from './conversation.ts';
 import { safeMarkdown } from './safe-markdown.ts';
 
@@ -11,16 +11,16 @@ export interface ExportedChat {
   readonly text: string;
 }
 
-/** @param model what answered, in people's words; `undefined` where none is loaded @param at milliseconds since 1970 */
-export function exportChat(turns: readonly Turn[], format: ExportFormat, model: string | undefined, at: number): ExportedChat {
+/** @param at milliseconds since 1970 */
+export function exportChat(turns: readonly Turn[], format: ExportFormat, at: number): ExportedChat {
   const date = new Date(at).toISOString();
   const stem = `chat-${date.slice(0, 16).replace(/[T:]/g, '-')}`;
   if (format === 'markdown') {
     return { fileName: `${stem}.md`, type: 'text/markdown', text: toMarkdown(turns) };
   }
   const messages = turns.map((turn) => turn.role === 'user' ? { role: turn.role, content: turn.content }
-    : { role: turn.role, content: turn.content, state: turn.state.kind, ...(turn.stats === undefined ? {} : { timings: turn.stats }) });
-  const text = `${JSON.stringify({ title: titleOf(turns), model, exported: date, messages }, null, 2)}\n`;
+    : { role: turn.role, content: turn.content, state: turn.state.kind, model: turn.model?.name, timings: turn.stats });
+  const text = `${JSON.stringify({ title: titleOf(turns), exported: date, messages }, null, 2)}\n`;
   return { fileName: `${stem}.json`, type: 'application/json', text };
 }
 
@@ -28,8 +28,20 @@ export function exportChat(turns: readonly Turn[], format: ExportFormat, model: 
 function toMarkdown(turns: readonly Turn[]): string {
   const parts = turns.map((turn) => {
     if (turn.role === 'user') return safeMarkdown(turn.content).replace(/^/gm, '> ').replace(/ +$/gm, '');
-    const note = { stopped: '*Stopped.*', length: '*Cut at the token limit.*', failed: '*Incomplete.*' }[turn.state.kind as 'stopped'];
-    return [safeMarkdown(turn.content.trim()), note].filter((part) => part).join('\n\n');
+    return [safeMarkdown(turn.content.trim()), note(turn)].filter((part) => part !== '').join('\n\n');
   });
-  return `# ${titleOf(turns).replace(/[\\`*_[\]<>#]/g, '\\$&')}\n\n${parts.join('\n\n')}\n`;
+  return `# ${escaped(titleOf(turns))}\n\n${parts.join('\n\n')}\n`;
 }
+
+const ENDINGS: Readonly<Partial<Record<AnswerTurn['state']['kind'], string>>> = {
+  stopped: 'Stopped.', length: 'Cut at the token limit.', failed: 'Incomplete.',
+};
+
+/** Who wrote an answer, and how it ended where it did not end by itself. */
+function note({ model, state }: AnswerTurn): string {
+  const parts = [model === undefined ? '' : `${escaped(model.name)}.`, ENDINGS[state.kind] ?? ''].filter((part) => part !== '');
+  return parts.length === 0 ? '' : `*${parts.join(' ')}*`;
+}
+
+/** Text that means no Markdown. */
+const escaped = (text: string): string => text.replace(/[\\`*_[\]<>#]/g, '\\$&');

@@ -1,7 +1,7 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { unsafeHTML } from 'lit/directives/unsafe-html.js';
-import { isRunning, type AnswerTurn } from '../conversation.ts';
+import { isRunning, type AnswerStats, type AnswerTurn } from '../conversation.ts';
 import { formatDuration, formatRate } from '../format.ts';
 import type { Block } from '../growing-markdown.ts';
 import { createMarkdown } from '../markdown.ts';
@@ -119,12 +119,18 @@ function endNote({ state, content }: AnswerTurn): TemplateResult | typeof nothin
   return nothing;
 }
 
-function figures({ stats }: AnswerTurn): TemplateResult | typeof nothing {
-  if (stats === undefined) return nothing;
-  const ttft = formatDuration(stats.ttft_ms);
+/** Which model wrote it, and what that cost. */
+function figures({ model, stats }: AnswerTurn): TemplateResult | typeof nothing {
+  if (model === undefined && stats === undefined) return nothing;
   return html`<span class="figures" data-testid="answer-stats">
-    <span>${ttft.value} ${ttft.unit} to first token</span>
-    <span>${formatRate(stats.tokens_per_second)} tok/s</span>
-    <span>${stats.tokens} ${stats.tokens === 1 ? 'token' : 'tokens'}</span>
+    ${model === undefined ? nothing : html`<span class="author" data-testid="answer-model">${model.name}</span>`}
+    ${stats === undefined ? nothing : costs(stats)}
   </span>`;
+}
+
+function costs({ ttft_ms, tokens_per_second, tokens }: AnswerStats): TemplateResult {
+  const ttft = formatDuration(ttft_ms);
+  return html`<span>${ttft.value} ${ttft.unit} to first token</span>
+    <span>${formatRate(tokens_per_second)} tok/s</span>
+    <span>${tokens} ${tokens === 1 ? 'token' : 'tokens'}</span>`;
 }

@@ -98,7 +98,7 @@ export class TabserveApp extends LightElement {
           @send-prompt=${this.#send} @stop-answer=${() => dialogue.stop()}></ts-composer>`}
       </main>
       ${!isSupported ? nothing : html`<ts-panel
-        .open=${this.panelOpen} .model=${model} .engine=${chat.engine} .stats=${dialogue.latestStats} .pace=${dialogue.pace} .settings=${chat.settings}
+        .open=${this.panelOpen} .model=${model} .engine=${chat.engine} .stats=${chat.figures?.stats} .pace=${chat.figures?.pace} .settings=${chat.settings}
         .profiling=${chat.profiling.state} @profile-steps=${() => chat.profileSteps()}
         @close-panel=${() => this.#closePanel()}
         @inject-fault=${(event: CustomEvent<Fault>) => chat.injectFault(event.detail)}
@@ -182,9 +182,7 @@ export class TabserveApp extends LightElement {
   };
 
   readonly #export = (event: CustomEvent<ExportFormat>): void => {
-    const { model, dialogue } = this.#chat;
-    const name = model.kind === 'ready' ? model.choice.label : undefined;
-    const { fileName, type, text } = exportChat(dialogue.turns, event.detail, name, this.#env.clock());
+    const { fileName, type, text } = exportChat(this.#chat.dialogue.turns, event.detail, this.#env.clock());
     const url = URL.createObjectURL(new Blob([text], { type }));
     Object.assign(document.createElement('a'), { href: url, download: fileName }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser reads it after the click

@@ -35,7 +35,7 @@ const errorOf = (code: ErrorCode): TabserveError =>
 
 const question = (content: string): Turn => ({ role: 'user', id: crypto.randomUUID(), content });
 const answer = (content: string, state: AnswerTurn['state'] = { kind: 'done' }): Turn => ({
-  role: 'assistant', id: crypto.randomUUID(), content, state,
+  role: 'assistant', id: crypto.randomUUID(), content, state, model: { id: 'one', name: MODEL.label },
   stats: { queue_ms: 1, ttft_ms: 340, itl_ms: 25, tokens_per_second: 40, tokens: 120 },
 });
 

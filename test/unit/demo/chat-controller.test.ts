@@ -5,7 +5,7 @@ import type { ChatEnvironment } from '../../../demo/src/chat-environment.ts';
 import type { CreateClient } from '../../../demo/src/contract.ts';
 import type { ModelChoice } from '../../../demo/src/model-choice.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { EngineStatus, LoadProgress } from '../../../src/index.ts';
+import type { EngineMetrics, EngineSnapshot, EngineStatus, LoadProgress } from '../../../src/index.ts';
 import { FAKE_INFO, FakeClient, fakeEnvironment, memoryConversations, memoryStorage, type Script } from '../../support/fake-chat.ts';
 
 const CHOICE: ModelChoice = { source: '/models/one.gguf', label: 'one', babble: false };
@@ -106,6 +106,55 @@ test('a model is sampled as its file recommends, and greedily where the address 
   chat.changeSettings({ temperature: 1 });
   await chat.dialogue.regenerate();
   expect(client.requests[2]).toMatchObject({ temperature: 1 });
+});
+
+test('figures are those of the model that is loaded, and an answer keeps the name of the one that wrote it', async () => {
+  const named = (id: string) => ({ ...FAKE_INFO, id });
+  const { kept } = await loaded();
+  const before = controller(async () => new FakeClient([['A']], named('one')), kept);
+  await before.load(CHOICE);
+  await before.dialogue.send('first');
+  expect(before.figures?.stats).toMatchObject({ tokens: 1, tokens_per_second: 100 });
+  await before.dialogue.history.save();
+
+  const after = controller(async () => new FakeClient([['B']], named('two')), kept);
+  await after.start(null);
+  await after.load({ ...CHOICE, label: 'two' });
+  expect(after.dialogue.turns.at(-1)).toMatchObject({ content: 'A', model: { id: 'one', name: 'one' }, stats: { tokens: 1 } });
+  expect(after.figures).toBeUndefined();
+  await after.dialogue.send('second');
+  expect(after.figures?.pace).toBeDefined();
+  expect(after.dialogue.turns.at(-1)).toMatchObject({ model: { id: 'two', name: 'two' } });
+  expect(after.figures?.stats.tokens).toBe(1);
+});
+
+test('the plots of an answer are not shown with the figures of another', async () => {
+  const { controlling, chat } = await loaded(['A'], ['B']);
+  await chat.send('one');
+  const { id } = chat.history;
+  chat.newChat();
+  await chat.send('two');
+  expect(controlling.figures?.pace).toBeDefined();
+  await chat.openChat(id);
+  expect(controlling.figures).toEqual({ stats: expect.objectContaining({ tokens: 1 }) as unknown, pace: undefined });
+});
+
+test('what was read of an engine whose model has gone is not taken for the next one’s', async () => {
+  let answer = (): void => {};
+  class Slow extends FakeClient {
+    override async metrics() {
+      await new Promise<void>((resolve) => (answer = resolve));
+      return {} as EngineMetrics;
+    }
+    override inspect = async () => ({}) as EngineSnapshot;
+  }
+  const clients = [new Slow([]), new FakeClient([])];
+  const chat = controller(async () => clients.shift() ?? new FakeClient([]));
+  await chat.load(CHOICE);
+  const reading = chat.readEngine();
+  await chat.load({ ...CHOICE, label: 'two' });
+  answer();
+  await expect(reading).rejects.toThrow();
 });
 
 test('a conversation comes back after a reload; an answer that was running is marked', async () => {

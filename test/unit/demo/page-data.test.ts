@@ -135,20 +135,23 @@ describe('the models on this device', () => {
 describe('an exported chat', () => {
   const turns: Turn[] = [
     { role: 'user', id: '1', content: 'What is *it*?\n\nSay.' },
-    { role: 'assistant', id: '2', content: 'It:\n\n```js\nlet a;', state: { kind: 'length' } },
+    { role: 'assistant', id: '2', content: 'It:\n\n```js\nlet a;', state: { kind: 'length' }, model: { id: 'one', name: 'Model_one' } },
     { role: 'user', id: '3', content: 'More' },
-    { role: 'assistant', id: '4', content: 'Done.', state: { kind: 'done' } },
+    { role: 'assistant', id: '4', content: 'Done.', state: { kind: 'done' }, model: { id: 'two', name: 'Two' } },
+    { role: 'user', id: '5', content: 'Why?' },
+    { role: 'assistant', id: '6', content: 'So.', state: { kind: 'done' } },
   ];
 
-  test('is Markdown that shows who said what, with no code left open', () => {
-    const { fileName, text } = exportChat(turns, 'markdown', 'one', Date.UTC(2026, 0, 2, 3, 4));
+  test('is Markdown that shows who said what, which model wrote it, and no code left open', () => {
+    const { fileName, text } = exportChat(turns, 'markdown', Date.UTC(2026, 0, 2, 3, 4));
     expect(fileName).toBe('chat-2026-01-02-03-04.md');
-    expect(text).toBe('# What is \\*it\\*? Say.\n\n> What is *it*?\n>\n> Say.\n\nIt:\n\n```js\nlet a;\n```\n\n*Cut at the token limit.*\n\n> More\n\nDone.\n');
+    expect(text).toBe('# What is \\*it\\*? Say.\n\n> What is *it*?\n>\n> Say.\n\nIt:\n\n```js\nlet a;\n```\n\n*Model\\_one. Cut at the token limit.*\n\n> More\n\nDone.\n\n*Two.*\n\n> Why?\n\nSo.\n');
   });
 
   test('is JSON whose messages can be sent again', () => {
-    const { text } = exportChat(turns, 'json', 'one', 0);
-    expect(JSON.parse(text)).toMatchObject({ model: 'one', messages: turns.map(({ role, content }) => ({ role, content })) });
+    const { messages } = JSON.parse(exportChat(turns, 'json', 0).text) as { messages: { role: string; content: string; model?: string }[] };
+    expect(messages).toMatchObject(turns.map(({ role, content }) => ({ role, content })));
+    expect(messages.map(({ model }) => model)).toEqual([undefined, 'Model_one', undefined, 'Two', undefined, undefined]);
   });
 });
 
