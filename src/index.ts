@@ -34,7 +34,7 @@ export type {
   TextCompletionCreateParamsStreaming,
 } from './api/text-types.ts';
 export { WEBGPU_BROWSERS } from './core/webgpu-browsers.ts';
-export type { BrowserSupport } from './core/webgpu-browsers.ts';
+export type { BrowserPlatform, BrowserSupport } from './core/webgpu-browsers.ts';
 export { TabserveError } from './core/errors.ts';
 export type { ErrorCode, ErrorDetails, ModelHolder, SerializedError } from './core/errors.ts';
 export type { KvCacheDtype } from './core/kv-cache-dtype.ts';

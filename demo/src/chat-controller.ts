@@ -12,10 +12,12 @@ import { badAddress, toProblem, type Problem } from './problems.ts';
 import { Profiling } from './profiling.ts';
 import type { SettingsChange } from './settings.ts';
 import { SettingsState } from './settings-state.ts';
+import type { Obstacle } from './webgpu-help.ts';
 
 export type ModelState =
   | { readonly kind: 'starting' }
-  | { readonly kind: 'unsupported'; readonly problem: Problem }
+  /** With what could not be loaded for want of a GPU. */
+  | { readonly kind: 'unsupported'; readonly obstacle: Obstacle; readonly choice?: ModelChoice }
   | { readonly kind: 'none' }
   | { readonly kind: 'loading'; readonly choice: ModelChoice; readonly progress: LoadProgress | undefined }
   | { readonly kind: 'failed'; readonly choice: ModelChoice | undefined; readonly problem: Problem }
@@ -87,7 +89,7 @@ export class ChatController implements ReactiveController {
 
   async #begin(address: string | null): Promise<void> {
     const obstacle = this.#env.findObstacle();
-    if (obstacle !== undefined) return this.#setModel({ kind: 'unsupported', problem: obstacle });
+    if (obstacle !== undefined) return this.#setModel({ kind: 'unsupported', obstacle });
     const fromAddress = address === null ? undefined : addressChoice(address);
     const looking = this.#env.findDefaultModel().then((found) => {
       this.defaultModel = found;
@@ -208,8 +210,9 @@ export class ChatController implements ReactiveController {
   }
 
   #failModel(choice: ModelChoice, problem: Problem): void {
-    if (problem.code === 'webgpu_unavailable') this.#setModel({ kind: 'unsupported', problem });
-    else this.#setModel({ kind: 'failed', choice, problem });
+    if (problem.code !== 'webgpu_unavailable') return this.#setModel({ kind: 'failed', choice, problem });
+    const obstacle = this.#env.findObstacle() ?? { lack: 'adapter', detail: problem.detail };
+    this.#setModel({ kind: 'unsupported', obstacle, choice });
   }
 
   #setModel(model: ModelState): void {

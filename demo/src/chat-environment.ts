@@ -3,14 +3,14 @@ import type { CreateClient } from './contract.ts';
 import type { DefaultModel } from './default-model.ts';
 import type { CacheAccess } from './model-cache.ts';
 import type { PageStorage } from './page-storage.ts';
-import type { Problem } from './problems.ts';
+import type { Obstacle } from './webgpu-help.ts';
 
 /** What the controller needs of the world around it. */
 export interface ChatEnvironment {
   readonly createClient: CreateClient;
   readonly findDefaultModel: () => Promise<DefaultModel>;
   /** Why models cannot run here at all, found without asking the engine. */
-  readonly findObstacle: () => Problem | undefined;
+  readonly findObstacle: () => Obstacle | undefined;
   readonly isOnline: () => boolean;
   /** This tab's own, through a reload. */
   readonly session: PageStorage;

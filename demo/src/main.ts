@@ -6,7 +6,7 @@ import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
 import { pageStorage } from './page-storage.ts';
-import { toProblem } from './problems.ts';
+import { lackOf } from './webgpu-help.ts';
 
 /** Whether the build has a service worker: a static site's has, `npm run demo`'s has not. */
 declare const __TABSERVE_OFFLINE__: boolean;
@@ -20,8 +20,8 @@ const app = new TabserveApp({
   createClient: (options) => createClient({ ...options, tuning }),
   findDefaultModel,
   findObstacle: () => {
-    const message = missingSupport();
-    return message === undefined ? undefined : toProblem({ code: 'webgpu_unavailable', message });
+    const detail = missingSupport();
+    return detail === undefined ? undefined : { lack: lackOf(globalThis), detail };
   },
   isOnline: () => navigator.onLine,
   session: pageStorage(() => sessionStorage),

@@ -73,9 +73,10 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   profiling_unavailable: words('The GPU gives no timestamps', 'Steps cannot be profiled in this browser. Nothing else is affected.', 'none'),
   webgpu_unavailable: words(
-    'WebGPU is not available here',
-    'tabserve runs models on your GPU through WebGPU. Update the browser, switch hardware acceleration on, or use another one.',
-    'none',
+    'The browser offers no GPU',
+    'Hardware acceleration may be off, the driver blocked, or the GPU held back after crashes. Wait some minutes or restart the ' +
+      'browser, then load the model again.',
+    'reload-model',
   ),
   queue_full: words(
     'Too many questions wait already',

@@ -67,7 +67,7 @@ const tooWide = (): Promise<readonly string[]> => page.evaluate(() =>
 
 const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** A card of every error is in `errors`; those of a model that failed differ from each other in words and button only. */
-const STATES = ['none', 'loading', 'ready', 'streaming', 'done', 'errors', 'unsupported', 'failed: model_busy', 'lost in a chat'];
+const STATES = ['none', 'loading', 'ready', 'streaming', 'done', 'errors', 'unsupported', 'no adapter', 'failed: model_busy', 'lost in a chat'];
 interface Look {
   readonly look: string;
   readonly options: BrowserContextOptions;

@@ -219,18 +219,22 @@ describe('the page', () => {
     }
   });
 
-  test('says which browsers can, where there is no WebGPU', async () => {
+  test('says how to switch WebGPU on, where it is off', async () => {
     await demo.context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }));
     const tab = await DemoTab.open(demo.context, demo.site.url);
     await expectLocator(tab.get('unsupported')).toContainText('webgpu_unavailable');
-    await expectLocator(tab.get('unsupported')).toContainText('Firefox');
+    await expectLocator(tab.get('unsupported')).toContainText('WebGPU is switched off in this browser');
+    await expectLocator(tab.get('unsupported')).not.toContainText('Update it'); // it has what is needed
   });
 
-  test('says so where the browser has WebGPU but no adapter', async () => {
+  test('says that there is no GPU, and not that there is no WebGPU, where the browser has no adapter', async () => {
     const plain = await launchChromium(['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']);
     try {
       const tab = await DemoTab.open(await plain.newContext(), `${demo.site.url}/?model=${TINY_PATH}`);
-      await expectLocator(tab.get('unsupported')).toContainText('webgpu_unavailable', { timeout: 60_000 });
+      await expectLocator(tab.get('unsupported')).toContainText('This browser offers no GPU', { timeout: 60_000 });
+      await expectLocator(tab.get('unsupported')).not.toContainText(/no WebGPU|not available|Update it/);
+      await expectLocator(tab.get('model-status')).toContainText('no GPU');
+      await expectLocator(tab.get('try-again')).toBeVisible();
     } finally {
       await plain.close();
     }

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { ModelState } from '../chat-controller.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
-import { webGpuHelp } from '../webgpu-help.ts';
+import { webGpuHelp, type Obstacle } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
 import type { ModelCache } from '../model-cache.ts';
 import './cache-list.ts';
@@ -30,7 +30,7 @@ export class ModelStage extends LightElement {
       case 'ready':
         return nothing;
       case 'unsupported':
-        return html`<section class="model-stage">${unsupported(model.problem.detail)}</section>`;
+        return html`<section class="model-stage">${this.#unsupported(model)}</section>`;
       case 'loading':
         return html`<section class="model-stage">
           <ts-load-progress .label=${model.choice.label} .progress=${model.progress}></ts-load-progress></section>`;
@@ -40,6 +40,10 @@ export class ModelStage extends LightElement {
       case 'none':
         return html`<section class="model-stage">${this.#noDefault()}${this.#picker()}</section>`;
     }
+  }
+
+  #unsupported({ obstacle, choice }: ModelState & { kind: 'unsupported' }): TemplateResult {
+    return unsupported(obstacle, choice && (() => this.emit('load-model', choice)));
   }
 
   #noDefault(): TemplateResult | typeof nothing {
@@ -62,17 +66,19 @@ export class ModelStage extends LightElement {
   }
 }
 
-function unsupported(detail: string): TemplateResult {
-  const { browser, steps } = webGpuHelp(navigator.userAgent, isSecureContext);
-  return html`<div class="lead unsupported" data-testid="unsupported" role="alert">
-    <h1>This browser cannot run models yet</h1>
-    <p>tabserve computes on your GPU through WebGPU, and WebGPU is not available here.</p>
+/** One of two things: the page has no WebGPU, or WebGPU has no GPU. */
+function unsupported({ lack, detail }: Obstacle, retry: (() => void) | undefined): TemplateResult {
+  const { title, lead, browser, steps, suggestsBrowsers } = webGpuHelp(lack, navigator.userAgent);
+  return html`<div class="lead unsupported" data-testid="unsupported" data-lack=${lack} role="alert">
+    <h1>${title}</h1>
+    <p>${lead}</p>
     <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
     <h2>What to do: ${browser}</h2>
     <ol class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ol>
-    <h2>Where it works</h2>
-    <ul class="browsers">
-      ${WEBGPU_BROWSERS.map(({ browser, from }) => html`<li><b>${browser}</b><span>from ${from}</span></li>`)}
-    </ul>
+    ${retry === undefined ? nothing : html`<button type="button" class="button" data-testid="try-again" @click=${retry}>Try again</button>`}
+    ${suggestsBrowsers ? html`<h2>Where it works</h2>
+      <ul class="browsers">
+        ${WEBGPU_BROWSERS.map((each) => html`<li><b>${each.browser}</b><span>from ${each.from}</span></li>`)}
+      </ul>` : nothing}
   </div>`;
 }

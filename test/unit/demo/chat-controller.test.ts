@@ -284,7 +284,10 @@ test('without WebGPU the page is unsupported; other failures say what to do', as
     controller(() => Promise.reject(new TabserveError(code, 'why')));
   const unsupported = failing('webgpu_unavailable');
   await unsupported.load(CHOICE);
-  expect(unsupported.model).toMatchObject({ kind: 'unsupported', problem: { detail: 'why' } });
+  expect(unsupported.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'adapter', detail: 'why' }, choice: CHOICE });
+  const without = controller(() => Promise.reject(new Error('not asked')), { findObstacle: () => ({ lack: 'api', detail: 'no gpu' }) });
+  await without.start(null);
+  expect(without.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'api', detail: 'no gpu' } });
   const busy = failing('model_busy');
   await busy.load(CHOICE);
   expect(busy.model).toMatchObject({ kind: 'failed', problem: { code: 'model_busy', remedy: 'reload-model' } });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WORDS } from '../../../demo/src/problem-words.ts';
 import { isProblem, toProblem } from '../../../demo/src/problems.ts';
-import { webGpuHelp } from '../../../demo/src/webgpu-help.ts';
 import { TabserveError, type ErrorCode } from '../../../src/core/errors.ts';
 
 // By its type, WORDS has every code; a code of which it knew nothing would not compile.
@@ -14,7 +13,7 @@ test.each(CODES)('%s has words of its own, and something to do', (code) => {
   expect(problem.title).toMatch(/^[A-Z].*[^.]$/);
   expect(problem.advice).toMatch(/^(tabserve|[A-Z]).*\.$/);
   const hasButton = problem.remedy !== 'none';
-  expect(hasButton || ['webgpu_unavailable', 'profiling_unavailable'].includes(code)).toBe(true);
+  expect(hasButton || code === 'profiling_unavailable').toBe(true);
   expect(CODES.filter((other) => WORDS[other].title === problem.title)).toEqual([code]);
 });
 
@@ -54,19 +53,4 @@ describe('the circumstances', () => {
       expect(toProblem(thrown)).toMatchObject({ code: 'internal', remedy: 'retry' });
     }
   });
-});
-
-test.each([
-  ['Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1', 'iPhone and iPad', 'Feature Flags'],
-  ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', 'Firefox', 'about:config'],
-  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/112.0 Safari/537.36', 'Chrome', 'chrome://gpu'],
-  ['Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/112.0 Safari/537.36 Edg/112.0', 'Edge', 'graphics acceleration'],
-  ['Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 Version/18.0 Safari/605.1.15', 'Safari', 'Develop'],
-  ['Lynx', 'This browser', 'Update it'],
-])('without WebGPU, %s is told what to do', (userAgent, browser, step) => {
-  const help = webGpuHelp(userAgent, true);
-  expect(help.browser).toBe(browser);
-  expect(help.steps.join(' ')).toContain(step);
-  expect(help.steps.join(' ')).not.toMatch(/ from \.|undefined/);
-  expect(webGpuHelp(userAgent, false).steps[0]).toContain('https');
 });
