@@ -1,50 +1,43 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import type { Fault, LoadProgress, ModelInfo } from '../../src/index.ts';
+import type { Fault } from '../../src/index.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
 import { isAtHand, type DefaultModel } from './default-model.ts';
+import { DeletedModels } from './deleted-models.ts';
 import { Dialogue, type AnswerFigures, type Answerer } from './dialogue.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
-import { ModelCache } from './model-cache.ts';
 import { recommendationFor } from './known-models.ts';
-import { addressChoice, type ModelChoice } from './model-choice.ts';
-import { badAddress, toProblem, type Problem } from './problems.ts';
+import { ModelCache } from './model-cache.ts';
+import { parseAddress, type ModelChoice } from './model-choice.ts';
+import { ModelSwitch, type ModelState, type ReadyModel } from './model-switch.ts';
+import { badAddress, type Problem } from './problems.ts';
 import { Profiling } from './profiling.ts';
+import { Repository } from './repository.ts';
 import type { SettingsChange } from './settings.ts';
 import { SettingsState } from './settings-state.ts';
-import type { Obstacle } from './webgpu-help.ts';
-
-export type ModelState =
-  | { readonly kind: 'starting' }
-  /** With what could not be loaded for want of a GPU. */
-  | { readonly kind: 'unsupported'; readonly obstacle: Obstacle; readonly choice?: ModelChoice }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'loading'; readonly choice: ModelChoice; readonly progress: LoadProgress | undefined }
-  | { readonly kind: 'failed'; readonly choice: ModelChoice | undefined; readonly problem: Problem }
-  | { readonly kind: 'ready'; readonly choice: ModelChoice; readonly info: ModelInfo };
 
 /** Everything the page knows, and the only part of it that talks to tabserve. Elements show it and send it events. */
 export class ChatController implements ReactiveController {
-  model: ModelState = { kind: 'starting' };
+  readonly models: ModelSwitch;
   readonly settings: SettingsState;
   readonly engine = new EngineRoom();
   readonly profiling: Profiling;
   readonly dialogue: Dialogue;
   readonly cache: ModelCache;
+  readonly repository: Repository;
   /** `undefined` until the server has answered. */
   defaultModel: DefaultModel | undefined;
 
   readonly #host: ReactiveControllerHost;
   readonly #env: ChatEnvironment;
-  #client: ChatClient | undefined;
-  #load: AbortController | undefined;
   #frameRequested = false;
 
   constructor(host: ReactiveControllerHost, environment: ChatEnvironment) {
     const changed = (): void => host.requestUpdate();
+    const { lasting, baseUrl, isOnline } = environment;
     this.#host = host;
     this.#env = environment;
-    this.settings = new SettingsState(environment.lasting);
+    this.settings = new SettingsState(lasting);
     this.profiling = new Profiling(changed);
     this.dialogue = new Dialogue({
       environment,
@@ -52,10 +45,27 @@ export class ChatController implements ReactiveController {
       grown: () => this.#renderSoon(),
       answerer: () => this.#answerer,
       settings: () => this.settings.values,
-      failed: (problem) => this.#loseModel(problem),
+      asked: () => this.models.dismissFailure(),
+      failed: (problem, client) => this.#answerFailed(problem, client),
     });
-    this.cache = new ModelCache(environment.cache, changed);
+    this.models = new ModelSwitch({
+      environment,
+      changed,
+      progressed: () => this.#renderSoon(),
+      switched: (ready) => this.#switched(ready),
+      onStatus: (status) => {
+        this.engine.takeStatus(status, environment.now());
+        changed();
+      },
+      answers: this.dialogue,
+    });
+    this.cache = new ModelCache({ access: environment.cache, deleted: new DeletedModels(lasting), baseUrl, changed });
+    this.repository = new Repository({ list: environment.listRepository, isOnline, changed });
     host.addController(this);
+  }
+
+  get model(): ModelState {
+    return this.models.state;
   }
 
   /** What the latest answer cost, where the model that is loaded made it. */
@@ -64,15 +74,15 @@ export class ChatController implements ReactiveController {
   }
 
   get #answerer(): Answerer | undefined {
-    if (this.model.kind !== 'ready' || this.#client === undefined) return undefined;
-    const { choice, info } = this.model;
-    return { client: this.#client, model: { id: info.id, name: choice.label } };
+    const { client, state } = this.models;
+    if (state.kind !== 'ready' || client === undefined) return undefined;
+    return { client, model: { id: state.info.id, name: state.choice.label } };
   }
 
   hostDisconnected(): void {
     this.dialogue.stop();
-    this.#load?.abort();
-    void this.#client?.close();
+    this.repository.leave();
+    this.models.close();
   }
 
   /**
@@ -89,75 +99,40 @@ export class ChatController implements ReactiveController {
 
   async #begin(address: string | null): Promise<void> {
     const obstacle = this.#env.findObstacle();
-    if (obstacle !== undefined) return this.#setModel({ kind: 'unsupported', obstacle });
-    const fromAddress = address === null ? undefined : addressChoice(address);
+    if (obstacle !== undefined) return this.models.rest({ kind: 'unsupported', obstacle });
     const looking = this.#env.findDefaultModel().then((found) => {
       this.defaultModel = found;
       this.#host.requestUpdate();
       return found;
     });
-    if (address !== null && fromAddress === undefined) {
-      return this.#setModel({ kind: 'failed', choice: undefined, problem: badAddress(`?model=${address}`) });
-    }
-    if (fromAddress !== undefined) return this.load(fromAddress);
+    if (address !== null) return this.#open(address);
     const found = await looking;
-    const asksFirst = !found.available || !(await isAtHand(found, this.#env.cache));
-    if (this.model.kind !== 'starting') return;
-    if (asksFirst) this.#setModel({ kind: 'none' });
-    else await this.load(found.choice);
+    const mayLoad = found.available && (await isAtHand(found, this.#env.cache));
+    await this.#loadUnasked(found.available ? found.choice : undefined, mayLoad);
   }
 
-  /** Loads a model in place of the one that is loaded or loading. Never rejects: the outcome is `model`. */
-  async load(choice: ModelChoice): Promise<void> {
-    this.#load?.abort();
-    const load = new AbortController();
-    this.#load = load;
-    this.dialogue.stop();
-    const previous = this.#client;
-    this.#client = undefined;
-    this.engine.reset();
-    this.profiling.reset();
-    this.#setModel({ kind: 'loading', choice, progress: undefined });
-    let hasArrived = false;
-    try {
-      await previous?.close();
-      const client = await this.#env.createClient({
-        model: choice.source,
-        signal: load.signal,
-        onProgress: (progress) => {
-          hasArrived ||= progress.bytesDone > 0;
-          // The last of them may arrive after the client itself.
-          if (this.#load !== load || this.model.kind !== 'loading') return;
-          this.model = { kind: 'loading', choice, progress };
-          this.#renderSoon();
-        },
-        onStatus: (status) => {
-          if (this.#load !== load || this.model.kind !== 'ready') return;
-          this.engine.takeStatus(status, this.#env.now());
-          this.#host.requestUpdate();
-        },
-      });
-      if (this.#load !== load) return await client.close();
-      this.#client = client;
-      this.settings.recommend(recommendationFor(client.model, choice.label));
-      this.#setModel({ kind: 'ready', choice, info: client.model });
-    } catch (error) {
-      const { clock, isOnline } = this.#env;
-      const circumstances = { hasArrived, isOnline: isOnline(), now: clock() };
-      if (this.#load === load) this.#failModel(choice, toProblem(error, circumstances));
+  async #open(address: string): Promise<void> {
+    const named = parseAddress(address);
+    if (named === undefined) {
+      return this.models.rest({ kind: 'failed', choice: undefined, problem: badAddress(`?model=${address}`) });
     }
+    if (named.kind === 'model') return this.#loadUnasked(named.choice, true);
+    this.models.rest({ kind: 'none' });
+    await this.repository.browse(named.repository);
   }
 
-  cancelLoad(): void {
-    this.#load?.abort();
-    this.#load = undefined;
-    this.#setModel({ kind: 'none' });
+  /** What somebody has deleted from this device is fetched again only when it is asked for. */
+  async #loadUnasked(choice: ModelChoice | undefined, mayLoad: boolean): Promise<void> {
+    const wasDeleted = choice !== undefined && (await this.cache.wasDeleted(choice));
+    if (this.model.kind !== 'starting') return; // something has been chosen meanwhile
+    if (choice !== undefined && mayLoad && !wasDeleted) await this.models.load(choice);
+    else this.models.rest(wasDeleted ? { kind: 'none', deleted: choice } : { kind: 'none' });
   }
 
   /** The connection is back: a load that failed for want of it goes on. */
   backOnline(): void {
-    const { model } = this;
-    if (model.kind === 'failed' && model.problem.offline === true && model.choice !== undefined) void this.load(model.choice);
+    const { failure } = this.models;
+    if (failure?.problem.offline === true && failure.choice !== undefined) void this.models.load(failure.choice);
   }
 
   changeSettings(change: SettingsChange): void {
@@ -172,10 +147,10 @@ export class ChatController implements ReactiveController {
 
   /** For the poller. Rejects where what was read is of a model that is loaded no more. */
   readEngine(): Promise<EngineReading> | undefined {
-    const client = this.#client;
+    const { client } = this.models;
     if (client === undefined) return undefined;
     return Promise.all([client.metrics(), client.inspect()]).then(([metrics, snapshot]) => {
-      if (client !== this.#client) throw new Error('Another model has been loaded meanwhile.');
+      if (client !== this.models.client) throw new Error('Another model has been loaded meanwhile.');
       return { metrics, snapshot };
     });
   }
@@ -187,12 +162,13 @@ export class ChatController implements ReactiveController {
 
   /** Breaks the engine on purpose. What becomes of it comes as a status. */
   injectFault(fault: Fault): void {
-    this.#client?.injectFault(fault).catch(() => {}); // it is gone already
+    this.models.client?.injectFault(fault).catch(() => {}); // it is gone already
   }
 
   /** Profiles the next steps; what comes of it is `profiling.state`. */
   profileSteps(): void {
-    if (this.#client !== undefined) void this.profiling.run(this.#client);
+    const { client } = this.models;
+    if (client !== undefined) void this.profiling.run(client);
   }
 
   /** The banner that tells of a recovery has been seen. */
@@ -201,23 +177,20 @@ export class ChatController implements ReactiveController {
     this.#host.requestUpdate();
   }
 
+  #switched({ choice, info }: ReadyModel): void {
+    this.engine.reset();
+    this.profiling.reset();
+    this.cache.wanted(choice);
+    this.settings.recommend(recommendationFor(info, choice.label));
+    this.#env.rememberModel(choice, this.defaultModel?.available === true && this.defaultModel.choice === choice);
+  }
+
   /** An error that ends the engine, not only the answer, also ends `ready`. */
-  #loseModel(problem: Problem): void {
-    const fatal = problem.code === 'device_lost' || problem.code === 'closed' || problem.code === 'out_of_memory';
-    if (!fatal || this.model.kind !== 'ready') return;
+  #answerFailed(problem: Problem, client: ChatClient): void {
+    const isFatal = problem.code === 'device_lost' || problem.code === 'closed' || problem.code === 'out_of_memory';
+    if (!isFatal || client !== this.models.client) return;
     this.engine.recovery = undefined;
-    this.#setModel({ kind: 'failed', choice: this.model.choice, problem });
-  }
-
-  #failModel(choice: ModelChoice, problem: Problem): void {
-    if (problem.code !== 'webgpu_unavailable') return this.#setModel({ kind: 'failed', choice, problem });
-    const obstacle = this.#env.findObstacle() ?? { lack: 'adapter', detail: problem.detail };
-    this.#setModel({ kind: 'unsupported', obstacle, choice });
-  }
-
-  #setModel(model: ModelState): void {
-    this.model = model;
-    this.#host.requestUpdate();
+    this.models.lose(client, problem);
   }
 
   /** For what changes with every token. */

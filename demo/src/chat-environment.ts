@@ -2,7 +2,9 @@ import type { ConversationStore } from './conversation-store.ts';
 import type { CreateClient } from './contract.ts';
 import type { DefaultModel } from './default-model.ts';
 import type { CacheAccess } from './model-cache.ts';
+import type { ModelChoice, RepositoryName } from './model-choice.ts';
 import type { PageStorage } from './page-storage.ts';
+import type { RepositoryFile } from './repository.ts';
 import type { Obstacle } from './webgpu-help.ts';
 
 /** What the controller needs of the world around it. */
@@ -16,6 +18,12 @@ export interface ChatEnvironment {
   readonly session: PageStorage;
   /** For all tabs and visits. */
   readonly lasting: PageStorage;
+  /** What a model's path is relative to. */
+  readonly baseUrl: string;
+  /** So that a reload, or a link, brings the model that answers now. */
+  readonly rememberModel: (choice: ModelChoice, isDefault: boolean) => void;
+  /** The GGUF files of a repository of the hub's. @throws TabserveError */
+  readonly listRepository: (repository: RepositoryName, signal: AbortSignal) => Promise<readonly RepositoryFile[]>;
   readonly conversations: ConversationStore;
   readonly cache: CacheAccess;
   /** Milliseconds since the page was opened; {@link clock} gives those since 1970. */

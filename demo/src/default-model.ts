@@ -1,5 +1,5 @@
 import type { CacheAccess } from './model-cache.ts';
-import type { ModelChoice } from './model-choice.ts';
+import { HUB, urlOf, type ModelChoice } from './model-choice.ts';
 
 /** What the server that gave out this page has to offer. */
 export type DefaultModel =
@@ -25,10 +25,10 @@ export async function isAtHand(
   { choice, isFromHub }: DefaultModel & { readonly available: true },
   cache: Pick<CacheAccess, 'list'>,
 ): Promise<boolean> {
-  if (isFromHub !== true || typeof choice.source !== 'string') return true;
-  const { repo, file, revision } = /^hf:(?<repo>[^/]+\/[^/]+)\/(?<file>[^@]+)@(?<revision>.+)$/.exec(choice.source)?.groups ?? {};
+  if (isFromHub !== true) return true;
+  const at = urlOf(choice, HUB);
   const cached = await cache.list().catch(() => []);
-  return cached.some(({ url, size, bytesCached }) => bytesCached === size && url.endsWith(`/${repo}/resolve/${revision}/${file}`));
+  return cached.some(({ url, size, bytesCached }) => bytesCached === size && url === at);
 }
 
 function readIndex(index: unknown, base: URL): DefaultModel {

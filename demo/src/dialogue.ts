@@ -32,8 +32,10 @@ export interface DialogueOptions {
   /** `undefined` while there is none to ask. */
   readonly answerer: () => Answerer | undefined;
   readonly settings: () => Settings;
-  /** An answer has failed. */
-  readonly failed: (problem: Problem) => void;
+  /** A question is asked. */
+  readonly asked: () => void;
+  /** A client's answer has failed. */
+  readonly failed: (problem: Problem, client: ChatClient) => void;
 }
 
 /** Questions and answers: what is asked, asked again and changed, and what comes of it. */
@@ -42,7 +44,8 @@ export class Dialogue {
   /** Of the latest answer that was asked for. */
   #pace: { readonly turn: string; readonly pace: AnswerPace } | undefined;
   readonly #options: DialogueOptions;
-  #answer: AbortController | undefined;
+  /** The answer that runs. */
+  #running: { readonly client: ChatClient; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   #savedAt = 0;
 
   constructor(options: DialogueOptions) {
@@ -93,8 +96,17 @@ export class Dialogue {
     await this.send(text);
   }
 
-  stop(): void {
-    this.#answer?.abort();
+  /** Stops the answer that runs; where a client is given, only if it is that one's. False where there was none. */
+  stop(client?: ChatClient): boolean {
+    const running = this.#running;
+    if (running === undefined || (client !== undefined && running.client !== client)) return false;
+    running.abort.abort();
+    return true;
+  }
+
+  /** Resolves when a client answers nothing. */
+  async settled(client: ChatClient): Promise<void> {
+    if (this.#running?.client === client) await this.#running.done;
   }
 
   newChat(): void {
@@ -109,7 +121,7 @@ export class Dialogue {
   }
 
   async removeChat(id: string): Promise<void> {
-    if (id === this.history.id) this.#answer?.abort();
+    if (id === this.history.id) this.stop();
     await this.history.remove(id);
   }
 
@@ -119,7 +131,7 @@ export class Dialogue {
 
   /** Ends an answer that runs, and keeps what it has said, before another conversation takes its place. */
   #leave(): void {
-    this.#answer?.abort();
+    this.stop();
     const last = this.turns.at(-1);
     if (last?.role !== 'assistant' || !isRunning(last)) return;
     this.#update(last.id, (answer) => ({ ...answer, state: { kind: 'stopped' } }));
@@ -129,10 +141,17 @@ export class Dialogue {
   async #generate(): Promise<void> {
     const answerer = this.#options.answerer();
     if (answerer === undefined) return;
-    const { client, model } = answerer;
-    const settings = this.#options.settings();
+    this.#options.asked();
     const abort = new AbortController();
-    this.#answer = abort;
+    const done = this.#answer(answerer, abort.signal);
+    const running = { client: answerer.client, abort, done };
+    this.#running = running;
+    await done;
+    if (this.#running === running) this.#running = undefined;
+  }
+
+  async #answer({ client, model }: Answerer, signal: AbortSignal): Promise<void> {
+    const settings = this.#options.settings();
     const messages = toMessages(this.turns, settings.systemPrompt);
     const request = { ...samplingOf(settings), messages, stream: true } as const;
     const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' }, model };
@@ -141,7 +160,7 @@ export class Dialogue {
     this.#pace = { turn: turn.id, pace };
     this.#changed();
     const isGone = (): boolean => this.turns.every(({ id }) => id !== turn.id);
-    const state = await streamAnswer(client, request, abort.signal, ({ text, stats }) => {
+    const state = await streamAnswer(client, request, signal, ({ text, stats }) => {
       if (isGone()) return;
       const now = this.#options.environment.now();
       if (text !== '') pace.add(now);
@@ -151,7 +170,7 @@ export class Dialogue {
       if (now - this.#savedAt > SAVE_MS) this.#save();
       this.#options.grown();
     });
-    if (state.kind === 'failed') this.#options.failed(state.problem);
+    if (state.kind === 'failed') this.#options.failed(state.problem, client);
     if (isGone()) return;
     this.#update(turn.id, (answer) => ({ ...answer, state }));
     this.#changed();

@@ -5,6 +5,7 @@ import { indexedDbConversations } from './conversation-store.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
+import { rememberInAddress } from './page-address.ts';
 import { pageStorage } from './page-storage.ts';
 import { lackOf } from './webgpu-help.ts';
 
@@ -26,6 +27,10 @@ const app = new TabserveApp({
   isOnline: () => navigator.onLine,
   session: pageStorage(() => sessionStorage),
   lasting: pageStorage(() => localStorage),
+  baseUrl: document.baseURI,
+  rememberModel: rememberInAddress,
+  // The hub's package is fetched only by those who browse it.
+  listRepository: async (repository, signal) => (await import('./hub-files.ts')).listGgufFiles(repository, signal),
   conversations: indexedDbConversations(),
   cache: {
     list: listModels,

@@ -1,4 +1,6 @@
 import type { CachedModel } from '../../src/cache.ts';
+import type { DeletedModels } from './deleted-models.ts';
+import { urlOf, type ModelChoice } from './model-choice.ts';
 
 /** The part of the browser's storage that the cache view uses. */
 export interface CacheAccess {
@@ -12,6 +14,15 @@ export interface CacheAccess {
   readonly estimate: () => Promise<{ readonly usage?: number; readonly quota?: number }>;
 }
 
+export interface ModelCacheOptions {
+  readonly access: CacheAccess;
+  readonly deleted: DeletedModels;
+  /** What a path is relative to. */
+  readonly baseUrl: string;
+  /** Called when there is something new to show. */
+  readonly changed: () => void;
+}
+
 /** The models on this device, as the page shows them. */
 export class ModelCache {
   /** The last used first; `undefined` until they have been read. */
@@ -22,13 +33,10 @@ export class ModelCache {
   isPersistent: boolean | undefined;
   /** What went wrong at the last attempt. */
   trouble: string | undefined;
-  readonly #access: CacheAccess;
-  readonly #changed: () => void;
+  readonly #options: ModelCacheOptions;
 
-  /** @param changed called when there is something new to show */
-  constructor(access: CacheAccess, changed: () => void) {
-    this.#access = access;
-    this.#changed = changed;
+  constructor(options: ModelCacheOptions) {
+    this.#options = options;
   }
 
   get bytesCached(): number {
@@ -37,27 +45,46 @@ export class ModelCache {
 
   async refresh(): Promise<void> {
     await this.#attempt(async () => {
-      this.models = await this.#access.list();
-      this.isPersistent = await this.#access.isPersistent();
-      const { usage, quota } = await this.#access.estimate();
+      this.models = await this.#options.access.list();
+      this.isPersistent = await this.#options.access.isPersistent();
+      const { usage, quota } = await this.#options.access.estimate();
       this.bytesFree = usage === undefined || quota === undefined ? undefined : Math.max(0, quota - usage);
     });
   }
 
+  /** Whether a model has been deleted from this device, and not been asked for since: it is not to be fetched unasked. */
+  async wasDeleted(choice: ModelChoice): Promise<boolean> {
+    const { access, deleted, baseUrl } = this.#options;
+    const url = urlOf(choice, baseUrl);
+    if (url === undefined || !deleted.has(url)) return false;
+    const cached = await access.list().catch(() => []);
+    return cached.every((model) => model.url !== url && model.name !== url);
+  }
+
+  /** A model has been loaded, so somebody wants it. */
+  wanted(choice: ModelChoice): void {
+    const url = urlOf(choice, this.#options.baseUrl);
+    if (url !== undefined) this.#options.deleted.remove(url);
+  }
+
   /** Deletes a model from this device; a tab that has it on the GPU goes on with it. */
   async remove(url: string): Promise<void> {
-    await this.#attempt(() => this.#access.remove(url));
+    const name = this.models?.find((model) => model.url === url)?.name ?? url;
+    await this.#attempt(async () => {
+      await this.#options.access.remove(url);
+      this.#options.deleted.add(url, name);
+    });
     const { trouble } = this;
     await this.refresh();
     if (trouble === undefined) return;
     this.trouble = trouble;
-    this.#changed();
+    this.#options.changed();
   }
 
   /** Asks the browser to keep the models. Some browsers ask their user, so it is for when one has been chosen. */
   async askToPersist(): Promise<void> {
     await this.#attempt(async () => {
-      this.isPersistent = await this.#access.persist();
+      this.isPersistent = await this.#options.access.persist();
     });
   }
 
@@ -69,6 +96,6 @@ export class ModelCache {
       this.trouble = error instanceof Error ? error.message : String(error);
       this.models ??= [];
     }
-    this.#changed();
+    this.#options.changed();
   }
 }

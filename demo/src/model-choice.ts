@@ -9,27 +9,72 @@ export interface ModelChoice {
   readonly babble: boolean;
 }
 
+/** A repository of the hub's, at a branch, a tag or a commit. */
+export interface RepositoryName {
+  /** `owner/name` */
+  readonly id: string;
+  readonly revision: string;
+}
+
+/** What an address names: a file, or a repository that may have several. */
+export type Address =
+  | { readonly kind: 'model'; readonly choice: ModelChoice }
+  | { readonly kind: 'repository'; readonly repository: RepositoryName };
+
 /** Random weights in a file of its own beside the page (see test/support/tiny-model.ts, preset `babble`). */
 export const BABBLE_MODEL: ModelChoice = { source: 'babble.gguf', label: 'Tiny test model', babble: true };
+
+/** Where hub names are looked up. */
+export const HUB = 'https://huggingface.co';
+const HUB_FILE = /^hf:(?<id>[^/@\s]+\/[^/@\s]+)\/(?<path>[^\s@]+\.gguf)(?:@(?<revision>\S+))?$/i;
+const HUB_REPOSITORY = /^(?:hf:)?(?<id>\w[\w.-]*\/[\w.-]+)(?:@(?<revision>[^@\s]+))?\/?$/i;
+/** A repository's page, and that of its files. */
+const HUB_PAGE = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface|hf)\.co\/(?<id>[\w.-]+\/[\w.-]+)(?:\/tree\/(?<revision>[^/?#\s]+)(?:\/[^?#\s]*)?)?\/?(?:[?#]\S*)?$/i;
+/** A file's page on the hub; `resolve` in the place of `blob` is the file itself. */
+const HUB_FILE_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//;
 
 export function fileChoice(file: File): ModelChoice {
   return { source: file, label: file.name, babble: false };
 }
 
+/** A URL, a same-origin path, a hub name, or a repository's page; `undefined` where it is none of them. */
+export function parseAddress(address: string): Address | undefined {
+  const given = address.trim();
+  const { id, revision } = (/\.gguf$/i.test(given) ? undefined : (HUB_PAGE.exec(given) ?? HUB_REPOSITORY.exec(given))?.groups) ?? {};
+  if (id !== undefined) return { kind: 'repository', repository: { id, revision: decoded(revision ?? 'main') } };
+  const choice = addressChoice(given);
+  return choice && { kind: 'model', choice };
+}
+
 /** A URL, a same-origin path or a hub name; `undefined` where it is neither. */
 export function addressChoice(address: string): ModelChoice | undefined {
-  const source = address.trim();
+  const source = address.trim().replace(/^hf:/i, 'hf:');
   if (source === BABBLE_MODEL.source) return BABBLE_MODEL;
-  const hub = /^hf:[^/\s]+\/[^/\s]+\/[^\s@]+\.gguf(@\S+)?$/i.test(source);
   const url = /^https?:\/\/\S+$/i.test(source) || /^[./]?[^\s:]+\.gguf$/i.test(source);
-  return hub || url ? { source, label: labelOf(source), babble: false } : undefined;
+  return HUB_FILE.test(source) || url ? { source, label: labelOf(source), babble: false } : undefined;
+}
+
+/** A file of a repository's. */
+export function hubChoice({ id, revision }: RepositoryName, path: string): ModelChoice {
+  return { source: `hf:${id}/${path}${revision === 'main' ? '' : `@${revision}`}`, label: labelOf(path), babble: false };
 }
 
 /** The choice that loads what another tab has loaded, under the name that it has here if it has one. */
 export function loadedChoice(source: string, known: readonly ModelChoice[], baseUrl: string): ModelChoice {
-  const isLoaded = (choice: ModelChoice): boolean =>
-    typeof choice.source === 'string' && URL.canParse(choice.source, baseUrl) && new URL(choice.source, baseUrl).href === source;
-  return known.find(isLoaded) ?? { source, label: labelOf(source), babble: false };
+  return known.find((choice) => urlOf(choice, baseUrl) === source) ?? { source, label: labelOf(source), babble: false };
+}
+
+/** The URL behind a choice, under which the model is stored; `undefined` of a user's file. */
+export function urlOf({ source }: ModelChoice, baseUrl: string): string | undefined {
+  if (typeof source !== 'string') return undefined;
+  const { id, path, revision = 'main' } = HUB_FILE.exec(source)?.groups ?? {};
+  if (id !== undefined && path !== undefined) {
+    return `${HUB}/${id}/resolve/${encodeURIComponent(revision)}/${path.split('/').map(encodeURIComponent).join('/')}`;
+  }
+  if (!URL.canParse(source, baseUrl)) return undefined;
+  const url = new URL(source, baseUrl);
+  url.hash = '';
+  return url.href.replace(HUB_FILE_PAGE, '$1/resolve/');
 }
 
 /** The file's name without the ending: what a model is called that nobody has named. */

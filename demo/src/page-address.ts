@@ -1,6 +1,6 @@
 import { addressChoice, type ModelChoice } from './model-choice.ts';
 
-/** So that a reload, or a link, brings the same model; a local file has no address. */
+/** So that a reload, or a link, brings the model that answers now; a local file has no address. */
 export function rememberInAddress({ source }: ModelChoice, isDefault: boolean): void {
   const url = new URL(location.href);
   if (isDefault || typeof source !== 'string' || addressChoice(source) === undefined) url.searchParams.delete('model');

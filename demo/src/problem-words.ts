@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../src/index.ts';
+import { FORMATS } from './gguf-names.ts';
 
 /** What the page can offer to do about a problem. */
 export type Remedy =
@@ -52,7 +53,7 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   unsupported_tensor: words(
     'This file uses a number format that is not supported yet',
-    'Choose a file of the same model in another format: Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',
+    `Choose a file of the same model in another format: ${FORMATS}.`,
     'choose-model',
   ),
   corrupt_model: words(

@@ -3,6 +3,7 @@ import { expect as expectLocator } from 'playwright/test';
 import { describe, expect, test } from 'vitest';
 import { useDemo } from '../support/demo-fixture.ts';
 import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
+import { startFakeHub, type FakeRepo } from '../support/fake-hub.ts';
 
 const demo = useDemo();
 
@@ -78,6 +79,68 @@ describe('what cannot be loaded', () => {
     const tab = await DemoTab.open(demo.context, demo.site.url);
     await tab.get('unsupported').waitFor();
     expect(await tab.page.locator('ts-panel, ts-composer, [data-testid=panel-toggle]').count()).toBe(0);
+  });
+});
+
+describe('choosing another model', () => {
+  const modelOf = (tab: DemoTab): string | null => new URL(tab.page.url()).searchParams.get('model');
+
+  test('by a mistyped address leaves the one that works, in the address too', async () => {
+    const tab = await demo.openWarm();
+    await tab.limitTokens(4);
+    await tab.get('model-status').click();
+    await tab.get('model-url').fill('/models/missing.gguf');
+    await tab.get('model-load').click();
+    await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'model_not_found', { timeout: 60_000 });
+    await expectLocator(tab.get('still-answers')).toHaveText('missing could not be loaded. tiny still answers.');
+    await tab.ask('Are you still there?');
+    expect(await tab.answered()).not.toBe('');
+    await expectLocator(tab.get('error')).toHaveCount(0);
+    expect(modelOf(tab)).toBe(TINY_PATH);
+    await tab.page.reload();
+    await tab.ready();
+  });
+
+  test('takes its place when it is there, with figures of its own', async () => {
+    const tab = await demo.openWarm();
+    await tab.limitTokens(4);
+    await tab.ask('Hello');
+    await tab.answered();
+    await expectLocator(tab.get('metric-tps')).toHaveText(/^\d/);
+    await tab.get('model-status').click();
+    await tab.get('model-babble').click();
+    await expectLocator(tab.get('babble-badge')).toBeVisible({ timeout: 60_000 });
+    expect(modelOf(tab)).toBe('babble.gguf');
+    await expectLocator(tab.get('metric-tps')).toHaveText(/^–/);
+    await tab.ask('And you?');
+    await tab.answered();
+    await expectLocator(tab.get('answer-model')).toHaveText(['tiny', 'Tiny test model']);
+    await expectLocator(tab.get('metric-tps')).toHaveText(/^\d/);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  test('from a repository’s page, whose files are offered, within the page’s policy', async () => {
+    const hub = await startFakeHub();
+    try {
+      const files = ['model.Q4_1.gguf', 'model.Q4_K_M.gguf', 'README.md'].map((name) => [name, { content: new Uint8Array(64), lastCommit: '0' }]);
+      hub.repos.set('owner/name', { revisions: { main: '0' }, commits: { 0: Object.fromEntries(files) as FakeRepo['commits'][string] } });
+      const tab = await demo.openWarm();
+      await tab.page.route('https://huggingface.co/**', async (route) => {
+        const { pathname, search } = new URL(route.request().url());
+        await route.fulfill({ response: await route.fetch({ url: `${hub.server.origin}${pathname}${search}` }) });
+      });
+      await tab.get('model-status').click();
+      await tab.get('model-url').fill('https://huggingface.co/owner/none');
+      await tab.get('model-load').click();
+      await expectLocator(tab.get('repository')).toContainText('There is no owner/none');
+      await tab.get('model-url').fill('https://huggingface.co/owner/name');
+      await tab.get('model-load').click();
+      await expectLocator(tab.get('repository-file')).toHaveText([/^model\.Q4_1\s*64 B\s*Load$/, /^model\.Q4_K_M\s*64 B · Q4_K_M is not supported yet$/]);
+      expect(hub.questions).toEqual(['tree main', 'tree main']);
+      expect(tab.complaints).toEqual([expect.stringContaining('401')]); // which the browser itself writes
+    } finally {
+      await hub.close();
+    }
   });
 });
 
@@ -173,4 +236,12 @@ test('the models on this device are listed, and can be deleted', async () => {
   await tab.limitTokens(4);
   await tab.ask('Hello');
   expect(await tab.answered()).not.toBe('');
+
+  // It is not fetched again by a reload, but by a button.
+  demo.site.log.length = 0;
+  await tab.page.reload();
+  await expectLocator(tab.get('deleted-model')).toContainText('tiny was deleted from this device');
+  expect(demo.site.log.filter(({ url }) => url.endsWith('.gguf'))).toEqual([]);
+  await tab.get('load-deleted').click();
+  await tab.ready();
 });

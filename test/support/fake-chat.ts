@@ -107,7 +107,10 @@ export function memoryCache(models: CachedModel[] = []): CacheAccess {
   let isPersistent = false;
   return {
     list: async () => [...models],
-    remove: async (url) => void models.splice(models.findIndex((model) => model.url === url), 1),
+    remove: async (url) => {
+      const at = models.findIndex((model) => model.url === url);
+      if (at >= 0) models.splice(at, 1);
+    },
     persist: async () => (isPersistent = true),
     isPersistent: async () => isPersistent,
     estimate: async () => ({ usage: 1e9, quota: 5e9 }),
@@ -123,6 +126,9 @@ export function fakeEnvironment(changes: Partial<ChatEnvironment> = {}): ChatEnv
     isOnline: () => true,
     session: memoryStorage(),
     lasting: memoryStorage(),
+    baseUrl: 'https://page.test/',
+    rememberModel: () => {},
+    listRepository: async () => [],
     conversations: memoryConversations(),
     cache: memoryCache(),
     now: () => 0,

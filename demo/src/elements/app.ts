@@ -7,8 +7,8 @@ import type { EngineReading } from '../engine-room.ts';
 import { exportChat, type ExportFormat } from '../export-chat.ts';
 import { followKeyboard } from '../keyboard.ts';
 import { MetricsPoller } from '../metrics-poller.ts';
-import { forgetInAddress, rememberInAddress } from '../page-address.ts';
-import { BABBLE_MODEL, fileChoice, loadedChoice, type ModelChoice } from '../model-choice.ts';
+import { forgetInAddress } from '../page-address.ts';
+import { BABBLE_MODEL, fileChoice, loadedChoice, type ModelChoice, type RepositoryName } from '../model-choice.ts';
 import { settingsOf, type SettingsChange } from '../settings.ts';
 import { currentTheme, SYSTEM_DARK, toggleTheme } from '../theme.ts';
 import { LightElement } from './light-element.ts';
@@ -89,11 +89,12 @@ export class TabserveApp extends LightElement {
         @toggle-panel=${() => { this.panelOpen = !this.panelOpen; }}
       ></ts-top-bar>
       <main class=${empty ? 'stage is-empty' : 'stage'} ?inert=${isCovered} @problem-remedy=${this.#remedy}
-        @load-model=${this.#load} @cancel-load=${() => chat.cancelLoad()}>
+        @load-model=${this.#load} @cancel-load=${() => chat.models.cancel()} @back-to-model=${this.#back}
+        @browse-repository=${this.#browse}>
         <ts-recovery-banner .recovery=${chat.engine.recovery} .now=${this.#env.now}
           @dismiss-recovery=${() => chat.dismissRecovery()}></ts-recovery-banner>
         <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
-          @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
+          .repository=${chat.repository.state} @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
         ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${dialogue.generating} .trouble=${dialogue.history.trouble}
           @send-prompt=${this.#send} @stop-answer=${() => dialogue.stop()}></ts-composer>`}
       </main>
@@ -105,7 +106,8 @@ export class TabserveApp extends LightElement {
         @change-settings=${this.#changeSettings} @reset-settings=${this.#resetSettings}
       ></ts-panel>`}
       <ts-model-dialog .open=${this.dialog === 'model'} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
-        @load-model=${this.#load} @close-dialog=${this.#closeDialog}></ts-model-dialog>
+        .repository=${chat.repository.state} @load-model=${this.#load} @browse-repository=${this.#browse}
+        @close-dialog=${this.#closeDialog}></ts-model-dialog>
       <ts-history-dialog .open=${this.dialog === 'chats'} .history=${dialogue.history} @close-dialog=${this.#closeDialog}
         @open-chat=${this.#openChat} @remove-chat=${(event: CustomEvent<string>) => void dialogue.removeChat(event.detail)}
         @export-chat=${this.#export}></ts-history-dialog>
@@ -135,19 +137,28 @@ export class TabserveApp extends LightElement {
     const choice = event.detail;
     this.dialog = undefined;
     if (typeof choice.source === 'string' && !choice.babble) void this.#chat.cache.askToPersist();
-    rememberInAddress(choice, this.#chat.defaultModel?.available === true && choice === this.#chat.defaultModel.choice);
-    void this.#chat.load(choice);
+    this.#chat.repository.leave();
+    void this.#chat.models.load(choice);
   };
 
+  /** What asked for it is gone with the click. */
+  readonly #back = (): void => {
+    this.#chat.models.back();
+    this.#takeFocus();
+  };
+
+  readonly #browse = (event: CustomEvent<RepositoryName>): void => void this.#chat.repository.browse(event.detail);
+
   readonly #remedy = (event: CustomEvent<string>): void => {
-    const { model } = this.#chat;
+    const { model, models: { failure } } = this.#chat;
+    const choice = failure?.choice ?? ('choice' in model ? model.choice : undefined);
     if (event.detail === 'new-chat') this.#newChat();
-    else if (event.detail === 'retry' && model.kind === 'ready') void this.#chat.dialogue.regenerate();
+    else if (event.detail === 'retry' && failure === undefined && model.kind === 'ready') void this.#chat.dialogue.regenerate();
     else if (event.detail === 'settings') this.#showSettings();
     else if (event.detail === 'free-space') this.#showCache();
     else if (event.detail === 'choose-model') this.#chooseModel();
-    else if (event.detail === 'use-loaded' && model.kind === 'failed') this.#useLoaded(model.problem.loadedModel);
-    else if ('choice' in model && model.choice !== undefined) void this.#chat.load(model.choice);
+    else if (event.detail === 'use-loaded' && failure !== undefined) this.#useLoaded(failure.problem.loadedModel);
+    else if (choice !== undefined) void this.#chat.models.load(choice);
   };
 
   /** What has been set otherwise is not what the address says any more. */

@@ -1,10 +1,11 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
-import type { ModelState } from '../chat-controller.ts';
+import type { ModelState } from '../model-switch.ts';
 import { isRunning, type Turn } from '../conversation.ts';
 import type { DefaultModel } from '../default-model.ts';
 import type { ModelCache } from '../model-cache.ts';
+import type { RepositoryState } from '../repository.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import './answer.ts';
@@ -24,6 +25,7 @@ export class Conversation extends LightElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
+  @property({ attribute: false }) repository: RepositoryState | undefined;
   @state() private following = true;
   @query('.scroller') private readonly scroller!: HTMLElement | null;
   @query('.turns') private readonly content!: HTMLElement | null;
@@ -45,10 +47,10 @@ export class Conversation extends LightElement {
               : html`<ts-answer .turn=${turn} .ready=${canAsk}
                 .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
           </div>
+          <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}
+            .cache=${this.cache} .repository=${this.repository}></ts-model-stage>
           ${this.turns.length === 0 && this.model.kind === 'ready'
             ? html`<ts-welcome .babble=${this.model.choice.babble}></ts-welcome>` : nothing}
-          <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}
-            .cache=${this.cache}></ts-model-stage>
         </div>
       </div>
       <ts-live-region .turn=${last}></ts-live-region>
@@ -60,7 +62,7 @@ export class Conversation extends LightElement {
   /** Whether what is shown instead of a conversation begins with a heading of its own. */
   get #hasHeading(): boolean {
     const { kind } = this.model;
-    const asks = kind === 'none' && this.defaultModel?.available === false;
+    const asks = this.model.kind === 'none' && (this.model.deleted !== undefined || this.defaultModel?.available === false);
     return this.turns.length === 0 && (kind === 'ready' || kind === 'unsupported' || asks);
   }
 

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { LoadProgress } from '../../../src/index.ts';
 import { formatBytes, formatTimeLeft } from '../format.ts';
@@ -18,6 +18,8 @@ const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
 @customElement('ts-load-progress')
 export class LoadProgressView extends LightElement {
   @property({ attribute: false }) label = '';
+  /** The model that answers until it is here, if there is one. */
+  @property({ attribute: false }) meanwhile: string | undefined;
   @property({ attribute: false }) progress: LoadProgress | undefined;
 
   protected override render(): TemplateResult {
@@ -29,7 +31,7 @@ export class LoadProgressView extends LightElement {
       moving && bytesPerSecond > 0 ? `${formatBytes(bytesPerSecond)}/s` : '',
       moving ? formatTimeLeft(secondsLeft) : '',
     ];
-    return html`<div class="load" data-testid="progress">
+    return html`<div class="load ${this.meanwhile === undefined ? '' : 'is-beside'}" data-testid="progress">
       <p class="load-label">${this.label}</p>
       <p class="load-stage" data-testid="progress-stage">${STAGES[stage]}</p>
       <div class="bar" role="progressbar" aria-label="Loading ${this.label}"
@@ -40,6 +42,8 @@ export class LoadProgressView extends LightElement {
         ${figures.filter((text) => text !== '').map((text) => html`<span>${text}</span>`)}
         <button type="button" class="link-button" data-testid="cancel-load" @click=${() => this.emit('cancel-load')}>Cancel</button>
       </p>
+      ${this.meanwhile === undefined ? nothing
+        : html`<p class="help" data-testid="meanwhile">Until it is here, ${this.meanwhile} answers.</p>`}
     </div>`;
   }
 }

@@ -2,14 +2,19 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { DefaultModel } from '../default-model.ts';
 import { formatBytes } from '../format.ts';
-import { addressChoice, BABBLE_MODEL, fileChoice } from '../model-choice.ts';
+import { FORMATS } from '../gguf-names.ts';
+import { BABBLE_MODEL, fileChoice, parseAddress } from '../model-choice.ts';
+import type { RepositoryState } from '../repository.ts';
 import { icon, mark } from './icons.ts';
 import { LightElement } from './light-element.ts';
+import './repository-list.ts';
 
-/** Every way to name a model. Bubbles `load-model` with a ModelChoice. */
+/** Every way to name a model. Bubbles `load-model` with a ModelChoice, and `browse-repository` with a RepositoryName. */
 @customElement('ts-model-picker')
 export class ModelPicker extends LightElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
+  /** The one that was asked for last. */
+  @property({ attribute: false }) repository: RepositoryState | undefined;
   @state() private address = '';
   @state() private refused = false;
 
@@ -17,18 +22,19 @@ export class ModelPicker extends LightElement {
     return html`<div class="picker">
       ${this.defaultModel?.available === true ? defaultButton(this.defaultModel, () => this.#loadDefault()) : nothing}
       <form class="picker-address" @submit=${this.#submit}>
-        <label for="model-url">Address of a GGUF file</label>
+        <label for="model-url">Address of a GGUF file or repository</label>
         <div class="field-row">
           <input id="model-url" data-testid="model-url" type="text" inputmode="url" spellcheck="false" autocapitalize="off"
-            autocomplete="off" placeholder="https://… or hf:owner/repo/file.gguf" .value=${this.address}
+            autocomplete="off" placeholder="https://… or owner/repo" .value=${this.address}
             aria-invalid=${this.refused} aria-describedby="model-url-help"
             @input=${(event: InputEvent) => { this.address = (event.target as HTMLInputElement).value; this.refused = false; }} />
           <button type="submit" class="button" data-testid="model-load" ?disabled=${this.address.trim() === ''}>Load</button>
         </div>
         <p class="help" id="model-url-help">${this.refused
-          ? html`<span role="alert">Give an https address, or hf:owner/repo/file.gguf, optionally with @revision.</span>`
-          : html`Llama, Qwen2 or Qwen3 architecture, in Q4_0, Q4_1, Q8_0, F16, BF16 or F32`}</p>
+          ? html`<span role="alert">Give an https address, a repository of huggingface.co, or hf:owner/repo/file.gguf, optionally with @revision.</span>`
+          : html`Llama, Qwen2 or Qwen3 architecture, in ${FORMATS}`}</p>
       </form>
+      <ts-repository-list .repository=${this.repository}></ts-repository-list>
       <div class="picker-others">
         <label class="option file-option">
           ${icon('file')}<span><b>A file of yours</b><small>Choose a .gguf, or drop it anywhere</small></span>
@@ -47,9 +53,10 @@ export class ModelPicker extends LightElement {
 
   readonly #submit = (event: Event): void => {
     event.preventDefault();
-    const choice = addressChoice(this.address);
-    if (choice === undefined) this.refused = true;
-    else this.emit('load-model', choice);
+    const named = parseAddress(this.address);
+    if (named === undefined) this.refused = true;
+    else if (named.kind === 'model') this.emit('load-model', named.choice);
+    else this.emit('browse-repository', named.repository);
   };
 
   readonly #file = (event: Event): void => {

@@ -1,17 +1,20 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { ModelState } from '../chat-controller.ts';
+import { formatBytes } from '../format.ts';
+import type { LoadingModel, ModelState, ReadyModel } from '../model-switch.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
 import { webGpuHelp, type Obstacle } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
 import type { ModelCache } from '../model-cache.ts';
+import type { ModelChoice } from '../model-choice.ts';
+import type { RepositoryState } from '../repository.ts';
 import './cache-list.ts';
 import { LightElement } from './light-element.ts';
 import './load-progress.ts';
 import './model-picker.ts';
 import { problemCard } from './problem-card.ts';
 
-/** How the model is doing while it is not ready. */
+/** How the model is doing while it is not ready, and one that is to take its place. Bubbles `load-model` with a ModelChoice. */
 @customElement('ts-model-stage')
 export class ModelStage extends LightElement {
   @property({ attribute: false }) model: ModelState = { kind: 'starting' };
@@ -23,23 +26,57 @@ export class ModelStage extends LightElement {
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
 
+  @property({ attribute: false }) repository: RepositoryState | undefined;
+
   protected override render(): TemplateResult | typeof nothing {
+    const body = this.#body();
+    return body === nothing ? nothing : html`<section class="model-stage">${body}</section>`;
+  }
+
+  #body(): TemplateResult | typeof nothing {
     const { model } = this;
     switch (model.kind) {
       case 'starting':
-      case 'ready':
         return nothing;
       case 'unsupported':
-        return html`<section class="model-stage">${this.#unsupported(model)}</section>`;
+        return this.#unsupported(model);
       case 'loading':
-        return html`<section class="model-stage">
-          <ts-load-progress .label=${model.choice.label} .progress=${model.progress}></ts-load-progress></section>`;
+        return progress(model);
       case 'failed':
-        return html`<section class="model-stage">${problemCard(model.problem, this.inChat || model.problem.remedy !== 'choose-model')}
-          ${this.#picker()}</section>`;
+        return html`${problemCard(model.problem, this.inChat || model.problem.remedy !== 'choose-model', model.before?.label)}
+          ${this.#picker()}`;
+      case 'ready':
+        return this.#next(model);
       case 'none':
-        return html`<section class="model-stage">${this.#noDefault()}${this.#picker()}</section>`;
+        return html`${model.deleted === undefined ? this.#noDefault() : this.#deleted(model.deleted)}${this.#picker(model.deleted)}`;
     }
+  }
+
+  /** What is to take the place of a model that answers. */
+  #next({ choice, next }: ReadyModel): TemplateResult | typeof nothing {
+    if (next === undefined) return nothing;
+    if (next.kind === 'loading') return progress(next, choice.label);
+    return html`<div><p class="help" data-testid="still-answers">${next.choice?.label} could not be loaded. ${choice.label} still answers.</p>
+      ${problemCard(next.problem, true, choice.label)}</div>`;
+  }
+
+  #deleted(choice: ModelChoice): TemplateResult {
+    const load = html`<button type="button" class="button is-primary" data-testid="load-deleted"
+      @click=${() => this.emit('load-model', choice)}>Load it again${this.#size(choice)}</button>`;
+    const why = `${choice.label} was deleted from this device`;
+    if (!this.inChat) {
+      return html`<div class="lead" data-testid="deleted-model"><h1>${why}</h1>
+        <p>It is fetched again only when you ask for it.</p>${load}</div>`;
+    }
+    return html`<div class="load" data-testid="deleted-model"><p class="help">${why}.</p>
+      <p class="problem-actions">${load}
+        <button type="button" class="button" @click=${() => this.emit('problem-remedy', 'choose-model')}>Choose a model</button></p></div>`;
+  }
+
+  #size(choice: ModelChoice): string {
+    const { defaultModel } = this;
+    const isKnown = defaultModel?.available === true && defaultModel.choice === choice && defaultModel.bytes > 0;
+    return isKnown ? ` (${formatBytes(defaultModel.bytes)})` : '';
   }
 
   #unsupported({ obstacle, choice }: ModelState & { kind: 'unsupported' }): TemplateResult {
@@ -59,11 +96,18 @@ export class ModelStage extends LightElement {
     </div>`;
   }
 
-  #picker(): TemplateResult | typeof nothing {
+  /** @param offered what is offered already */
+  #picker(offered?: ModelChoice): TemplateResult | typeof nothing {
     if (this.inChat) return nothing;
-    return html`<ts-model-picker .defaultModel=${this.defaultModel}></ts-model-picker>
+    const { defaultModel } = this;
+    const isOffered = defaultModel?.available === true && defaultModel.choice === offered;
+    return html`<ts-model-picker .defaultModel=${isOffered ? undefined : defaultModel} .repository=${this.repository}></ts-model-picker>
       <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
+}
+
+function progress({ choice, progress }: LoadingModel, meanwhile?: string): TemplateResult {
+  return html`<ts-load-progress .label=${choice.label} .progress=${progress} .meanwhile=${meanwhile}></ts-load-progress>`;
 }
 
 /** One of two things: the page has no WebGPU, or WebGPU has no GPU. */

