@@ -31,8 +31,9 @@ async function open(state: string, options: BrowserContextOptions = {}): Promise
   page.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());
   });
-  await page.goto(`${site.url}?state=${encodeURIComponent(state)}`);
-  await arrived();
+  await page.goto(site.url);
+  await page.waitForFunction(() => 'states' in globalThis);
+  await show(state);
 }
 
 async function show(state: string): Promise<void> {
@@ -67,7 +68,10 @@ const tooWide = (): Promise<readonly string[]> => page.evaluate(() =>
 
 const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** A card of every error is in `errors`; those of a model that failed differ from each other in words and button only. */
-const STATES = ['none', 'loading', 'ready', 'streaming', 'done', 'errors', 'unsupported', 'no adapter', 'failed: model_busy', 'lost in a chat'];
+const STATES = [
+  'none', 'loading', 'ready', 'streaming', 'done', 'errors', 'unsupported', 'no adapter', 'failed: model_busy', 'lost in a chat',
+  'another loads', 'another failed in a chat', 'deleted', 'repository',
+];
 interface Look {
   readonly look: string;
   readonly options: BrowserContextOptions;
@@ -78,8 +82,8 @@ interface Look {
 /** In the dark only the colours are others; a phone has a layout of its own. */
 const LOOKS: readonly Look[] = [
   { look: 'light', options: {}, states: STATES },
-  { look: 'dark', options: { colorScheme: 'dark' }, states: ['loading', 'ready', 'done', 'errors', 'unsupported'], rules: ['color-contrast'] },
-  { look: 'on a phone', options: PHONE, states: ['none', 'done', 'failed: model_busy'] },
+  { look: 'dark', options: { colorScheme: 'dark' }, states: ['loading', 'ready', 'done', 'errors', 'unsupported', 'another loads', 'repository'], rules: ['color-contrast'] },
+  { look: 'on a phone', options: PHONE, states: ['none', 'done', 'failed: model_busy', 'another failed', 'repository'] },
 ];
 
 describe.each(LOOKS)('axe finds nothing, $look,', ({ look, options, states, rules }) => {

@@ -12,7 +12,7 @@ import { ANSWER, LONG_ANSWER, RTL_ANSWER } from './texts.ts';
 
 declare global {
   /** The states that the page can be put into, for tests and for looking at them. */
-  var states: { readonly names: readonly string[]; show(name: string): void };
+  var states: { readonly names: readonly string[]; /** Resolves when what happens in the state has begun. */ show(name: string): Promise<void> };
 }
 
 const MODEL = { source: '/models/one.gguf', label: 'SmolLM2 135M Instruct', babble: false };
@@ -111,7 +111,9 @@ const cached = () => memoryCache([
   cachedModel('https://example.com/a-model-with-a-rather-long-name-that-has-no-room.Q4_1.gguf', 4e8, 1.72e8, 50),
 ]);
 
-function show(name: string): void {
+const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+async function show(name: string): Promise<void> {
   const { turns = [], events = {}, ...changes } = STATES[name] ?? {};
   const session = memoryStorage();
   session.setItem('tabserve.conversation', JSON.stringify(turns));
@@ -120,15 +122,12 @@ function show(name: string): void {
     session, conversations, baseUrl: document.baseURI, cache: cached(), clock: () => Date.now(), now: () => performance.now(), nextFrame, ...changes,
   }));
   document.body.replaceChildren(app);
-  const waiting = setInterval(() => {
-    if (app.querySelector('[data-testid=model-status]:is([data-state=ready], [data-state=none])') === null) return;
-    clearInterval(waiting);
-    for (const [type, detail] of Object.entries(events)) {
-      const part = app.querySelector(type === 'send-prompt' ? 'ts-composer' : 'ts-conversation');
-      part?.dispatchEvent(new CustomEvent(type, { detail, bubbles: true }));
-    }
-  }, 10);
+  for (const [type, detail] of Object.entries(events)) {
+    while (app.querySelector('[data-testid=model-status]:is([data-state=ready], [data-state=none])') === null) await nextTurn();
+    const part = app.querySelector(type === 'send-prompt' ? 'ts-composer' : 'ts-conversation');
+    part?.dispatchEvent(new CustomEvent(type, { detail, bubbles: true }));
+  }
 }
 
 globalThis.states = { names: Object.keys(STATES), show };
-show(new URL(location.href).searchParams.get('state') ?? 'ready');
+void show(new URL(location.href).searchParams.get('state') ?? 'ready');
