@@ -7,7 +7,7 @@ import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import { addressOf, sessionLockName } from '../core/protocol.ts';
+import { addressOf, mayPersist, sessionLockName } from '../core/protocol.ts';
 import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
 import { sleep } from '../core/sleep.ts';
@@ -98,7 +98,7 @@ export class Connection {
     this.listeners.onProgress = onProgress;
     const info = await this.#watch.during(ANSWER, this.#call((host) => host.load(options)));
     this.listeners.ready();
-    this.#loaded = { ...info.settings, ...addressOf(options) };
+    this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };
     return info;
   }
 

@@ -84,8 +84,11 @@ export interface ClientOptions {
   /**
    * Keeps the KV of prompts that are asked again in the browser's storage (OPFS), so that they need not be computed
    * after a reload where reading them is faster. Text of prompts and answers ends up on disk, as token ids; never that
-   * of requests with a `cache_salt`. `true` is up to 64 MiB, over all models; `false` deletes what was kept. The first
-   * tab's choice holds. @default nothing is kept or deleted
+   * of requests with a `cache_salt`. `true` is up to 64 MiB, over all models. Each client decides for its own requests: they
+   * are kept only if it allows that, and a prefix that several ask for only by requests of those that allow it. Whether a
+   * loaded model has a place to keep them, and of what size, is the first tab's choice. `false` deletes all that was kept
+   * for the origin, of all models and tabs, also while the model is loaded; what tabs with `true` ask later may be kept
+   * again. @default nothing of this client's is kept, and nothing deleted
    */
   readonly persistPrefixCache?: PersistPrefixCache | undefined;
   /**

@@ -1,11 +1,13 @@
 import type { LoadSettings } from '../core/protocol.ts';
 
 /** What is said where another tab has loaded the model before, otherwise than this one asks; undefined where it has not. */
-export function otherSettings(asked: LoadSettings, held: LoadSettings): string | undefined {
+export function otherSettings({ persistPrefixCache, ...asked }: LoadSettings, held: LoadSettings): string | undefined {
   const settings: Readonly<Record<string, unknown>> = { ...held };
   // Plain data that has come from the worker, so that objects are told apart by what they hold.
   const isOther = ([name, value]: readonly [string, unknown]): boolean => JSON.stringify(value) !== JSON.stringify(settings[name]);
-  const names = Object.entries(asked).filter(isOther).map(([name]) => name);
+  // An opt-out holds, whatever the other tab has said.
+  const all = persistPrefixCache ? { ...asked, persistPrefixCache } : asked;
+  const names = Object.entries(all).filter(isOther).map(([name]) => name);
   if (names.length === 0) return undefined;
   return `Another tab has loaded this model before, with other settings than asked for here (${names.join(', ')}): those hold.`;
 }

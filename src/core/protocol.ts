@@ -25,7 +25,8 @@ export interface LoadSettings {
   readonly maxModelLen?: number;
   /**
    * Whether the KV of prompts that are asked again is kept in the browser's storage, for after a reload. Their token
-   * ids, which are their text, are then on disk; `false` deletes what was kept. @default nothing is kept or deleted
+   * ids, which are their text, are then on disk; `false` deletes what was kept, and is no setting of the model's: it holds
+   * for its own session. @default nothing is kept or deleted
    */
   readonly persistPrefixCache?: PersistPrefixCache;
   /** How kernels are fitted to the adapter; no answer depends on it. @default auto */
@@ -65,6 +66,19 @@ export interface ModelAddress {
 export interface LoadOptions extends ModelAddress, LoadSettings {
   /** Refuses a model without a chat template as soon as its header is read; for this session alone. @default false */
   readonly requireChat?: boolean;
+  /**
+   * Whether what this session asks may be kept, whatever `persistPrefixCache` says of the model. Given where a session
+   * comes to the next worker, with the settings that held in the last one. @default whether `persistPrefixCache` allows it
+   */
+  readonly persistOwnPrefixes?: boolean;
+}
+
+/** Whether what a session asks may be kept in storage: only where its own options say so. */
+export function mayPersist({ persistPrefixCache, persistOwnPrefixes }: {
+  readonly persistPrefixCache?: PersistPrefixCache | undefined;
+  readonly persistOwnPrefixes?: boolean | undefined;
+}): boolean {
+  return persistOwnPrefixes ?? (persistPrefixCache !== undefined && persistPrefixCache !== false);
 }
 
 /**
@@ -91,7 +105,9 @@ export type CutReason =
 
 /** How it is to be loaded: what other tabs may see. */
 export function settingsOf(options: LoadOptions): LoadSettings {
-  const { source: _source, hub: _hub, cacheKey: _key, fingerprint: _print, requireChat: _chat, ...settings } = options;
+  const {
+    source: _source, hub: _hub, cacheKey: _key, fingerprint: _print, requireChat: _chat, persistOwnPrefixes: _own, ...settings
+  } = options;
   return settings;
 }
 

@@ -66,6 +66,8 @@ export interface EngineRequest {
   readonly supersede?: string | undefined;
   /** Only requests of the same salt share KV blocks. @default '', shared by all that give none */
   readonly cacheSalt?: string | undefined;
+  /** Whether its session allows that the KV of its prompt and answer is kept in storage. @default false */
+  readonly persistPrefix?: boolean | undefined;
   /**
    * What has been generated of it already, before its engine was lost: computed as a prompt is, never emitted again.
    * It was in the queue before, so no limit of the queue refuses it. @default nothing

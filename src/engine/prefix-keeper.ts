@@ -2,7 +2,7 @@ import type { EngineStats } from '../core/metrics.ts';
 import type { KeptBlock, PrefixStore } from '../loader/prefix-store.ts';
 import { prefixKey } from '../loader/prefix-store.ts';
 import type { CachedBlock } from '../scheduler/prefix-cache.ts';
-import type { PrefixExchange } from '../scheduler/prefix-exchange.ts';
+import { isHot, type PrefixExchange } from '../scheduler/prefix-exchange.ts';
 
 /** Blocks that a prefix has at least: shorter ones are computed as fast as they are found. */
 export const MIN_BLOCKS = 8;
@@ -50,7 +50,7 @@ export class PrefixKeeper {
   readonly #speed = new RestoreSpeed();
   /** Blocks that turned out to be wrong: what is kept of them would fail the first request of every engine to come. */
   readonly #wrong: CachedBlock[] = [];
-  #store: PrefixStore | undefined;
+  #store: Promise<PrefixStore | undefined> | undefined;
   /** Still to be restored; undefined before the store is open. */
   #pending: KeptBlock[] | undefined;
   #restored = 0;
@@ -75,6 +75,18 @@ export class PrefixKeeper {
     if (this.#isWorking || this.#isStopped) return;
     this.#isWorking = true;
     this.#settled = this.#workUntilDone();
+  }
+
+  /**
+   * Deletes what is kept in its store, and takes nothing for hot that was asked before; what is asked later may be kept.
+   * @returns the store's name, where it is open. @throws what the storage refuses with
+   */
+  async forget(): Promise<string | undefined> {
+    this.#options.prefixes.cool();
+    const store = await this.#store;
+    if (this.#pending !== undefined) this.#pending = [];
+    await store?.clear();
+    return store?.name;
   }
 
   /** Resolves when the work under way has ended; never rejects. */
@@ -109,12 +121,10 @@ export class PrefixKeeper {
   }
 
   async #work(): Promise<void> {
-    if (this.#pending === undefined) {
-      this.#store = await this.#options.openStore();
-      this.#pending = [...(this.#store?.inOrder() ?? [])];
-    }
-    const store = this.#store;
+    this.#store ??= this.#options.openStore();
+    const store = await this.#store;
     if (store === undefined) return this.stop();
+    this.#pending ??= [...store.inOrder()];
     for (const cached of this.#wrong.splice(0)) if (cached.cacheSalt === '') await store.drop(await this.#keyOf(cached));
     for (let block = this.#pending[0]; block !== undefined && this.#mayWork; block = this.#pending[0]) {
       this.#pending.shift();
@@ -156,6 +166,7 @@ export class PrefixKeeper {
       if (!this.#mayWork || prefillTokensPerSecond === 0) break;
       if (!prefixes.holds(cached) || !store.accepts(block)) continue;
       const bytes = await transfer.read(cached.block);
+      if (!isHot(cached)) continue; // all that was kept has been deleted meanwhile, and this is not to come back
       const { tokenIds } = cached;
       if (await store.put({ ...block, tokenIds, prefillTokensPerSecond }, bytes)) kept++;
     }

@@ -56,6 +56,8 @@ export class PrefixStore {
   /** Other sets, the least recently used first. */
   #others: readonly PrefixManifest[] = [];
   #isUsable = true;
+  /** The last thing done with the storage: one at a time. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(options: PrefixStoreOptions) {
     this.#options = options;
@@ -65,6 +67,11 @@ export class PrefixStore {
     const store = new PrefixStore(options);
     await store.#guard(() => store.#open());
     return store;
+  }
+
+  /** The set's. */
+  get name(): string {
+    return this.#options.name;
   }
 
   /** Whether the storage has not refused yet. */
@@ -114,9 +121,9 @@ export class PrefixStore {
 
   /** Keeps a block; false where it is not taken. */
   async put(block: Omit<KeptBlock, 'part' | 'sha256'>, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-    const room = this.accepts(block) ? this.#roomFor(block) : undefined;
-    if (room === undefined) return false;
     const stored = await this.#guard(async () => {
+      const room = this.accepts(block) ? this.#roomFor(block) : undefined;
+      if (room === undefined) return false;
       const { storage, name } = this.#options;
       const hash = await sha256(bytes);
       for (const { url } of room.sets) await storage.remove(url);
@@ -135,22 +142,37 @@ export class PrefixStore {
 
   /** Notes that blocks were used. @param uses their keys, and when. */
   async touch(uses: ReadonlyMap<string, number>): Promise<void> {
-    let isChanged = false;
-    for (const [key, lastUsed] of uses) {
-      const block = this.#blocks.get(key);
-      if (block === undefined || block.lastUsed >= lastUsed) continue;
-      this.#blocks.set(key, { ...block, lastUsed });
-      isChanged = true;
-    }
-    if (isChanged) await this.#guard(() => this.#save());
+    await this.#guard(async () => {
+      let isChanged = false;
+      for (const [key, lastUsed] of uses) {
+        const block = this.#blocks.get(key);
+        if (block === undefined || block.lastUsed >= lastUsed) continue;
+        this.#blocks.set(key, { ...block, lastUsed });
+        isChanged = true;
+      }
+      if (isChanged) await this.#save();
+    });
   }
 
   /** Deletes a block that has turned out to be wrong, and all that come after it. */
   async drop(key: string): Promise<void> {
-    const comesAfter = (block: KeptBlock): boolean => this.#chainTo(block)?.some((each) => each.key === key) === true;
-    const gone = [...this.#blocks.values()].filter(comesAfter);
-    for (const block of gone) this.#blocks.delete(block.key);
-    if (gone.length > 0) await this.#guard(() => this.#removed(gone));
+    await this.#guard(async () => {
+      const comesAfter = (block: KeptBlock): boolean => this.#chainTo(block)?.some((each) => each.key === key) === true;
+      const gone = [...this.#blocks.values()].filter(comesAfter);
+      for (const block of gone) this.#blocks.delete(block.key);
+      if (gone.length > 0) await this.#removed(gone);
+    });
+  }
+
+  /** Deletes the set, after what is under way; what is put later begins it anew. @throws what the storage refuses with */
+  async clear(): Promise<void> {
+    const clearing = this.#last.then(async () => {
+      this.#blocks.clear();
+      this.#others = [];
+      await this.#options.storage.remove(this.name);
+    });
+    this.#last = clearing.catch(() => {}); // told to who asked
+    await clearing;
   }
 
   /** Makes what has been taken out of memory true in storage. */
@@ -238,7 +260,14 @@ export class PrefixStore {
     return storage.updateManifest(name, () => ({ url: name, blockBytes, blocks: [...this.#blocks.values()] }));
   }
 
-  async #guard<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /** Does what takes the storage, after what is under way; undefined where that has refused. */
+  #guard<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const done = this.#last.then(() => this.#attempt(work));
+    this.#last = done;
+    return done;
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
     if (!this.#isUsable) return undefined;
     try {
       return await work();
@@ -252,7 +281,7 @@ export class PrefixStore {
   }
 }
 
-/** Deletes every set. */
-export async function removeKeptPrefixes(storage: PartStorage<PrefixManifest>): Promise<void> {
-  for (const { url } of await storage.listManifests()) await storage.remove(url);
+/** Deletes every set, but for those named: stores that are in use clear their own. */
+export async function removeKeptPrefixes(storage: PartStorage<PrefixManifest>, except: readonly string[] = []): Promise<void> {
+  for (const { url } of await storage.listManifests()) if (!except.includes(url)) await storage.remove(url);
 }

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import type { EngineRequest } from '../core/request.ts';
 import { type BlockHash, type HashBlock, hashBlock, hashSalt } from './block-hash.ts';
 
 /** A sequence of tokens whose blocks may be shared. */
@@ -11,6 +12,9 @@ export interface HashedSequence {
   readonly blockHashes: BlockHash[];
 }
 
+/** On whose behalf a block is computed or found. */
+export type BlockUser = Pick<EngineRequest, 'persistPrefix'>;
+
 /** A full block whose KV is in the GPU's memory: what it holds, and what comes before it. */
 export interface CachedBlock {
   readonly block: number;
@@ -19,9 +23,12 @@ export interface CachedBlock {
   readonly parent: CachedBlock | undefined;
   readonly cacheSalt: string;
   readonly tokenIds: readonly number[];
-  /** How many requests have found it when they first left the queue; those before it were found at least as often. */
-  hits: number;
-  /** When one last did, in the engine clock's milliseconds. */
+  /**
+   * How many requests that may be kept have asked for it: the one that computed it, and those that found it when they first
+   * left the queue. Others do not count. What comes from storage begins at 1.
+   */
+  timesAsked: number;
+  /** When such a request last found it, in the engine clock's milliseconds. */
   lastHit: number;
 }
 
@@ -72,10 +79,11 @@ export class PrefixCache {
     return this.#byHash.has(this.hashOf(sequence, index));
   }
 
-  /** Counts a request that has found these. @param now the engine clock's milliseconds. */
-  hit(found: readonly CachedBlock[], now: number): void {
+  /** Counts a request that has found these, if it may be kept. @param now the engine clock's milliseconds. */
+  hit(found: readonly CachedBlock[], { persistPrefix = false }: BlockUser, now: number): void {
+    if (!persistPrefix) return;
     for (const cached of found) {
-      cached.hits++;
+      cached.timesAsked++;
       cached.lastHit = now;
     }
   }
@@ -95,15 +103,23 @@ export class PrefixCache {
    * Makes a computed block findable: the sequence's next one after those in `parents`. Returns the block that holds
    * this content from now on, which is an earlier one where there is one; or `undefined` where other content of the
    * same hash is in the way.
+   *
+   * @param user for whom it was computed; left out where it comes from storage
    */
-  insert(sequence: HashedSequence, parents: readonly CachedBlock[], block: number): CachedBlock | undefined {
+  insert(
+    sequence: HashedSequence,
+    parents: readonly CachedBlock[],
+    block: number,
+    user?: BlockUser,
+  ): CachedBlock | undefined {
     const index = parents.length;
     const hash = this.hashOf(sequence, index);
     const there = this.#byHash.get(hash);
     if (there !== undefined) return this.#holds(there, sequence, parents) ? there : undefined;
     const { cacheSalt } = sequence;
     const tokenIds = sequence.tokenIds.slice(index * this.#blockSize, (index + 1) * this.#blockSize);
-    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds, hits: 0, lastHit: 0 };
+    const timesAsked = user === undefined || user.persistPrefix === true ? 1 : 0;
+    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds, timesAsked, lastHit: 0 };
     this.#byHash.set(hash, cached);
     this.#byBlock.set(block, cached);
     return cached;

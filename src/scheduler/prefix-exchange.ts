@@ -29,10 +29,11 @@ export class PrefixExchange {
 
   /**
    * The starts of sequences, of at least `minBlocks` blocks, that a later request has found: each as long as it was
-   * found, and none the start of another. Those found last come first.
+   * found, and none the start of another. Those found last come first. Only requests that may be kept count, so that each
+   * start is one that such a request has asked for, whole.
    */
   hot(minBlocks: number): readonly (readonly CachedBlock[])[] {
-    const hot = [...this.#cache.blocks].filter(({ hits, cacheSalt }) => hits > 0 && cacheSalt === '');
+    const hot = [...this.#cache.blocks].filter(isHot);
     const inner = new Set(hot.map(({ parent }) => parent));
     return hot
       .filter((cached) => !inner.has(cached))
@@ -44,6 +45,11 @@ export class PrefixExchange {
   /** Whether a block still holds what it held when it was listed. */
   holds(cached: CachedBlock): boolean {
     return this.#cache.blockAt(cached.block) === cached;
+  }
+
+  /** Nothing is hot any more: only requests that come from now on count. */
+  cool(): void {
+    for (const cached of this.#cache.blocks) cached.timesAsked = 0;
   }
 
   /**
@@ -71,6 +77,11 @@ export class PrefixExchange {
     this.#pool.free(table);
     return 'adopted';
   }
+}
+
+/** Whether a block is worth keeping. A salt says that others are not to find it. */
+export function isHot({ timesAsked, cacheSalt }: CachedBlock): boolean {
+  return timesAsked > 1 && cacheSalt === '';
 }
 
 /** A block and all before it, in the order of their sequence. */

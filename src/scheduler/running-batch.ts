@@ -76,7 +76,7 @@ export class RunningBatch {
     if (state.firstScheduledTime === undefined) {
       state.numCachedTokens = numComputedTokens;
       // Another choice of a request finds what the first has computed: that alone asks for nothing again.
-      if (state.request.choice === 0) this.#cache.hit(cached, now);
+      if (state.request.choice === 0) this.#cache.hit(cached, state.request, now);
     }
     state.firstScheduledTime ??= now;
     const { firstScheduledTime } = state;
@@ -126,7 +126,7 @@ export class RunningBatch {
     while (cached.length < numFull) {
       const index = cached.length;
       const own = blockTable[index];
-      const entry = own === undefined ? undefined : this.#cache.insert(state, cached, own);
+      const entry = own === undefined ? undefined : this.#cache.insert(state, cached, own, state.request);
       if (own === undefined || entry === undefined) return; // nothing after it can be found either
       if (entry.block !== own) {
         this.pool.retain(entry.block);

@@ -5,6 +5,7 @@ import type { Locks } from '../core/locks.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
+import { mayPersist } from '../core/protocol.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
@@ -12,6 +13,7 @@ import { untilAborted } from '../core/until-aborted.ts';
 import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { GpuLease } from './gpu-lease.ts';
 import type { HostSession } from './host-session.ts';
+import type { KeptPrefixes } from './keep-prefixes.ts';
 import { Inspector } from './inspector.ts';
 import { Links } from './links.ts';
 import { NO_MODEL, type Resident } from './resident.ts';
@@ -20,6 +22,8 @@ import type { LoadModel } from './served-model.ts';
 
 export interface HostOptions {
   readonly loadModel: LoadModel;
+  /** What loaded models keep in storage. @default nothing */
+  readonly prefixes?: Pick<KeptPrefixes, 'deleteAll'>;
   readonly locks: Locks;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
@@ -34,12 +38,16 @@ const MAX_UNREAD_LOG_LINES = 100;
 export class Host {
   readonly #residents: Residents;
   readonly #links = new Links();
+  readonly #prefixes: HostOptions['prefixes'];
   readonly #sessions = new Set<HostSession>();
   /** The last of each session. */
   readonly #greetings = new WeakMap<HostSession, number>();
+  /** Those whose requests may be kept in storage. */
+  readonly #persisting = new WeakSet<HostSession>();
   readonly #unreadLog: LogFrame[] = [];
 
-  constructor({ loadModel, locks, clock, sleep: pause = sleep }: HostOptions) {
+  constructor({ loadModel, prefixes, locks, clock, sleep: pause = sleep }: HostOptions) {
+    this.#prefixes = prefixes;
     this.#residents = new Residents({
       loadModel: this.#links.loadBy(loadModel),
       lease: new GpuLease(locks),
@@ -73,15 +81,21 @@ export class Host {
   /**
    * Loads a model for the session, or joins those that have. Settings that mean nothing are refused before anything is
    * unloaded for it. One that cannot chat is refused where the session requires it: when its header has been read, before
-   * anything else of it is, or at once where it is loaded.
+   * anything else of it is, or at once where it is loaded. Whether prompts may be kept holds for the session alone, and
+   * where it forbids that, what was kept is deleted.
    * @throws TabserveError `invalid_request`, `model_busy`, and what loading does
    */
   async load(
     session: HostSession,
-    { requireChat = false, ...options }: LoadOptions,
+    { requireChat = false, persistOwnPrefixes, persistPrefixCache, ...settings }: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    checkLoadSettings(options);
+    checkLoadSettings({ ...settings, persistPrefixCache });
+    if (mayPersist({ persistPrefixCache, persistOwnPrefixes })) this.#persisting.add(session);
+    else this.#persisting.delete(session);
+    if (persistPrefixCache === false) this.#deletePrefixes(session);
+    // An opt-out says nothing of the model, which others may have loaded otherwise.
+    const options = persistPrefixCache ? { ...settings, persistPrefixCache } : settings;
     if (this.#sessions.has(session)) this.#links.note(session, options);
     const refused = new AbortController();
     const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
@@ -89,10 +103,11 @@ export class Host {
       refused.abort(noChatTemplate());
       this.#residents.leave(session); // the last one to leave ends the load
     };
-    const loading = this.#residents.load(session, options, (progress) => {
+    const report = (progress: LoadProgress): void => {
       check(progress);
       if (!refused.signal.aborted) onProgress(progress);
-    });
+    };
+    const loading = this.#residents.load(session, options, report);
     const info = await untilAborted(loading, refused.signal);
     check(info);
     refused.signal.throwIfAborted();
@@ -103,7 +118,7 @@ export class Host {
   /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
   generate(session: HostSession, request: GenerateRequest): Queued {
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
-    return this.#requireModel(session).generate(session, request);
+    return this.#requireModel(session).generate(session, request, this.#persisting.has(session));
   }
 
   /** Ends a request of the session's own; one that has ended already is left alone. */
@@ -140,6 +155,14 @@ export class Host {
   /** Destroys the GPU device of the session's model, as a crash would. For tests and demonstrations. */
   loseDevice(session: HostSession): void {
     this.#residents.of(session)?.loseDevice();
+  }
+
+  /** In the background. */
+  #deletePrefixes(session: HostSession): void {
+    this.#prefixes?.deleteAll().catch((error: unknown) => {
+      const message = `The prefixes kept in this browser's storage could not be deleted: ${String(error)}`;
+      session.send([{ type: 'log', level: 'warn', message }]);
+    });
   }
 
   #requireModel(session: HostSession): Resident {

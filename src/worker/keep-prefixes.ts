@@ -27,24 +27,52 @@ export interface PrefixPlan {
   readonly maxBytes: number;
 }
 
-/** What a user's setting asks for: to keep prefixes, or to delete those that were kept, in the background, or neither. */
-export function planPrefixes(
-  setting: PersistPrefixCache | undefined,
-  openStorage: () => PrefixStorage | undefined,
-  log: LoadContext['log'],
-): PrefixPlan | undefined {
-  if (setting === undefined) return undefined;
-  const maxBytes = typeof setting === 'boolean' ? DEFAULT_MAX_BYTES : setting.maxBytes;
-  const storage = openStorage();
-  if (setting !== false) {
-    if (storage !== undefined) return { storage, maxBytes };
-    log('info', 'This browser has no storage here, so that no prefixes are kept.');
-  } else if (storage !== undefined) {
-    removeKeptPrefixes(storage).catch((error: unknown) => {
-      log('warn', `The prefixes kept in this browser's storage could not be deleted: ${String(error)}`);
-    });
+/** The prefixes kept in this browser's storage, and the keepers of this worker's engines. */
+export class KeptPrefixes {
+  readonly #openStorage: () => PrefixStorage | undefined;
+  readonly #keepers = new Set<PrefixKeeper>();
+  /** No set is opened before what is being deleted has gone. Never rejects. */
+  #deleted: Promise<unknown> = Promise.resolve();
+
+  /** @param openStorage where they are kept. @default the browser's */
+  constructor(openStorage = opfsPrefixStorage) {
+    this.#openStorage = openStorage;
   }
-  return undefined;
+
+  /** Where a model's setting has its prefixes kept; undefined: nowhere. */
+  plan(setting: PersistPrefixCache | undefined, log: LoadContext['log']): PrefixPlan | undefined {
+    if (setting === undefined || setting === false) return undefined;
+    const storage = this.#openStorage();
+    if (storage !== undefined) return { storage, maxBytes: setting === true ? DEFAULT_MAX_BYTES : setting.maxBytes };
+    log('info', 'This browser has no storage here, so that no prefixes are kept.');
+    return undefined;
+  }
+
+  /** Keeps an engine's hot prefixes, apart from those of everything whose KV might differ in a bit. */
+  keep(plan: PrefixPlan, options: KeepPrefixesOptions): PrefixKeeper {
+    const keeper = createKeeper(plan, options, () => this.#deleted);
+    this.#keepers.add(keeper);
+    return keeper;
+  }
+
+  /** The keeper's engine has ended. */
+  release(keeper: PrefixKeeper): void {
+    keeper.stop();
+    void keeper.settled.then(() => this.#keepers.delete(keeper));
+  }
+
+  /**
+   * Deletes all that was kept, of all models. Engines that keep prefixes go on with what is asked from now on.
+   * @throws what the storage refuses with
+   */
+  deleteAll(): Promise<void> {
+    const deleting = Promise.all([...this.#keepers].map((keeper) => keeper.forget())).then(async (names) => {
+      const storage = this.#openStorage();
+      if (storage !== undefined) await removeKeptPrefixes(storage, names.filter((name) => name !== undefined));
+    });
+    this.#deleted = Promise.allSettled([this.#deleted, deleting]);
+    return deleting;
+  }
 }
 
 export interface KeepPrefixesOptions {
@@ -60,8 +88,11 @@ export interface KeepPrefixesOptions {
   readonly clock: () => number;
 }
 
-/** Keeps an engine's hot prefixes, apart from those of everything whose KV might differ in a bit. */
-export function keepPrefixes({ storage, maxBytes }: PrefixPlan, options: KeepPrefixesOptions): PrefixKeeper {
+function createKeeper(
+  { storage, maxBytes }: PrefixPlan,
+  options: KeepPrefixesOptions,
+  deleted: () => Promise<unknown>,
+): PrefixKeeper {
   const { transfer, scheduler, stats, log, clock } = options;
   const { blockSize } = scheduler.config;
   const { blockBytes } = transfer;
@@ -74,7 +105,9 @@ export function keepPrefixes({ storage, maxBytes }: PrefixPlan, options: KeepPre
     now: Date.now,
     log,
     openStore: async () => {
+      const earlier = deleted(); // a later one waits for this store instead, to clear it
       const name = await setName(options);
+      await earlier;
       return name === undefined ? undefined : PrefixStore.open({ storage, name, blockSize, blockBytes, maxBytes, log: warn });
     },
   });

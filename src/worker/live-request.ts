@@ -56,19 +56,25 @@ export class LiveRequest {
   }
 }
 
+/** What a request comes to. */
+interface RequestContext extends Pick<ServedModel, 'tokenizer' | 'info'> {
+  /** Whether its session allows that it is kept in storage. */
+  readonly persistPrefix: boolean;
+  /** The engine clock's milliseconds. */
+  readonly now: number;
+}
+
 /**
  * Turns what a tab asks for into what an engine computes: the prompt's token ids, or what a worker that has died had come
  * to.
  *
- * @param now the engine clock's milliseconds
  * @throws TabserveError `invalid_request` for a bias of a token that the model does not have, and what the prompt is
  *   refused with
  */
 export function createLiveRequest(
   session: HostSession,
   request: GenerateRequest,
-  { tokenizer, info }: Pick<ServedModel, 'tokenizer' | 'info'>,
-  now: number,
+  { tokenizer, info, persistPrefix, now }: RequestContext,
 ): LiveRequest {
   const { requestId, choice = 0, completionId, temperature, seed, logits, resume } = request;
   checkLogitBias(logits, info);
@@ -84,7 +90,7 @@ export function createLiveRequest(
   const deadline = timeoutMs === undefined ? undefined : now + timeoutMs;
   return new LiveRequest(session, stream, {
     requestId, sessionId: session.sessionId, choice, completionId, promptTokenIds, sampling, arrivalTime: now, deadline,
-    ...scheduling, outputTokenIds: resume?.tokenIds,
+    ...scheduling, persistPrefix, outputTokenIds: resume?.tokenIds,
   });
 }
 

@@ -20,7 +20,7 @@ import { effectiveMaxModelLen } from '../scheduler/check-request.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { keepPrefixes, opfsPrefixStorage, planPrefixes, type PrefixStorage } from './keep-prefixes.ts';
+import { KeptPrefixes } from './keep-prefixes.ts';
 import { modelId } from './model-identity.ts';
 import { ModelProfiler } from './model-profiler.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
@@ -41,8 +41,8 @@ export interface ModelLoaderOptions {
   readonly baseUrl: string;
   /** How files are opened, for tests. @default the browser's storage, locks and fetch */
   readonly open?: Partial<Pick<OpenOptions, 'storage' | 'locks' | 'http' | 'partBytes'>>;
-  /** Where hot prefixes are kept. @default the browser's */
-  readonly prefixStorage?: () => PrefixStorage | undefined;
+  /** Those of the host, which deletes them. @default kept in the browser's storage */
+  readonly prefixes?: KeptPrefixes;
   /** Where it is kept how kernels are tuned. @default the browser's */
   readonly tuningStorage?: () => TuningStorage | undefined;
 }
@@ -55,13 +55,13 @@ const COMPILER: LoadWait = { cause: 'compiler', what: 'kernels to be compiled, w
  * signal's reason, whatever it waits for; its memory of the GPU is free by then.
  */
 export function createModelLoader(its: ModelLoaderOptions): LoadModel {
-  const { loadRunner, baseUrl, open, prefixStorage = opfsPrefixStorage, tuningStorage = idbTuningStorage } = its;
+  const { loadRunner, baseUrl, open, prefixes = new KeptPrefixes(), tuningStorage = idbTuningStorage } = its;
   return async (options, context) => {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
     const { log, clock, signal, reserve, beginWait } = context;
     const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
-    const prefixPlan = planPrefixes(persistPrefixCache, prefixStorage, log);
+    const prefixPlan = prefixes.plan(persistPrefixCache, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
     const shown = { onProgress: progress.report, beginWait, log };
@@ -86,7 +86,7 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, log, clock };
-    const keeper = prefixPlan && transfer && keepPrefixes(prefixPlan, { ...parts, transfer });
+    const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
     const lateCompiler = new LateCompiler({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, log });
     const othersSettled = async (): Promise<void> => {
@@ -102,7 +102,7 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
     const engine = new Engine({ scheduler, runner, clock, onIdle });
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
-    return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, tuner });
+    return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, prefixes, tuner });
   };
 }
 
@@ -121,6 +121,7 @@ function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo
 interface IdleWork {
   readonly lateCompiler: LateCompiler;
   readonly keeper: PrefixKeeper | undefined;
+  readonly prefixes: KeptPrefixes;
   readonly tuner: Autotuner;
 }
 
@@ -129,7 +130,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { lateCompiler, keeper, tuner }: IdleWork,
+  { lateCompiler, keeper, prefixes, tuner }: IdleWork,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -154,7 +155,7 @@ function serve(
     destroy: () => {
       stop.abort();
       lateCompiler.stop();
-      keeper?.stop();
+      if (keeper !== undefined) prefixes.release(keeper);
       tuner.stop();
       loaded.destroy();
     },

@@ -159,11 +159,12 @@ export class Resident implements Tenant {
   }
 
   /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
-  generate(session: HostSession, request: GenerateRequest): Queued {
+  generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued {
     const { requestId } = request;
     if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
     this.#lastUsed = this.#context.clock();
-    const live = createLiveRequest(session, request, this.#slot.requireKnown(), this.#lastUsed);
+    const context = { ...this.#slot.requireKnown(), persistPrefix, now: this.#lastUsed };
+    const live = createLiveRequest(session, request, context);
     this.#requests.add(requestId, live, this.#context.isDraining() ? undefined : this.#slot.model?.engine);
     if (!this.#context.isDraining()) this.resume();
     return { promptTokenIds: live.promptTokenIds };

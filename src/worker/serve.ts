@@ -6,13 +6,15 @@ import { hostLockName } from '../core/protocol.ts';
 import { CHANNEL_NAME } from '../core/rendezvous.ts';
 import type { Broadcast, ListenMessage, StartedMessage } from '../core/rendezvous.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
-import { Host } from './host.ts';
-import type { LoadModel } from './served-model.ts';
+import { Host, type HostOptions } from './host.ts';
 import { Session } from './session.ts';
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
 }
+
+/** What a host is made of. */
+type HostParts = Pick<HostOptions, 'loadModel' | 'prefixes'>;
 
 /** A host in this worker, and how tabs come to it. */
 interface Reception {
@@ -26,10 +28,10 @@ interface Reception {
  * Sets up a host. Whatever the worker fails to catch reaches the tabs' logs, since nobody sees a SharedWorker's console.
  * Resolves when its lock is held: a tab that learns the lock's name earlier would take this worker for dead.
  */
-async function openReception(loadModel: LoadModel): Promise<Reception> {
+async function openReception(parts: HostParts): Promise<Reception> {
   registerErrorTransfer();
   const { locks } = navigator;
-  const host = new Host({ loadModel, locks, clock: () => performance.now() });
+  const host = new Host({ ...parts, locks, clock: () => performance.now() });
   addEventListener('error', (event) => host.log('error', describe(event.error ?? event.message)));
   addEventListener('unhandledrejection', (event) => host.log('error', describe(event.reason)));
   const lockName = hostLockName(crypto.randomUUID());
@@ -39,8 +41,8 @@ async function openReception(loadModel: LoadModel): Promise<Reception> {
 }
 
 /** Makes this SharedWorker a host: each port that connects becomes a session. */
-export function serveSharedWorker(loadModel: LoadModel): void {
-  const reception = openReception(loadModel);
+export function serveSharedWorker(parts: HostParts): void {
+  const reception = openReception(parts);
   addEventListener('connect', (event) => {
     const port = (event as MessageEvent).ports[0];
     if (port !== undefined) void reception.then(({ accept }) => accept(port));
@@ -48,8 +50,8 @@ export function serveSharedWorker(loadModel: LoadModel): void {
 }
 
 /** Makes this dedicated Worker a host, whose tab tells it where the other tabs will knock. */
-export function serveElectedWorker(loadModel: LoadModel): void {
-  const reception = openReception(loadModel);
+export function serveElectedWorker(parts: HostParts): void {
+  const reception = openReception(parts);
   void reception.then(({ lockName }) => postMessage({ type: 'started', lockName } satisfies StartedMessage));
   addEventListener('message', ({ data, ports }: MessageEvent<ListenMessage>) => {
     void reception.then((open) => {

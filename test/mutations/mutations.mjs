@@ -320,8 +320,8 @@ export const MUTATIONS = [
     ['the next worker gives a request its whole time again', 'Math.max(0, scheduling.timeoutMs - (now - this.#called))', 'scheduling.timeoutMs', FRAMES],
   ]),
   ...of('client', 'src/client/connection.ts', [
-    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
-    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
+    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
+    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
     ['requests of a dead worker are not handed on', 'for (const pending of this.#pending) this.#submit(host, pending);', '', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [

@@ -24,6 +24,8 @@ export class FakeOrigin {
   workers = 0;
   host!: Host;
   loader!: FakeLoader;
+  /** Called when a tab has all kept prefixes deleted. */
+  onDeletePrefixes = (): void => {};
   readonly #ports: { close(): void }[] = [];
   #isAlive = false;
 
@@ -81,6 +83,7 @@ export class FakeOrigin {
     this.#isAlive = true;
     this.loader = new FakeLoader();
     this.host = new Host({
+      prefixes: { deleteAll: async () => this.onDeletePrefixes() },
       loadModel: this.loader.loadModel, locks: this.locks.locks, clock: () => performance.now(),
     });
     void this.locks.locks.request(this.hostLock, () => new Promise(() => {}));

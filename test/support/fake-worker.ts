@@ -48,6 +48,6 @@ const loadModel = createModelLoader({
   },
 });
 
-if (!('onconnect' in self)) serveElectedWorker(loadModel);
+if (!('onconnect' in self)) serveElectedWorker({ loadModel });
 else if (self.name.startsWith(BROKER_NAME)) serveBroker();
-else serveSharedWorker(loadModel);
+else serveSharedWorker({ loadModel });

@@ -63,6 +63,29 @@ test('a hub token is told to the next worker by the tab that has it, and to no o
   expect(origin.loader.loads[0]?.options).toEqual({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 });
 });
 
+test('each tab says to the next worker whether its own prompts may be kept, whatever held in the last one', async () => {
+  const deletions: number[] = []; // the workers that did so
+  const settings = [{ persistPrefixCache: true }, { persistPrefixCache: false }, {}] as const;
+  const clients: Client[] = [];
+  origin.onDeletePrefixes = () => deletions.push(origin.workers);
+  for (const each of settings) {
+    const connection = await origin.connect();
+    const loading = connection.load({ source: 'm', ...each }, () => {});
+    await finishLoad();
+    clients.push(new Client(connection, await loading, ['m']));
+  }
+  const asked = async (): Promise<unknown[]> => {
+    const { engine } = origin.loader.last;
+    for (const client of clients) await client.chat.completions.create({ messages: ask, stream: true });
+    return [...engine.live.values()].map(({ persistPrefix }) => persistPrefix);
+  };
+  expect(await asked()).toEqual([true, false, false]);
+  await replaceWorker(3);
+  expect(origin.loader.loads[0]?.options).toMatchObject({ persistPrefixCache: true });
+  expect([...origin.loader.last.engine.live.values()].map(({ persistPrefix }) => persistPrefix).toSorted()).toEqual([false, false, true]);
+  expect(deletions).toEqual([1]); // once, by the tab that asked for it: what tabs that allow it have kept since is theirs
+});
+
 test('every stream of every tab goes on where it was when the worker dies', async () => {
   const { client, statuses } = await open();
   const other = await origin.connect();

@@ -4,9 +4,14 @@ import type { HashBlock } from '../../../src/scheduler/block-hash.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { createRandom } from '../../support/random.ts';
 import { FakeRunner, runAlone, VOCAB_SIZE } from './fake-runner.ts';
-import { CONFIG, makeRequest } from './requests.ts';
+import { CONFIG, makeRequest as makeAnyRequest } from './requests.ts';
 
 const { blockSize, numBlocks } = CONFIG;
+
+/** Of a session that allows that its prompts are kept. */
+function makeRequest(...[requestId, length, sampling, rest]: Parameters<typeof makeAnyRequest>): EngineRequest {
+  return makeAnyRequest(requestId, length, sampling, { persistPrefix: true, ...rest });
+}
 
 /** A scheduler over the fake runner, whose steps can be interrupted. */
 function start(hash?: HashBlock, config = CONFIG) {
@@ -85,6 +90,35 @@ test('those found last come first; what has a salt, and what is gone, is never h
   for (let i = 0; i < 6; i++) run(makeRequest(`filler ${i}`, 50));
   expect(scheduler.prefixes.hot(1)).toEqual([]);
   expect(scheduler.prefixes.holds(listed)).toBe(false);
+});
+
+test('only requests that may be kept make a prefix hot, as far as they ask for it themselves', () => {
+  const { scheduler, run } = start();
+  const lengths = (): number[] => scheduler.prefixes.hot(1).map(({ length }) => length);
+  const others = { ...asked, sessionId: 'other tab', persistPrefix: false };
+  for (const id of ['o1', 'o2', 'o3']) run({ ...others, requestId: id });
+  expect(lengths()).toEqual([]);
+  const short = { ...asked, promptTokenIds: asked.promptTokenIds.slice(0, 13) };
+  run({ ...short, requestId: 's1' });
+  expect(lengths()).toEqual([]); // asked once: that others had asked it before does not count
+  run({ ...others, requestId: 'o4' });
+  expect(lengths()).toEqual([]);
+  run({ ...short, requestId: 's2' });
+  expect(lengths()).toEqual([3]); // what others asked behind it stays theirs
+  run(others);
+  expect(lengths()).toEqual([3]);
+});
+
+test('what was hot is not any more once that is forgotten, until it is asked for again', () => {
+  const { scheduler, run } = start();
+  run(asked, again);
+  expect(scheduler.prefixes.hot(1)).toHaveLength(1);
+  scheduler.prefixes.cool();
+  expect(scheduler.prefixes.hot(1)).toEqual([]);
+  run({ ...asked, requestId: 'once more' });
+  expect(scheduler.prefixes.hot(1)).toEqual([]);
+  run({ ...asked, requestId: 'twice more' });
+  expect(scheduler.prefixes.hot(1).map(({ length }) => length)).toEqual([5]);
 });
 
 test('other choices of a request make nothing hot', () => {

@@ -12,7 +12,7 @@ function textAfter(prompt: Prompt, text: readonly number[], resume?: readonly nu
   const session = { sessionId: 's', send: () => {} };
   const resumed = resume === undefined ? {} : { resume: { promptTokenIds: bytes('é').slice(0, 1), tokenIds: resume } };
   const request = { requestId: 'r', prompt, maxTokens: 9, temperature: 0, seed: 1, stop: [], ...resumed };
-  const live = createLiveRequest(session, request, { tokenizer, info }, 0);
+  const live = createLiveRequest(session, request, { tokenizer, info, persistPrefix: false, now: 0 });
   const output = { requestId: 'r', newTokenIds: text, finishReason: undefined, firstScheduledTime: 0, numCachedTokens: 0 };
   return live.push(output).map((frame) => ('text' in frame ? frame.text : '')).join('');
 }

@@ -177,7 +177,7 @@ describe('generating', () => {
     tab.generate('r', { maxTokens: 9, temperature: 0.5, seed: 4 });
     tab.generate('s');
     expect(loader.last.engine.live.get('r')).toEqual({
-      requestId: 'r', sessionId: 'a', choice: 0, promptTokenIds: bytes('Hi'), arrivalTime: 60,
+      requestId: 'r', sessionId: 'a', choice: 0, persistPrefix: false, promptTokenIds: bytes('Hi'), arrivalTime: 60,
       sampling: { temperature: 0.5, seed: 4, maxTokens: 9, stopTokenIds: [END] },
     });
     expect(loader.last.engine.live.get('s')?.sampling.maxTokens).toBe(1024);

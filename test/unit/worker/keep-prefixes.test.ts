@@ -1,11 +1,15 @@
 import { expect, test, vi } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
-import type { LoadSettings } from '../../../src/core/protocol.ts';
+import type { LoadOptions, LoadSettings } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import type { PrefixManifest } from '../../../src/loader/prefix-store.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
+import { Host } from '../../../src/worker/host.ts';
+import type { HostSession } from '../../../src/worker/host-session.ts';
+import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
+import { FakeLocks } from '../../support/fake-locks.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
 import { memoryStorage } from '../loader/memory-storage.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
@@ -24,32 +28,35 @@ interface Visit extends LoadSettings {
   readonly device?: string;
 }
 
-/** Loads a model whose blocks are eight bytes. */
+/** Its blocks have eight bytes. */
+const runnerOf = (device: string) => vi.fn(async ({ file: model, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }: LoadRunnerOptions) => {
+  for (const { offset, byteLength } of model.tensors) await model.source.read(offset, byteLength);
+  const transfer = { blockBytes: 8, read: async () => new Uint8Array(8), write: vi.fn(async () => {}) };
+  return {
+    runner,
+    config: readModelConfig(model),
+    scheduler: {
+      blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 256, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
+    },
+    adapter: { vendor: '', architecture: '', device, description: '', isSoftware: true, features: [] },
+    kvCacheDtype,
+    numerics,
+    kvCacheBytes: 4096,
+    gpuBytes: 4096,
+    blockTransfer: blockTransfer === true ? transfer : undefined,
+    profiler: noProfiler,
+    counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
+    lost: new Promise<TabserveError>(() => {}),
+    loseDevice: () => {},
+    destroy: () => {},
+  };
+});
+
+/** Loads a model. */
 async function load({ storage = memoryStorage(), file = bytes, device = 'this one', ...settings }: Visit) {
-  const loadRunner = vi.fn(async ({ file: model, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }: LoadRunnerOptions) => {
-    for (const { offset, byteLength } of model.tensors) await model.source.read(offset, byteLength);
-    const transfer = { blockBytes: 8, read: async () => new Uint8Array(8), write: vi.fn(async () => {}) };
-    return {
-      runner,
-      config: readModelConfig(model),
-      scheduler: {
-        blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 256, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
-      },
-      adapter: { vendor: '', architecture: '', device, description: '', isSoftware: true, features: [] },
-      kvCacheDtype,
-      numerics,
-      kvCacheBytes: 4096,
-      gpuBytes: 4096,
-      blockTransfer: blockTransfer === true ? transfer : undefined,
-      profiler: noProfiler,
-      counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
-      lost: new Promise<TabserveError>(() => {}),
-      loseDevice: () => {},
-      destroy: () => {},
-    };
-  });
+  const loadRunner = runnerOf(device);
   const lines: string[] = [];
-  const loader = createModelLoader({ loadRunner, baseUrl: 'https://x.test/', prefixStorage: () => storage });
+  const loader = createModelLoader({ loadRunner, baseUrl: 'https://x.test/', prefixes: new KeptPrefixes(() => storage) });
   const source = new File([file], 'tiny.gguf', { lastModified: 1 });
   const model = await loader(
     { source, ...settings },
@@ -70,7 +77,7 @@ async function visit(options: Visit, outcome: 'kept' | 'restored' = 'kept'): Pro
   const promptTokenIds = Array.from({ length: 150 }, (_, i) => 3 + (i % 200));
   const sampling = { temperature: 0, seed: 1, maxTokens: 2, stopTokenIds: [] };
   const ask = (requestId: string): void => {
-    model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
+    model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0, persistPrefix: true });
   };
   const ended = new Set<string>();
   void (async () => {
@@ -116,14 +123,112 @@ test('nothing is kept, deleted, hashed or made ready unless it is asked for', as
   expect(storage.manifests.size).toBe(1);
 });
 
-test('false deletes what was kept; a storage that refuses that is told of, and the model loads', async () => {
+interface Tab extends HostSession {
+  readonly lines: string[];
+  /** Asks for the answer to a prompt until that has come. */
+  ask(text: string): Promise<void>;
+}
+
+/** A worker over a storage, and its tabs. */
+function openHost(storage = memoryStorage<PrefixManifest>()) {
+  const prefixes = new KeptPrefixes(() => storage);
+  const loadModel = createModelLoader({ loadRunner: runnerOf('this one'), baseUrl: 'https://x.test/', prefixes });
+  const host = new Host({ loadModel, prefixes, locks: new FakeLocks().locks, clock: () => performance.now() });
+  const source = new File([bytes], 'tiny.gguf', { lastModified: 1 });
+  let numRequests = 0;
+  const open = async (settings: Omit<LoadOptions, 'source'> = {}): Promise<Tab> => {
+    const ended = new Set<string>();
+    const lines: string[] = [];
+    const tab: Tab = {
+      sessionId: crypto.randomUUID(),
+      lines,
+      send: (frames) => {
+        for (const frame of frames) {
+          if (frame.type === 'finish') ended.add(frame.request);
+          if (frame.type === 'log') lines.push(frame.message);
+        }
+      },
+      ask: async (text) => {
+        const requestId = String(numRequests++);
+        const shared = { maxTokens: 2, temperature: 0, seed: 1, stop: [] };
+        host.generate(tab, { requestId, prompt: { tokenIds: tokensOf(text) }, ...shared });
+        await vi.waitUntil(() => ended.has(requestId));
+      },
+    };
+    host.attach(tab);
+    await host.load(tab, { source, ...settings }, () => {});
+    return tab;
+  };
+  return { storage, host, open };
+}
+
+/** A prompt of nine full blocks and a bit. */
+const tokensOf = (text: string): number[] => Array.from({ length: 150 }, (_, i) => 3 + ((i * text.length) % 200));
+
+/** The first tokens of what is kept, of each prompt. */
+const keptStarts = (storage: ReturnType<typeof memoryStorage<PrefixManifest>>): string[] =>
+  [...storage.manifests.values()].flatMap(({ blocks }) => blocks.filter(({ parent }) => parent === '').map(({ tokenIds }) => tokenIds.join()));
+const startOf = (text: string): string => tokensOf(text).slice(0, 16).join();
+
+test.each([[false], [undefined]])('requests of a tab with %s are not kept where another tab loaded the model with true', async (setting) => {
+  const { storage, open } = openHost();
+  const keeps = await open({ persistPrefixCache: true });
+  const optsOut = await open(setting === undefined ? {} : { persistPrefixCache: setting });
+  for (let i = 0; i < 3; i++) await optsOut.ask('private');
+  for (let i = 0; i < 2; i++) await keeps.ask('of the first');
+  await vi.waitUntil(() => keeps.lines.some((line) => line.includes('kept 9 more')));
+  expect(keptStarts(storage)).toEqual([startOf('of the first')]);
+  // It asks the same itself, and may have that kept.
+  for (let i = 0; i < 2; i++) await keeps.ask('private');
+  await vi.waitUntil(() => keptStarts(storage).length === 2);
+});
+
+test('a tab that comes to the next worker with the settings that held in the last one is kept no more than there', async () => {
+  const { storage, open } = openHost();
+  const optsOut = await open({ persistPrefixCache: true, persistOwnPrefixes: false });
+  const keeps = await open({ persistPrefixCache: true, persistOwnPrefixes: true });
+  for (let i = 0; i < 3; i++) await optsOut.ask('private');
+  for (let i = 0; i < 2; i++) await keeps.ask('of the second');
+  await vi.waitUntil(() => keptStarts(storage).length > 0);
+  expect(keptStarts(storage)).toEqual([startOf('of the second')]);
+});
+
+test('false deletes what was kept of all models, also while one is loaded with true; that one keeps what comes', async () => {
+  const storage = memoryStorage<PrefixManifest>();
+  await visit({ storage, persistPrefixCache: true, device: 'another' });
+  const { open } = openHost(storage);
+  const keeps = await open({ persistPrefixCache: true });
+  for (let i = 0; i < 2; i++) await keeps.ask('before');
+  await vi.waitUntil(() => storage.manifests.size === 2);
+  await vi.waitUntil(() => keeps.lines.some((line) => line.includes('kept 9 more')));
+  await open({ persistPrefixCache: false });
+  await vi.waitUntil(() => storage.manifests.size === 0 && storage.parts.size === 0);
+  for (let i = 0; i < 2; i++) await keeps.ask('afterwards, longer');
+  await vi.waitUntil(() => storage.parts.size === 9);
+  expect(keptStarts(storage)).toEqual([startOf('afterwards, longer')]);
+});
+
+test('false deletes what was kept where nothing is loaded yet; a storage that refuses that is told of, and the model loads', async () => {
   const storage = memoryStorage<PrefixManifest>();
   await visit({ storage, persistPrefixCache: true });
-  await load({ storage, persistPrefixCache: false });
+  const { host, open } = openHost(storage);
+  const tab = await open({ persistPrefixCache: false });
   await vi.waitUntil(() => storage.manifests.size === 0 && storage.parts.size === 0);
+  expect(host.metrics(tab).state).toBe('ready');
   storage.listManifests = () => Promise.reject(new Error('refused'));
-  const { lines } = await load({ storage, persistPrefixCache: false });
+  const { lines } = await openHost(storage).open({ persistPrefixCache: false });
   await vi.waitUntil(() => lines.some((line) => line.includes('could not be deleted') && line.includes('refused')));
+});
+
+test('false is no setting of the model: it is not loaded anew for it, nor does its next load delete anything', async () => {
+  const { open, host } = openHost();
+  const keeps = await open({ persistPrefixCache: true });
+  host.detach(keeps);
+  const optsOut = await open({ persistPrefixCache: false });
+  expect(optsOut.lines.filter((line) => line.includes('KV cache'))).toEqual([]);
+  const other = openHost();
+  const first = await other.open({ persistPrefixCache: false });
+  expect(await other.host.load(first, { source: new File([bytes], 'tiny.gguf', { lastModified: 1 }) }, () => {})).toMatchObject({ settings: {} });
 });
 
 test('maxBytes is the limit, and the setting is told to the next worker', async () => {
