@@ -8,7 +8,7 @@ export interface TabserveExtension {
   readonly timeout_ms?: number | null;
   /** A newer request of this client with the same key ends this one with an `aborted` error. For autocompletion. */
   readonly supersede?: string | null;
-  /** Only requests of the same salt share the KV of a common beginning. @default all without one share */
+  /** Only requests of the same salt share the KV of a common beginning. @default the client's `cacheSalt`; all without one share */
   readonly cache_salt?: string | null;
 }
 
@@ -71,7 +71,10 @@ export interface CompletionUsage {
   readonly prompt_tokens: number;
   /** Absent where the answer was ended before its end. */
   readonly prompt_tokens_details?: {
-    /** Those not computed, because an earlier request, of any tab, began with the same ones. */
+    /**
+     * Those not computed, because an earlier request of this client began with the same ones, or because they were restored
+     * from storage. Other clients' are used as well, and counted in `metrics().prefixCacheHits` alone.
+     */
     readonly cached_tokens: number;
   };
   /** Includes the end-of-turn token, as vLLM counts. */

@@ -30,10 +30,10 @@ export class Client implements AsyncDisposable {
   }
 
   /** @internal */
-  constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[]) {
+  constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[], cacheSalt?: string) {
     this.#connection = connection;
     this.model = model;
-    const context = { connection, modelId: model.id, modelNames };
+    const context = { connection, modelId: model.id, modelNames, cacheSalt };
     this.chat = { completions: new ChatCompletions(context) };
     this.completions = new TextCompletions(context);
   }

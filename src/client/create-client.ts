@@ -92,6 +92,13 @@ export interface ClientOptions {
    */
   readonly persistPrefixCache?: PersistPrefixCache | undefined;
   /**
+   * Clients share the KV of prompts that begin alike only where their salts are the same. A text that nobody else knows, as
+   * of `crypto.randomUUID()`, keeps this client's prompts apart from all others': no tab can tell from the time of its first
+   * token, or from `metrics()`, what this one has asked. It holds for each request that gives no `tabserve.cache_salt` of its
+   * own; nothing of such requests is kept in storage. @default all clients without one share
+   */
+  readonly cacheSalt?: string | undefined;
+  /**
    * Whether kernels are fitted to this adapter by racing their variants, while nothing is asked; no answer depends on it.
    * `auto` races what it does not know from an earlier load, in at most 2 s of the GPU's time, and nothing on a software
    * adapter; `off` neither races nor looks it up; `force` races all anew, however long it takes. `metrics().tuning` tells.
@@ -163,7 +170,7 @@ export async function createClientOn(connection: Connection, options: ClientOpti
     const message = otherSettings(settings, info.settings);
     if (message !== undefined) connection.listeners.warn(message);
     const names = [info.id, typeof model === 'string' ? model : model.name];
-    return new Client(connection, info, [...new Set(names)]);
+    return new Client(connection, info, [...new Set(names)], options.cacheSalt);
   } catch (error) {
     const failure = toTabserveError(error);
     await connection.close(failure);
@@ -193,6 +200,13 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
   checkOwnership(options?.ownership);
   checkSignal(options?.signal);
   checkLoadSettings(options ?? {});
+  checkCacheSalt(options?.cacheSalt);
+}
+
+function checkCacheSalt(value: unknown): void {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return;
+  const message = 'cacheSalt must be a text that is not empty; leave it out to share prefixes with other clients.';
+  throw new TabserveError('invalid_request', message, { param: 'cacheSalt' });
 }
 
 /** What the browser refused this page, in words of what to do; any other error as a {@link TabserveError}. */

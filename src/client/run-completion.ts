@@ -20,6 +20,8 @@ export interface CompletionsContext {
   readonly modelId: string;
   /** The names that the model answers to. */
   readonly modelNames: readonly string[];
+  /** Of requests that give none. @default none */
+  readonly cacheSalt: string | undefined;
 }
 
 export interface RunOptions<Chunk, Whole> {
@@ -60,7 +62,7 @@ function typed<Value>(get: () => Value): Value {
 
 /** Queues a completion, of whichever endpoint; resolves to its stream as soon as it is queued, or to the whole answer. */
 export async function runCompletion<Chunk, Whole>(
-  { connection, modelId: model }: CompletionsContext,
+  { connection, modelId: model, cacheSalt }: CompletionsContext,
   { request, form, called, signal }: RunOptions<Chunk, Whole>,
 ): Promise<CompletionStream<Chunk> | Whole> {
   const created = Math.floor(Date.now() / 1000);
@@ -69,7 +71,7 @@ export async function runCompletion<Chunk, Whole>(
   const abort = ({ all }: Choices): void => {
     for (const frames of all) connection.abort(frames, abortedError(signal?.reason));
   };
-  const queueing = queueAll(connection, choiceRequests(request, requestId), called);
+  const queueing = queueAll(connection, choiceRequests(withSalt(request, cacheSalt), requestId), called);
   const choices = await abortable(queueing.then((all) => new Choices(all, request.n)), signal, abort);
   const header = { id: form.id(requestId), created, model };
   if (!request.stream) {
@@ -86,6 +88,13 @@ export async function runCompletion<Chunk, Whole>(
   const { includeUsage } = request;
   const chunks = form.chunks(header, includeUsage);
   return new CompletionStream({ id: header.id, form: chunks, includeUsage, choices, signal, end: () => abort(choices) });
+}
+
+/** The client's salt, where the request has none of its own. */
+function withSalt(request: CompletionRequest, cacheSalt: string | undefined): CompletionRequest {
+  const { scheduling } = request.generate;
+  if (cacheSalt === undefined || scheduling?.cacheSalt !== undefined) return request;
+  return { ...request, generate: { ...request.generate, scheduling: { ...scheduling, cacheSalt } } };
 }
 
 /** Queues a request for every choice. Where one is refused, none goes on. */

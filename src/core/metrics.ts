@@ -44,7 +44,7 @@ export interface SchedulerStats {
   readonly generationTokens: number;
   /** Prompt tokens looked up in the prefix cache (vLLM's `prefix_cache_queries`). */
   readonly prefixCacheQueries: number;
-  /** Prompt tokens found there (vLLM's `prefix_cache_hits`). */
+  /** Prompt tokens found there, whichever session had put them there (vLLM's `prefix_cache_hits`). */
   readonly prefixCacheHits: number;
 }
 

@@ -86,7 +86,10 @@ export interface RequestOutput {
   readonly finishReason: FinishReason | undefined;
   /** Engine-clock milliseconds; `firstScheduledTime` is when the request left the queue. */
   readonly firstScheduledTime: number;
-  /** How many of the prompt's tokens were not computed, because their KV was in the prefix cache. */
+  /**
+   * How many of the prompt's tokens were not computed, because their KV was in the prefix cache: of blocks that its own
+   * session's requests have computed or found before, or that come from storage. Other sessions' are used, and not counted.
+   */
   readonly numCachedTokens: number;
   /** Why it was aborted, where not its caller, nor the caller's session, did it. */
   readonly error?: SerializedError | undefined;

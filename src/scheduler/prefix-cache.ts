@@ -13,7 +13,7 @@ export interface HashedSequence {
 }
 
 /** On whose behalf a block is computed or found. */
-export type BlockUser = Pick<EngineRequest, 'persistPrefix'>;
+export type BlockUser = Pick<EngineRequest, 'sessionId' | 'persistPrefix'>;
 
 /** A full block whose KV is in the GPU's memory: what it holds, and what comes before it. */
 export interface CachedBlock {
@@ -23,6 +23,10 @@ export interface CachedBlock {
   readonly parent: CachedBlock | undefined;
   readonly cacheSalt: string;
   readonly tokenIds: readonly number[];
+  /** The sessions whose requests have computed or found it: they are told when they find it again. */
+  readonly sessions: Set<string>;
+  /** Whether it comes from storage, which all scripts of the origin can read: then any session is told. */
+  readonly isRestored: boolean;
   /**
    * How many requests that may be kept have asked for it: the one that computed it, and those that found it when they first
    * left the queue. Others do not count. What comes from storage begins at 1.
@@ -79,6 +83,16 @@ export class PrefixCache {
     return this.#byHash.has(this.hashOf(sequence, index));
   }
 
+  /** How many of these a session may be told that it has found: that others have asked for the rest is not its business. */
+  countTold(found: readonly CachedBlock[], sessionId: string): number {
+    return found.filter(({ sessions, isRestored }) => isRestored || sessions.has(sessionId)).length;
+  }
+
+  /** A session has ended: nothing is told to it any more. */
+  forgetSession(sessionId: string): void {
+    for (const { sessions } of this.#byBlock.values()) sessions.delete(sessionId);
+  }
+
   /** Counts a request that has found these, if it may be kept. @param now the engine clock's milliseconds. */
   hit(found: readonly CachedBlock[], { persistPrefix = false }: BlockUser, now: number): void {
     if (!persistPrefix) return;
@@ -115,11 +129,17 @@ export class PrefixCache {
     const index = parents.length;
     const hash = this.hashOf(sequence, index);
     const there = this.#byHash.get(hash);
-    if (there !== undefined) return this.#holds(there, sequence, parents) ? there : undefined;
+    if (there !== undefined) {
+      if (!this.#holds(there, sequence, parents)) return undefined;
+      if (user !== undefined) there.sessions.add(user.sessionId);
+      return there;
+    }
     const { cacheSalt } = sequence;
     const tokenIds = sequence.tokenIds.slice(index * this.#blockSize, (index + 1) * this.#blockSize);
     const timesAsked = user === undefined || user.persistPrefix === true ? 1 : 0;
-    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds, timesAsked, lastHit: 0 };
+    const sessions = new Set(user === undefined ? [] : [user.sessionId]);
+    const origin = { sessions, isRestored: user === undefined };
+    const cached = { block, hash, parent: parents.at(-1), cacheSalt, tokenIds, ...origin, timesAsked, lastHit: 0 };
     this.#byHash.set(hash, cached);
     this.#byBlock.set(block, cached);
     return cached;

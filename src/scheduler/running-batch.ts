@@ -74,10 +74,11 @@ export class RunningBatch {
     if (slot === undefined || own === undefined) throw new TabserveError('internal', 'A promised slot is not there.');
     const numComputedTokens = cached.length * blockSize;
     if (state.firstScheduledTime === undefined) {
-      state.numCachedTokens = numComputedTokens;
+      state.numCachedTokens = this.#cache.countTold(cached, state.request.sessionId) * blockSize;
       // Another choice of a request finds what the first has computed: that alone asks for nothing again.
       if (state.request.choice === 0) this.#cache.hit(cached, state.request, now);
     }
+    for (const { sessions } of cached) sessions.add(state.request.sessionId);
     state.firstScheduledTime ??= now;
     const { firstScheduledTime } = state;
     const blockTable = [...shared, ...own];
@@ -135,6 +136,11 @@ export class RunningBatch {
       }
       cached.push(entry);
     }
+  }
+
+  /** A session has ended. */
+  forgetSession(sessionId: string): void {
+    this.#cache.forgetSession(sessionId);
   }
 
   /** Takes a request out and frees what it holds: now, or, while it is in flight, in `releaseLeaving`. */

@@ -109,8 +109,9 @@ export class Scheduler {
     return this.#abort((request) => request.requestId === requestId, now);
   }
 
-  /** Ends all requests of a session, as `abort` does. */
+  /** Ends all requests of a session that has ended, as `abort` does. */
   abortSession(sessionId: string, now: number): RequestOutput[] {
+    this.#batch.forgetSession(sessionId);
     return this.#abort((request) => request.sessionId === sessionId, now);
   }
 
@@ -238,7 +239,7 @@ export class Scheduler {
       this.#waiting.admitted(next, numUncomputedTokens(running), isFirstTime);
       if (isFirstTime) {
         this.#counts.prefixCacheQueries += next.tokenIds.length;
-        this.#counts.prefixCacheHits += next.numCachedTokens;
+        this.#counts.prefixCacheHits += running.numComputedTokens;
       }
       shares.give(running, this.#waiting.length > 0);
     }

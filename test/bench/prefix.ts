@@ -22,10 +22,12 @@ export async function measurePrefix(context: BenchContext): Promise<PrefixFigure
     await context.withSessions(2, async (clients) => {
       for (const [j, client] of clients.entries()) {
         const messages = [{ role: 'system', content: system }, { role: 'user', content: QUESTIONS[j] ?? '' }] as const;
+        const { prefixCacheHits } = await client.metrics();
         const times = await requireAnswer(timeRequest(client, { messages, maxTokens: ANSWER_TOKENS, salt }));
         (j === 0 ? firstMs : secondMs).push(ttftOf(times));
         if (j === 0) measured = times.promptTokens;
-        else cachedTokens.push(times.cachedTokens);
+        // A client's usage tells nothing of what others have asked.
+        else cachedTokens.push((await client.metrics()).prefixCacheHits - prefixCacheHits);
       }
     });
   }

@@ -50,13 +50,20 @@ test('four tabs ask SmolLM2 at once: each gets its own answer, and what all begi
 
     const system = { role: 'system', content: golden('long').messages[0]?.content ?? '' } as const;
     const ask = (tab: PackageTab, content: string) => tab.ask('shared', [system, { role: 'user', content }], { max_tokens: 1 });
+    const looked = async () => tabs[0]?.call<{ prefixCacheQueries: number; prefixCacheHits: number }>('metrics()');
+    const before = await looked();
     await Promise.all(tabs.map((tab, i) => ask(tab, `Who is number ${i}?`)));
     await Promise.all(tabs.map((tab) => tab.answered('shared')));
     const usages = await Promise.all(tabs.map(async (tab) => (await tab.answer('shared')).usage));
-    const computed = usages.map((usage) => (usage?.prompt_tokens ?? 0) - (usage?.prompt_tokens_details.cached_tokens ?? 0));
-    const [first = 0, ...others] = computed.toSorted((a, b) => b - a);
-    expect(first).toBeGreaterThan(480);
-    for (const count of others) expect(count).toBeLessThan(32);
+    const after = await looked();
+    const longest = Math.max(...usages.map((usage) => usage?.prompt_tokens ?? 0));
+    expect(longest).toBeGreaterThan(480);
+    const asked = (after?.prefixCacheQueries ?? 0) - (before?.prefixCacheQueries ?? 0);
+    const found = (after?.prefixCacheHits ?? 0) - (before?.prefixCacheHits ?? 0);
+    expect(asked).toBeGreaterThan(4 * 480);
+    expect(asked - found).toBeLessThan(longest + 3 * 32); // computed once
+    // A tab is not told that it was another which had asked.
+    for (const usage of usages) expect(usage?.prompt_tokens_details.cached_tokens).toBeLessThan(32);
   } finally {
     await browser.close();
     await site.close();

@@ -117,7 +117,7 @@ test('copies take their place in the queue when they are asked for', async () =>
 
 test.each(['f32', 'int8'] as const)('an engine whose prefixes were adopted, %s: found, and the same answer', async (kvCacheDtype) => {
   const request: EngineRequest = {
-    requestId: 'a', sessionId: 'tab', choice: 0, promptTokenIds: PROMPT, arrivalTime: 0,
+    requestId: 'a', sessionId: 'tab', choice: 0, promptTokenIds: PROMPT, arrivalTime: 0, persistPrefix: true,
     sampling: { temperature: 0.8, seed: 9, maxTokens: 30, stopTokenIds: [] },
   };
   const run = async (loaded: LoadedRunner, scheduler: Scheduler, asked: EngineRequest) => {

@@ -35,6 +35,27 @@ describe('what a prefix costs the second time', () => {
     expect(sim.scheduler.stats()).toMatchObject({ prefixCacheQueries: 21 + 21 + 20 + 23 + 3, prefixCacheHits: 56 });
   });
 
+  test('a session is told only of blocks that it has asked for before; others’ are used all the same', () => {
+    const sim = new Simulation(CONFIG);
+    const other = { sessionId: 'other tab' };
+    cachedTokens(sim, prompt('theirs', 41));
+    expect(cachedTokens(sim, prompt('first', 21, other))).toEqual([0]);
+    expect(cachedTokens(sim, prompt('again', 21, other))).toEqual([20]); // as if it had computed them
+    expect(cachedTokens(sim, prompt('longer', 41, other))).toEqual([20]);
+    expect(cachedTokens(sim, prompt('longer again', 41, other))).toEqual([40]);
+    expect(cachedTokens(sim, prompt('theirs again', 41))).toEqual([40]);
+    expect(numFed(sim)).toBe(41 + 5 * 1);
+    expect(sim.scheduler.stats().prefixCacheHits).toBe(20 + 20 + 3 * 40);
+  });
+
+  test('nothing is told to a session that has ended', () => {
+    const sim = new Simulation(CONFIG);
+    cachedTokens(sim, prompt('a', 21), prompt('b', 21, { sessionId: 'other tab' }));
+    sim.scheduler.abortSession('tab', 1);
+    expect(cachedTokens(sim, prompt('c', 21))).toEqual([0]);
+    expect(cachedTokens(sim, prompt('d', 21, { sessionId: 'other tab' }))).toEqual([20]);
+  });
+
   test('what was generated is found as well: the next turn of a chat computes what is new', () => {
     const sim = new Simulation(CONFIG);
     cachedTokens(sim, prompt('turn 1', 10, {}, 12));
@@ -47,7 +68,8 @@ describe('what a prefix costs the second time', () => {
   test('requests that come at the same time compute what they share once, those of other tabs too', () => {
     const sim = new Simulation(CONFIG);
     const requests = ['a', 'b', 'c', 'd'].map((id) => prompt(id, 41, { sessionId: `tab ${id}` }));
-    expect(cachedTokens(sim, ...requests)).toEqual([0, 40, 40, 40]);
+    expect(cachedTokens(sim, ...requests)).toEqual([0, 0, 0, 0]); // each is told only of what it has asked itself
+    expect(sim.scheduler.stats().prefixCacheHits).toBe(3 * 40);
     expect(numFed(sim)).toBe(41 + 3);
   });
 
