@@ -23,7 +23,7 @@ export interface WebGpuHelp {
 /** What a page lacks. One that has it all can only lack an adapter, which loading a model finds out. */
 export function lackOf({ isSecureContext, navigator }: Pick<PageScope, 'isSecureContext' | 'navigator'>): Lack {
   if (!isSecureContext) return 'secure-context';
-  if (navigator.gpu === undefined) return 'api';
+  if (navigator?.gpu === undefined) return 'api';
   return navigator.locks === undefined ? 'locks' : 'adapter';
 }
 

@@ -58,6 +58,6 @@ const loadModel = createModelLoader({
 });
 
 countSteps();
-if (!('onconnect' in self)) serveElectedWorker(loadModel);
+if (!('onconnect' in self)) serveElectedWorker({ loadModel });
 else if (self.name.startsWith(BROKER_NAME)) serveBroker();
-else serveSharedWorker(loadModel);
+else serveSharedWorker({ loadModel });

@@ -10,6 +10,7 @@ import type { CacheManifest } from '../../../src/loader/cache-manifest.ts';
 import type { PrefixManifest } from '../../../src/loader/prefix-store.ts';
 import { GPU_LOCK } from '../../../src/worker/gpu-lease.ts';
 import { Host } from '../../../src/worker/host.ts';
+import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import { Session } from '../../../src/worker/session.ts';
 import { memoryStorage, type MemoryStorage } from '../../unit/loader/memory-storage.ts';
@@ -48,6 +49,7 @@ export class SimulatedWorker {
       await origin.world.gate(label);
       if (this.#isDead) await new Promise(() => {});
     };
+    const prefixes = new KeptPrefixes(() => gatedStorage(origin.prefixes, gate));
     const loadModel = createModelLoader({
       loadRunner: origin.gpu.loaderFor(this, gate),
       baseUrl: 'https://app.test/',
@@ -55,10 +57,10 @@ export class SimulatedWorker {
         storage: gatedStorage(origin.storage, gate), locks: this.locks.locks, partBytes: PART_BYTES,
         http: { fetch: gatedFetch(origin.files, gate) },
       },
-      prefixStorage: () => gatedStorage(origin.prefixes, gate),
+      prefixes,
       tuningStorage: () => undefined,
     });
-    this.host = new Host({ loadModel, locks: this.locks.locks, clock: () => performance.now() });
+    this.host = new Host({ loadModel, prefixes, locks: this.locks.locks, clock: () => performance.now() });
     this.#isUp = holdLock(this.locks.locks, this.lockName);
   }
 
