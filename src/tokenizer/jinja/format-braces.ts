@@ -28,7 +28,6 @@ function formatParts(
   depth: number,
 ): string {
   if (depth > 1) throw new TemplateFault('Max string recursion exceeded');
-  budget.spendChars(template.length);
   let text = '';
   let place = 0;
   while (place < template.length) {

@@ -93,7 +93,6 @@ function formatDirective(match: RegExpExecArray, source: ValueSource, escape: bo
 function formatText(value: Value, spec: FormatSpec, escape: boolean, budget: TemplateBudget): string {
   const text = spec.type === 's' ? print(value, budget) : represent(value, budget);
   const shown = escape && !(value instanceof SafeText) ? escapeHtml(text) : text;
-  budget.spendChars(shown.length);
   return formatValue(shown, { ...spec, fill: ' ', type: 's' }, budget);
 }
 

@@ -1,9 +1,10 @@
 import { type TemplateBudget } from './budget.ts';
+import { TemplateFault } from './errors.ts';
 import { templateGlobals } from './globals.ts';
 import { Interpreter } from './interpreter.ts';
 import { Scope } from './scope.ts';
 import { type Block } from './syntax.ts';
-import { toValue } from './values.ts';
+import { Dict, Float, Undefined, type Value } from './values.ts';
 
 /** What a rendering depends on beside the template. */
 export interface RenderContext {
@@ -29,4 +30,14 @@ export function renderTemplate(program: Block, { variables, budget, now }: Rende
     if (value !== undefined) scope.set(name, toValue(value, budget));
   }
   return new Interpreter(budget).run(program, scope);
+}
+
+/** JSON, or what is like it, as a value. */
+function toValue(input: unknown, budget: TemplateBudget): Value {
+  if (input === undefined) return new Undefined('it is undefined');
+  if (input === null || typeof input === 'boolean' || typeof input === 'string') return input;
+  if (typeof input === 'number') return Number.isSafeInteger(input) ? input : new Float(input);
+  if (Array.isArray(input)) return input.map((item) => toValue(item, budget));
+  if (typeof input !== 'object') throw new TemplateFault(`a ${typeof input} is no value of a template's`);
+  return new Dict(Object.entries(input).map(([key, item]) => [key, toValue(item, budget)] as const), budget);
 }

@@ -293,13 +293,3 @@ export function hashKey(value: Value, budget: TemplateBudget): string {
   }
   throw new TemplateFault(`unhashable type: '${typeName(value)}'`);
 }
-
-/** JSON, or what is like it, as a value: what an app gives a template to render. */
-export function toValue(input: unknown, budget: TemplateBudget): Value {
-  if (input === undefined) return new Undefined('it is undefined');
-  if (input === null || typeof input === 'boolean' || typeof input === 'string') return input;
-  if (typeof input === 'number') return Number.isSafeInteger(input) ? input : new Float(input);
-  if (Array.isArray(input)) return input.map((item) => toValue(item, budget));
-  if (typeof input !== 'object') throw new TemplateFault(`a ${typeof input} is no value of a template's`);
-  return new Dict(Object.entries(input).map(([key, item]) => [key, toValue(item, budget)] as const), budget);
-}
