@@ -189,6 +189,9 @@ export async function openUnlessAborted(
   onAbort(signal, opened.signal, () => giveUp.abort(abortedError(signal?.reason)));
   try {
     return await Connection.open(transport, navigator.locks, giveUp.signal, { onLog, onStatus });
+  } catch (error) {
+    transport.close(); // it may have begun to look for the engine
+    throw error;
   } finally {
     opened.abort();
   }
