@@ -122,7 +122,7 @@ export function fakeEnvironment(changes: Partial<ChatEnvironment> = {}): ChatEnv
   return {
     createClient: async () => new FakeClient([]),
     findDefaultModel: async () => ({ available: false, reason: 'no network' }),
-    findObstacle: () => undefined,
+    findObstacle: async () => undefined,
     isOnline: () => true,
     session: memoryStorage(),
     lasting: memoryStorage(),
