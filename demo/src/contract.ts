@@ -1,12 +1,13 @@
 import type {
   AdapterLimits, ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress,
-  ModelInfo, ModelSource, ProfileOptions, RequestTimings, StepProfile,
+  ModelInfo, ModelSource, ProfileOptions, RequestTimings, StepProfile, TextCompletionChunk,
 } from '../../src/index.ts';
 
 /** The part of tabserve's client that the page uses, so that tests can put another in its place. */
 export interface ChatClient {
   readonly model: ModelInfo;
   readonly chat: { readonly completions: { create(request: ChatRequest, options: { signal: AbortSignal }): Promise<ChatStream> } };
+  readonly completions: { create(request: TextRequest, options: { signal: AbortSignal }): Promise<TextStream> };
   metrics(): Promise<EngineMetrics>;
   inspect(): Promise<EngineSnapshot>;
   profile(options: ProfileOptions): Promise<StepProfile>;
@@ -30,11 +31,23 @@ export interface ChatRequest {
   readonly stop?: readonly string[];
 }
 
-export interface ChatStream extends AsyncIterable<Pick<ChatCompletionChunk, 'choices'>> {
+/** Goes on behind token ids. */
+export interface TextRequest extends Omit<ChatRequest, 'messages'> {
+  readonly prompt: readonly number[];
+}
+
+interface StreamOf<Chunk> extends AsyncIterable<Chunk> {
   readonly timings: RequestTimings;
   /** Known at the end. */
   readonly usage: CompletionUsage | undefined;
+  promptTokenIds(): readonly number[];
+  /** Those that the text so far is made of. */
+  tokenIds(): readonly number[];
 }
+
+export type ChatStream = StreamOf<Pick<ChatCompletionChunk, 'choices'>>;
+export type TextStream = StreamOf<Pick<TextCompletionChunk, 'choices'>>;
+export type AnswerStream = StreamOf<Pick<ChatCompletionChunk, 'choices'> | Pick<TextCompletionChunk, 'choices'>>;
 
 export interface ClientOptions {
   readonly model: ModelSource;

@@ -1,4 +1,5 @@
-import type { RequestTimings } from '../../src/index.ts';
+import type { ModelInfo, RequestTimings } from '../../src/index.ts';
+import { parseResumePoint, type ResumePoint } from './continuation.ts';
 import { isRecord } from './is-record.ts';
 import { isProblem, type Problem } from './problems.ts';
 
@@ -39,12 +40,21 @@ export interface AnswerTurn {
   /** Unknown of answers that earlier releases kept. */
   readonly model?: AnswerModel;
   readonly stats?: AnswerStats;
+  /** Of one that has not come to its end. */
+  readonly resume?: ResumePoint;
 }
 
 export type Turn = UserTurn | AnswerTurn;
 
 export function isRunning(turn: Turn | undefined): boolean {
   return turn?.role === 'assistant' && (turn.state.kind === 'waiting' || turn.state.kind === 'streaming');
+}
+
+/** Whether an answer was ended before its end, and can go on by a model. */
+export function isContinuable({ state, model, resume }: AnswerTurn, { id, maxModelLen }: Pick<ModelInfo, 'id' | 'maxModelLen'>): boolean {
+  const wasEnded = state.kind === 'stopped' || state.kind === 'length' || state.kind === 'failed';
+  if (!wasEnded || model?.id !== id || resume === undefined) return false;
+  return resume.promptTokenIds.length + resume.tokenIds.length < maxModelLen;
 }
 
 /**
@@ -84,11 +94,13 @@ const KINDS: ReadonlySet<unknown> = new Set(['waiting', 'streaming', 'done', 'le
 function parseTurn(value: unknown): Turn | undefined {
   if (!isRecord(value)) return undefined;
   const { role, id, content, state, model, stats } = value;
+  const resume = typeof content === 'string' ? parseResumePoint(value['resume'], content) : undefined;
   if (typeof id !== 'string' || typeof content !== 'string') return undefined;
   if (role === 'user') return { role, id, content };
   const parsed = parseState(state);
   if (role !== 'assistant' || parsed === undefined) return undefined;
-  return { role, id, content, state: parsed, ...(isModel(model) ? { model } : {}), ...(isStats(stats) ? { stats } : {}) };
+  const figures = { ...(isStats(stats) ? { stats } : {}), ...(resume === undefined ? {} : { resume }) };
+  return { role, id, content, state: parsed, ...(isModel(model) ? { model } : {}), ...figures };
 }
 
 function parseState(state: unknown): AnswerState | undefined {

@@ -1,8 +1,9 @@
 import { AnswerPace } from './answer-pace.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import { ChatHistory } from './chat-history.ts';
-import type { ChatClient } from './contract.ts';
-import { isRunning, toMessages, type AnswerModel, type AnswerStats, type AnswerTurn, type Turn } from './conversation.ts';
+import { continuationOf, type Sampling } from './continuation.ts';
+import type { AnswerStream, ChatClient } from './contract.ts';
+import { isContinuable, isRunning, toMessages, type AnswerModel, type AnswerStats, type AnswerTurn, type Turn } from './conversation.ts';
 import type { Problem } from './problems.ts';
 import { samplingOf, type Settings } from './settings.ts';
 import { streamAnswer } from './stream-answer.ts';
@@ -21,6 +22,18 @@ export interface AnswerFigures {
   readonly stats: AnswerStats;
   /** Of one that was made since the page was opened. */
   readonly pace: AnswerPace | undefined;
+}
+
+/** How an answer is asked for. */
+interface Answering {
+  readonly client: ChatClient;
+  readonly ask: () => Promise<AnswerStream>;
+  readonly signal: AbortSignal;
+  readonly sampling: Sampling;
+  /** Those of the answer that the stream comes behind. */
+  readonly tokenIds: readonly number[];
+  /** How much of the stream's text the answer has already. */
+  readonly skip: number;
 }
 
 export interface DialogueOptions {
@@ -96,6 +109,28 @@ export class Dialogue {
     await this.send(text);
   }
 
+  /** The answer that can go on from where it was ended, if the last one can; by its id. */
+  get continuable(): string | undefined {
+    const last = this.turns.at(-1);
+    const answerer = this.#options.answerer();
+    if (last?.role !== 'assistant' || answerer === undefined) return undefined;
+    return isContinuable(last, answerer.client.model) ? last.id : undefined;
+  }
+
+  /** Goes on with the last answer from where it was ended: its text is what it would have been. */
+  async continueAnswer(): Promise<void> {
+    const last = this.turns.at(-1);
+    if (last?.role !== 'assistant' || last.resume === undefined || last.id !== this.continuable) return;
+    const { resume } = last;
+    const { request, ...rest } = continuationOf(resume, last.state.kind === 'length');
+    await this.#run(async ({ client }, signal) => {
+      const content = last.content.slice(0, resume.length);
+      const turn: AnswerTurn = { ...last, content, state: { kind: 'streaming' } };
+      this.#update(last.id, () => turn);
+      await this.#answer(turn, { client, ask: () => client.completions.create(request, { signal }), signal, ...rest });
+    });
+  }
+
   /** Stops the answer that runs; where a client is given, only if it is that one's. False where there was none. */
   stop(client?: ChatClient): boolean {
     const running = this.#running;
@@ -139,40 +174,60 @@ export class Dialogue {
   }
 
   async #generate(): Promise<void> {
+    await this.#run(async ({ client, model }, signal) => {
+      const settings = this.#options.settings();
+      const sampling = samplingOf(settings);
+      const messages = toMessages(this.turns, settings.systemPrompt);
+      const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' }, model };
+      this.history.turns = [...this.turns, turn];
+      const ask = (): Promise<AnswerStream> => client.chat.completions.create({ ...sampling, messages, stream: true }, { signal });
+      await this.#answer(turn, { client, ask, signal, sampling, tokenIds: [], skip: 0 });
+    });
+  }
+
+  async #run(task: (answerer: Answerer, signal: AbortSignal) => Promise<void>): Promise<void> {
     const answerer = this.#options.answerer();
     if (answerer === undefined) return;
     this.#options.asked();
     const abort = new AbortController();
-    const done = this.#answer(answerer, abort.signal);
-    const running = { client: answerer.client, abort, done };
+    const running = { client: answerer.client, abort, done: task(answerer, abort.signal) };
     this.#running = running;
-    await done;
+    await running.done;
     if (this.#running === running) this.#running = undefined;
   }
 
-  async #answer({ client, model }: Answerer, signal: AbortSignal): Promise<void> {
-    const settings = this.#options.settings();
-    const messages = toMessages(this.turns, settings.systemPrompt);
-    const request = { ...samplingOf(settings), messages, stream: true } as const;
-    const turn: AnswerTurn = { role: 'assistant', id: crypto.randomUUID(), content: '', state: { kind: 'waiting' }, model };
-    this.history.turns = [...this.turns, turn];
+  /** Streams an answer into its turn, behind what it has. */
+  async #answer(turn: AnswerTurn, { client, ask, signal, sampling, tokenIds, skip }: Answering): Promise<void> {
+    const { id, resume } = turn;
     const pace = new AnswerPace();
-    this.#pace = { turn: turn.id, pace };
+    this.#pace = { turn: id, pace };
     this.#changed();
-    const isGone = (): boolean => this.turns.every(({ id }) => id !== turn.id);
-    const state = await streamAnswer(client, request, signal, ({ text, stats }) => {
+    const isGone = (): boolean => this.turns.every((each) => each.id !== id);
+    let toSkip = skip;
+    let isFirst = true;
+    const state = await streamAnswer(ask, signal, ({ text, stats, stream }) => {
       if (isGone()) return;
       const now = this.#options.environment.now();
-      if (text !== '') pace.add(now);
-      this.#update(turn.id, (answer) => ({
-        ...answer, content: answer.content + text, stats, state: text === '' ? answer.state : { kind: 'streaming' },
+      const isLast = text === '';
+      if (!isLast) pace.add(now);
+      const fresh = text.slice(toSkip);
+      toSkip -= text.length - fresh.length;
+      this.#update(id, (answer) => ({
+        ...answer, content: answer.content + fresh, stats: { ...stats, tokens: tokenIds.length + stats.tokens },
+        state: isLast ? answer.state : { kind: 'streaming' },
       }));
-      if (now - this.#savedAt > SAVE_MS) this.#save();
+      if (toSkip === 0 && (isLast || isFirst || now - this.#savedAt > SAVE_MS)) {
+        const promptTokenIds = resume?.promptTokenIds ?? stream.promptTokenIds();
+        const all = [...tokenIds, ...stream.tokenIds()];
+        this.#update(id, (answer) => ({ ...answer, resume: { promptTokenIds, tokenIds: all, length: answer.content.length, sampling } }));
+        this.#save();
+        isFirst = false;
+      }
       this.#options.grown();
     });
     if (state.kind === 'failed') this.#options.failed(state.problem, client);
     if (isGone()) return;
-    this.#update(turn.id, (answer) => ({ ...answer, state }));
+    this.#update(id, ({ resume: point, ...answer }) => ({ ...answer, state, ...(state.kind === 'done' || point === undefined ? {} : { resume: point }) }));
     this.#changed();
   }
 

@@ -81,6 +81,29 @@ describe('a conversation', () => {
     await tab.ask('Go on.');
     expect(await tab.answered()).not.toBe('');
   });
+
+  test('goes on with an answer that a reload ended, to the text that it would have been', async () => {
+    const tab = await demo.openWarm();
+    await tab.page.goto(tab.page.url().replace('temperature=0', 'temperature=1'));
+    await tab.ready();
+    await tab.get('sampling').locator('summary').click();
+    await tab.get('setting-seed').fill('5');
+    await tab.limitTokens(300);
+    await tab.ask('Hello');
+    const whole = await tab.answered();
+    await tab.get('new-chat').click();
+    await tab.ask('Hello');
+    await tab.page.locator('.answer[data-state=streaming]').waitFor();
+    await tab.page.reload();
+    await tab.ready();
+    await expectLocator(tab.page.locator('.answer')).toHaveAttribute('data-state', 'stopped');
+    const begun = await tab.text('answer');
+    expect(begun.length).toBeLessThan(whole.length);
+    await tab.get('continue').click();
+    await expectLocator(tab.get('continue')).toHaveCount(0);
+    expect(await tab.answered()).toBe(whole);
+    expect(await tab.text('answer-stats')).toContain('300 tokens');
+  });
 });
 
 // The browser is closed in between, so that no worker can have kept the model.

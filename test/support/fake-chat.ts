@@ -1,6 +1,6 @@
 import type { ChatEnvironment } from '../../demo/src/chat-environment.ts';
 import { nextVersion, parseConversation, summarise, type Conversation, type ConversationStore } from '../../demo/src/conversation-store.ts';
-import type { ChatClient, ChatRequest } from '../../demo/src/contract.ts';
+import type { ChatClient, ChatRequest, TextRequest } from '../../demo/src/contract.ts';
 import type { CacheAccess } from '../../demo/src/model-cache.ts';
 import type { PageStorage } from '../../demo/src/page-storage.ts';
 import type {
@@ -14,12 +14,16 @@ export const FAKE_INFO: ModelInfo = {
   vocabSize: 300, chatTemplate: 'file', fileBytes: 1000, recommendedSampling: {}, settings: {},
 };
 
+/** The token ids of every prompt that is messages. */
+export const FAKE_PROMPT: readonly number[] = [1, 2, 3];
+
 /** What an answer does: texts to say, errors to throw, promises to wait for. */
 export type Script = readonly (string | Error | Promise<void>)[];
 
 export class FakeClient implements ChatClient {
   readonly model: ModelInfo;
   readonly requests: ChatRequest[] = [];
+  readonly textRequests: TextRequest[] = [];
   readonly faults: Fault[] = [];
   closed = false;
   readonly #scripts: Script[];
@@ -33,11 +37,28 @@ export class FakeClient implements ChatClient {
     completions: {
       create: async (request, { signal }) => {
         this.requests.push(request);
-        const timings = { queue_ms: 1, ttft_ms: 20, itl_ms: 10, tokens_per_second: 100 };
-        return { timings, usage: undefined, [Symbol.asyncIterator]: () => play(this.#scripts.shift() ?? [], signal) };
+        return this.#stream(signal, chatChunk);
       },
     },
   };
+
+  readonly completions: ChatClient['completions'] = {
+    create: async (request, { signal }) => {
+      this.textRequests.push(request);
+      return this.#stream(signal, textChunk, request.prompt);
+    },
+  };
+
+  /** Each text of the script is a token. */
+  #stream<Chunk>(signal: AbortSignal, chunk: (text: string, reason: 'stop' | null) => Chunk, prompt: readonly number[] = FAKE_PROMPT) {
+    const tokenIds: number[] = [];
+    const chunks = play(this.#scripts.shift() ?? [], signal, (text, reason) => {
+      if (reason === null) tokenIds.push(prompt.length + tokenIds.length);
+      return chunk(text, reason);
+    });
+    const timings = { queue_ms: 1, ttft_ms: 20, itl_ms: 10, tokens_per_second: 100 };
+    return { timings, usage: undefined, promptTokenIds: () => prompt, tokenIds: () => [...tokenIds], [Symbol.asyncIterator]: () => chunks };
+  }
 
   metrics(): Promise<EngineMetrics> {
     return Promise.reject(new Error('not asked here'));
@@ -65,7 +86,9 @@ export class FakeClient implements ChatClient {
 }
 
 /** Ends quietly when aborted, as the real stream does. */
-async function* play(script: Script, signal: AbortSignal): AsyncGenerator<Chunk, void> {
+async function* play<Chunk>(
+  script: Script, signal: AbortSignal, chunk: (text: string, reason: 'stop' | null) => Chunk,
+): AsyncGenerator<Chunk, void> {
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
   for (const step of script) {
     if (typeof step === 'string') yield chunk(step, null);
@@ -76,9 +99,10 @@ async function* play(script: Script, signal: AbortSignal): AsyncGenerator<Chunk,
   yield chunk('', 'stop');
 }
 
-const chunk = (content: string, reason: 'stop' | null) =>
+const chatChunk = (content: string, reason: 'stop' | null) =>
   ({ choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: reason }] }) as const;
-type Chunk = ReturnType<typeof chunk>;
+const textChunk = (text: string, reason: 'stop' | null) =>
+  ({ choices: [{ index: 0, text, logprobs: null, finish_reason: reason }] }) as const;
 
 export function memoryStorage(): PageStorage {
   const items = new Map<string, string>();

@@ -12,12 +12,17 @@ import { problemCard } from './problem-card.ts';
 
 const COPIED_MS = 1500;
 
-/** One answer: its Markdown as it streams in, how it ended, and what it cost. Bubbles `regenerate` with its id. */
+/**
+ * One answer: its Markdown as it streams in, how it ended, and what it cost. Bubbles `regenerate` with its id, and
+ * `continue-answer`.
+ */
 @customElement('ts-answer')
 export class Answer extends LightElement {
   @property({ attribute: false }) turn: AnswerTurn | undefined;
   /** Whether it can be asked for again. */
   @property({ attribute: false }) ready = false;
+  /** Whether it can go on from where it was ended. */
+  @property({ attribute: false }) continuable = false;
   /** Whether the page tells elsewhere what went wrong. */
   @property({ attribute: false }) problemShown = false;
   readonly #markdown = createMarkdown();
@@ -55,7 +60,10 @@ export class Answer extends LightElement {
         ${this.ready ? html`<button type="button" class="small-button" data-testid="regenerate"
           aria-label="Answer again" title="Answer again" @click=${() => this.emit('regenerate', turn.id)}>${icon('retry')}</button>` : nothing}
       </div>
-      ${endNote(turn)}${figures(turn)}
+      ${endNote(turn)}
+      ${this.continuable ? html`<button type="button" class="link-button" data-testid="continue"
+        @click=${() => this.emit('continue-answer')}>Continue</button>` : nothing}
+      ${figures(turn)}
     </footer>`;
   }
 

@@ -94,7 +94,8 @@ export class TabserveApp extends LightElement {
         <ts-recovery-banner .recovery=${chat.engine.recovery} .now=${this.#env.now}
           @dismiss-recovery=${() => chat.dismissRecovery()}></ts-recovery-banner>
         <ts-conversation .turns=${turns} .model=${model} .defaultModel=${chat.defaultModel} .cache=${chat.cache}
-          .repository=${chat.repository.state} @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
+          .repository=${chat.repository.state} .continuable=${dialogue.continuable}
+          @continue-answer=${this.#continue} @regenerate=${this.#regenerate} @edit-question=${this.#edit} @suggest=${this.#suggest}></ts-conversation>
         ${!isSupported ? nothing : html`<ts-composer .ready=${model.kind === 'ready'} .generating=${dialogue.generating} .trouble=${dialogue.history.trouble}
           @send-prompt=${this.#send} @stop-answer=${() => dialogue.stop()}></ts-composer>`}
       </main>
@@ -125,6 +126,11 @@ export class TabserveApp extends LightElement {
 
   readonly #regenerate = (event: CustomEvent<string>): void => {
     void this.#chat.dialogue.regenerate(event.detail);
+    this.#takeFocus();
+  };
+
+  readonly #continue = (): void => {
+    void this.#chat.dialogue.continueAnswer();
     this.#takeFocus();
   };
 

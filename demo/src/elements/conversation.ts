@@ -25,6 +25,8 @@ export class Conversation extends LightElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
   /** It changes in place. */
   @property({ attribute: false, hasChanged: () => true }) cache: ModelCache | undefined;
+  /** The answer that can go on, by its id. */
+  @property({ attribute: false }) continuable: string | undefined;
   @property({ attribute: false }) repository: RepositoryState | undefined;
   @state() private following = true;
   @query('.scroller') private readonly scroller!: HTMLElement | null;
@@ -44,7 +46,7 @@ export class Conversation extends LightElement {
           <div class="log" role="log" aria-live="off" aria-label="Questions and answers" aria-busy=${isRunning(last)}>
             ${repeat(this.turns, (turn) => turn.id, (turn) => turn.role === 'user'
               ? html`<ts-question .turn=${turn} .ready=${canAsk}></ts-question>`
-              : html`<ts-answer .turn=${turn} .ready=${canAsk}
+              : html`<ts-answer .turn=${turn} .ready=${canAsk} .continuable=${canAsk && turn.id === this.continuable}
                 .problemShown=${turn === last && this.model.kind === 'failed'}></ts-answer>`)}
           </div>
           <ts-model-stage .model=${this.model} .inChat=${this.turns.length > 0} .defaultModel=${this.defaultModel}
