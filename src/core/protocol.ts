@@ -122,7 +122,7 @@ type MaybeAddress = { readonly [Key in keyof ModelAddress]: ModelAddress[Key] | 
 export interface ModelInfo {
   /**
    * The name to give in a request's `model` field: the `cacheKey`, else the source's URL without its signature, or the
-   * file's name.
+   * file's name, as the first tab gave them; what this tab gave is taken as well.
    */
   readonly id: string;
   /**

@@ -9,9 +9,10 @@ import type { Transport } from '../../src/client/transport.ts';
 import { BROKER_NAME } from '../../src/core/rendezvous.ts';
 import { tinyModel } from './tiny-model.ts';
 
-/** The same file for every tab of one test file; a SharedWorker outlives a test. */
+/** A file of that name, the same for every tab of one test file: a SharedWorker outlives a test. Each has its own content. */
 export function tinyFile(name = 'tiny.gguf'): File {
-  return new File([tinyModel({ type: 'Q8_0' })], name, { lastModified: 1 });
+  const seed = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
+  return new File([tinyModel({ type: 'Q8_0', seed })], name, { lastModified: 1 });
 }
 
 /** To the engine of fake-worker.ts: the one that is shared under this name. */
