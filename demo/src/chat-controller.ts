@@ -98,13 +98,13 @@ export class ChatController implements ReactiveController {
   }
 
   async #begin(address: string | null): Promise<void> {
+    const obstacle = this.#env.findObstacle();
+    if (obstacle !== undefined) return this.models.rest({ kind: 'unsupported', obstacle });
     const looking = this.#env.findDefaultModel().then((found) => {
       this.defaultModel = found;
       this.#host.requestUpdate();
       return found;
     });
-    const obstacle = await this.#env.findObstacle();
-    if (obstacle !== undefined) return this.models.rest({ kind: 'unsupported', obstacle });
     if (address !== null) return this.#open(address);
     const found = await looking;
     const mayLoad = found.available && (await isAtHand(found, this.#env.cache));

@@ -11,8 +11,8 @@ import type { Obstacle } from './webgpu-help.ts';
 export interface ChatEnvironment {
   readonly createClient: CreateClient;
   readonly findDefaultModel: () => Promise<DefaultModel>;
-  /** Why models cannot run here at all, found without asking the engine. Never rejects. */
-  readonly findObstacle: () => Promise<Obstacle | undefined>;
+  /** Why models cannot run here at all, found without asking the engine. */
+  readonly findObstacle: () => Obstacle | undefined;
   readonly isOnline: () => boolean;
   /** This tab's own, through a reload. */
   readonly session: PageStorage;

@@ -1,12 +1,13 @@
 import { deleteModel, listModels, persistModels } from '../../src/cache.ts';
 import { TUNINGS } from '../../src/core/tuning.ts';
-import { checkSupport, createClient } from '../../src/index.ts';
+import { createClient, missingSupport } from '../../src/index.ts';
 import { indexedDbConversations } from './conversation-store.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
 import { rememberInAddress } from './page-address.ts';
 import { pageStorage } from './page-storage.ts';
+import { lackOf } from './webgpu-help.ts';
 
 /** Whether the build has a service worker: a static site's has, `npm run demo`'s has not. */
 declare const __TABSERVE_OFFLINE__: boolean;
@@ -19,9 +20,9 @@ const storage: Partial<StorageManager> | undefined = navigator.storage; // there
 const app = new TabserveApp({
   createClient: (options) => createClient({ ...options, tuning }),
   findDefaultModel,
-  findObstacle: async () => {
-    const support = await checkSupport();
-    return support.supported ? undefined : support;
+  findObstacle: () => {
+    const detail = missingSupport();
+    return detail === undefined ? undefined : { lack: lackOf(globalThis), detail };
   },
   isOnline: () => navigator.onLine,
   session: pageStorage(() => sessionStorage),

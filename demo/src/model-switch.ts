@@ -112,9 +112,7 @@ export class ModelSwitch {
       else await client.close();
     } catch (error) {
       const circumstances = { hasArrived, isOnline: environment.isOnline(), now: environment.clock() };
-      const problem = toProblem(error, circumstances);
-      const obstacle = problem.code === 'webgpu_unavailable' ? await this.#obstacle(problem.detail) : undefined;
-      if (isCurrent()) this.#fail(choice, problem, obstacle);
+      if (isCurrent()) this.#fail(choice, toProblem(error, circumstances));
     }
   }
 
@@ -172,14 +170,12 @@ export class ModelSwitch {
     if (before !== undefined) void this.#options.answers.settled(before).then(() => before.close());
   }
 
-  /** What the page itself lacks; where that is nothing, the worker found no GPU. */
-  async #obstacle(reason: string): Promise<Obstacle> {
-    return (await this.#options.environment.findObstacle()) ?? { supported: false, missing: 'adapter', reason };
-  }
-
-  #fail(choice: ModelChoice, problem: Problem, obstacle: Obstacle | undefined): void {
+  #fail(choice: ModelChoice, problem: Problem): void {
     this.#load = undefined;
-    if (obstacle !== undefined && this.state.kind !== 'ready') return this.#set({ kind: 'unsupported', obstacle, choice });
+    if (problem.code === 'webgpu_unavailable' && this.state.kind !== 'ready') {
+      const obstacle = this.#options.environment.findObstacle() ?? { lack: 'adapter', detail: problem.detail };
+      return this.#set({ kind: 'unsupported', obstacle, choice });
+    }
     const before = this.#last === choice ? undefined : this.#last;
     this.#show({ kind: 'failed', choice, problem, before });
   }

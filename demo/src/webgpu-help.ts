@@ -1,7 +1,13 @@
-import { WEBGPU_BROWSERS, type BrowserPlatform, type BrowserSupport, type MissingFeature, type Support } from '../../src/index.ts';
+import { WEBGPU_BROWSERS, type BrowserPlatform, type BrowserSupport, type PageScope } from '../../src/index.ts';
 
-/** Why models cannot run here. */
-export type Obstacle = Extract<Support, { readonly supported: false }>;
+/** What keeps a page from running models: the first of them that is missing. */
+export type Lack = 'secure-context' | 'api' | 'locks' | 'adapter';
+
+/** Why models cannot run here, and what the engine said about it. */
+export interface Obstacle {
+  readonly lack: Lack;
+  readonly detail: string;
+}
 
 /** What to do about it, in the browser that this page is open in. */
 export interface WebGpuHelp {
@@ -14,12 +20,19 @@ export interface WebGpuHelp {
   readonly suggestsBrowsers: boolean;
 }
 
+/** What a page lacks. One that has it all can only lack an adapter, which loading a model finds out. */
+export function lackOf({ isSecureContext, navigator }: Pick<PageScope, 'isSecureContext' | 'navigator'>): Lack {
+  if (!isSecureContext) return 'secure-context';
+  if (navigator?.gpu === undefined) return 'api';
+  return navigator.locks === undefined ? 'locks' : 'adapter';
+}
+
 /** @param userAgent navigator.userAgent */
-export function webGpuHelp(missing: MissingFeature, userAgent: string): WebGpuHelp {
+export function webGpuHelp(lack: Lack, userAgent: string): WebGpuHelp {
   const browser = browserOf(userAgent);
   const { name } = browser;
-  switch (missing) {
-    case 'secure_context':
+  switch (lack) {
+    case 'secure-context':
       return {
         title: 'Open this page over https',
         lead: 'Browsers give WebGPU to secure pages only, and this one came over plain http.',
@@ -27,20 +40,15 @@ export function webGpuHelp(missing: MissingFeature, userAgent: string): WebGpuHe
         steps: ['Open it over https, or from localhost.'],
         suggestsBrowsers: false,
       };
-    case 'origin':
-    case 'web_locks':
+    case 'locks':
       return {
         title: 'This page may not use Web Locks',
         lead: 'Tabs share one engine, and know of each other by Web Locks.',
         browser: name,
-        steps: [
-          'Open the page in a tab of its own, not in a frame of another page.',
-          'Allow this site to keep data: browsers that block its cookies deny it Web Locks, too.',
-        ],
+        steps: ['Open the page in a tab of its own, not in a frame of another page.', 'Update the browser.'],
         suggestsBrowsers: false,
       };
-    case 'page':
-    case 'webgpu':
+    case 'api':
       return browser.hasWebGpu
         ? {
             title: 'WebGPU is switched off in this browser',

@@ -146,7 +146,7 @@ export function fakeEnvironment(changes: Partial<ChatEnvironment> = {}): ChatEnv
   return {
     createClient: async () => new FakeClient([]),
     findDefaultModel: async () => ({ available: false, reason: 'no network' }),
-    findObstacle: async () => undefined,
+    findObstacle: () => undefined,
     isOnline: () => true,
     session: memoryStorage(),
     lasting: memoryStorage(),

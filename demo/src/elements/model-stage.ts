@@ -111,12 +111,12 @@ function progress({ choice, progress }: LoadingModel, meanwhile?: string): Templ
 }
 
 /** One of two things: the page has no WebGPU, or WebGPU has no GPU. */
-function unsupported({ missing, reason }: Obstacle, retry: (() => void) | undefined): TemplateResult {
-  const { title, lead, browser, steps, suggestsBrowsers } = webGpuHelp(missing, navigator.userAgent);
-  return html`<div class="lead unsupported" data-testid="unsupported" data-missing=${missing} role="alert">
+function unsupported({ lack, detail }: Obstacle, retry: (() => void) | undefined): TemplateResult {
+  const { title, lead, browser, steps, suggestsBrowsers } = webGpuHelp(lack, navigator.userAgent);
+  return html`<div class="lead unsupported" data-testid="unsupported" data-lack=${lack} role="alert">
     <h1>${title}</h1>
     <p>${lead}</p>
-    <p class="reason"><code>webgpu_unavailable</code> ${reason}</p>
+    <p class="reason"><code>webgpu_unavailable</code> ${detail}</p>
     <h2>What to do: ${browser}</h2>
     <ol class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ol>
     ${retry === undefined ? nothing : html`<button type="button" class="button" data-testid="try-again" @click=${retry}>Try again</button>`}

@@ -54,7 +54,7 @@ function describe(model: ModelState): { readonly name: string; readonly status: 
     case 'none':
       return { name: '', status: 'choose a model' };
     case 'unsupported':
-      return { name: '', status: model.obstacle.missing === 'adapter' ? 'no GPU' : 'no WebGPU' };
+      return { name: '', status: model.obstacle.lack === 'adapter' ? 'no GPU' : 'no WebGPU' };
     case 'loading':
       return { name: model.choice.label, status: percent(model.progress?.bytesDone, model.progress?.bytesTotal) || 'loading' };
     case 'failed':

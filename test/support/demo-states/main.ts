@@ -96,7 +96,7 @@ const STATES: Readonly<Record<string, State>> = {
     ...readyWith(),
     turns: CODES.flatMap((code) => [question(code), answer('Half', { kind: 'failed', problem: toProblem(errorOf(code)) })]),
   },
-  unsupported: { findObstacle: async () => ({ supported: false, missing: 'webgpu', reason: 'navigator.gpu is undefined.' }) },
+  unsupported: { findObstacle: () => ({ lack: 'api', detail: 'navigator.gpu is undefined.' }) },
   'no adapter': failing('webgpu_unavailable'),
   offline: { ...failing('download_failed'), isOnline: () => false },
   'lost in a chat': { ...failing('device_lost'), turns: [question('What is the sea?'), answer('Half', { kind: 'stopped' })] },

@@ -286,10 +286,10 @@ test('without WebGPU the page is unsupported; other failures say what to do', as
     controller(() => Promise.reject(new TabserveError(code, 'why')));
   const unsupported = failing('webgpu_unavailable');
   await unsupported.models.load(CHOICE);
-  expect(unsupported.model).toEqual({ kind: 'unsupported', obstacle: { supported: false, missing: 'adapter', reason: 'why' }, choice: CHOICE });
-  const without = controller(() => Promise.reject(new Error('not asked')), { findObstacle: async () => ({ supported: false, missing: 'webgpu', reason: 'no gpu' }) });
+  expect(unsupported.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'adapter', detail: 'why' }, choice: CHOICE });
+  const without = controller(() => Promise.reject(new Error('not asked')), { findObstacle: () => ({ lack: 'api', detail: 'no gpu' }) });
   await without.start(null);
-  expect(without.model).toEqual({ kind: 'unsupported', obstacle: { supported: false, missing: 'webgpu', reason: 'no gpu' } });
+  expect(without.model).toEqual({ kind: 'unsupported', obstacle: { lack: 'api', detail: 'no gpu' } });
   const busy = failing('model_busy');
   await busy.models.load(CHOICE);
   expect(busy.model).toMatchObject({ kind: 'failed', problem: { code: 'model_busy', remedy: 'reload-model' } });
