@@ -68,7 +68,7 @@ export class ChatController implements ReactiveController {
     return this.models.state;
   }
 
-  /** What the latest answer cost, where the model that is loaded made it. */
+  /** The latest answer's figures; undefined where another model than the loaded one wrote it. */
   get figures(): AnswerFigures | undefined {
     return this.dialogue.figuresOf(this.model.kind === 'ready' ? this.model.info.id : undefined);
   }
@@ -121,7 +121,7 @@ export class ChatController implements ReactiveController {
     await this.repository.browse(named.repository);
   }
 
-  /** What somebody has deleted from this device is fetched again only when it is asked for. */
+  /** Loads a model unless the user has deleted it from this device: then it is only offered. */
   async #loadUnasked(choice: ModelChoice | undefined, mayLoad: boolean): Promise<void> {
     const wasDeleted = choice !== undefined && (await this.cache.wasDeleted(choice));
     if (this.model.kind !== 'starting') return; // something has been chosen meanwhile

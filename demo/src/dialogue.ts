@@ -17,7 +17,7 @@ export interface Answerer {
   readonly model: AnswerModel;
 }
 
-/** What an answer cost. */
+/** An answer's timings and token counts. */
 export interface AnswerFigures {
   readonly stats: AnswerStats;
   /** Of one that was made since the page was opened. */

@@ -37,7 +37,7 @@ const ENDINGS: Readonly<Partial<Record<AnswerTurn['state']['kind'], string>>> = 
   stopped: 'Stopped.', length: 'Cut at the token limit.', failed: 'Incomplete.',
 };
 
-/** Who wrote an answer, and how it ended where it did not end by itself. */
+/** The model that wrote an answer, and why the answer ended early, if it did. */
 function note({ model, state }: AnswerTurn): string {
   const parts = [model === undefined ? '' : `${escaped(model.name)}.`, ENDINGS[state.kind] ?? ''].filter((part) => part !== '');
   return parts.length === 0 ? '' : `*${parts.join(' ')}*`;

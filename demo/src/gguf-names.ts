@@ -2,7 +2,7 @@
 export const FORMATS = 'Q4_0, Q4_1, Q8_0, F16, BF16 or F32';
 
 const SUPPORTED: ReadonlySet<string> = new Set(FORMATS.match(/[A-Z]+\d+(_\d)?/g));
-/** What a file's format is called at the end of its name, by llama.cpp's custom: `Q4_K_M`, `IQ2_XS`, `BF16`. */
+/** A quantisation's name at the end of a file's name, as llama.cpp writes it: `Q4_K_M`, `IQ2_XS`, `BF16`. */
 const FORMAT = /(?:^|[-._])((?:U[DC]-)?(?:I?Q\d+|TQ\d)(?:_[A-Z\d]+)*|BF16|F16|F32|FP16|FP32|MXFP4(?:_[A-Z\d]+)*)$/i;
 
 /** Why a GGUF file cannot be loaded, as far as its name tells. */

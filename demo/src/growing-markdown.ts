@@ -5,7 +5,7 @@ import { isCode, isList, isUnparsed, isVisible, languageOf, lex } from './markdo
 export type Block =
   | { readonly kind: 'html'; readonly raw: string; readonly html: string }
   | { readonly kind: 'code'; readonly language: string; readonly text: string }
-  /** What cannot be parsed, or follows a long block and will be parsed when there is more of it. */
+  /** Text that cannot be parsed, or the end of a long block, which is parsed when more of it is there. */
   | { readonly kind: 'text'; readonly text: string };
 
 /** Up to so many characters, an unfinished end of the text is parsed whenever it grows; a longer one now and then. */

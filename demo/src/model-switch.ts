@@ -23,7 +23,7 @@ export interface ReadyModel {
   readonly kind: 'ready';
   readonly choice: ModelChoice;
   readonly info: ModelInfo;
-  /** What is to take its place. Until that is ready, this one answers. */
+  /** The model that will replace it. Until that one is ready, this one answers. */
   readonly next?: LoadingModel | FailedModel | undefined;
 }
 

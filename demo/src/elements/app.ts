@@ -118,7 +118,7 @@ export class TabserveApp extends LightElement {
 
   readonly #send = (event: CustomEvent<string>): void => void this.#chat.dialogue.send(event.detail);
 
-  /** What asked for it is gone with the click. */
+  /** The clicked button is removed, so the focus needs another place. */
   readonly #suggest = (event: CustomEvent<string>): void => {
     this.#send(event);
     this.#takeFocus();
@@ -147,7 +147,7 @@ export class TabserveApp extends LightElement {
     void this.#chat.models.load(choice);
   };
 
-  /** What asked for it is gone with the click. */
+  /** The clicked button is removed, so the focus needs another place. */
   readonly #back = (): void => {
     this.#chat.models.back();
     this.#takeFocus();
@@ -167,7 +167,7 @@ export class TabserveApp extends LightElement {
     else if (choice !== undefined) void this.#chat.models.load(choice);
   };
 
-  /** What has been set otherwise is not what the address says any more. */
+  /** A setting that was changed by hand is removed from the address. */
   readonly #changeSettings = (event: CustomEvent<SettingsChange>): void => {
     if ('temperature' in event.detail) forgetInAddress('temperature');
     this.#chat.changeSettings(event.detail);

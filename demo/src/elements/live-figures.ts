@@ -124,7 +124,7 @@ function adapterCard(adapter: AdapterSummary | undefined): TemplateResult | type
   </section>`;
 }
 
-/** What people call it; what the file calls itself is often a training run's name. */
+/** @param label shown first: the name in a file is often that of a training run. */
 function modelCard(info: ModelInfo | undefined, label: string): TemplateResult | typeof nothing {
   if (info === undefined) return nothing;
   const ownName = info.name === '' || info.name === label ? undefined : info.name;

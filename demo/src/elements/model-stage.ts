@@ -52,7 +52,7 @@ export class ModelStage extends LightElement {
     }
   }
 
-  /** What is to take the place of a model that answers. */
+  /** The load, or the failed load, of a model that was to replace the one that answers. */
   #next({ choice, next }: ReadyModel): TemplateResult | typeof nothing {
     if (next === undefined) return nothing;
     if (next.kind === 'loading') return progress(next, choice.label);
