@@ -1,5 +1,6 @@
-import { createStore, del, get, update, values } from 'idb-keyval';
+import { del, get, update, values } from 'idb-keyval';
 import type { CacheManifest } from './cache-manifest.ts';
+import { keyValueStore } from './key-value-store.ts';
 import type { ModelStorage } from './model-storage.ts';
 import type { PartStorage } from './part-storage.ts';
 import { sha256 } from './sha256.ts';
@@ -18,7 +19,7 @@ export function opfsStorage(): ModelStorage | undefined {
 export function opfsPartStorage<Manifest>(name: string): PartStorage<Manifest> | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
   if (typeof globalThis.navigator?.storage?.getDirectory !== 'function') return undefined;
-  const store = createStore(name, 'manifests');
+  const store = keyValueStore(name, 'manifests');
   const root = async (): Promise<FileSystemDirectoryHandle> => {
     return (await navigator.storage.getDirectory()).getDirectoryHandle(name, { create: true });
   };

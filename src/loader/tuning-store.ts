@@ -1,5 +1,6 @@
-import { createStore, get, update } from 'idb-keyval';
+import { get, update } from 'idb-keyval';
 import type { Winner, Winners } from '../core/tuning.ts';
+import { keyValueStore } from './key-value-store.ts';
 
 /** Kernels' winners on one adapter: those of some models. The oldest go first. */
 const MAX_WINNERS = 400;
@@ -20,7 +21,7 @@ export interface TuningStorage {
 /** The browser's; undefined where it has no IndexedDB. */
 export function idbTuningStorage(): TuningStorage | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
-  const store = createStore('tabserve-tuning', 'winners');
+  const store = keyValueStore('tabserve-tuning', 'winners');
   return {
     read: (adapter) => get<TuningRecord>(adapter, store),
     update: (adapter, change) => update<TuningRecord>(adapter, change, store),
