@@ -17,8 +17,8 @@ export const TINY_PATH = '/models/tiny.gguf';
 const SHAPE = { hiddenSize: 64, intermediateSize: 128, numHeads: 2, numKvHeads: 1, headSize: 32 };
 
 /** A babbling model without the row by which it ends an answer: that token's logit is 0, and never the highest. */
-export function endlessModel(): Uint8Array {
-  const { metadata, tensors } = tinyModelContents({ preset: 'babble', type: 'Q8_0', ...SHAPE });
+export function endlessModel(seed = 1): Uint8Array {
+  const { metadata, tensors } = tinyModelContents({ preset: 'babble', type: 'Q8_0', seed, ...SHAPE });
   const end = CONTROL_TOKENS.indexOf('<|im_end|>');
   const endless = tensors.map((tensor) => {
     const rowBytes = tensor.data.length / TINY_SHAPES.babble.vocabSize;

@@ -80,11 +80,11 @@ globalThis.tab = {
   },
   abort: () => cancel.abort(),
   ask(name, body) {
-    const answer = { text: '', tokens: 0, error: undefined, isDone: false };
+    const answer = { text: '', tokens: 0, error: undefined, isDone: false, stop: new AbortController() };
     answers.set(name, answer);
     (async () => {
       try {
-        const stream = await client.chat.completions.create({ temperature: 0, ...body, stream: true });
+        const stream = await client.chat.completions.create({ temperature: 0, ...body, stream: true }, { signal: answer.stop.signal });
         for await (const { choices } of stream) {
           answer.text += choices[0]?.delta.content ?? '';
           answer.tokens++;
@@ -96,7 +96,17 @@ globalThis.tab = {
       answer.isDone = true;
     })();
   },
-  answer: (name) => answers.get(name),
+  answer(name) {
+    const { stop, ...answer } = answers.get(name);
+    return answer;
+  },
+  stop: (name) => answers.get(name)?.stop.abort(),
+  /** The answers that have ended, which are then forgotten. */
+  takeEnded() {
+    const ended = [...answers].filter(([, { isDone }]) => isDone);
+    for (const [name] of ended) answers.delete(name);
+    return ended.map(([name, { text, error }]) => ({ name, text, error }));
+  },
   metrics: () => client.metrics(),
   injectFault: (fault) => client.injectFault(fault),
   close: () => client.close(),

@@ -1,0 +1,4 @@
+import '../../../src/worker/engine-worker.ts';
+import { countHoldings } from './count-holdings.ts';
+
+countHoldings();
