@@ -41,8 +41,8 @@ export class RequestQueue implements Iterable<RequestState> {
     this.#requests.push(state);
   }
 
-  /** The one to run next. */
-  next(running: readonly RunningRequest[]): RequestState | undefined {
+  /** The one to run next. @param passed those that are left out of it */
+  next(running: readonly RunningRequest[], passed: readonly RequestState[] = []): RequestState | undefined {
     const numRunning = countBySession(running);
     const rank = (state: RequestState): readonly number[] => {
       const { sessionId } = state.request;
@@ -53,6 +53,7 @@ export class RequestQueue implements Iterable<RequestState> {
     };
     let best: { readonly state: RequestState; readonly rank: readonly number[] } | undefined;
     for (const state of this.#requests) {
+      if (passed.includes(state)) continue;
       const candidate = { state, rank: rank(state) };
       if (best === undefined || isBefore(candidate.rank, best.rank)) best = candidate;
     }

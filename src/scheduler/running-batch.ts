@@ -42,6 +42,10 @@ export class RunningBatch {
     return this.#leaving.length > 0;
   }
 
+  get numFreeSlots(): number {
+    return this.#freeSlots.length;
+  }
+
   /** Whether a prefix that a block holds, in use or free, can be found. */
   isFindable(block: number): boolean {
     return this.#cache.has(block);
@@ -93,19 +97,17 @@ export class RunningBatch {
    * computing it twice. A block that can be awaited is computed within its request's next steps.
    */
   isBeingComputed(state: RequestState): boolean {
+    return this.#findComputing(state) !== undefined;
+  }
+
+  /** Whether `admit` would take a request in and leave a slot and blocks for each of those that wait for a prefix. */
+  canAdmitBeside(state: RequestState, awaiting: readonly RequestState[]): boolean {
+    if (this.#freeSlots.length <= awaiting.length || !this.canAdmit(state)) return false;
     const { blockSize } = this.#config;
-    const found = this.#findCached(state);
-    const end = (found.length + 1) * blockSize;
-    if (end >= state.tokenIds.length) return false;
-    const hash = this.#cache.hashOf(state, found.length);
-    return this.#requests.some(
-      ({ state: other, cached, numComputedTokens }) =>
-        cached.length === found.length &&
-        cached.at(-1) === found.at(-1) &&
-        numComputedTokens < end &&
-        end <= other.tokenIds.length &&
-        this.#cache.hashOf(other, found.length) === hash,
-    );
+    // With room for one more token each, as `admit` has it for those that run.
+    const needed = [state, ...awaiting].map((each) => numBlocksFor(each.tokenIds.length, blockSize) - this.#numShared(each) + 1);
+    const numNeeded = needed.reduce((sum, blocks) => sum + blocks, 0) - 1;
+    return numNeeded + this.#requests.length <= this.pool.numFree;
   }
 
   /** Gets a request the blocks it lacks for `numTokens` more tokens; false, and none taken, if too few are free. */
@@ -190,6 +192,39 @@ export class RunningBatch {
 
   #findCached(state: RequestState): readonly CachedBlock[] {
     return this.#cache.find(state, Math.floor((state.tokenIds.length - 1) / this.#config.blockSize));
+  }
+
+  /** Who computes the next block that a waiting request would need. */
+  #findComputing(state: RequestState): RunningRequest | undefined {
+    const { blockSize } = this.#config;
+    const found = this.#findCached(state);
+    const end = (found.length + 1) * blockSize;
+    if (end >= state.tokenIds.length) return undefined;
+    return this.#requests.find(
+      ({ state: other, cached, numComputedTokens }) =>
+        cached.length === found.length &&
+        cached.at(-1) === found.at(-1) &&
+        numComputedTokens < end &&
+        this.#hasSameBlock(state, other, found.length),
+    );
+  }
+
+  /** Whether two requests that agree before a block have the same full block there. */
+  #hasSameBlock(a: RequestState, b: RequestState, index: number): boolean {
+    const end = (index + 1) * this.#config.blockSize;
+    if (end > a.tokenIds.length || end > b.tokenIds.length) return false;
+    return this.#cache.hashOf(a, index) === this.#cache.hashOf(b, index);
+  }
+
+  /** Blocks in use that a waiting request is going to share, those that are still being computed for it included. */
+  #numShared(state: RequestState): number {
+    const found = this.#findCached(state);
+    const computing = this.#findComputing(state);
+    if (computing === undefined) return found.filter(({ block }) => this.pool.refCount(block) > 0).length;
+    let numShared = found.length;
+    const most = Math.floor((state.tokenIds.length - 1) / this.#config.blockSize);
+    while (numShared < most && this.#hasSameBlock(state, computing.state, numShared)) numShared++;
+    return numShared;
   }
 
   #allocate(count: number): readonly number[] | undefined {

@@ -8,6 +8,7 @@ import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
 import { findVictim } from './fair-preemption.ts';
 import { FinishRate } from './finish-rate.ts';
+import { findNext } from './next-admission.ts';
 import { chooseNumSteps } from './num-steps.ts';
 import { planAhead } from './plan-ahead.ts';
 import { PlansInFlight } from './plans-in-flight.ts';
@@ -30,7 +31,7 @@ import { checkWaitingLimits } from './waiting-limits.ts';
  * prompt and output, is computed anew later.
  *
  * Why every request gets on: the first one by priority and age can take all others' blocks, and the whole pool holds
- * one of the greatest length. Who comes next is told by {@link RequestQueue}, and who gives way by
+ * one of the greatest length. Who comes next is told by {@link RequestQueue} and {@link findNext}, and who gives way by
  * {@link findVictim}.
  *
  * `schedule`, execute the plan, `update` with what came of it. While the batch is stable, `scheduleAhead` gives plans to
@@ -224,10 +225,8 @@ export class Scheduler {
   /** Takes in waiting requests while there is something left for them. */
   #admit(shares: StepShares, now: number): void {
     while (shares.budget > 0) {
-      const { requests } = this.#batch;
-      const next = this.#waiting.next(requests);
-      // Whoever comes after one that waits for a prefix waits with it, so that nobody overtakes.
-      if (next === undefined || this.#batch.isBeingComputed(next)) return;
+      const next = findNext(this.#waiting, this.#batch);
+      if (next === undefined) return;
       const victim = findVictim(next, this.#batch);
       if (victim !== undefined) {
         shares.takeBack(victim);

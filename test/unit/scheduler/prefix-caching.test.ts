@@ -98,6 +98,60 @@ describe('what a prefix costs the second time', () => {
   });
 });
 
+describe('a request that waits for a prefix that is being computed', () => {
+  const config: SchedulerConfig = { ...CONFIG, numBlocks: 300, maxModelLen: 600, maxNumSeqs: 3 };
+  const long = makeRequest('long prompt', 512).promptTokenIds;
+  const sharing = (id: string, maxTokens: number, rest: Partial<EngineRequest> = {}): EngineRequest => {
+    return { ...makeRequest(id, 1, { maxTokens }), sessionId: id, promptTokenIds: long, ...rest };
+  };
+  const other = (id: string, promptLength: number, maxTokens: number, rest: Partial<EngineRequest> = {}): EngineRequest =>
+    makeRequest(id, promptLength, { maxTokens }, { sessionId: id, ...rest });
+
+  /** Adds what comes in the first step's wake, and says in which step each request has first been scheduled. */
+  function firstSteps(sim: Simulation, first: EngineRequest, ...rest: readonly EngineRequest[]): (number | undefined)[] {
+    sim.add(first);
+    sim.step();
+    for (const request of rest) sim.add(request);
+    sim.drain();
+    sim.checkAnswers();
+    return rest.map(({ requestId }) => sim.journals.get(requestId)?.firstStep);
+  }
+
+  test('holds up nobody who shares nothing with it, and comes in as soon as without them', () => {
+    const alone = firstSteps(new Simulation(config), sharing('computing', 9), sharing('waiting', 9));
+    expect(alone).toEqual([33]);
+    const sim = new Simulation(config);
+    const steps = firstSteps(sim, sharing('computing', 9), sharing('waiting', 9), other('short', 5, 50));
+    // Its 5 prompt tokens are a step's of the prefix, and it decodes with a token of each of the others.
+    expect(steps).toEqual([36, 2]);
+    expect(sim.scheduler.stats()).toMatchObject({ prefixCacheHits: 508, preemptions: 0 });
+  });
+
+  test('is passed over by those alone that leave it a slot', () => {
+    const requests = [other('first', 5, 50), other('second', 5, 50)];
+    const steps = firstSteps(new Simulation(config), sharing('computing', 9), sharing('waiting', 9), ...requests);
+    const [waiting = 0, first, second = 0] = steps;
+    expect(first).toBe(2);
+    expect(waiting).toBe(36);
+    expect(second).toBeGreaterThan(waiting);
+  });
+
+  test('is passed over by those alone that leave it its blocks', () => {
+    // The prefix takes 128, what follows it 20 and the wait's own 20.
+    const tight = { ...config, numBlocks: 128 + 20 + 20 + 10, maxModelLen: 640 };
+    const own = (id: string): EngineRequest => sharing(id, 4, { promptTokenIds: [...long, ...makeRequest(id, 78).promptTokenIds] });
+    const at = (promptLength: number): (number | undefined)[] =>
+      firstSteps(new Simulation(tight), own('computing'), own('waiting'), other('passing', promptLength, 4));
+    expect(at(28)).toEqual([35, 2]); // 7 blocks, and one for the next token of each that runs
+    expect(at(36)).toEqual([33, 43]); // as in the queue
+  });
+
+  test('is passed over by none that is less urgent', () => {
+    const less = other('less urgent', 5, 4, { priority: 1 });
+    expect(firstSteps(new Simulation(config), sharing('computing', 9), sharing('waiting', 9), less)).toEqual([33, 33]);
+  });
+});
+
 describe('what is not shared', () => {
   test('requests of different salts, whatever their tokens; those of the same salt do share', () => {
     const sim = new Simulation(CONFIG);
