@@ -1,5 +1,5 @@
 import type { Contest, Tunable, TunedKernel, TuningMetrics, Winner, Winners } from '../core/tuning.ts';
-import { Doorbell } from './doorbell.ts';
+import type { GpuLock } from './gpu-lock.ts';
 import { race } from './race.ts';
 
 export interface AutotunerOptions {
@@ -10,8 +10,8 @@ export interface AutotunerOptions {
   readonly budgetMs: number;
   /** Keeps what was found. */
   readonly save: (key: string, winner: Winner) => void;
-  /** Whether a request runs or waits. */
-  readonly isBusy: () => boolean;
+  /** A run has the GPU to itself. */
+  readonly gpuLock: GpuLock;
   /** Resolves when other work of idle moments is done, which would be in the races' way. */
   readonly othersSettled: () => Promise<void>;
   readonly log: (level: 'info', message: string) => void;
@@ -21,20 +21,17 @@ export interface AutotunerOptions {
 class Ended extends Error {}
 
 /**
- * Fits kernels to the adapter, in moments when the engine has nothing to do: races the ways that there are to run them,
- * has each winner run from the next step on, and keeps it for the next load.
+ * Fits kernels to the adapter, in moments when no engine of the worker has anything to do: races the ways that there are to
+ * run them, has each winner run from the next step on, and keeps it for the next load.
  *
- * A request waits for one run at most, of a few milliseconds on a GPU: when one comes, the race pauses, and what it may
- * have disturbed is run again, and not counted. What there is no time for keeps its default, and is raced at the next load.
+ * Each run has the GPU to itself. A request, of this model or another, waits for one run at most, of a few milliseconds on
+ * a GPU; then the race pauses. What there is no time for keeps its default, and is raced at the next load.
  */
 export class Autotuner {
   readonly #options: AutotunerOptions;
   readonly #winners: Map<string, Winner>;
-  readonly #doorbell = new Doorbell();
+  readonly #stopped = new AbortController();
   #gpuMs = 0;
-  /** How often the engine has become idle. */
-  #idleCount = 0;
-  #isStopped = false;
   #state: TuningMetrics['state'];
   #settled: Promise<void> | undefined;
 
@@ -54,8 +51,6 @@ export class Autotuner {
 
   /** The engine has nothing to do. */
   onIdle(): void {
-    this.#idleCount++;
-    this.#doorbell.ring();
     if (this.#state === 'idle') this.#settled ??= this.#raceAll();
   }
 
@@ -66,8 +61,7 @@ export class Autotuner {
 
   /** Ends it after the run under way. */
   stop(): void {
-    this.#isStopped = true;
-    this.#doorbell.ring();
+    this.#stopped.abort(new Ended());
   }
 
   metrics(): TuningMetrics {
@@ -82,16 +76,17 @@ export class Autotuner {
 
   async #raceAll(): Promise<void> {
     const { log, othersSettled } = this.#options;
+    const { signal } = this.#stopped;
     try {
       await othersSettled();
       for (const tunable of this.#inOrder()) await this.#raceOne(tunable);
     } catch (error) {
-      if (!(error instanceof Ended) && !this.#isStopped) log('info', `Kernels are not tuned any more: ${String(error)}`);
+      if (!(error instanceof Ended) && !signal.aborted) log('info', `Kernels are not tuned any more: ${String(error)}`);
     }
     this.#state = 'done';
     const { length: all } = this.#options.tunables;
     const gpuMs = Math.round(this.#gpuMs);
-    if (!this.#isStopped) log('info', `Tuned ${this.#winners.size} of ${all} kernels to this adapter, in ${gpuMs} ms of its time.`);
+    if (!signal.aborted) log('info', `Tuned ${this.#winners.size} of ${all} kernels to this adapter, in ${gpuMs} ms of its time.`);
   }
 
   /** What has no winner yet: decoding first, then prompts, then what lies between. */
@@ -104,34 +99,30 @@ export class Autotuner {
   }
 
   async #raceOne(tunable: Tunable): Promise<void> {
-    await this.#untilIdle();
-    const contest = await tunable.prepare();
+    const { gpuLock, save } = this.#options;
+    await this.#alone(async () => {}); // while nothing is asked
+    const contest = await gpuLock.shared(() => tunable.prepare());
     const winner = await race(contest, (way, dispatches) => this.#time(contest, way, dispatches));
-    if (this.#isStopped) throw new Ended();
+    this.#stopped.signal.throwIfAborted();
     contest.use(winner.way);
     this.#winners.set(tunable.key, winner);
-    this.#options.save(tunable.key, winner);
+    save(tunable.key, winner);
   }
 
-  /** A run that nothing has disturbed. */
   async #time(contest: Contest, way: string, dispatches: number): Promise<number> {
-    for (;;) {
-      await this.#untilIdle();
-      if (this.#gpuMs >= this.#options.budgetMs) throw new Ended();
-      const idleCount = this.#idleCount;
-      const ms = await contest.time(way, dispatches);
-      if (idleCount !== this.#idleCount || this.#options.isBusy()) continue;
-      this.#gpuMs += ms;
-      return ms;
-    }
+    if (this.#gpuMs >= this.#options.budgetMs) throw new Ended();
+    const ms = await this.#alone(() => contest.time(way, dispatches));
+    this.#gpuMs += ms;
+    return ms;
   }
 
-  async #untilIdle(): Promise<void> {
-    while (!this.#isStopped && this.#options.isBusy()) {
-      this.#state = 'idle';
-      await this.#doorbell.wait();
-    }
-    if (this.#isStopped) throw new Ended();
-    this.#state = 'tuning';
+  /** Runs a task while nobody else uses the GPU. */
+  #alone<T>(task: () => Promise<T>): Promise<T> {
+    this.#state = 'idle';
+    const tune = (): Promise<T> => {
+      this.#state = 'tuning';
+      return task();
+    };
+    return this.#options.gpuLock.exclusive(tune, this.#stopped.signal);
   }
 }

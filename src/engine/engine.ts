@@ -5,6 +5,7 @@ import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Doorbell } from './doorbell.ts';
+import { GpuLock, type Release } from './gpu-lock.ts';
 import { PlanQueue } from './plan-queue.ts';
 import { StepBudget } from './step-budget.ts';
 import { StepMeter } from './step-meter.ts';
@@ -19,6 +20,8 @@ export interface EngineOptions {
   readonly runner: ModelRunner;
   /** Milliseconds that never go back: `() => performance.now()`. */
   readonly clock: () => number;
+  /** What the engine shares with others of its worker; it holds a share while it has something to do. @default its own */
+  readonly gpuLock?: GpuLock | undefined;
   /** Milliseconds that the plans in flight should not exceed, while the smallest there is does not. @default 100 */
   readonly maxPlanMs?: number | undefined;
   /** Called whenever there is nothing left to do, also before there was anything. */
@@ -37,22 +40,25 @@ export class Engine {
   readonly #clock: () => number;
   readonly #budget: StepBudget;
   readonly #onIdle: () => void;
+  readonly #gpuLock: GpuLock;
   readonly #meter = new StepMeter(SPEED_WINDOW_MS);
   /** Rung when there may be something to do. */
   readonly #doorbell = new Doorbell();
-  /** What is to be done when there is nothing else to do. */
-  readonly #idleTasks: (() => Promise<void>)[] = [];
   /** Final outputs of aborted requests, for `run` to yield. */
   readonly #aborted: RequestOutput[] = [];
   /** When the last step ended, unless the engine has been idle since. */
   #lastStepEnd: number | undefined;
+  /** Its share of the GPU, while it has one. */
+  #share: Release | undefined;
   #failure: TabserveError | undefined;
   #isRunning = false;
 
-  constructor({ scheduler, runner, clock, maxPlanMs = MAX_PLAN_MS, onIdle = () => {} }: EngineOptions) {
+  constructor(options: EngineOptions) {
+    const { scheduler, runner, clock, gpuLock = new GpuLock(), maxPlanMs = MAX_PLAN_MS, onIdle = () => {} } = options;
     this.#scheduler = scheduler;
     this.#plans = new PlanQueue(runner, clock);
     this.#clock = clock;
+    this.#gpuLock = gpuLock;
     this.#budget = new StepBudget(scheduler.config, maxPlanMs);
     this.#onIdle = onIdle;
   }
@@ -86,14 +92,6 @@ export class Engine {
     return this.#scheduler.snapshot();
   }
 
-  /** Runs a task once there is nothing to do; requests that come meanwhile wait until it has ended. */
-  whenIdle<T>(task: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#idleTasks.push(() => task().then(resolve, reject));
-      this.#doorbell.ring();
-    });
-  }
-
   /**
    * Works until `signal` aborts, then ends after the plan under way; a later `run` would go on from there. Yields what
    * each plan produced, never an empty list. Without work it waits, and does not poll.
@@ -110,16 +108,19 @@ export class Engine {
         const stepped = await this.#stepOrFail();
         const outputs = [...(stepped ?? []), ...this.#aborted.splice(0)];
         if (outputs.length > 0) yield outputs;
-        else if (stepped === undefined) await (this.#idleTasks.shift()?.() ?? this.#doorbell.wait());
+        else if (stepped === undefined) await this.#doorbell.wait();
       }
     } finally {
       this.#isRunning = false;
+      this.#leaveGpu();
       signal.removeEventListener('abort', ring);
     }
   }
 
   /** What the next plan to be done produced; `undefined` when there was nothing to do. */
   async #step(): Promise<readonly RequestOutput[] | undefined> {
+    // Otherwise in the turn of the question: no request comes in between.
+    if (this.#lacksGpu) this.#share = await this.#gpuLock.hold();
     this.#schedule();
     const finished = await this.#plans.next();
     if (finished === undefined) return this.#goIdle();
@@ -163,6 +164,18 @@ export class Engine {
     this.#lastStepEnd = undefined;
     this.#scheduler.checkIntegrity();
     this.#onIdle();
+    this.#leaveGpu();
+  }
+
+  /** Whether there is something to do, and no share of the GPU for it. */
+  get #lacksGpu(): boolean {
+    const { requestsRunning, requestsWaiting } = this.#scheduler.stats();
+    return this.#share === undefined && requestsRunning + requestsWaiting > 0;
+  }
+
+  #leaveGpu(): void {
+    this.#share?.();
+    this.#share = undefined;
   }
 
   #endAborted(outputs: readonly RequestOutput[]): void {

@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LateKernel } from '../core/tuning.ts';
 import { Doorbell } from './doorbell.ts';
+import type { GpuLock } from './gpu-lock.ts';
 
 export interface LateCompilerOptions {
   readonly kernels: readonly LateKernel[];
@@ -8,6 +9,8 @@ export interface LateCompilerOptions {
   readonly isBusy: () => boolean;
   /** Whether it compiles only while there is no request: on a software adapter both want the same cores. */
   readonly whileIdleOnly: boolean;
+  /** Nothing is measured while a kernel is compiled. */
+  readonly gpuLock: GpuLock;
   readonly log: (level: 'warn', message: string) => void;
 }
 
@@ -47,16 +50,19 @@ export class LateCompiler {
   }
 
   async #compileAll(): Promise<void> {
-    const { isBusy, whileIdleOnly, log } = this.#options;
+    const { isBusy, whileIdleOnly, gpuLock, log } = this.#options;
     if (whileIdleOnly) await this.#doorbell.wait(); // before the engine runs, nobody can have asked for anything
     for (let kernel = this.#left[0]; kernel !== undefined; kernel = this.#left[0]) {
       while (whileIdleOnly && isBusy() && !this.#isStopped) await this.#doorbell.wait();
-      if (this.#isStopped) return;
+      const release = await gpuLock.hold();
       try {
+        if (this.#isStopped) return;
         await kernel.compile();
       } catch (error) {
         if (this.#isStopped || (error instanceof TabserveError && error.code === 'device_lost')) return;
         log('warn', `A kernel is left out, and others do its work: ${String(error)}`);
+      } finally {
+        release();
       }
       this.#left.shift();
     }

@@ -3,6 +3,7 @@ import type { KeptBlock, PrefixStore } from '../loader/prefix-store.ts';
 import { prefixKey } from '../loader/prefix-store.ts';
 import type { CachedBlock } from '../scheduler/prefix-cache.ts';
 import { isHot, type PrefixExchange } from '../scheduler/prefix-exchange.ts';
+import type { GpuLock } from './gpu-lock.ts';
 
 /** Blocks that a prefix has at least: shorter ones are computed as fast as they are found. */
 export const MIN_BLOCKS = 8;
@@ -23,6 +24,8 @@ export interface PrefixKeeperOptions {
   /** Called once, when there is time. Undefined: nothing is kept. */
   readonly openStore: () => Promise<PrefixStore | undefined>;
   readonly stats: () => Pick<EngineStats, 'requestsRunning' | 'requestsWaiting' | 'prefillTokensPerSecond'>;
+  /** Nothing is measured while it works. */
+  readonly gpuLock: GpuLock;
   /** The engine's, in milliseconds. */
   readonly clock: () => number;
   /** Milliseconds since 1970. */
@@ -74,7 +77,7 @@ export class PrefixKeeper {
     this.#prefillTokensPerSecond = Math.max(this.#prefillTokensPerSecond, prefillTokensPerSecond);
     if (this.#isWorking || this.#isStopped) return;
     this.#isWorking = true;
-    this.#settled = this.#workUntilDone();
+    this.#settled = this.#options.gpuLock.shared(() => this.#workUntilDone());
   }
 
   /**
@@ -135,10 +138,10 @@ export class PrefixKeeper {
   }
 
   async #restore(store: PrefixStore, block: KeptBlock): Promise<void> {
-    const { prefixes, transfer, clock } = this.#options;
+    const { prefixes, transfer, clock, gpuLock } = this.#options;
     const tokenIds = store.tokensThrough(block);
     if (tokenIds === undefined) return;
-    const idleBefore = this.#idleCount;
+    const { numHolders, numHolds } = gpuLock;
     const startTime = clock();
     const bytes = await store.read(block);
     if (bytes === undefined || this.#isStopped) return;
@@ -148,8 +151,8 @@ export class PrefixKeeper {
     if (adoption !== 'adopted') return;
     await Promise.all(writes);
     this.#restored++;
-    // What a step took meanwhile is not this block's.
-    if (this.#idleCount !== idleBefore || !this.#mayWork) return;
+    // What others did meanwhile, such as a step of this engine's or of another model's, is not this block's time.
+    if (numHolders > 1 || gpuLock.numHolds !== numHolds) return;
     this.#speed.record(block, clock() - startTime);
     if (this.#speed.isFasterThan(this.#prefillTokensPerSecond)) return;
     this.#report('restoring is slower than computing and ends; restored');

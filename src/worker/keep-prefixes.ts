@@ -3,6 +3,7 @@ import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { PersistPrefixCache } from '../core/protocol.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { GpuLock } from '../engine/gpu-lock.ts';
 import { type BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { IdentifiedSource } from '../loader/identified-source.ts';
 import { opfsPartStorage } from '../loader/opfs-storage.ts';
@@ -84,6 +85,7 @@ export interface KeepPrefixesOptions {
   readonly numerics: Numerics;
   readonly scheduler: Scheduler;
   readonly stats: Engine['stats'];
+  readonly gpuLock: GpuLock;
   readonly log: LoadContext['log'];
   readonly clock: () => number;
 }
@@ -93,7 +95,7 @@ function createKeeper(
   options: KeepPrefixesOptions,
   deleted: () => Promise<unknown>,
 ): PrefixKeeper {
-  const { transfer, scheduler, stats, log, clock } = options;
+  const { transfer, scheduler, stats, gpuLock, log, clock } = options;
   const { blockSize } = scheduler.config;
   const { blockBytes } = transfer;
   const warn = (message: string): void => log('warn', message);
@@ -101,6 +103,7 @@ function createKeeper(
     prefixes: scheduler.prefixes,
     transfer,
     stats,
+    gpuLock,
     clock,
     now: Date.now,
     log,

@@ -8,6 +8,7 @@ import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
+import { GpuLock } from '../engine/gpu-lock.ts';
 import { LateCompiler } from '../engine/late-compiler.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import { readModelFile } from '../loader/gguf.ts';
@@ -56,6 +57,7 @@ const COMPILER: LoadWait = { cause: 'compiler', what: 'kernels to be compiled, w
  */
 export function createModelLoader(its: ModelLoaderOptions): LoadModel {
   const { loadRunner, baseUrl, open, prefixes = new KeptPrefixes(), tuningStorage = idbTuningStorage } = its;
+  const gpuLock = new GpuLock(); // of all models of the worker
   return async (options, context) => {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
@@ -81,28 +83,28 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
       if (stage === 'compile') beginWait(COMPILER); // until the end of the load
     };
     const shared = { file, reserve, blockTransfer, winners, log, signal, onStage };
-    const loaded = await waitFor(beginWait, GPU, loadRunner({ ...shared, ...runnerSettings }));
+    const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...runnerSettings })));
     const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], lateKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
-    const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, log, clock };
+    const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
-    const lateCompiler = new LateCompiler({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, log });
+    const lateCompiler = new LateCompiler({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, gpuLock, log });
     const othersSettled = async (): Promise<void> => {
       await lateCompiler.settled;
       await keeper?.settled;
     };
-    const tuner = tuning.start({ adapter, tunables, isBusy, othersSettled });
+    const tuner = tuning.start({ adapter, tunables, gpuLock, othersSettled });
     const onIdle = (): void => {
       lateCompiler.onIdle();
       keeper?.onIdle();
       tuner.onIdle();
     };
-    const engine = new Engine({ scheduler, runner, clock, onIdle });
+    const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle });
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
-    return serve(loaded, info, tokenizer, engine, { lateCompiler, keeper, prefixes, tuner });
+    return serve(loaded, info, tokenizer, engine, { gpuLock, lateCompiler, keeper, prefixes, tuner });
   };
 }
 
@@ -117,8 +119,9 @@ function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo
   return { id: modelId(options), name, architecture, ...context, ...cache, vocabSize, ...file, settings: settingsOf(options) };
 }
 
-/** What is done in moments without requests. */
+/** What is done in moments without requests, and what tells them. */
 interface IdleWork {
+  readonly gpuLock: GpuLock;
   readonly lateCompiler: LateCompiler;
   readonly keeper: PrefixKeeper | undefined;
   readonly prefixes: KeptPrefixes;
@@ -130,7 +133,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { lateCompiler, keeper, prefixes, tuner }: IdleWork,
+  { gpuLock, lateCompiler, keeper, prefixes, tuner }: IdleWork,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -139,7 +142,7 @@ function serve(
     adapter: loaded.adapter,
     gpuBytes: loaded.gpuBytes,
     lost: loaded.lost,
-    profiler: new ModelProfiler({ profiler: loaded.profiler, engine, lost: loaded.lost }),
+    profiler: new ModelProfiler({ profiler: loaded.profiler, gpuLock, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
     kernelsToCompile: () => lateCompiler.numLeft,

@@ -1,19 +1,14 @@
 import { TabserveError } from '../core/errors.ts';
-import type { EngineStats } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, Profiler, StepProfile } from '../core/profile.ts';
+import type { GpuLock } from '../engine/gpu-lock.ts';
 
 const DEFAULTS: Required<ProfileOptions> = { steps: 8, phase: 'decode', timeoutMs: 10_000 };
 const MAX_STEPS = 100;
 
-/** The engine that the profiler works beside. */
-interface Idler {
-  stats(): Pick<EngineStats, 'requestsRunning' | 'requestsWaiting'>;
-  whenIdle<T>(task: () => Promise<T>): Promise<T>;
-}
-
 export interface ModelProfilerOptions {
   readonly profiler: Profiler;
-  readonly engine: Idler;
+  /** Limits are measured while nobody else uses the GPU. */
+  readonly gpuLock: GpuLock;
   /** Resolves when the GPU device is lost, or the model unloaded. */
   readonly lost: Promise<TabserveError>;
 }
@@ -28,10 +23,13 @@ export class ModelProfiler {
     this.#options = options;
   }
 
-  /** Measured once, when the engine has nothing to do; what comes meanwhile waits for the second or two that it takes. */
+  /**
+   * Measured once, while no model of the worker answers, loads or is tuned; what comes meanwhile waits for the second or
+   * two that it takes.
+   */
   async limits(): Promise<AdapterLimits> {
-    const { engine, profiler } = this.#options;
-    this.#measuring ??= engine.whenIdle(() => profiler.measureLimits());
+    const { gpuLock, profiler } = this.#options;
+    this.#measuring ??= gpuLock.exclusive(() => this.#untilLost(profiler.measureLimits()));
     try {
       this.#limits = await this.#untilLost(this.#measuring);
       return this.#limits;
@@ -41,11 +39,10 @@ export class ModelProfiler {
     }
   }
 
-  /** With the limits, where they are known or the engine has the time to measure them now. */
+  /** With the limits, where they are known or nothing holds the GPU, so that they can be measured now. */
   async profile(options: ProfileOptions): Promise<StepProfile> {
     const wanted = checkOptions(options);
-    const { requestsRunning, requestsWaiting } = this.#options.engine.stats();
-    if (this.#limits === undefined && requestsRunning + requestsWaiting === 0) await this.limits();
+    if (this.#limits === undefined && this.#options.gpuLock.numHolders === 0) await this.limits();
     return this.#untilLost(this.#options.profiler.profile(wanted, this.#limits));
   }
 

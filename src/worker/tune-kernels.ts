@@ -11,7 +11,7 @@ const BUDGET_MS = 2000;
 /** Loading does not wait longer for a storage: without it kernels are raced again. */
 const MAX_READ_MS = 250;
 
-type StartOptions = Pick<AutotunerOptions, 'isBusy' | 'othersSettled'> & {
+type StartOptions = Pick<AutotunerOptions, 'gpuLock' | 'othersSettled'> & {
   readonly adapter: AdapterSummary;
   readonly tunables: readonly Tunable[];
 };

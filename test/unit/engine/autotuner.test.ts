@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Winner } from '../../../src/core/tuning.ts';
 import { Autotuner, type AutotunerOptions } from '../../../src/engine/autotuner.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { type FakeTunable, fakeTunable } from './fake-contest.ts';
 
 const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
@@ -8,18 +9,18 @@ const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
 function start(tunables: readonly FakeTunable[], options: Partial<AutotunerOptions> = {}) {
   const saved: [string, Winner][] = [];
   const lines: string[] = [];
-  const engine = { isBusy: false };
+  const gpuLock = new GpuLock();
   const tuner = new Autotuner({
     tunables,
     known: new Map(),
     budgetMs: 2000,
     save: (key, winner) => void saved.push([key, winner]),
-    isBusy: () => engine.isBusy,
+    gpuLock,
     othersSettled: async () => {},
     log: (_level, line) => void lines.push(line),
     ...options,
   });
-  return { tuner, saved, lines, engine };
+  return { tuner, saved, lines, gpuLock };
 }
 
 const turns = async (count = 50): Promise<void> => {
@@ -103,55 +104,39 @@ test('a winner that is not in use is raced again', async () => {
   expect(tuner.metrics().kernels).toMatchObject([{ variant: 'fast' }]);
 });
 
-test('a request that comes waits for one run; then the race rests, and runs what was disturbed again', async () => {
+test('a request that comes waits for one run; then the race rests until the GPU is free', async () => {
   const tunable = fakeTunable('a', 1, SPEEDS);
   const { contest } = tunable;
-  const { tuner, engine } = start([tunable]);
+  const { tuner, gpuLock } = start([tunable]);
+  let held = Promise.resolve(() => {});
   contest.onRun = () => {
-    if (contest.runs.length !== 6) return 0;
-    engine.isBusy = true;
-    return 100; // the request's own steps
+    if (contest.runs.length === 6) held = gpuLock.hold();
   };
   tuner.onIdle();
   await turns();
   expect(contest.runs).toHaveLength(7);
   expect(tuner.metrics()).toMatchObject({ state: 'idle' });
-  expect(tuner.metrics().gpuMs).toBeLessThan(50); // what the request took is not the race's
-  contest.onRun = () => {};
-  engine.isBusy = false;
-  tuner.onIdle();
-  await tuner.settled;
-  const { way, dispatches } = contest.runs[6] ?? {};
-  expect(contest.runs[7]).toMatchObject({ way, dispatches });
-  expect(contest.used).toEqual(['fast']);
-});
-
-test('a request that came and went during one run has disturbed it, too', async () => {
-  const tunable = fakeTunable('a', 1, SPEEDS);
-  const { contest } = tunable;
-  const { tuner } = start([tunable]);
+  const release = await held;
   contest.onRun = () => {
-    if (contest.runs.length === 6) tuner.onIdle();
+    expect(gpuLock.numHolders).toBe(0);
   };
-  tuner.onIdle();
+  release();
   await tuner.settled;
-  const { way, dispatches } = contest.runs[6] ?? {};
-  expect(contest.runs[7]).toMatchObject({ way, dispatches });
+  expect(contest.used).toEqual(['fast']);
 });
 
 test('nothing is prepared before other work of idle moments is done, or while a request runs', async () => {
   const tunable = fakeTunable('a', 1, SPEEDS);
   let settle = (): void => {};
-  const { tuner, engine } = start([tunable], { othersSettled: () => new Promise((resolve) => (settle = resolve)) });
+  const { tuner, gpuLock } = start([tunable], { othersSettled: () => new Promise((resolve) => (settle = resolve)) });
   tuner.onIdle();
   await turns();
   expect(tunable.isPrepared).toBe(false);
-  engine.isBusy = true;
+  const release = await gpuLock.hold();
   settle();
   await turns();
   expect(tunable.isPrepared).toBe(false);
-  engine.isBusy = false;
-  tuner.onIdle();
+  release();
   await tuner.settled;
   expect(tunable.isPrepared).toBe(true);
 });
@@ -175,8 +160,8 @@ test('stopped, it ends after the run under way, even the last, uses nothing and 
 });
 
 test('stopped while a request runs, it ends', async () => {
-  const { tuner, engine } = start([fakeTunable('a', 1, SPEEDS)]);
-  engine.isBusy = true;
+  const { tuner, gpuLock } = start([fakeTunable('a', 1, SPEEDS)]);
+  await gpuLock.hold();
   tuner.onIdle();
   await turns(3);
   tuner.stop();

@@ -3,6 +3,7 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import type { RequestOutput } from '../../../src/core/request.ts';
 import type { ModelRunner, ModelRunnerOutput, PlanLimits, SchedulerOutput } from '../../../src/core/scheduler-output.ts';
 import { Engine } from '../../../src/engine/engine.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { createRandom } from '../../support/random.ts';
 import { FakeRunner, runAlone } from '../scheduler/fake-runner.ts';
@@ -39,8 +40,8 @@ class ManualRunner implements ModelRunner {
 }
 
 /** An engine that runs, with what it has yielded so far. */
-function start(runner: ModelRunner, scheduler = new Scheduler(CONFIG), clock = () => 0) {
-  const engine = new Engine({ scheduler, runner, clock });
+function start(runner: ModelRunner, scheduler = new Scheduler(CONFIG), clock = () => 0, gpuLock?: GpuLock) {
+  const engine = new Engine({ scheduler, runner, clock, gpuLock });
   const controller = new AbortController();
   const yielded: (readonly RequestOutput[])[] = [];
   const done = (async () => {
@@ -312,38 +313,36 @@ describe('failure', () => {
   });
 });
 
-describe('what is to be done when the engine is idle', () => {
-  test('waits for the requests there are, and those that come meanwhile wait for it', async () => {
+describe('an engine that shares the GPU', () => {
+  test('steps once nothing has it exclusively, and holds its share until it has nothing to do', async () => {
     const runner = new ManualRunner();
-    const { engine, stop, endsOf } = start(runner);
-    engine.add(makeRequest('before', 5, { maxTokens: 1 }));
-    await settle();
+    const gpuLock = new GpuLock();
+    const { engine, stop, endsOf } = start(runner, undefined, undefined, gpuLock);
     let finish = (): void => {};
-    const task = vi.fn(() => new Promise<string>((resolve) => (finish = () => resolve('done'))));
-    const done = engine.whenIdle(task);
+    const task = vi.fn(() => new Promise<void>((resolve) => (finish = resolve)));
+    void gpuLock.exclusive(task);
+    engine.add(makeRequest('meanwhile', 5, { maxTokens: 1 }));
     await settle();
-    expect(task).not.toHaveBeenCalled();
-    await runner.finishStep();
-    expect(endsOf('before')).toEqual(['length']);
-    expect(task).toHaveBeenCalledTimes(1);
-    engine.add(makeRequest('after', 5, { maxTokens: 1 }));
-    await settle();
-    expect(runner.isExecuting).toBe(false);
+    expect([runner.isExecuting, gpuLock.numHolders]).toEqual([false, 0]);
     finish();
-    expect(await done).toBe('done');
     await settle();
+    expect([runner.isExecuting, gpuLock.numHolders]).toEqual([true, 1]);
+    void gpuLock.exclusive(task);
+    await settle();
+    expect(task).toHaveBeenCalledTimes(1);
     await runner.finishStep();
-    expect(endsOf('after')).toEqual(['length']);
+    expect(endsOf('meanwhile')).toEqual(['length']);
+    expect(task).toHaveBeenCalledTimes(2);
+    finish();
     await stop();
   });
 
-  test('wakes an idle engine, and fails for whoever asked and nobody else', async () => {
-    const { engine, stop, endsOf } = start(new FakeRunner(CONFIG));
-    await settle();
-    await expect(engine.whenIdle(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-    engine.add(makeRequest('after', 5, { maxTokens: 1 }));
-    await settle();
-    expect(endsOf('after')).toEqual(['length']);
-    await stop();
+  test('gives its share back where it fails', async () => {
+    const gpuLock = new GpuLock();
+    const runner = { execute: () => Promise.reject(new TabserveError('device_lost', 'gone')) };
+    const { engine, failure } = start(runner, undefined, undefined, gpuLock);
+    engine.add(makeRequest('a', 5));
+    expect(await failure).toMatchObject({ code: 'device_lost' });
+    expect(gpuLock.numHolders).toBe(0);
   });
 });

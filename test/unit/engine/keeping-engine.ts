@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import type { EngineRequest, RequestOutput } from '../../../src/core/request.ts';
 import { Engine } from '../../../src/engine/engine.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { PrefixKeeper } from '../../../src/engine/prefix-keeper.ts';
 import { type PrefixManifest, PrefixStore } from '../../../src/loader/prefix-store.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
@@ -39,6 +40,7 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
   const hooks = { onCopy: (): void => {} };
   /** Whose logits are no numbers. */
   const failing = new Set<string>();
+  const gpuLock = new GpuLock();
   const keeper = new PrefixKeeper({
     prefixes: scheduler.prefixes,
     transfer: {
@@ -62,6 +64,7 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
       return PrefixStore.open({ ...options, log: (line) => lines.push(line) });
     },
     stats: () => engine.stats(),
+    gpuLock,
     clock,
     now: () => 1_000_000 + time,
     log,
@@ -74,7 +77,7 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
     const error = { code: 'internal', message: 'not numbers' } as const;
     return { ...output, failures: new Map(failed.map(({ requestId }) => [requestId, error])) };
   } };
-  const engine = new Engine({ scheduler, runner: stepped, clock, onIdle: () => keeper.onIdle() });
+  const engine = new Engine({ scheduler, runner: stepped, clock, gpuLock, onIdle: () => keeper.onIdle() });
   const outputs: RequestOutput[] = [];
   const stop = new AbortController();
   void (async () => {

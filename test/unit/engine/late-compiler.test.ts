@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { LateCompiler } from '../../../src/engine/late-compiler.ts';
 
 /** Kernels that compile when they are told to, and what came of them. */
@@ -18,8 +19,9 @@ function lab(tokens: readonly number[], whileIdleOnly: boolean) {
     },
   }));
   const log = (_level: string, message: string): void => void logged.push(message);
-  const compiler = new LateCompiler({ kernels, isBusy: () => state.isBusy, whileIdleOnly, log });
+  const compiler = new LateCompiler({ kernels, isBusy: () => state.isBusy, whileIdleOnly, gpuLock: new GpuLock(), log });
   const finish = async (error?: unknown): Promise<void> => {
+    await settle();
     end?.(error);
     await settle();
   };
@@ -87,6 +89,7 @@ test.each([
   ['a GPU that is lost', () => {}, new TabserveError('device_lost', 'gone')],
 ] as const)('%s ends it without a word', async (_what, happen, error) => {
   const { compiler, started, logged, finish } = lab([8, 2], false);
+  await settle();
   happen(compiler);
   await finish(error);
   await compiler.settled;

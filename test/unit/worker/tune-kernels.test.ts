@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { Tuning } from '../../../src/core/tuning.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import type { TuningRecord, TuningStorage } from '../../../src/loader/tuning-store.ts';
 import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
 import { fakeTunable } from '../engine/fake-contest.ts';
@@ -25,7 +26,7 @@ async function load(tuning: Tuning | undefined, adapter: AdapterSummary, storage
   const winners = await kernels.winners(adapter);
   const speeds = { default: 0.2, fast: 0.1 };
   const tunables = Array.from({ length: count }, (_, i) => fakeTunable(`${i}`, 1, speeds, winners.get(`${i}`)?.way));
-  const tuner = kernels.start({ adapter, tunables, isBusy: () => false, othersSettled: async () => {} });
+  const tuner = kernels.start({ adapter, tunables, gpuLock: new GpuLock(), othersSettled: async () => {} });
   const before = tuner.metrics().state;
   tuner.onIdle();
   await tuner.settled;

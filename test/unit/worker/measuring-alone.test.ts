@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest';
+import type { TabserveError } from '../../../src/core/errors.ts';
+import type { Tunable } from '../../../src/core/tuning.ts';
+import { readModelConfig } from '../../../src/models/architectures.ts';
+import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
+import { createModelLoader } from '../../../src/worker/load-model.ts';
+import type { ServedModel } from '../../../src/worker/served-model.ts';
+import { FAKE_LIMITS, noProfiler } from '../../support/fake-profiler.ts';
+import { writeGguf } from '../../support/gguf-writer.ts';
+import { tinyModelContents } from '../../support/tiny-model.ts';
+
+const source = new File([writeGguf(tinyModelContents({ type: 'Q8_0' }))], 'tiny.gguf', { lastModified: 1 });
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+type Work = 'step' | 'load' | 'compile' | 'race' | 'limits';
+const MEASURES: readonly Work[] = ['race', 'limits'];
+
+/** A GPU that several models are loaded on, and what was under way at the same time though one of the two measures. */
+class SharedGpu {
+  readonly seen = new Map<Work, number>();
+  readonly disturbed = new Set<string>();
+  readonly #underWay: Work[] = [];
+  readonly load = createModelLoader({
+    loadRunner: (options) => this.#loadRunner(options), baseUrl: '', tuningStorage: () => undefined,
+  });
+
+  async during<T>(work: Work, result: T): Promise<T> {
+    for (const other of this.#underWay) {
+      if (MEASURES.includes(work) || MEASURES.includes(other)) this.disturbed.add(`${other} and ${work}`);
+    }
+    this.#underWay.push(work);
+    for (let i = 0; i < 3; i++) await turn();
+    this.#underWay.splice(this.#underWay.indexOf(work), 1);
+    this.seen.set(work, (this.seen.get(work) ?? 0) + 1);
+    return result;
+  }
+
+  /** Loads a model that answers. */
+  async start(): Promise<ServedModel> {
+    const context = {
+      onProgress: () => {}, beginWait: () => () => {}, signal: new AbortController().signal, log: () => {},
+      clock: () => performance.now(), reserve: async () => 4096,
+    };
+    const model = await this.load({ source, tuning: 'force' }, context);
+    void (async () => {
+      for await (const _ of model.engine.run());
+    })();
+    return model;
+  }
+
+  async #loadRunner({ file }: LoadRunnerOptions) {
+    const scheduler = {
+      blockSize: 16, numBlocks: 8, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 128, maxStepsPerPlan: 1,
+    };
+    const kvCache = { kvCacheDtype: 'f32', numerics: 'f32', kvCacheBytes: 4096, contextCut: undefined, kvCacheCut: undefined } as const;
+    const runner = {
+      execute: ({ requests }: { readonly requests: readonly { readonly requestId: string }[] }) =>
+        this.during('step', { sampledTokenIds: new Map(requests.map(({ requestId }) => [requestId, [68]])) }),
+    };
+    return this.during('load', {
+      runner, config: readModelConfig(file), scheduler, ...kvCache, gpuBytes: 4096,
+      adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: false, features: [] },
+      profiler: { ...noProfiler, measureLimits: () => this.during('limits', FAKE_LIMITS) },
+      counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
+      lost: new Promise<TabserveError>(() => {}), loseDevice: () => {}, destroy: () => {},
+      tunables: [this.#tunable('a'), this.#tunable('b')],
+      lateKernels: [{ tokens: 8, compile: () => this.during('compile', undefined) }],
+    });
+  }
+
+  #tunable(key: string): Tunable {
+    const contest = {
+      ways: ['default', 'fast'], clockMs: 0.001, use: () => {},
+      time: (way: string, dispatches: number) => this.during('race', 0.4 + dispatches * (way === 'fast' ? 0.1 : 0.2)),
+    };
+    return { key, name: key, tokens: 1, way: 'default', prepare: async () => contest };
+  }
+}
+
+test('whatever measures is alone on the GPU, whichever of the worker’s models measures, answers or loads', async () => {
+  const gpu = new SharedGpu();
+  const [one, two] = [await gpu.start(), await gpu.start()];
+  const answered: Promise<void>[] = [];
+  const ask = (model: ServedModel, requestId: string): void => {
+    const sampling = { temperature: 0, seed: 1, maxTokens: 9, stopTokenIds: [] };
+    model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds: [1, 2], sampling, arrivalTime: 0 });
+    answered.push(waitFor(() => model.engine.stats().requestsRunning + model.engine.stats().requestsWaiting === 0));
+  };
+  for (let i = 0; i < 4; i++) await turn();
+  ask(two, 'while kernels are compiled');
+  const limits = [one.profiler.limits(), two.profiler.limits()];
+  await waitFor(() => (gpu.seen.get('race') ?? 0) > 4);
+  ask(one, 'while kernels are raced');
+  const third = await gpu.start();
+  limits.push(third.profiler.limits());
+  ask(two, 'while limits are measured');
+  expect(await Promise.all(limits)).toEqual([FAKE_LIMITS, FAKE_LIMITS, FAKE_LIMITS]);
+  await Promise.all(answered);
+  await waitFor(() => [one, two, third].every((model) => model.tuning().state === 'done'));
+  expect([...gpu.disturbed]).toEqual([]);
+  expect(Object.fromEntries(gpu.seen)).toMatchObject({ load: 3, compile: 3, limits: 3, step: 27, race: expect.any(Number) });
+  for (const model of [one, two, third]) expect(model.tuning().kernels.map(({ variant }) => variant)).toEqual(['fast', 'fast']);
+  for (const model of [one, two, third]) model.destroy();
+});
+
+async function waitFor(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await turn();
+}
