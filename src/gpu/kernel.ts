@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { type Contain, uncontained } from './contain.ts';
 import { link, type ShaderModule } from './link.ts';
 
 /** How a kernel uses a buffer. */
@@ -62,16 +63,21 @@ export async function compile(
   layout: GPUBindGroupLayout,
   modules: readonly ShaderModule[],
   overrides: Readonly<Record<string, number | boolean>>,
+  contain: Contain = uncontained,
 ): Promise<GPUComputePipeline> {
   const linked = link(modules);
-  const module = device.createShaderModule({ label: name, code: linked.code });
   const constants = Object.fromEntries(Object.entries(overrides).map(([key, value]) => [key, Number(value)]));
-  try {
-    return await device.createComputePipelineAsync({
+  const { module, compiling } = contain(() => {
+    const module = device.createShaderModule({ label: name, code: linked.code });
+    const compiling = device.createComputePipelineAsync({
       label: name,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main', constants },
     });
+    return { module, compiling };
+  });
+  try {
+    return await compiling;
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();
     const errors = messages.filter((message) => message.type === 'error');

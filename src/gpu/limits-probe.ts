@@ -1,6 +1,7 @@
 import type { AdapterLimits } from '../core/profile.ts';
 import { TabserveError } from '../core/errors.ts';
 import { BufferPool } from './buffers.ts';
+import type { Contain } from './contain.ts';
 import type { Gpu } from './device.ts';
 import { containErrors } from './error-scope.ts';
 import { OpBuilder } from './op.ts';
@@ -29,20 +30,20 @@ const READBACKS = 15;
  * @throws TabserveError `out_of_memory`, `device_lost`, `internal`
  */
 export function probeLimits(gpu: Gpu): Promise<AdapterLimits> {
-  return containErrors(gpu, async () => {
+  return containErrors(gpu, async (contain) => {
     const buffers = new BufferPool(gpu.device);
     try {
-      return await measure(gpu, buffers);
+      return await measure(gpu, buffers, contain);
     } finally {
       buffers.destroy();
     }
   });
 }
 
-async function measure({ device, numerics }: Gpu, buffers: BufferPool): Promise<AdapterLimits> {
-  const builder = new OpBuilder(device);
+async function measure({ device, numerics }: Gpu, buffers: BufferPool, contain: Contain): Promise<AdapterLimits> {
+  const builder = new OpBuilder(device, undefined, contain);
   const tick = await tickProbe(builder, buffers);
-  const watch = await Stopwatch.start(device);
+  const watch = await Stopwatch.start(device, contain);
   const dispatchesPerMs = await watch.perMs((count) => {
     submit(device, tick, [1, 1, 1], count);
     return count;
@@ -58,7 +59,7 @@ async function measure({ device, numerics }: Gpu, buffers: BufferPool): Promise<
     int8Gops: numerics.includes('dp4a') ? await arithmetic(watch, builder, buffers, 'int8') : undefined,
     dispatchUs: 1000 / dispatchesPerMs,
     submitUs: 1000 / submitsPerMs,
-    readbackMs: await readback(device, tick, buffers),
+    readbackMs: await readback(builder, tick, buffers),
   };
 }
 
@@ -72,7 +73,7 @@ async function growingRead(watch: Stopwatch, builder: OpBuilder): Promise<ReadLi
   let found: ReadLimits | undefined;
   for (let bytes = Math.min(FIRST_READ_BYTES, largest); ; bytes = Math.min(4 * bytes, largest)) {
     const buffers = new BufferPool(watch.device);
-    const attempt = await buffers.tryCreate((pool) => readBuffers(pool, bytes));
+    const attempt = await buffers.tryCreate((pool) => builder.contain(() => readBuffers(pool, bytes)));
     if ('refused' in attempt) {
       if (found === undefined) throw attempt.refused;
       return found;
@@ -104,15 +105,19 @@ async function arithmetic(watch: Stopwatch, builder: OpBuilder, buffers: BufferP
 }
 
 /** The median time to read 4 bytes back. */
-async function readback(device: GPUDevice, { result }: ProbeOp, buffers: BufferPool): Promise<number> {
-  const staging = buffers.create('probe staging', 16, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+async function readback({ device, contain }: OpBuilder, { result }: ProbeOp, buffers: BufferPool): Promise<number> {
+  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const staging = contain(() => buffers.create('probe staging', 16, usage));
   const times: number[] = [];
   for (let i = 0; i < READBACKS; i++) {
     const start = performance.now();
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(result, 0, staging, 0, 4);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    const { mapped } = contain(() => {
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(result, 0, staging, 0, 4);
+      device.queue.submit([encoder.finish()]);
+      return { mapped: staging.mapAsync(GPUMapMode.READ) };
+    });
+    await mapped;
     times.push(performance.now() - start);
     staging.unmap();
   }

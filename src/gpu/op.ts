@@ -1,5 +1,6 @@
 import type { Winners } from '../core/tuning.ts';
 import { yieldTurn } from '../core/yield-turn.ts';
+import { type Contain, uncontained } from './contain.ts';
 import { Choice, type ChoiceOptions, type OpBuffers } from './choice.ts';
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
@@ -61,6 +62,8 @@ type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 /** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
 export class OpBuilder {
   readonly device: GPUDevice;
+  /** Who hears of what goes wrong. */
+  readonly contain: Contain;
   bindGroupsCreated = 0;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
@@ -68,9 +71,13 @@ export class OpBuilder {
   readonly #choices = new Map<string, Choice>();
   readonly #winners: Winners;
 
-  /** @param winners the ways to begin with, by the keys of their choices: see {@link choice} */
-  constructor(device: GPUDevice, winners: Winners = new Map()) {
+  /**
+   * @param winners the ways to begin with, by the keys of their choices: see {@link choice}
+   * @param contain who hears of what goes wrong. @default whoever listens to the device
+   */
+  constructor(device: GPUDevice, winners: Winners = new Map(), contain: Contain = uncontained) {
     this.device = device;
+    this.contain = contain;
     this.#winners = winners;
   }
 
@@ -80,7 +87,7 @@ export class OpBuilder {
     const key = variantKey(spec, modules, values);
     if (!this.#pipelines.has(key)) {
       const layout = this.#layout(spec);
-      const pipeline = yieldTurn().then(() => compile(this.device, key, layout, modules, values));
+      const pipeline = yieldTurn().then(() => compile(this.device, key, layout, modules, values, this.contain));
       pipeline.catch(() => {}); // reported by ready()
       this.#pipelines.set(key, pipeline);
     }
@@ -120,11 +127,9 @@ export class OpBuilder {
 
   /** Buffers for something beside steps, which is not counted. */
   bindApart(spec: AnySpec, buffers: OpBuffers): GPUBindGroup {
-    return this.device.createBindGroup({
-      label: spec.name,
-      layout: this.#layout(spec),
-      entries: Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(buffers[name], name) })),
-    });
+    const layout = this.#layout(spec);
+    const entries = Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(buffers[name], name) }));
+    return this.contain(() => this.device.createBindGroup({ label: spec.name, layout, entries }));
   }
 
   /** A compiled variant. Only after {@link ready}. */
@@ -143,7 +148,7 @@ export class OpBuilder {
   #layout(spec: AnySpec): GPUBindGroupLayout {
     const known = this.#layouts.get(spec.name);
     if (known !== undefined) return known;
-    const layout = bindGroupLayout(this.device, spec);
+    const layout = this.contain(() => bindGroupLayout(this.device, spec));
     this.#layouts.set(spec.name, layout);
     return layout;
   }

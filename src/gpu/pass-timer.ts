@@ -43,7 +43,7 @@ export class PassTimer {
    * @throws TabserveError `out_of_memory`, `internal`
    */
   static async create(gpu: Gpu, numOps: number, maxSteps: number): Promise<PassTimer> {
-    return containErrors(gpu, () => new PassTimer(gpu, numOps, maxSteps));
+    return containErrors(gpu, (contain) => contain(() => new PassTimer(gpu, numOps, maxSteps)));
   }
 
   get numSteps(): number {
@@ -79,11 +79,14 @@ export class PassTimer {
   /** What the steps so far took, once the GPU has done them. @throws TabserveError `device_lost`, `internal` */
   async read(): Promise<readonly TimedStep[]> {
     const { device } = this.#gpu;
-    return containErrors(this.#gpu, async () => {
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, this.#steps.length * this.#stepBytes);
-      device.queue.submit([encoder.finish()]);
-      await this.#staging.mapAsync(GPUMapMode.READ);
+    return containErrors(this.#gpu, async (contain) => {
+      const { mapped } = contain(() => {
+        const encoder = device.createCommandEncoder();
+        encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, this.#steps.length * this.#stepBytes);
+        device.queue.submit([encoder.finish()]);
+        return { mapped: this.#staging.mapAsync(GPUMapMode.READ) };
+      });
+      await mapped;
       const bytes = this.#staging.getMappedRange().slice(0);
       return this.#steps.map((step, i) => {
         const times = new BigUint64Array(bytes, i * this.#stepBytes, 2 * step.dispatched.length);

@@ -58,7 +58,7 @@ export interface ProbeOp {
 
 /** One that counts how often it has run, from 0. */
 export async function tickProbe(builder: OpBuilder, buffers: BufferPool): Promise<ProbeOp> {
-  const result = buffers.create('probe count', 16);
+  const result = builder.contain(() => buffers.create('probe count', 16));
   const key = builder.variant(PROBE_TICK, tickModules(), {});
   return ready(builder, key, builder.bind(PROBE_TICK, { count: result }), result);
 }
@@ -69,10 +69,12 @@ export async function arithmeticProbe(
   buffers: BufferPool,
   number: ProbeNumber,
 ): Promise<ProbeOp & { readonly operations: number }> {
-  const operands = buffers.create('probe operands', 16);
   const Values = number === 'int8' ? Uint32Array : Float32Array;
-  builder.device.queue.writeBuffer(operands, 0, new Values(ARITHMETIC_OPERANDS[number]));
-  const sums = buffers.create('probe sums', ARITHMETIC_LANES * 4);
+  const { operands, sums } = builder.contain(() => {
+    const operands = buffers.create('probe operands', 16);
+    builder.device.queue.writeBuffer(operands, 0, new Values(ARITHMETIC_OPERANDS[number]));
+    return { operands, sums: buffers.create('probe sums', ARITHMETIC_LANES * 4) };
+  });
   const key = builder.variant(PROBE_ARITHMETIC, arithmeticModules(number), { ITERATIONS: ARITHMETIC_ITERATIONS });
   const op = await ready(builder, key, builder.bind(PROBE_ARITHMETIC, { operands, sums }), sums);
   return { ...op, operations: OPERATIONS[number] };
@@ -93,7 +95,7 @@ export async function readProbe(
   const filling = builder.variant(PROBE_FILL, fillModules(source.size), {});
   const reading = builder.variant(PROBE_READ, readModules(source.size), overrides);
   const filler = await ready(builder, filling, builder.bind(PROBE_FILL, { source }), source);
-  submit(builder.device, filler, [FILL_GROUPS, 1, 1], 1);
+  builder.contain(() => submit(builder.device, filler, [FILL_GROUPS, 1, 1], 1));
   const reader = await ready(builder, reading, builder.bind(PROBE_READ, { source, sums }), sums);
   return { ...reader, groups: source.size / READ_BYTES_PER_GROUP };
 }

@@ -1,3 +1,5 @@
+import { type Contain, uncontained } from './contain.ts';
+
 /** A run that is timed takes at least so long, so that the clock and what surrounds it count little. */
 export const MIN_RUN_MS = 20;
 /** Runs of the final size; the fastest counts: what disturbs a run only makes it slower. */
@@ -10,15 +12,18 @@ export class Stopwatch {
   readonly device: GPUDevice;
   /** What a submit without work takes until its end is known. */
   readonly idleMs: number;
+  readonly #contain: Contain;
 
-  private constructor(device: GPUDevice, idleMs: number) {
+  private constructor(device: GPUDevice, idleMs: number, contain: Contain) {
     this.device = device;
     this.idleMs = idleMs;
+    this.#contain = contain;
   }
 
-  static async start(device: GPUDevice): Promise<Stopwatch> {
-    const first = new Stopwatch(device, 0);
-    return new Stopwatch(device, await first.#fastest(2 * RUNS, () => device.queue.submit([])));
+  /** @param contain runs all that is timed */
+  static async start(device: GPUDevice, contain: Contain = uncontained): Promise<Stopwatch> {
+    const first = new Stopwatch(device, 0, contain);
+    return new Stopwatch(device, await first.#fastest(2 * RUNS, () => device.queue.submit([])), contain);
   }
 
   /**
@@ -28,7 +33,7 @@ export class Stopwatch {
    * @param most the largest amount worth trying
    */
   async perMs(run: (amount: number) => number, most: number): Promise<number> {
-    let amount = run(1);
+    let amount = this.#contain(() => run(1));
     await this.device.queue.onSubmittedWorkDone(); // the first run sets things up
     let ms = await this.#fastest(2, () => run(amount));
     while (ms < MIN_RUN_MS && amount < most) {
@@ -45,7 +50,7 @@ export class Stopwatch {
     let fastest = Infinity;
     for (let i = 0; i < runs; i++) {
       const start = performance.now();
-      work();
+      this.#contain(work);
       await this.device.queue.onSubmittedWorkDone();
       fastest = Math.min(fastest, performance.now() - start);
     }

@@ -106,11 +106,13 @@ class GpuContest implements Contest {
     const { probe } = this.#commons;
     const runner = this.#runner(name);
     let start = 0;
-    const submitted = containErrors(this.#gpu, () => {
-      const commands = this.#encode(runner, dispatches);
-      start = performance.now();
-      device.queue.submit([commands]);
-    });
+    const submitted = containErrors(this.#gpu, (contain) =>
+      contain(() => {
+        const commands = this.#encode(runner, dispatches);
+        start = performance.now();
+        device.queue.submit([commands]);
+      }),
+    );
     submitted.catch(() => {}); // said below, or by the probe
     try {
       await probe.mapAsync(GPUMapMode.READ);
@@ -157,10 +159,12 @@ function raceInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuffe
 
 /** Errors of what `start` does at once are its own, and no step's: steps go on while it is under way. */
 async function contained<T>(gpu: Gpu, start: () => Promise<T>): Promise<T> {
-  const { started } = await containErrors(gpu, () => {
-    const started = start();
-    started.catch(() => {}); // whoever waits for it hears of it
-    return { started };
-  });
+  const { started } = await containErrors(gpu, (contain) =>
+    contain(() => {
+      const started = start();
+      started.catch(() => {}); // whoever waits for it hears of it
+      return { started };
+    }),
+  );
   return started;
 }

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { BufferPool } from '../../src/gpu/buffers.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { probeLimits } from '../../src/gpu/limits-probe.ts';
 import { OpBuilder } from '../../src/gpu/op.ts';
+import { PassTimer } from '../../src/gpu/pass-timer.ts';
 import {
   ARITHMETIC_ITERATIONS, ARITHMETIC_LANES, ARITHMETIC_OPERANDS, arithmeticProbe, type ProbeOp, READ_BYTES_PER_GROUP,
   readBuffers, readProbe, submit, tickProbe,
@@ -95,7 +96,12 @@ test('each tick comes after the one before', async () => {
 });
 
 test('the adapter’s limits are numbers that a machine can have, and the device is as before', async () => {
-  const limits = await probeLimits(gpu);
+  const heard = listen();
+  const probing = probeLimits(gpu);
+  makeFault('a step beside the probe');
+  const limits = await probing;
+  await vi.waitUntil(() => heard.length > 0, { timeout: 20_000 });
+  expect(heard).toEqual([expect.stringContaining('a step beside the probe')]);
   const { f16Gflops, int8Gops, ...others } = limits;
   for (const [name, value] of Object.entries(others)) expect(value, name).toBeGreaterThan(0);
   for (const value of Object.values(others)) expect(value).toBeLessThan(Infinity);
@@ -106,3 +112,47 @@ test('the adapter’s limits are numbers that a machine can have, and the device
   gpu.device.pushErrorScope('validation');
   expect(await gpu.device.popErrorScope()).toBeNull();
 }, 60_000);
+
+test('what goes wrong while a profile is read is not its own', async ({ skip }) => {
+  if (!gpu.device.features.has('timestamp-query')) skip('this adapter has no timestamps');
+  const timer = await PassTimer.create(gpu, 1, 1);
+  const encoder = gpu.device.createCommandEncoder();
+  const noWork = { tokens: 0, samples: 0, biased: 0, penalised: 0, filtered: 0, topK: 0, topP: 0 };
+  timer.encode(encoder, [], { ...noWork, maxContext: 0, contextTokens: 0, attendedTokens: 0, singles: 0, tiles: 0 });
+  gpu.device.queue.submit([encoder.finish()]);
+  const heard = listen();
+  const reading = timer.read();
+  makeFault('a step beside the profile');
+  expect(await reading).toHaveLength(1);
+  await vi.waitUntil(() => heard.length > 0, { timeout: 20_000 });
+  expect(heard).toEqual([expect.stringContaining('a step beside the profile')]);
+  timer.destroy();
+});
+
+test('what goes wrong with the probe itself fails it, and nobody else hears of it', async () => {
+  const heard = listen();
+  const bind = vi.spyOn(OpBuilder.prototype, 'bindApart').mockImplementationOnce(function (this: OpBuilder) {
+    return this.contain(() => makeFault('the probe'));
+  });
+  await expect(probeLimits(gpu)).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('the probe') });
+  bind.mockRestore();
+  makeFault('afterwards');
+  await gpu.device.queue.onSubmittedWorkDone();
+  await vi.waitUntil(() => heard.length > 0, { timeout: 20_000 });
+  expect(heard).toEqual([expect.stringContaining('afterwards')]);
+}, 60_000);
+
+/** What is told of the device to whoever listens, until the test ends. */
+function listen(): string[] {
+  const heard: string[] = [];
+  const hear = ({ error }: GPUUncapturedErrorEvent): void => void heard.push(error.message);
+  gpu.device.addEventListener('uncapturederror', hear);
+  onTestFinished(() => gpu.device.removeEventListener('uncapturederror', hear));
+  return heard;
+}
+
+/** Does what the GPU finds fault with. */
+function makeFault(label: string): GPUBindGroup {
+  const layout = gpu.device.createBindGroupLayout({ entries: [{ binding: 0, visibility: 4, buffer: {} }] });
+  return gpu.device.createBindGroup({ label, layout, entries: [] });
+}
