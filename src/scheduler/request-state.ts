@@ -21,7 +21,7 @@ export interface RequestState {
   readonly blockHashes: BlockHash[];
   /** When it first left the queue, in the engine clock's milliseconds; `undefined` while it never has. */
   firstScheduledTime: number | undefined;
-  /** How many of its tokens were in the prefix cache when it first left the queue, as far as its session may be told. */
+  /** How many of its prompt's tokens were in the prefix cache when it first left the queue, as far as its session may be told. */
   numCachedTokens: number;
 }
 

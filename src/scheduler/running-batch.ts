@@ -78,7 +78,8 @@ export class RunningBatch {
     if (slot === undefined || own === undefined) throw new TabserveError('internal', 'A promised slot is not there.');
     const numComputedTokens = cached.length * blockSize;
     if (state.firstScheduledTime === undefined) {
-      state.numCachedTokens = this.#cache.countTold(cached, state.request.sessionId) * blockSize;
+      const ofPrompt = cached.slice(0, this.#numFindable(state.request.promptTokenIds));
+      state.numCachedTokens = this.#cache.countTold(ofPrompt, state.request.sessionId) * blockSize;
       // Another choice of a request finds what the first has computed: that alone asks for nothing again.
       if (state.request.choice === 0) this.#cache.hit(cached, state.request, now);
     }
@@ -191,7 +192,12 @@ export class RunningBatch {
   }
 
   #findCached(state: RequestState): readonly CachedBlock[] {
-    return this.#cache.find(state, Math.floor((state.tokenIds.length - 1) / this.#config.blockSize));
+    return this.#cache.find(state, this.#numFindable(state.tokenIds));
+  }
+
+  /** How many full blocks of a sequence may come from the cache: the last token's logits are needed. */
+  #numFindable({ length }: readonly number[]): number {
+    return Math.floor((length - 1) / this.#config.blockSize);
   }
 
   /** Who computes the next block that a waiting request would need. */
@@ -222,7 +228,7 @@ export class RunningBatch {
     const computing = this.#findComputing(state);
     if (computing === undefined) return found.filter(({ block }) => this.pool.refCount(block) > 0).length;
     let numShared = found.length;
-    const most = Math.floor((state.tokenIds.length - 1) / this.#config.blockSize);
+    const most = this.#numFindable(state.tokenIds);
     while (numShared < most && this.#hasSameBlock(state, computing.state, numShared)) numShared++;
     return numShared;
   }

@@ -48,6 +48,14 @@ describe('what a prefix costs the second time', () => {
     expect(sim.scheduler.stats().prefixCacheHits).toBe(20 + 20 + 3 * 40);
   });
 
+  test('of a request that goes on behind its first tokens, its prompt alone is told: that is what is asked', () => {
+    const sim = new Simulation(CONFIG);
+    cachedTokens(sim, prompt('a', 6, {}, 20));
+    const { outputTokenIds = [] } = sim.journals.get('a') ?? {};
+    expect(cachedTokens(sim, prompt('resumed', 6, { outputTokenIds: outputTokenIds.slice(0, 15) }, 20))).toEqual([4]);
+    expect(sim.scheduler.stats().prefixCacheHits).toBe(20); // all the same
+  });
+
   test('nothing is told to a session that has ended', () => {
     const sim = new Simulation(CONFIG);
     cachedTokens(sim, prompt('a', 21), prompt('b', 21, { sessionId: 'other tab' }));

@@ -185,8 +185,7 @@ export class Simulation {
       journal.outputTokenIds.push(...newTokenIds);
       journal.finishReason = finishReason;
       journal.error = error?.code;
-      const { promptTokenIds, outputTokenIds: resumed = [] } = journal.request;
-      assert(numCachedTokens < promptTokenIds.length + resumed.length);
+      assert(numCachedTokens < journal.request.promptTokenIds.length, 'more of a prompt is cached than it has');
       assert.equal(numCachedTokens % this.config.blockSize, 0);
       journal.numCachedTokens = numCachedTokens;
     }
