@@ -43,7 +43,7 @@ export class Connection {
   readonly #locks: Locks;
   #releaseLock: () => void = () => {};
   readonly #patienceMs: number;
-  readonly #pending = new PendingRequests();
+  readonly #pending = new PendingRequests((frames, reason) => this.abort(frames, reason));
   readonly #recovery = new RecoveryPolicy();
   #numGreetings = 0;
   readonly #watch = new WorkerWatch(() => this.metrics(), (status) => {
@@ -251,7 +251,7 @@ export class Connection {
   #submit(host: HostConnection, pending: PendingRequest): void {
     const request = pending.toGenerateRequest(performance.now());
     host.call((remote) => remote.generate(request)).then(
-      (queued) => pending.accepted(queued),
+      (queued) => pending.accepted(queued, host.over),
       (error: unknown) => {
         if (host.over.aborted) return; // the next worker is asked
         this.#pending.fail(request.requestId, toTabserveError(error));

@@ -1,6 +1,9 @@
 import type { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Queued } from '../core/protocol.ts';
-import { RequestFrames } from './request-frames.ts';
+import { type RequestFrame, RequestFrames } from './request-frames.ts';
+
+/** The longest time that a timer takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A request on its way to a worker, or on one: what the next worker needs to go on with it. */
 export class PendingRequest {
@@ -9,6 +12,9 @@ export class PendingRequest {
   readonly queued: Promise<void>;
   readonly #request: GenerateRequest;
   readonly #called: number;
+  /** Aborted when the worker dies that has queued it; undefined while none has. */
+  #worker: AbortSignal | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #accept: () => void = () => {};
   #refuse: (reason: TabserveError) => void = () => {};
 
@@ -24,26 +30,53 @@ export class PendingRequest {
     this.queued.catch(() => {}); // nobody need wait for it
   }
 
-  /** What a worker is asked: at first the request as it is, later how far it had come, and what is left of its time. */
-  toGenerateRequest(now: number): GenerateRequest {
-    const { promptTokenIds, tokenIds } = this.frames;
-    if (promptTokenIds === undefined) return this.#request;
-    const resume = { promptTokenIds, tokenIds: [...tokenIds] };
-    const { scheduling } = this.#request;
-    if (scheduling?.timeoutMs === undefined) return { ...this.#request, resume };
-    const timeoutMs = Math.max(0, scheduling.timeoutMs - (now - this.#called));
-    return { ...this.#request, resume, scheduling: { ...scheduling, timeoutMs } };
+  /** Whether no worker has it: it waits in this tab. */
+  get isHeld(): boolean {
+    return this.#worker?.aborted ?? true;
   }
 
-  /** A worker has queued it. */
-  accepted({ promptTokenIds }: Queued): void {
+  /** What a worker is asked: the request, what is left of its time since the caller asked, and how far it had come. */
+  toGenerateRequest(now: number): GenerateRequest {
+    const { promptTokenIds, tokenIds } = this.frames;
+    const { scheduling, ...request } = this.#request;
+    const timeoutMs = this.#msLeft(now);
+    return {
+      ...request,
+      ...(scheduling === undefined ? {} : { scheduling: { ...scheduling, ...(timeoutMs === undefined ? {} : { timeoutMs }) } }),
+      ...(promptTokenIds === undefined ? {} : { resume: { promptTokenIds, tokenIds: [...tokenIds] } }),
+    };
+  }
+
+  /** Calls back once its time is over, whoever has it by then, unless it ends before. */
+  whenLate(onLate: () => void): void {
+    const msLeft = this.#msLeft(performance.now());
+    if (msLeft === undefined || this.frames.ended) return;
+    if (msLeft === 0) onLate();
+    else this.#timer = setTimeout(() => this.whenLate(onLate), Math.min(msLeft, MAX_TIMER_MS));
+  }
+
+  /** A worker has queued it. @param worker aborted when that dies */
+  accepted({ promptTokenIds }: Queued, worker: AbortSignal): void {
     this.frames.promptTokenIds = promptTokenIds;
+    this.#worker = worker;
     this.#accept();
+  }
+
+  /** A frame has arrived. */
+  push(frame: RequestFrame, now: number): void {
+    this.frames.push(frame, now);
+    if (this.frames.ended) clearTimeout(this.#timer);
   }
 
   /** It ends here, with the reason. */
   fail(reason: TabserveError): void {
+    clearTimeout(this.#timer);
     this.#refuse(reason);
     this.frames.fail(reason);
+  }
+
+  #msLeft(now: number): number | undefined {
+    const timeoutMs = this.#request.scheduling?.timeoutMs;
+    return timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (now - this.#called));
   }
 }

@@ -1,16 +1,32 @@
-import type { TabserveError } from '../core/errors.ts';
-import { PendingRequest } from './pending-request.ts';
+import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
-import type { RequestFrame } from './request-frames.ts';
+import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
+import { PendingRequest } from './pending-request.ts';
+import type { RequestFrame, RequestFrames } from './request-frames.ts';
 
 /** A session's requests that have not ended, in the order in which they came. */
 export class PendingRequests {
   readonly #requests = new Map<string, PendingRequest>();
+  readonly #onLate: (frames: RequestFrames, reason: TabserveError) => void;
 
-  /** @param called when the caller asked, by `performance.now()` */
+  /** @param onLate is to end a request whose time is over, here and in the worker */
+  constructor(onLate: (frames: RequestFrames, reason: TabserveError) => void) {
+    this.#onLate = onLate;
+  }
+
+  /**
+   * @param called when the caller asked, by `performance.now()`
+   * @throws TabserveError `queue_full` where too many wait that no worker has queued
+   */
   add(request: GenerateRequest, called: number): PendingRequest {
+    const numHeld = [...this.#requests.values()].filter(({ isHeld }) => isHeld).length;
+    checkWaitingLimits({}, numHeld, numHeld, () => UNKNOWN_RETRY_MS);
     const pending = new PendingRequest(request, called);
     this.#requests.set(request.requestId, pending);
+    pending.whenLate(() => {
+      const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
+      this.#onLate(pending.frames, new TabserveError('deadline_exceeded', message));
+    });
     return pending;
   }
 
@@ -22,7 +38,7 @@ export class PendingRequests {
   deliver(frame: RequestFrame, now: number): void {
     const pending = this.#requests.get(frame.request);
     if (pending === undefined) return;
-    pending.frames.push(frame, now);
+    pending.push(frame, now);
     if (pending.frames.ended) this.#requests.delete(frame.request);
   }
 

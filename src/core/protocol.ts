@@ -169,7 +169,7 @@ export interface ChatMessage {
 export interface SchedulingOptions {
   /** Lower is served earlier. @default 0 */
   readonly priority?: number | undefined;
-  /** Milliseconds from reaching the worker until it ends with `deadline_exceeded`. @default none */
+  /** Milliseconds until it ends with `deadline_exceeded`, from its call on; to a worker, from its arrival. @default none */
   readonly timeoutMs?: number | undefined;
   /** A newer request of the same session and the same key ends this one. */
   readonly supersede?: string | undefined;

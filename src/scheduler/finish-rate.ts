@@ -1,7 +1,7 @@
+import { UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
+
 /** How many of the last ends count. */
 const WINDOW = 16;
-/** What is hinted while nothing has ended yet. */
-const UNKNOWN_MS = 1000;
 const MIN_MS = 50;
 const MAX_MS = 60_000;
 
@@ -18,7 +18,7 @@ export class FinishRate {
   /** In how many milliseconds `numPlaces` more requests have probably ended: between 50 ms and a minute. */
   estimate(numPlaces: number): number {
     const [first, last] = [this.#times[0], this.#times.at(-1)];
-    if (first === undefined || last === undefined || this.#times.length < 2) return UNKNOWN_MS;
+    if (first === undefined || last === undefined || this.#times.length < 2) return UNKNOWN_RETRY_MS;
     const interval = (last - first) / (this.#times.length - 1);
     return Math.round(Math.min(MAX_MS, Math.max(MIN_MS, numPlaces * interval)));
   }

@@ -4,6 +4,7 @@ import type { SchedulerStats } from '../core/metrics.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunnerOutput, PlanLimits, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import { checkWaitingLimits } from '../core/waiting-limits.ts';
 import type { HashBlock } from './block-hash.ts';
 import { checkConfig, checkRequest, effectiveMaxModelLen } from './check-request.ts';
 import { findVictim } from './fair-preemption.ts';
@@ -19,7 +20,6 @@ import type { RunningRequest } from './request-state.ts';
 import { RunningBatch } from './running-batch.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
-import { checkWaitingLimits } from './waiting-limits.ts';
 
 /**
  * Decides which tokens of which requests the next step computes. After vLLM's V1 scheduler: there is no prefill phase

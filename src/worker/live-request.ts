@@ -27,12 +27,22 @@ export class LiveRequest {
     this.#isResumed = request.outputTokenIds !== undefined;
   }
 
+  /** Whether it has been in a queue before. */
+  get isResumed(): boolean {
+    return this.#isResumed;
+  }
+
   get deadline(): number | undefined {
     return this.#request.deadline;
   }
 
   get promptTokenIds(): readonly number[] {
     return this.#request.promptTokenIds;
+  }
+
+  /** It waits for an engine, in the worker's own queue. */
+  keep(): void {
+    this.#isResumed = true;
   }
 
   /** What the next engine is given. */

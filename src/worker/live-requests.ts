@@ -2,6 +2,7 @@ import { serializeError, TabserveError } from '../core/errors.ts';
 import type { Frame } from '../core/frames.ts';
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 import type { HostSession } from './host-session.ts';
 import type { LiveRequest } from './live-request.ts';
 import type { ServedEngine } from './served-model.ts';
@@ -35,9 +36,12 @@ export class LiveRequests {
     return Array.from(this.#requests.values(), (request) => request.toSnapshot());
   }
 
-  /** Gives a new request to the engine, or keeps it for the next one. @throws TabserveError what the engine refuses */
+  /**
+   * Gives a new request to the engine, or keeps it for the next one.
+   * @throws TabserveError what the engine refuses it with; `queue_full` where too many are kept
+   */
   add(requestId: string, request: LiveRequest, engine: Taker | undefined): void {
-    if (engine === undefined) this.#kept.add(request);
+    if (engine === undefined) this.#keep(request);
     else engine.add(request.toEngineRequest());
     this.#requests.set(requestId, request);
   }
@@ -124,6 +128,15 @@ export class LiveRequests {
       if (finishReason === undefined) engine.abort(requestId);
       return [{ type: 'error', request: requestId, error: serializeError(error) }];
     }
+  }
+
+  /** As the engine would queue it: one that comes from another worker is never refused for want of a place. */
+  #keep(request: LiveRequest): void {
+    const kept = [...this.#requests.values()].filter((other) => this.#kept.has(other));
+    const numOfSession = kept.filter(({ session }) => session === request.session).length;
+    if (!request.isResumed) checkWaitingLimits({}, kept.length, numOfSession, () => UNKNOWN_RETRY_MS);
+    request.keep();
+    this.#kept.add(request);
   }
 
   #fail(requestId: string, session: HostSession, error: unknown): void {

@@ -317,7 +317,7 @@ export const MUTATIONS = [
     ['what a failed request had got is lost', "else if (this.#end?.kind === 'failed') throw this.#end.error;", "else if (this.#end?.kind === 'failed') return;", CLIENT],
   ]),
   ...of('client', 'src/client/pending-request.ts', [
-    ['the next worker gives a request its whole time again', 'Math.max(0, scheduling.timeoutMs - (now - this.#called))', 'scheduling.timeoutMs', FRAMES],
+    ['the next worker gives a request its whole time again', 'Math.max(0, timeoutMs - (now - this.#called))', 'timeoutMs', FRAMES],
   ]),
   ...of('client', 'src/client/connection.ts', [
     ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],

@@ -20,13 +20,18 @@ test.each([
   expect(frames.tokenIds).toEqual(indices.slice(0, -1).map((index) => 7 + index));
 });
 
-test('the next worker is given what is left of a request’s time, from the tokens that have come', () => {
+test('every worker is given what is left of a request’s time since its call, and the tokens that have come', () => {
   const request: GenerateRequest = {
     requestId: 'r', prompt: { text: 'Hi' }, maxTokens: 5, temperature: 1, seed: 3, stop: [], scheduling: { timeoutMs: 1000, priority: 2 },
   };
   const pending = new PendingRequest(request, 100);
-  expect(pending.toGenerateRequest(400)).toEqual(request);
-  pending.accepted({ promptTokenIds: [1, 2] });
+  expect(pending.toGenerateRequest(300)).toEqual({ ...request, scheduling: { timeoutMs: 800, priority: 2 } });
+  const worker = new AbortController();
+  expect(pending.isHeld).toBe(true);
+  pending.accepted({ promptTokenIds: [1, 2] }, worker.signal);
+  expect(pending.isHeld).toBe(false);
+  worker.abort();
+  expect(pending.isHeld).toBe(true);
   pending.frames.push(token(0), 300);
   expect(pending.toGenerateRequest(400)).toEqual({
     ...request, scheduling: { timeoutMs: 700, priority: 2 }, resume: { promptTokenIds: [1, 2], tokenIds: [7] },

@@ -87,7 +87,7 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
   expect([...engine.live.keys()]).toEqual(['r', 's', 't']);
   expect(engine.live.get('r')).toMatchObject({ promptTokenIds: bytes('Hi'), outputTokenIds: bytes('He'), priority: 3 });
   expect(engine.live.get('s')?.outputTokenIds).toEqual([]);
-  expect(engine.live.get('t')?.outputTokenIds).toBeUndefined();
+  expect(engine.live.get('t')?.outputTokenIds).toEqual([]); // it has waited here, as in a queue
   engine.step({ id: 'r', tokens: [...bytes('llo'), END], finish: 'stop' });
   await settle();
   expect(text()).toBe('Hello');
@@ -108,6 +108,27 @@ test('memory that ran out is a loss like any other', async () => {
   loader.last.finish();
   await settle();
   expect([...loader.last.engine.live.keys()]).toEqual(['r']);
+  expect(errors()).toEqual([]);
+});
+
+test('while there is no engine, no more requests are taken than may wait, and the next engine refuses none of them', async () => {
+  await lose();
+  const refusals: unknown[] = [];
+  for (let i = 0; i < 300; i++) {
+    try {
+      generate(`r${i}`);
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  const full = expect.objectContaining({ code: 'queue_full', details: { retryAfterMs: 1000 } });
+  expect(refusals).toEqual(Array.from({ length: 172 }, () => full));
+  loader.last.finish();
+  await settle();
+  const { live } = loader.last.engine;
+  expect(live.size).toBe(128);
+  // As those that have been in a queue before, which no limit of the scheduler's holds for.
+  for (const { outputTokenIds } of live.values()) expect(outputTokenIds).toEqual([]);
   expect(errors()).toEqual([]);
 });
 
@@ -255,7 +276,7 @@ describe('two engines of an origin', () => {
     second.detach(other);
     await refused;
     await until(() => loader.last.engine.live.size === 2);
-    expect(loader.last.engine.live.get('later')?.outputTokenIds).toBeUndefined();
+    expect(loader.last.engine.live.get('later')?.outputTokenIds).toEqual([]);
     expect(loader.last.engine.added).toBe(2);
   });
 

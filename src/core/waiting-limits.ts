@@ -1,17 +1,20 @@
-import { TabserveError } from '../core/errors.ts';
-import type { SchedulerConfig } from '../core/scheduler-output.ts';
+import { TabserveError } from './errors.ts';
+import type { SchedulerConfig } from './scheduler-output.ts';
+
+/** When a refused caller is told to try again while nothing has ended yet. */
+export const UNKNOWN_RETRY_MS = 1000;
 
 const DEFAULT_MAX_WAITING = 256;
 const DEFAULT_MAX_WAITING_PER_SESSION = 128;
 
 /**
- * Refuses a request that the queue has no room for.
+ * Refuses a request that a queue has no room for: the scheduler's, or that of a worker or a tab while there is no engine.
  * @param numWaiting, numOfSession how many wait already, of all sessions and of the request's own.
  * @param retryAfterMs when a given number of places has probably become free.
  * @throws TabserveError `queue_full`, with `details.retryAfterMs`.
  */
 export function checkWaitingLimits(
-  config: SchedulerConfig,
+  config: Pick<SchedulerConfig, 'maxNumWaiting' | 'maxNumWaitingPerSession'>,
   numWaiting: number,
   numOfSession: number,
   retryAfterMs: (numPlaces: number) => number,
