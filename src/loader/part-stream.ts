@@ -50,6 +50,7 @@ export class PartStream {
     } finally {
       this.#isRunning = false;
     }
+    if (this.#waiters.size > 0) void this.#run(); // asked for since the last stream ended
   }
 
   async #streamOnce(): Promise<void> {

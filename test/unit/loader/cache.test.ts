@@ -5,6 +5,7 @@ import type { CacheOptions } from '../../../src/loader/cache.ts';
 import { askVersion } from '../../../src/loader/ask-version.ts';
 import { httpContext } from '../../../src/loader/http-request.ts';
 import { openHttp } from '../../../src/loader/http-source.ts';
+import type { OneAtATime } from '../../../src/loader/one-at-a-time.ts';
 import { listModels, removeModel } from '../../../src/loader/model-storage.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import type { FileServer, ServedFile } from '../../support/file-server.ts';
@@ -262,6 +263,27 @@ describe('a server without ranges', () => {
     storage.parts.delete(`${url}#6`);
     expect(firstDifference(await readAll(await open()), content)).toBe(-1);
     expect(storage.parts.size).toBe(10);
+  });
+
+  test('a part that is asked for as the stream ends is streamed again', async () => {
+    let isStreamed = false;
+    let letGo = (): void => {};
+    const oneAtATime: OneAtATime = async (_name, run) => {
+      const result = await run();
+      isStreamed = true;
+      await new Promise<void>((resolve) => (letGo = resolve)); // the lock is not released at once
+      return result;
+    };
+    const source = await open({ oneAtATime });
+    await source.read(0, PART);
+    while (!isStreamed) await new Promise((resolve) => setImmediate(resolve));
+    storage.parts.delete(`${url}#6`);
+    let read: Uint8Array | undefined;
+    void source.read(6 * PART, PART).then((bytes) => (read = bytes));
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    for (letGo(); read === undefined; letGo()) await new Promise((resolve) => setImmediate(resolve));
+    expect(firstDifference(read, content.slice(6 * PART, 7 * PART))).toBe(-1);
+    expect(server.log.filter(({ status, method }) => status === 200 && method === 'GET')).toHaveLength(3);
   });
 
   test('needs storage, and says so', async () => {
