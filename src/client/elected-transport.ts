@@ -40,7 +40,6 @@ export class ElectedTransport implements Transport {
   close(): void {
     this.#closed.abort(new TabserveError('closed', 'The client has been closed.'));
     this.#worker?.terminate();
-    this.#options.rendezvous.close();
   }
 
   async #campaign(): Promise<void> {

@@ -19,6 +19,8 @@ const LATE_MESSAGE = `The engine's worker did not answer in ${MAX_PATIENCE_MS / 
 
 const LOST_MESSAGE = 'The browser ended the worker that ran the engine.';
 
+const MISSED_MESSAGE = 'A message between this tab and the engine\u2019s worker was lost.';
+
 export interface HostConnectionOptions {
   readonly hostLink: HostLink;
   readonly hello: SessionHello;
@@ -55,6 +57,7 @@ export class HostConnection {
       if (Array.isArray(data)) onFrames(data as readonly Frame[]); // the rest is Comlink's
     };
     this.#link.addEventListener('message', this.#onMessage as EventListener);
+    this.#link.addEventListener('messageerror', () => this.close(new TabserveError('device_lost', MISSED_MESSAGE)));
   }
 
   /**

@@ -14,7 +14,9 @@ import type { WorkerScript } from './worker-script.ts';
  * - `shared-worker`: in a SharedWorker, which the browser itself brings every tab to.
  * - `elected`: in a Worker of one tab, elected by a Web Lock; another tab takes over when that one goes. A SharedWorker
  *   without a GPU brings the tabs together.
- * - `elected-broadcast`: likewise, with a BroadcastChannel in place of that SharedWorker.
+ * - `elected-broadcast`: likewise, with a BroadcastChannel in place of that SharedWorker. Every script of the origin hears
+ *   that channel, so tokens, prompts and answers are encrypted on it. The content of a `File` as `model` is not: it is
+ *   passed on by reference, which those who listen can read. Ports of a SharedWorker are heard by nobody else.
  */
 export type Ownership = (typeof OWNERSHIPS)[number];
 

@@ -4,8 +4,10 @@ import { toTabserveError } from '../core/errors.ts';
 import type { Link } from '../core/link.ts';
 import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
-import { CHANNEL_NAME } from '../core/rendezvous.ts';
-import type { Broadcast, FromBroker, ListenMessage, ToBroker } from '../core/rendezvous.ts';
+import { KeyExchange } from '../core/link-keys.ts';
+import type { LinkEnd } from '../core/link-keys.ts';
+import { CHANNEL_NAME, readBroadcast } from '../core/rendezvous.ts';
+import type { Broadcast, FromBroker, ListenMessage, ToBroker, WelcomeMessage } from '../core/rendezvous.ts';
 
 /** A link to a worker that is known by its lock. */
 export interface Met {
@@ -19,7 +21,6 @@ export interface Rendezvous {
   meet(signal: AbortSignal): Promise<Met>;
   /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. @param fail called where they cannot */
   offer(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void;
-  close(): void;
 }
 
 /** Through a SharedWorker that hands on the ends of MessageChannels. */
@@ -65,8 +66,6 @@ export class BrokerRendezvous implements Rendezvous {
     this.#talk(offer, until, fail);
   }
 
-  close(): void {}
-
   /** Has something said to the broker, and to the next one whenever one dies, until the signal is aborted. */
   #talk(say: (broker: MessagePort) => void, until: AbortSignal, fail: (error: unknown) => void): void {
     if (until.aborted) return;
@@ -90,35 +89,55 @@ export class BrokerRendezvous implements Rendezvous {
   }
 }
 
-/** Over a BroadcastChannel, where there is no SharedWorker. */
+/** Over a BroadcastChannel, where there is no SharedWorker. Links are encrypted: see {@link BroadcastLink}. */
 export class BroadcastRendezvous implements Rendezvous {
-  readonly #channel = new BroadcastChannel(CHANNEL_NAME);
-
-  meet(signal: AbortSignal): Promise<Met> {
-    const address = crypto.randomUUID();
-    const knock: Broadcast = { type: 'connect', from: address };
-    return new Promise((resolve, reject) => {
-      const settled = new AbortController();
-      const listen = ({ data }: MessageEvent<Broadcast>): void => {
-        if (data.type === 'offer') this.#channel.postMessage(knock); // nobody heard the knock before
-        if (data.type !== 'accepted' || data.to !== address) return;
-        settled.abort();
-        resolve({ link: new BroadcastLink(this.#channel, address, data.from), hostLock: data.lockName });
-      };
-      this.#channel.addEventListener('message', listen, { signal: settled.signal });
-      onAbort(signal, settled.signal, () => {
-        settled.abort();
-        reject(toTabserveError(signal.reason));
-      });
-      this.#channel.postMessage(knock);
-    });
+  async meet(signal: AbortSignal): Promise<Met> {
+    const channel = new BroadcastChannel(CHANNEL_NAME);
+    try {
+      return await meetOn(channel, await KeyExchange.begin(), signal);
+    } catch (error) {
+      channel.close();
+      throw toTabserveError(error);
+    }
   }
 
   offer(worker: Worker): void {
     worker.postMessage({ type: 'broadcast' } satisfies ListenMessage);
   }
+}
 
-  close(): void {
-    this.#channel.close();
-  }
+/** Of those that answer, the first with the same keys is met. */
+function meetOn(channel: BroadcastChannel, exchange: KeyExchange, signal: AbortSignal): Promise<Met> {
+  const tab: LinkEnd = { address: crypto.randomUUID(), publicKey: exchange.publicKey };
+  return new Promise((resolve, reject) => {
+    const settled = new AbortController();
+    const knock = (): void => {
+      channel.postMessage({ type: 'connect', from: tab.address, publicKey: tab.publicKey } satisfies Broadcast);
+    };
+    const answered = (worker: LinkEnd): void => {
+      const met = new AbortController();
+      const keys = exchange.agree('tab', { tab, worker });
+      const onClosed = (): void => (met.signal.aborted ? channel.close() : undefined);
+      const link = new BroadcastLink({ channel, local: tab.address, remote: worker.address, keys, onClosed });
+      onAbort(settled.signal, met.signal, () => link.close());
+      const listen = ({ data }: Event & { data?: unknown }): void => {
+        met.abort();
+        settled.abort();
+        resolve({ link, hostLock: (data as WelcomeMessage).hostLock });
+      };
+      link.addEventListener('message', listen, { once: true });
+    };
+    const listen = ({ data }: MessageEvent<unknown>): void => {
+      const message = readBroadcast(data);
+      if (message?.type === 'offer') knock(); // nobody heard it before
+      if (message?.type !== 'accepted' || message.to !== tab.address) return;
+      answered({ address: message.from, publicKey: message.publicKey });
+    };
+    channel.addEventListener('message', listen, { signal: settled.signal });
+    onAbort(signal, settled.signal, () => {
+      settled.abort();
+      reject(toTabserveError(signal.reason));
+    });
+    knock();
+  });
 }

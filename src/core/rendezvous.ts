@@ -40,9 +40,49 @@ export type FromBroker =
       readonly lockName: string;
     };
 
-/** Over the BroadcastChannel. Addresses are random names, one for each end of a link. */
+/**
+ * Over the BroadcastChannel, to which every script of the origin may listen and post. Addresses are random names, one for
+ * each end of a link. The first of an accepted link's messages is a {@link WelcomeMessage}.
+ */
 export type Broadcast =
   | { readonly type: 'offer' } // a worker is up: knock
-  | { readonly type: 'connect'; readonly from: string }
-  | { readonly type: 'accepted'; readonly to: string; readonly from: string; readonly lockName: string }
-  | { readonly type: 'data'; readonly to: string; readonly data: unknown };
+  | { readonly type: 'connect'; readonly from: string; readonly publicKey: string }
+  | { readonly type: 'accepted'; readonly to: string; readonly from: string; readonly publicKey: string }
+  | {
+      readonly type: 'data';
+      readonly to: string;
+      /** 0 for the first message of this direction. */
+      readonly number: number;
+      /** The message, encrypted. */
+      readonly sealed: ArrayBuffer;
+      /** The contents of files in it. */
+      readonly blobs: readonly Blob[];
+    };
+
+/** From the worker, encrypted: that it can be read shows that both ends have the same keys. */
+export interface WelcomeMessage {
+  /** Held by the worker for as long as it lives. */
+  readonly hostLock: string;
+}
+
+/** What was heard on the channel, where it is of the form that is spoken there. */
+export function readBroadcast(heard: unknown): Broadcast | undefined {
+  if (typeof heard !== 'object' || heard === null) return undefined;
+  const message = heard as { readonly [key: string]: unknown };
+  const areTexts = (...values: readonly unknown[]): boolean => values.every((value) => typeof value === 'string');
+  switch (message['type']) {
+    case 'offer':
+      return heard as Broadcast;
+    case 'connect':
+      return areTexts(message['from'], message['publicKey']) ? (heard as Broadcast) : undefined;
+    case 'accepted':
+      return areTexts(message['to'], message['from'], message['publicKey']) ? (heard as Broadcast) : undefined;
+    case 'data': {
+      const { to, number, sealed, blobs } = message;
+      const isOne = areTexts(to) && Number.isSafeInteger(number) && (number as number) >= 0;
+      return isOne && sealed instanceof ArrayBuffer && Array.isArray(blobs) ? (heard as Broadcast) : undefined;
+    }
+    default:
+      return undefined;
+  }
+}

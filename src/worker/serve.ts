@@ -1,11 +1,11 @@
 import { expose } from 'comlink';
-import { BroadcastLink } from '../core/broadcast-link.ts';
 import type { Link } from '../core/link.ts';
 import { holdLock } from '../core/locks.ts';
 import { hostLockName } from '../core/protocol.ts';
 import { CHANNEL_NAME } from '../core/rendezvous.ts';
-import type { Broadcast, ListenMessage, StartedMessage } from '../core/rendezvous.ts';
+import type { ListenMessage, StartedMessage } from '../core/rendezvous.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
+import { listenOnChannel } from './channel-reception.ts';
 import { Host, type HostOptions } from './host.ts';
 import { Session } from './session.ts';
 
@@ -55,8 +55,10 @@ export function serveElectedWorker(parts: HostParts): void {
   void reception.then(({ lockName }) => postMessage({ type: 'started', lockName } satisfies StartedMessage));
   addEventListener('message', ({ data, ports }: MessageEvent<ListenMessage>) => {
     void reception.then((open) => {
-      if (data.type === 'broadcast') listenOnChannel(open);
-      else if (ports[0] !== undefined) listenToBroker(ports[0], open);
+      const { lockName: hostLock, accept } = open;
+      if (data.type === 'broadcast') return listenOnChannel({ channel: new BroadcastChannel(CHANNEL_NAME), hostLock, accept });
+      if (ports[0] !== undefined) listenToBroker(ports[0], open);
+      return undefined;
     });
   });
 }
@@ -65,18 +67,4 @@ function listenToBroker(broker: MessagePort, { accept }: Reception): void {
   broker.onmessage = ({ ports: [link] }) => {
     if (link !== undefined) accept(link);
   };
-}
-
-function listenOnChannel({ lockName, accept }: Reception): void {
-  const channel = new BroadcastChannel(CHANNEL_NAME);
-  const known = new Set<string>();
-  const post = (message: Broadcast): void => channel.postMessage(message);
-  channel.addEventListener('message', ({ data }: MessageEvent<Broadcast>) => {
-    if (data.type !== 'connect' || known.has(data.from)) return;
-    known.add(data.from);
-    const address = crypto.randomUUID();
-    accept(new BroadcastLink(channel, address, data.from));
-    post({ type: 'accepted', to: data.from, from: address, lockName });
-  });
-  post({ type: 'offer' });
 }

@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
-import { BroadcastLink } from '../../src/core/broadcast-link.ts';
 import { BROKER_NAME, CHANNEL_NAME } from '../../src/core/rendezvous.ts';
-import type { Broadcast, FromBroker, ListenMessage, StartedMessage, ToBroker } from '../../src/core/rendezvous.ts';
+import type { FromBroker, ListenMessage, StartedMessage, ToBroker } from '../../src/core/rendezvous.ts';
+import { listenOnChannel } from '../../src/worker/channel-reception.ts';
 import { FakeOrigin } from './fake-origin.ts';
 
 /** The worker's and the broker's; tests may break the page's own. */
@@ -38,7 +38,11 @@ export class FakePage {
         queueMicrotask(() => this.dispatchEvent(new MessageEvent('message', { data: started })));
       }
       postMessage({ type }: ListenMessage, ports: readonly MessagePort[] = []): void {
-        if (type === 'broadcast') listenOnChannel(origin, open);
+        if (type === 'broadcast') {
+          const channel = new BroadcastChannel(CHANNEL_NAME);
+          open(channel);
+          listenOnChannel({ channel, hostLock: origin.hostLock, accept: (link) => origin.answer(link) }).catch(() => {});
+        }
         for (const port of ports) port.close(); // the broker here gives links to the engine by itself
       }
       terminate(): void {}
@@ -66,17 +70,4 @@ function openBroker(origin: FakeOrigin, open: (channel: MessagePort) => void): M
   void origin.locks.locks.request(lockName, () => new Promise(() => {}));
   port1.postMessage({ type: 'hello', lockName } satisfies FromBroker);
   return port2;
-}
-
-/** As an elected worker does. */
-function listenOnChannel(origin: FakeOrigin, open: (channel: BroadcastChannel) => void): void {
-  const channel = new BroadcastChannel(CHANNEL_NAME);
-  open(channel);
-  channel.onmessage = ({ data }: MessageEvent<Broadcast>) => {
-    if (data.type !== 'connect') return;
-    const from = `worker of ${data.from}`;
-    origin.answer(new BroadcastLink(channel, from, data.from));
-    channel.postMessage({ type: 'accepted', to: data.from, from, lockName: origin.hostLock } satisfies Broadcast);
-  };
-  channel.postMessage({ type: 'offer' } satisfies Broadcast);
 }

@@ -1,0 +1,41 @@
+import { BroadcastLink } from '../core/broadcast-link.ts';
+import type { Channel } from '../core/broadcast-link.ts';
+import type { Link } from '../core/link.ts';
+import { KeyExchange } from '../core/link-keys.ts';
+import type { LinkEnd } from '../core/link-keys.ts';
+import { readBroadcast } from '../core/rendezvous.ts';
+import type { Broadcast, WelcomeMessage } from '../core/rendezvous.ts';
+
+export interface ChannelReceptionOptions {
+  readonly channel: Channel;
+  /** Held while this worker lives. */
+  readonly hostLock: string;
+  /** Makes a link's other end a session. */
+  readonly accept: (link: Link) => void;
+}
+
+/** Lets tabs that knock on a channel have links to this worker, each with keys of its own. */
+export async function listenOnChannel({ channel, hostLock, accept }: ChannelReceptionOptions): Promise<void> {
+  const exchange = await KeyExchange.begin();
+  const { publicKey } = exchange;
+  const post = (message: Broadcast): void => channel.postMessage(message);
+  const known = new Set<string>();
+  const answer = async (tab: LinkEnd): Promise<void> => {
+    const worker = { address: crypto.randomUUID(), publicKey };
+    const keys = await exchange.agree('worker', { tab, worker });
+    const link = new BroadcastLink({ channel, local: worker.address, remote: tab.address, keys: Promise.resolve(keys) });
+    accept(link);
+    post({ type: 'accepted', to: tab.address, from: worker.address, publicKey });
+    link.postMessage({ hostLock } satisfies WelcomeMessage);
+  };
+  channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    const message = readBroadcast(data);
+    if (message?.type !== 'connect') return;
+    // A tab knocks again when it hears an offer. An address alone may have been heard, and used, by anyone.
+    const knock = `${message.from} ${message.publicKey}`;
+    if (known.has(knock)) return;
+    known.add(knock);
+    answer({ address: message.from, publicKey: message.publicKey }).catch(() => {}); // no key of a tab's
+  });
+  post({ type: 'offer' });
+}
