@@ -37,7 +37,10 @@ export interface ConnectionOptions extends ListenerOptions {
  * tokens that this tab has.
  */
 export class Connection {
+  /** Whoever knows it may take the session over, so it is told to the worker alone. */
   readonly sessionId = crypto.randomUUID();
+  /** Every script of the origin sees it, so it tells nothing of the session's id. */
+  readonly lockName = sessionLockName(crypto.randomUUID());
   readonly listeners: Listeners;
   readonly #transport: Transport;
   readonly #locks: Locks;
@@ -90,7 +93,7 @@ export class Connection {
   }
 
   async #open(giveUp: AbortSignal): Promise<void> {
-    this.#releaseLock = await this.#watch.during(LOCK, holdLock(this.#locks, sessionLockName(this.sessionId), giveUp));
+    this.#releaseLock = await this.#watch.during(LOCK, holdLock(this.#locks, this.lockName, giveUp));
     this.#use(await this.#connect(giveUp));
   }
 
@@ -190,8 +193,8 @@ export class Connection {
   }
 
   async #connect(giveUp: AbortSignal): Promise<HostConnection> {
-    const { sessionId } = this;
-    const nextHello = () => ({ sessionId, lockName: sessionLockName(sessionId), greeting: this.#numGreetings++ });
+    const { sessionId, lockName } = this;
+    const nextHello = () => ({ sessionId, lockName, greeting: this.#numGreetings++ });
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
     const options = { locks: this.#locks, onFrames, giveUp };
     const transport = { open: (signal: AbortSignal) => this.#watch.during(LINK, this.#transport.open(signal)) };

@@ -223,8 +223,9 @@ export type Fault =
 
 /** What a session (a tab) says on connecting. */
 export interface SessionHello {
+  /** A secret: who says it again, in a later greeting, takes the session over. */
   readonly sessionId: string;
-  /** The Web Lock that the tab holds for as long as it lives. */
+  /** The Web Lock that the tab holds for as long as it lives. Names of locks are seen by all of the origin. */
   readonly lockName: string;
   /** Higher than in any greeting of this session before: which one is the last does not follow from which arrives last. */
   readonly greeting: number;
@@ -272,7 +273,7 @@ export function hostLockName(hostId: string): string {
   return `tabserve:host:${hostId}`;
 }
 
-/** The Web Lock that a session holds while its tab lives. */
-export function sessionLockName(sessionId: string): string {
-  return `tabserve:session:${sessionId}`;
+/** The Web Lock that a session holds while its tab lives. @param publicId seen by all of the origin; not the session's id */
+export function sessionLockName(publicId: string): string {
+  return `tabserve:session:${publicId}`;
 }

@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { shortHash } from './short-hash.ts';
 import { queryPairs, splitQuery, withoutSignature } from './signed-url.ts';
 
 /** Parameters whose value is a secret by its name: `token`, `accessToken`, `api_key`, `sig`. */
@@ -7,7 +7,7 @@ const SECRET = /(token|key|secret|passw(or)?d|pwd|sig|signature|auth(orization)?
 const HASHED = /^~[0-9a-f]{16}$/;
 
 /**
- * What a model's URL is called wherever it is shown or kept: in logs, errors, metrics, manifests and the names of locks,
+ * What a model's URL is called wherever it is shown or kept: in logs, errors, metrics, manifests,
  * and what tells it from others. It has no fragment and no signature, so that a URL that is signed anew names the same
  * file. Of other secrets it has a hash, because they may be what says which file is meant. A name is its own name; so is
  * whatever is no web address.
@@ -22,10 +22,5 @@ function shown(text: string, key: string): string {
   const start = text.indexOf('=') + 1;
   const value = text.slice(start);
   if (start === 0 || value === '' || !SECRET.test(key) || HASHED.test(value)) return text;
-  return `${text.slice(0, start)}~${hash(value)}`;
-}
-
-function hash(text: string): string {
-  const bytes = sha256(new TextEncoder().encode(text)).subarray(0, 8);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${text.slice(0, start)}~${shortHash(value)}`;
 }

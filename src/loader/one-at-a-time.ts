@@ -1,5 +1,6 @@
 import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
+import { shortHash } from './short-hash.ts';
 
 /** Runs something while no other worker of the origin does anything under the same name. */
 export type OneAtATime = <T>(name: string, run: () => Promise<T>) => Promise<T>;
@@ -29,7 +30,8 @@ export function oneAtATime(locks: Locks | undefined, options: OneAtATimeOptions 
     let release: (() => void) | undefined;
     const endWait = onWait(name);
     try {
-      release = await holdLock(locks, `tabserve:download:${name}`, giveUp.signal).catch(() => undefined);
+      // Every script of the origin sees the names of locks, and a URL may be a secret.
+      release = await holdLock(locks, `tabserve:download:${shortHash(name)}`, giveUp.signal).catch(() => undefined);
     } finally {
       endWait(release !== undefined);
       clearTimeout(timer);

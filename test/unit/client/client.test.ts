@@ -3,8 +3,8 @@ import { Client } from '../../../src/client/client.ts';
 import type { LogLine } from '../../../src/client/client.ts';
 import { Connection } from '../../../src/client/connection.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
-import { sessionLockName } from '../../../src/core/protocol.ts';
-import { expose } from 'comlink';
+import { expose, wrap } from 'comlink';
+import type { EngineHost } from '../../../src/core/protocol.ts';
 import type { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine } from '../../support/fake-model.ts';
@@ -83,9 +83,25 @@ describe('the connection', () => {
     const { client, connection, engine } = await open();
     await client.chat.completions.create({ messages: ask, stream: true });
     expect(engine.live.size).toBe(1);
-    locks.breakLock(sessionLockName(connection.sessionId));
+    locks.breakLock(connection.lockName);
     await until(() => engine.live.size === 0);
     expect(origin.host.metrics().sessions).toBe(0);
+  });
+
+  test('nothing that all of the origin sees names the session, and its lock’s name takes over nothing', async () => {
+    const { client, connection, engine } = await open();
+    await client.chat.completions.create({ messages: ask, stream: true });
+    const stranger = wrap<EngineHost>(origin.openLink());
+    for (const lockName of locks.held) {
+      expect(lockName).not.toContain(connection.sessionId);
+      for (const sessionId of [lockName, lockName.slice(lockName.lastIndexOf(':') + 1)]) {
+        await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, greeting: 99 });
+      }
+    }
+    await stranger.connect({ sessionId: 'stranger', lockName: connection.lockName, greeting: 99 });
+    await stranger.disconnect();
+    expect(engine.live.size).toBe(1);
+    expect(locks.isHeld(connection.lockName)).toBe(true);
   });
 
   test('a worker that never answers is given up, and the lock with it', async () => {
@@ -329,7 +345,7 @@ describe('close', () => {
     await expect(reading).rejects.toMatchObject({ code: 'closed' });
     expect(engine.live.size).toBe(0);
     expect(origin.host.metrics().sessions).toBe(0);
-    await until(() => !locks.isHeld(sessionLockName(connection.sessionId)));
+    await until(() => !locks.isHeld(connection.lockName));
     await expect(client.metrics()).rejects.toMatchObject({ code: 'closed' });
     await expect(client.chat.completions.create({ messages: ask })).rejects.toMatchObject({ code: 'closed' });
     await client.close();
