@@ -198,7 +198,8 @@ export class Connection {
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
     const options = { locks: this.#locks, onFrames, giveUp };
     const transport = { open: (signal: AbortSignal) => this.#watch.during(LINK, this.#transport.open(signal)) };
-    const greeting = greet(transport, options, nextHello, this.#patienceMs);
+    // Begun a moment later: the wait for a link is part of the wait for an answer, and is told in its place.
+    const greeting = Promise.resolve().then(() => greet(transport, options, nextHello, this.#patienceMs));
     const { connection, answer } = await this.#watch.during(ANSWER, greeting);
     this.#watch.heard();
     this.hasWebGpu = answer.hasWebGpu;

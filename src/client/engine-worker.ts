@@ -1,4 +1,4 @@
-import { BROKER_NAME } from '../core/rendezvous.ts';
+import { BROKER_NAME, CHANNEL_NAME } from '../core/rendezvous.ts';
 import type { WorkerScript } from './worker-script.ts';
 
 /**
@@ -10,6 +10,9 @@ const BUILD = typeof __TABSERVE_BUILD_ID__ === 'undefined' ? '' : `-${__TABSERVE
 const ENGINE_NAME = `tabserve${BUILD}`;
 const ELECTED_NAME = `tabserve-elected${BUILD}`;
 const BROKER = `${BROKER_NAME}${BUILD}`;
+
+/** Where tabs of this release meet without a SharedWorker. */
+export const CHANNEL = `${CHANNEL_NAME}${BUILD}`;
 
 /** Where this module comes from, as far as it knows. */
 export const MODULE_URL: string | undefined = import.meta.url;

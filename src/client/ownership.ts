@@ -2,7 +2,8 @@ import { TabserveError } from '../core/errors.ts';
 import type { Locks } from '../core/locks.ts';
 import type { Connection } from './connection.ts';
 import { ElectedTransport } from './elected-transport.ts';
-import { startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
+import { shareOwner } from './engine-owner.ts';
+import { CHANNEL, startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
 import { BroadcastRendezvous, BrokerRendezvous } from './rendezvous.ts';
 import type { Rendezvous } from './rendezvous.ts';
 import { SharedWorkerTransport, startWorker } from './shared-worker-transport.ts';
@@ -30,15 +31,17 @@ export function checkOwnership(ownership: unknown): void {
 
 /** How to reach an engine that runs there. @param script its script; `undefined`: where the bundler put it */
 export function transportFor(ownership: Ownership, locks: Locks, script: WorkerScript | undefined): Transport {
-  const elected = (rendezvous: Rendezvous): Transport =>
-    new ElectedTransport({ locks, startWorker: () => startElectedEngine(script), workerUrl: script?.url, rendezvous });
+  const elected = (rendezvous: Rendezvous): Transport => {
+    const options = { locks, startWorker: () => startElectedEngine(script), workerUrl: script?.url, rendezvous };
+    return new ElectedTransport(rendezvous, shareOwner(`${ownership} ${script?.url.href}`, options));
+  };
   switch (ownership) {
     case 'shared-worker':
       return new SharedWorkerTransport(() => startSharedEngine(script), script?.url);
     case 'elected':
-      return elected(new BrokerRendezvous(() => startWorker(() => startBroker(script)), locks));
+      return elected(new BrokerRendezvous(() => startWorker(() => startBroker(script)), locks, script?.url));
     case 'elected-broadcast':
-      return elected(new BroadcastRendezvous());
+      return elected(new BroadcastRendezvous(CHANNEL));
   }
 }
 

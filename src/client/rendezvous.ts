@@ -6,8 +6,9 @@ import { watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import { KeyExchange } from '../core/link-keys.ts';
 import type { LinkEnd } from '../core/link-keys.ts';
-import { CHANNEL_NAME, readBroadcast } from '../core/rendezvous.ts';
+import { readBroadcast } from '../core/rendezvous.ts';
 import type { Broadcast, FromBroker, ListenMessage, ToBroker, WelcomeMessage } from '../core/rendezvous.ts';
+import { watchScript } from './shared-worker-transport.ts';
 
 /** A link to a worker that is known by its lock. */
 export interface Met {
@@ -17,6 +18,8 @@ export interface Met {
 
 /** Where tabs and the elected engine's worker find each other. */
 export interface Rendezvous {
+  /** Resolves to a name for where this is, the same for all who can meet. @param signal aborted, with the reason, to give up */
+  place(signal: AbortSignal): Promise<string>;
   /** Resolves when there is a worker, and a link to it. @param signal aborted, with the reason, to give up */
   meet(signal: AbortSignal): Promise<Met>;
   /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. @param fail called where they cannot */
@@ -27,10 +30,29 @@ export interface Rendezvous {
 export class BrokerRendezvous implements Rendezvous {
   readonly #startBroker: () => SharedWorker;
   readonly #locks: Locks;
+  readonly #workerUrl: URL | undefined;
 
-  constructor(startBroker: () => SharedWorker, locks: Locks) {
+  /** @param workerUrl the script's, where it is known */
+  constructor(startBroker: () => SharedWorker, locks: Locks, workerUrl?: URL) {
     this.#startBroker = startBroker;
     this.#locks = locks;
+    this.#workerUrl = workerUrl;
+  }
+
+  place(signal: AbortSignal): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const settled = new AbortController();
+      const fail = (error: unknown): void => {
+        settled.abort();
+        reject(toTabserveError(error));
+      };
+      onAbort(signal, settled.signal, () => fail(signal.reason));
+      const note = (_broker: MessagePort, place: string): void => {
+        settled.abort();
+        resolve(`broker:${place}`);
+      };
+      this.#talk(note, settled.signal, fail);
+    });
   }
 
   meet(signal: AbortSignal): Promise<Met> {
@@ -67,14 +89,17 @@ export class BrokerRendezvous implements Rendezvous {
   }
 
   /** Has something said to the broker, and to the next one whenever one dies, until the signal is aborted. */
-  #talk(say: (broker: MessagePort) => void, until: AbortSignal, fail: (error: unknown) => void): void {
+  #talk(say: (broker: MessagePort, place: string) => void, until: AbortSignal, fail: (error: unknown) => void): void {
     if (until.aborted) return;
     try {
-      const { port } = this.#startBroker();
+      const broker = this.#startBroker();
+      const { port } = broker;
+      const script = watchScript(broker, this.#workerUrl);
+      script.addEventListener('abort', () => fail(script.reason), { once: true, signal: until });
       const listen = ({ data }: MessageEvent<FromBroker>): void => {
         if (data.type !== 'hello') return;
         try {
-          say(port);
+          say(port, data.place);
         } catch (error) {
           fail(error);
         }
@@ -91,8 +116,18 @@ export class BrokerRendezvous implements Rendezvous {
 
 /** Over a BroadcastChannel, where there is no SharedWorker. Links are encrypted: see {@link BroadcastLink}. */
 export class BroadcastRendezvous implements Rendezvous {
+  readonly #channelName: string;
+
+  constructor(channelName: string) {
+    this.#channelName = channelName;
+  }
+
+  async place(): Promise<string> {
+    return `channel:${this.#channelName}`;
+  }
+
   async meet(signal: AbortSignal): Promise<Met> {
-    const channel = new BroadcastChannel(CHANNEL_NAME);
+    const channel = new BroadcastChannel(this.#channelName);
     try {
       return await meetOn(channel, await KeyExchange.begin(), signal);
     } catch (error) {
@@ -102,7 +137,7 @@ export class BroadcastRendezvous implements Rendezvous {
   }
 
   offer(worker: Worker): void {
-    worker.postMessage({ type: 'broadcast' } satisfies ListenMessage);
+    worker.postMessage({ type: 'broadcast', channel: this.#channelName } satisfies ListenMessage);
   }
 }
 

@@ -12,7 +12,7 @@ const ASK_AFTER_MS = 5000;
 export const LOCK: LoadWait = { cause: 'worker', what: 'a Web Lock of this tab’s own, which the browser does not grant' };
 export const LINK: LoadWait = {
   cause: 'worker',
-  what: 'a worker with the engine: the tab that is to run it may be frozen, or have another release of this page',
+  what: 'a worker with the engine: the tab that is to run it may be frozen, or its worker does not start',
 };
 export const ANSWER: LoadWait = { cause: 'worker', what: 'the engine’s worker, which does not answer' };
 

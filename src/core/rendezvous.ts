@@ -3,13 +3,20 @@
  * by a Web Lock): through a SharedWorker without a GPU, the broker, or where there is none over a BroadcastChannel.
  */
 
-/** Held by the tab whose worker is the engine's. */
-export const OWNER_LOCK = 'tabserve:owner';
+/**
+ * Held by the tab whose worker is the engine's.
+ *
+ * @param place where tabs meet that worker. Tabs that meet elsewhere, as those of another release do, elect their own:
+ *   they would otherwise wait for an owner that they cannot reach. Of all these workers one has the GPU at a time.
+ */
+export function ownerLockName(place: string): string {
+  return `tabserve:owner:${place}`;
+}
 
-/** The BroadcastChannel. */
+/** The BroadcastChannel's name begins so; what follows is the release's. */
 export const CHANNEL_NAME = 'tabserve';
 
-/** A SharedWorker of this name, and what may follow it, is a broker. */
+/** A SharedWorker whose name begins so is a broker; what follows is the release's. */
 export const BROKER_NAME = 'tabserve-broker';
 
 /** From an elected worker to its tab: it is up, and holds this lock for as long as it lives. */
@@ -19,7 +26,7 @@ export interface StartedMessage {
 }
 
 /** From the owner's tab to its worker: where tabs will knock. With a port to the broker for `broker`. */
-export type ListenMessage = { readonly type: 'broker' } | { readonly type: 'broadcast' };
+export type ListenMessage = { readonly type: 'broker' } | { readonly type: 'broadcast'; readonly channel: string };
 
 /** From a tab to the broker. With a port: `offer`, by which the worker takes in links; `connect`, the worker's end of one. */
 export type ToBroker =
@@ -32,6 +39,8 @@ export type FromBroker =
       /** It is up, and holds this lock for as long as it lives: it dies with the renderer of the tab that started it. */
       readonly type: 'hello';
       readonly lockName: string;
+      /** The same for each broker of this script and name: what {@link ownerLockName} takes. */
+      readonly place: string;
     }
   | {
       /** The end of a link is on its way to the worker that holds this lock. */

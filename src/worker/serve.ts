@@ -2,7 +2,6 @@ import { expose } from 'comlink';
 import type { Link } from '../core/link.ts';
 import { holdLock } from '../core/locks.ts';
 import { hostLockName } from '../core/protocol.ts';
-import { CHANNEL_NAME } from '../core/rendezvous.ts';
 import type { ListenMessage, StartedMessage } from '../core/rendezvous.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { listenOnChannel } from './channel-reception.ts';
@@ -56,7 +55,7 @@ export function serveElectedWorker(parts: HostParts): void {
   addEventListener('message', ({ data, ports }: MessageEvent<ListenMessage>) => {
     void reception.then((open) => {
       const { lockName: hostLock, accept } = open;
-      if (data.type === 'broadcast') return listenOnChannel({ channel: new BroadcastChannel(CHANNEL_NAME), hostLock, accept });
+      if (data.type === 'broadcast') return listenOnChannel({ channel: new BroadcastChannel(data.channel), hostLock, accept });
       if (ports[0] !== undefined) listenToBroker(ports[0], open);
       return undefined;
     });

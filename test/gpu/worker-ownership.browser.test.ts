@@ -4,7 +4,9 @@ import { fakeClient, openTab, streamText, until } from '../support/fake-worker-t
 
 // Real workers, Web Locks, message ports and BroadcastChannels; no GPU.
 
-describe.each(['shared-worker', 'elected', 'elected-broadcast'] as const)('with the engine in: %s', (ownership) => {
+const WAYS = ['shared-worker', 'elected', 'elected-broadcast'] as const;
+
+describe.each(WAYS)('with the engine in: %s', (ownership) => {
   const prompts = ['One', 'Three', 'Eleven']; // of three lengths, which the fake runner tells apart
 
   async function clients(count: number): Promise<Client[]> {
@@ -54,17 +56,24 @@ describe.each(['shared-worker', 'elected', 'elected-broadcast'] as const)('with 
   });
 });
 
-test('one engine of the origin has the GPU: another one waits until it is idle, and gives it back likewise', async () => {
+test.each(WAYS)('%s: one engine of the origin has the GPU: another release\u2019s waits until it is idle, and gives it back likewise', async (ownership) => {
   const [one, two] = [crypto.randomUUID(), crypto.randomUUID()];
-  const first = await fakeClient(one);
-  const answer = streamText(first, 'One', 200);
-  await until(async () => (await first.metrics()).requestsRunning === 1);
+  const first = await fakeClient(one, { ownership });
   const stages: string[] = [];
-  const second = await fakeClient(two, { onProgress: ({ stage }) => stages.push(stage) });
-  expect(await Promise.race([answer, Promise.resolve('still under way')])).not.toBe('still under way');
+  /** Asks again until the other engine waits, however long it takes to start. Of two lengths, so that one is always answered. */
+  const keepBusy = async (numTokens: number): Promise<string> => {
+    for (;;) {
+      const text = await streamText(first, 'One', numTokens);
+      if (stages.length > 0) return text;
+    }
+  };
+  const answers = Promise.all([keepBusy(200), keepBusy(330)]);
+  await until(async () => (await first.metrics()).requestsRunning === 2);
+  const second = await fakeClient(two, { ownership, onProgress: ({ stage }) => stages.push(stage) });
+  expect(await Promise.race([answers, Promise.resolve('still under way')])).not.toBe('still under way');
   expect(stages[0]).toBe('wait');
   expect((await first.metrics()).state).toBe('parked');
-  expect(await streamText(first, 'One', 200)).toBe(await answer);
+  expect(await streamText(first, 'One', 200)).toBe((await answers)[0]);
   expect((await second.metrics()).state).toBe('parked');
   await Promise.all([first.close(), second.close()]);
 });

@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import { BROKER_NAME, CHANNEL_NAME } from '../../src/core/rendezvous.ts';
+import { BROKER_NAME } from '../../src/core/rendezvous.ts';
 import type { FromBroker, ListenMessage, StartedMessage, ToBroker } from '../../src/core/rendezvous.ts';
 import { listenOnChannel } from '../../src/worker/channel-reception.ts';
 import { FakeOrigin } from './fake-origin.ts';
@@ -13,10 +13,12 @@ const { BroadcastChannel, MessageChannel } = globalThis;
  */
 export class FakePage {
   readonly origin = new FakeOrigin();
+  /** Dedicated ones. */
+  readonly workers = { started: 0, terminated: 0 };
   readonly #channels: { close(): void }[] = [];
 
   constructor() {
-    const { origin } = this;
+    const { origin, workers } = this;
     const open = (channel: MessagePort | BroadcastChannel): void => void this.#channels.push(channel);
     vi.stubGlobal('document', { baseURI: 'https://app.test/page' });
     vi.stubGlobal('location', { origin: 'https://app.test', href: 'https://app.test/page' });
@@ -33,19 +35,22 @@ export class FakePage {
     vi.stubGlobal('Worker', class extends EventTarget {
       constructor() {
         super();
+        workers.started++;
         origin.openLink().close(); // it is up
         const started: StartedMessage = { type: 'started', lockName: origin.hostLock };
         queueMicrotask(() => this.dispatchEvent(new MessageEvent('message', { data: started })));
       }
-      postMessage({ type }: ListenMessage, ports: readonly MessagePort[] = []): void {
-        if (type === 'broadcast') {
-          const channel = new BroadcastChannel(CHANNEL_NAME);
+      postMessage(message: ListenMessage, ports: readonly MessagePort[] = []): void {
+        if (message.type === 'broadcast') {
+          const channel = new BroadcastChannel(message.channel);
           open(channel);
           listenOnChannel({ channel, hostLock: origin.hostLock, accept: (link) => origin.answer(link) }).catch(() => {});
         }
         for (const port of ports) port.close(); // the broker here gives links to the engine by itself
       }
-      terminate(): void {}
+      terminate(): void {
+        workers.terminated++;
+      }
     });
   }
 
@@ -68,6 +73,6 @@ function openBroker(origin: FakeOrigin, open: (channel: MessagePort) => void): M
   };
   const lockName = 'broker';
   void origin.locks.locks.request(lockName, () => new Promise(() => {}));
-  port1.postMessage({ type: 'hello', lockName } satisfies FromBroker);
+  port1.postMessage({ type: 'hello', lockName, place: 'broker' } satisfies FromBroker);
   return port2;
 }

@@ -6,7 +6,9 @@ import type { Ownership } from '../../src/client/ownership.ts';
 import { BroadcastRendezvous, BrokerRendezvous } from '../../src/client/rendezvous.ts';
 import { SharedWorkerTransport } from '../../src/client/shared-worker-transport.ts';
 import type { Transport } from '../../src/client/transport.ts';
-import { BROKER_NAME } from '../../src/core/rendezvous.ts';
+import type { Rendezvous } from '../../src/client/rendezvous.ts';
+import { shareOwner } from '../../src/client/engine-owner.ts';
+import { BROKER_NAME, CHANNEL_NAME } from '../../src/core/rendezvous.ts';
 import { tinyModel } from './tiny-model.ts';
 
 /** A file of that name, the same for every tab of one test file: a SharedWorker outlives a test. Each has its own content. */
@@ -15,19 +17,21 @@ export function tinyFile(name = 'tiny.gguf'): File {
   return new File([tinyModel({ type: 'Q8_0', seed })], name, { lastModified: 1 });
 }
 
-/** To the engine of fake-worker.ts: the one that is shared under this name. */
+/** To the engine of fake-worker.ts: the one that is shared under this name, as by the tabs of one release. */
 function fakeTransport(name: string, ownership: Ownership): Transport {
   const script = new URL('./fake-worker.ts', import.meta.url);
   const { locks } = navigator;
   const startShared = (workerName: string) => new SharedWorker(script, { type: 'module', name: workerName });
   const startWorker = (): Worker => new Worker(script, { type: 'module' });
+  const elected = (rendezvous: Rendezvous): Transport =>
+    new ElectedTransport(rendezvous, shareOwner(`${ownership} ${name}`, { locks, startWorker, rendezvous }));
   switch (ownership) {
     case 'shared-worker':
       return new SharedWorkerTransport(() => startShared(name));
     case 'elected':
-      return new ElectedTransport({ locks, startWorker, rendezvous: new BrokerRendezvous(() => startShared(BROKER_NAME), locks) });
+      return elected(new BrokerRendezvous(() => startShared(`${BROKER_NAME}-${name}`), locks));
     case 'elected-broadcast':
-      return new ElectedTransport({ locks, startWorker, rendezvous: new BroadcastRendezvous() });
+      return elected(new BroadcastRendezvous(`${CHANNEL_NAME}-${name}`));
   }
 }
 

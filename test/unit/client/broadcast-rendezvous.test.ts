@@ -3,16 +3,15 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Client } from '../../../src/client/client.ts';
 import { createClient } from '../../../src/client/create-client.ts';
 import type { ClientOptions } from '../../../src/client/create-client.ts';
+import { CHANNEL } from '../../../src/client/engine-worker.ts';
 import { BroadcastRendezvous } from '../../../src/client/rendezvous.ts';
 import type { Met } from '../../../src/client/rendezvous.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { KeyExchange } from '../../../src/core/link-keys.ts';
-import { CHANNEL_NAME } from '../../../src/core/rendezvous.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import { FakePage } from '../../support/fake-page.ts';
 
 const never = new AbortController().signal;
-const CHANNEL = CHANNEL_NAME;
 let page: FakePage;
 let stranger: BroadcastChannel;
 /** What a script of the origin hears that is no part of it. */
@@ -87,7 +86,7 @@ test('where a message of the worker is lost, the session goes on over another li
 
 test('a knock is answered whatever a stranger has said under the same address', async () => {
   const { publicKey } = await KeyExchange.begin();
-  new BroadcastRendezvous().offer(new Worker('/engine-worker.js'));
+  new BroadcastRendezvous(CHANNEL).offer(new Worker('/engine-worker.js'));
   await until(() => heard.length > 0);
   for (const key of ['no key', (await KeyExchange.begin()).publicKey, publicKey, publicKey]) {
     stranger.postMessage({ type: 'connect', from: 'a tab', publicKey: key });
@@ -99,7 +98,7 @@ test('a knock is answered whatever a stranger has said under the same address', 
 });
 
 async function meet(): Promise<Met> {
-  const met = await new BroadcastRendezvous().meet(never);
+  const met = await new BroadcastRendezvous(CHANNEL).meet(never);
   ends.push(met.link);
   return met;
 }
@@ -124,7 +123,7 @@ test('forged and stray answers to a knock, and knocks under a tab’s address, k
   await until(() => heard.length > 0); // the first knock is heard by nobody else: there is no worker yet
   for (const message of [null, 'offer', {}, { type: 'connect' }, { type: 'connect', from: 7 }]) stranger.postMessage(message);
   const worker = new Worker('/engine-worker.js');
-  new BroadcastRendezvous().offer(worker);
+  new BroadcastRendezvous(CHANNEL).offer(worker);
   const { link, hostLock } = await meeting;
   expect(hostLock).toBe(page.origin.hostLock);
   expect(link).toBeDefined();
@@ -132,7 +131,7 @@ test('forged and stray answers to a knock, and knocks under a tab’s address, k
 
 test('a tab that gives up while it looks for a worker lets go of the channel', async () => {
   const giveUp = new AbortController();
-  const meeting = new BroadcastRendezvous().meet(giveUp.signal);
+  const meeting = new BroadcastRendezvous(CHANNEL).meet(giveUp.signal);
   await until(() => heard.length > 0);
   giveUp.abort(new TabserveError('aborted', 'enough'));
   await expect(meeting).rejects.toMatchObject({ message: 'enough' });
