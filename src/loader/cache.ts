@@ -2,8 +2,9 @@ import { TabserveError } from '../core/errors.ts';
 import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
-import { isComplete, PART_BYTES, partLength } from './cache-manifest.ts';
+import { countParts, isComplete, PART_BYTES, partLength } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
+import { checkFileSize } from './file-size.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { ModelStorage } from './model-storage.ts';
 import type { OneAtATime } from './one-at-a-time.ts';
@@ -41,6 +42,8 @@ export interface CacheOptions {
   readonly oneAtATime?: OneAtATime;
   /** Aborted when nobody wants the file any more. @default never */
   readonly signal?: AbortSignal | undefined;
+  /** What models may take of the GPU: a file that can never fit is refused. @default not known */
+  readonly gpuMemoryBytes?: number | undefined;
   readonly log: (message: string) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -54,7 +57,8 @@ export interface CacheOptions {
  * one when it is whole. Storage's failures never fail a load, except of a file whose server serves no ranges. Where the
  * file's SHA-256 is known, the read that makes it whole checks it.
  *
- * @throws TabserveError what opening the remote file throws; `storage_failed` without storage and without ranges
+ * @throws TabserveError what opening the remote file throws; `storage_failed` without storage and without ranges;
+ *   `out_of_memory` for a file that can never fit
  */
 export async function openCachedSource(options: CacheOptions): Promise<ByteSource> {
   const { name, isPinned, log, now, partBytes = PART_BYTES } = options;
@@ -80,6 +84,7 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   let remote: RemoteFile;
   try {
     remote = await options.openRemote(isPinned ? stored[0] : undefined);
+    checkFileSize(name, remote.size, options.gpuMemoryBytes);
   } catch (error) {
     if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;
     log(`${name} has changed on its server, but cannot be had (${String(error)}): the version that is stored is used.`);
@@ -87,9 +92,9 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   }
   if (!remote.isRanged && storage === undefined) throw needsStorage(name);
   const place = await placeVersion(stored, remote, { name, storage, partBytes, lastUsed: now() });
-  const isNew = stored.length > 0 && place.manifest.parts.every((hash) => hash === null);
+  const isNew = stored.length > 0 && (place.stored?.parts ?? []).every((hash) => hash === null);
   if (isNew) log(`${name} has changed on its server; what is stored of it is kept until the new version is whole.`);
-  return new CachedSource(new PartCache(place.manifest, { storage, superseded: place.superseded, log }), remote, options);
+  return new CachedSource(new PartCache(place.file, { ...place, storage, log }), remote, options);
 }
 
 async function openStored(
@@ -97,11 +102,12 @@ async function openStored(
   storage: ModelStorage | undefined,
   options: CacheOptions,
 ): Promise<ByteSource> {
+  checkFileSize(options.name, stored.version.size, options.gpuMemoryBytes);
   const lastUsed = options.now();
   const manifest = { ...stored, lastUsed };
   const { version } = stored;
   await storage?.updateManifest(stored.url, (latest = manifest) => ({ ...latest, version, lastUsed })).catch(ignore);
-  return new CachedSource(new PartCache(manifest, { storage, log: options.log }), undefined, options);
+  return new CachedSource(new PartCache(manifest, { stored, storage, log: options.log }), undefined, options);
 }
 
 /** What was fetched by its plain URL is verified once a hub says what it should be. */
@@ -131,7 +137,7 @@ class CachedSource implements ByteSource {
 
   constructor(cache: PartCache, remote: RemoteFile | undefined, options: CacheOptions) {
     this.id = options.name;
-    this.size = cache.manifest.version.size;
+    this.size = cache.file.version.size;
     this.#cache = cache;
     this.#check = new WholeCheck(options.name, cache, options.signal);
     this.#options = options;
@@ -141,7 +147,7 @@ class CachedSource implements ByteSource {
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.id, this.size, offset, length);
     if (length === 0) return new Uint8Array();
-    const { partBytes } = this.#cache.manifest;
+    const { partBytes } = this.#cache.file;
     const first = Math.floor(offset / partBytes);
     const last = Math.floor((offset + length - 1) / partBytes);
     if (first === last) {
@@ -167,7 +173,7 @@ class CachedSource implements ByteSource {
     const goesForward = offset > 0 && (index === this.#lastIndex || index === this.#lastIndex + 1);
     this.#lastIndex = index;
     const part = this.#part(index);
-    const end = Math.min(index + 1 + PREFETCH_PARTS, this.#cache.manifest.parts.length);
+    const end = Math.min(index + 1 + PREFETCH_PARTS, countParts(this.#cache.file));
     // A failure ahead is nobody's yet: whoever reads that part tries again and is told.
     if (goesForward) for (let ahead = index + 1; ahead < end; ahead++) this.#part(ahead).catch(ignore);
     return part;
@@ -210,11 +216,11 @@ class CachedSource implements ByteSource {
       this.#stream ??= new PartStream(remote, this.#cache, oneAtATime);
       return this.#stream.part(index);
     }
-    const { manifest } = this.#cache;
-    return oneAtATime(`${manifest.url}#${index}`, async () => {
+    const { file } = this.#cache;
+    return oneAtATime(`${file.url}#${index}`, async () => {
       const arrived = await this.#cache.refreshed(index);
       if (arrived !== undefined) return arrived;
-      const bytes = await remote.read(index * manifest.partBytes, partLength(manifest, index));
+      const bytes = await remote.read(index * file.partBytes, partLength(file, index));
       await this.#cache.checkRepair(index, bytes);
       await this.#cache.put(index, bytes);
       return bytes;
@@ -224,8 +230,8 @@ class CachedSource implements ByteSource {
   /** The server, asked only now because everything seemed to be stored. */
   async #reopen(): Promise<RemoteFile> {
     try {
-      const remote = await this.#options.openRemote(this.#cache.manifest);
-      if (isSameVersion(remote.version, this.#cache.manifest.version)) return remote;
+      const remote = await this.#options.openRemote(this.#cache.stored);
+      if (isSameVersion(remote.version, this.#cache.file.version)) return remote;
       await this.#cache.drop();
       throw new TabserveError('download_failed', `${this.id} has changed on its server; load it again.`);
     } catch (error) {

@@ -2,6 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
+import { checkFileSize } from './file-size.ts';
 import { askSize } from './ask-version.ts';
 import { exchange } from './http-request.ts';
 import type { HttpContext, HttpExchange } from './http-request.ts';
@@ -46,7 +47,8 @@ const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
 /**
  * Asks a server for a file's size and whether it serves ranges, with a request for its first bytes.
  *
- * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, and what `checkStart` throws
+ * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, `out_of_memory` for a size beyond all
+ *   bounds, and what `checkStart` throws
  */
 export async function openHttp(url: string, context: HttpContext, options: OpenHttpOptions = {}): Promise<RemoteFile> {
   const at: Address = { url, name: modelName(url) };
@@ -106,8 +108,9 @@ async function probe(at: Address, context: HttpContext, { known, checkStart }: O
     if (stated.size === undefined || stated.size === known.size) return { version: known, isRanged };
     throw unfaithful(at, `has ${stated.size} bytes where the hub says ${known.size}`);
   }
-  if (stated.size !== undefined) return { version: { ...stated, size: stated.size }, isRanged };
-  return { version: { ...stated, size: await askSize(at.url, context) }, isRanged };
+  const size = stated.size ?? (await askSize(at.url, context));
+  checkFileSize(at.name, size);
+  return { version: { ...stated, size }, isRanged };
 }
 
 /** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */

@@ -1,5 +1,6 @@
 import { listFiles, pathsInfo } from '@huggingface/hub';
 import { TabserveError } from '../core/errors.ts';
+import { checkFileSize } from './file-size.ts';
 import { exchange } from './http-request.ts';
 import type { ExchangeInit, HttpContext } from './http-request.ts';
 import { hubFileUrl } from './model-url.ts';
@@ -24,7 +25,7 @@ const MAX_NAMES = 12;
  * commit that last changed the file, not to the branch's newest: a README that is edited makes no model new.
  *
  * @throws TabserveError `model_not_found` (with the names of the models that are there), `access_denied`,
- *   `download_failed`, `aborted`
+ *   `download_failed`, `out_of_memory` for a size beyond all bounds, `aborted`
  */
 export async function resolveHubFile(file: HubFile, context: HttpContext): Promise<PinnedFile> {
   const { endpoint, repo, path, revision } = file;
@@ -38,7 +39,11 @@ export async function resolveHubFile(file: HubFile, context: HttpContext): Promi
   const commit = /^[0-9a-f]{40}$/.test(revision) ? revision : info.lastCommit?.id;
   const oid = info.lfs?.oid ?? info.oid;
   const size = info.lfs?.size ?? info.size;
-  if (commit === undefined || oid === undefined || !Number.isSafeInteger(size)) throw notAHub(endpoint);
+  // It is JSON of a server that calls itself a hub: the types that the package states are wishes.
+  const isText = (value: unknown): value is string => typeof value === 'string';
+  if (!isText(commit) || !isText(oid) || typeof size !== 'number' || !(size >= 0)) throw notAHub(endpoint);
+  checkFileSize(`${repo}/${path}`, size);
+  if (!Number.isInteger(size)) throw notAHub(endpoint);
   const version = { size, etag: undefined, lastModified: undefined, oid };
   return { url: hubFileUrl({ ...file, revision: commit }), version };
 }

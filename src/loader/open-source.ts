@@ -11,6 +11,7 @@ import { keyName } from './cache-manifest.ts';
 import { openCachedSource } from './cache.ts';
 import type { CacheOptions } from './cache.ts';
 import { checkStart } from './check-start.ts';
+import { checkFileSize } from './file-size.ts';
 import { httpContext } from './http-request.ts';
 import type { Credentials, HttpContext } from './http-request.ts';
 import { openHttp } from './http-source.ts';
@@ -32,6 +33,8 @@ export interface OpenOptions {
   readonly hub?: HubSettings | undefined;
   /** What the file is kept under in the place of its URL. @default its URL without signature */
   readonly cacheKey?: string | undefined;
+  /** What models may take of the GPU: a file that can never fit is refused. @default not known */
+  readonly gpuMemoryBytes?: number | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** Says what is waited for. @default nobody asks */
@@ -57,14 +60,17 @@ const CHECK_TIMEOUT_MS = 4000;
  * Opens a model's file, to be read once from front to back or in any order, one read after another.
  *
  * @throws TabserveError `invalid_request`, `model_not_found`, `access_denied`, `unsupported_model` (no GGUF file),
- *   `download_failed`, `storage_failed` or `aborted`; reads also `corrupt_model`, for a file whose SHA-256 is known
+ *   `download_failed`, `storage_failed`, `out_of_memory` (its size alone is too much) or `aborted`; reads also
+ *   `corrupt_model`, for a file whose SHA-256 is known
  */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource> {
   const { onProgress, log, now = Date.now, hub = {}, partBytes, cacheKey, signal, beginWait = () => () => {} } = options;
+  const { gpuMemoryBytes } = options;
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
     if (source.size === 0) throw fileLost(source.name); // what browsers say of one that is gone
+    checkFileSize(source.name, source.size, gpuMemoryBytes);
     meter.total = source.size;
     return progressSource(blobSource(source, source.name), meter);
   }
@@ -100,6 +106,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     storage: options.storage === undefined ? browserStorage(warn) : (options.storage ?? undefined),
     oneAtATime: oneAtATime(locks, { signal, onWait: () => beginWait(otherDownload(model.url)) }),
     signal,
+    gpuMemoryBytes,
     ...(partBytes === undefined ? {} : { partBytes }),
   });
   meter.total = file.size;

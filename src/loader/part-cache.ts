@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
-import { isManifest, newManifest, partLength } from './cache-manifest.ts';
-import type { CacheManifest } from './cache-manifest.ts';
+import { countParts, isManifest, newManifest, partLength } from './cache-manifest.ts';
+import type { CacheManifest, FileVersion } from './cache-manifest.ts';
 import type { ModelStorage } from './model-storage.ts';
 import { isSameVersion } from './remote-version.ts';
 import { sha256 } from './sha256.ts';
@@ -8,6 +8,8 @@ import { sha256 } from './sha256.ts';
 export interface PartCacheOptions {
   /** Undefined: nothing is kept. */
   readonly storage: ModelStorage | undefined;
+  /** What was stored of the file when it was opened. @default nothing */
+  readonly stored?: CacheManifest | undefined;
   /** Other versions of the file that are stored whole, by what they are stored under: kept until this one is whole. */
   readonly superseded?: readonly string[];
   readonly log: (message: string) => void;
@@ -18,10 +20,13 @@ export interface PartCacheOptions {
  * absent, and once it refuses to take something, nothing more is offered to it.
  */
 export class PartCache {
-  readonly manifest: CacheManifest;
+  readonly file: FileVersion;
+  /** What was stored when this object was made. */
+  readonly stored: CacheManifest | undefined;
   readonly #storage: ModelStorage | undefined;
   readonly #log: (message: string) => void;
-  readonly #hashes: (string | null)[];
+  /** By index, of those parts that are stored. */
+  readonly #hashes = new Map<number, string>();
   /** Parts whose hash has been checked since this object was made. */
   readonly #verified = new Set<number>();
   /** Hashes of parts that were not what is stored under them. */
@@ -31,11 +36,12 @@ export class PartCache {
   #dropping: Promise<void> | undefined;
   #isWritable: boolean;
 
-  constructor(manifest: CacheManifest, { storage, superseded = [], log }: PartCacheOptions) {
-    this.manifest = manifest;
+  constructor(file: FileVersion, { storage, stored, superseded = [], log }: PartCacheOptions) {
+    this.file = file;
+    this.stored = stored;
     this.#storage = storage;
     this.#log = log;
-    this.#hashes = [...manifest.parts];
+    for (const [index, hash] of (stored?.parts ?? []).entries()) if (hash !== null) this.#hashes.set(index, hash);
     this.#superseded = superseded;
     this.#isWritable = storage !== undefined;
   }
@@ -47,22 +53,27 @@ export class PartCache {
 
   /** Whether all parts are stored. */
   get isWhole(): boolean {
-    return this.#hashes.every((hash) => hash !== null);
+    return this.#hashes.size === countParts(this.file);
+  }
+
+  /** Whether the whole has been found to have the SHA-256 that its version states, at an earlier visit. */
+  get isVerified(): boolean {
+    return this.stored?.isVerified === true;
   }
 
   has(index: number): boolean {
-    return typeof this.#hashes[index] === 'string';
+    return this.#hashes.has(index);
   }
 
   /** A part's bytes, undefined where it is absent: not stored, or cut short, or damaged. */
   async get(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const hash = this.#hashes[index];
-    if (typeof hash !== 'string' || this.#storage === undefined) return undefined;
-    const { url } = this.manifest;
+    const hash = this.#hashes.get(index);
+    if (hash === undefined || this.#storage === undefined) return undefined;
+    const { url } = this.file;
     let problem = 'missing';
     try {
       const bytes = await this.#storage.readPart(url, index);
-      if (bytes !== undefined && bytes.length !== partLength(this.manifest, index)) problem = 'cut short';
+      if (bytes !== undefined && bytes.length !== partLength(this.file, index)) problem = 'cut short';
       else if (bytes !== undefined && !this.#verified.has(index) && (await sha256(bytes)) !== hash) problem = 'damaged';
       else if (bytes !== undefined) {
         this.#verified.add(index);
@@ -71,7 +82,7 @@ export class PartCache {
     } catch (error) {
       problem = `unreadable (${String(error)})`;
     }
-    this.#hashes[index] = null;
+    this.#hashes.delete(index);
     this.#lost.set(index, hash);
     this.#log(`Part ${index} of ${url} is ${problem} in this browser's storage and is fetched again.`);
     return undefined;
@@ -79,10 +90,10 @@ export class PartCache {
 
   /** A part that another worker may have stored meanwhile. */
   async refreshed(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const stored = await this.#storage?.readManifest(this.manifest.url).catch(() => undefined);
+    const stored = await this.#storage?.readManifest(this.file.url).catch(() => undefined);
     const hash = this.#isOurs(stored) ? (stored.parts[index] ?? null) : null;
     if (hash === null || hash === this.#lost.get(index)) return undefined;
-    this.#hashes[index] = hash;
+    this.#hashes.set(index, hash);
     return this.get(index);
   }
 
@@ -92,9 +103,8 @@ export class PartCache {
    * @throws TabserveError `corrupt_model`; what is stored stays
    */
   async checkRepair(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { isVerified = false, parts, url } = this.manifest;
-    if (!isVerified || (await sha256(bytes)) === parts[index]) return;
-    const what = `The server of ${url} sends other bytes for part ${index} than those that were verified`;
+    if (!this.isVerified || (await sha256(bytes)) === this.stored?.parts[index]) return;
+    const what = `The server of ${this.file.url} sends other bytes for part ${index} than those that were verified`;
     throw new TabserveError('corrupt_model', `${what}. Load the model again, or from another place.`);
   }
 
@@ -105,13 +115,13 @@ export class PartCache {
       const hash = await sha256(bytes);
       this.#verified.delete(index);
       await this.#write(this.#storage, index, bytes, hash);
-      this.#hashes[index] = hash;
+      this.#hashes.set(index, hash);
     } catch (error) {
       if (!this.#isWritable) return; // another part on its way has said so
       this.#isWritable = false;
       const remedy =
         'the model loads all the same, but the next visit downloads the rest again. Free some space, or delete a model';
-      this.#log(`This browser's storage refused part ${index} of ${this.manifest.url} (${String(error)}): ${remedy}.`);
+      this.#log(`This browser's storage refused part ${index} of ${this.file.url} (${String(error)}): ${remedy}.`);
     }
   }
 
@@ -126,13 +136,13 @@ export class PartCache {
   /** Drops all that is stored of the file, which is not what it should be. */
   async drop(): Promise<void> {
     this.#isWritable = false;
-    this.#hashes.fill(null);
-    await this.#storage?.remove(this.manifest.url).catch(() => {}); // it fails its hash the next time as well
+    this.#hashes.clear();
+    await this.#storage?.remove(this.file.url).catch(() => {}); // it fails its hash the next time as well
   }
 
   async #write(storage: ModelStorage, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<void> {
     const write = async (): Promise<void> => {
-      await storage.writePart(this.manifest.url, index, bytes);
+      await storage.writePart(this.file.url, index, bytes);
       await this.#change((manifest) => ({ ...manifest, parts: manifest.parts.with(index, hash) }));
     };
     try {
@@ -148,20 +158,20 @@ export class PartCache {
   }
 
   get #name(): string {
-    return this.manifest.name ?? this.manifest.url;
+    return this.file.name ?? this.file.url;
   }
 
   /** Changes what is stored as the manifest, or begins one where what is there is of another version, or nothing. */
   async #change(change: (manifest: CacheManifest) => CacheManifest): Promise<void> {
-    const { url, lastUsed } = this.manifest;
+    const { url, lastUsed } = this.file;
     await this.#storage?.updateManifest(url, (stored) => {
-      return { ...change(this.#isOurs(stored) ? stored : newManifest(this.manifest)), lastUsed };
+      return { ...change(this.#isOurs(stored) ? stored : newManifest(this.file)), lastUsed };
     });
   }
 
   /** Another worker may have added parts, or have started on another version of the file. */
   #isOurs(stored: CacheManifest | undefined): stored is CacheManifest {
-    const { partBytes, version } = this.manifest;
+    const { partBytes, version } = this.file;
     return isManifest(stored) && stored.partBytes === partBytes && isSameVersion(stored.version, version);
   }
 

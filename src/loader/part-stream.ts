@@ -38,7 +38,7 @@ export class PartStream {
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      await this.#oneAtATime(this.#cache.manifest.url, async () => {
+      await this.#oneAtATime(this.#cache.file.url, async () => {
         for (const index of this.#waiters.keys()) this.#answer(index, await this.#cache.refreshed(index));
         // Who asks for a part that has gone by, and is not stored, waits for another run.
         while (this.#waiters.size > 0) await this.#streamOnce();
@@ -55,7 +55,7 @@ export class PartStream {
 
   async #streamOnce(): Promise<void> {
     let index = 0;
-    let part = new Uint8Array(partLength(this.#cache.manifest, 0));
+    let part = new Uint8Array(partLength(this.#cache.file, 0));
     let filled = 0;
     for await (const chunk of this.#remote.stream()) {
       for (let taken = 0; taken < chunk.length; ) {
@@ -66,7 +66,7 @@ export class PartStream {
         if (filled < part.length) continue;
         await this.#finish(index, part);
         index++;
-        part = new Uint8Array(Math.max(0, partLength(this.#cache.manifest, index)));
+        part = new Uint8Array(Math.max(0, partLength(this.#cache.file, index)));
         filled = 0;
       }
       if (chunk.length === chunk.buffer.byteLength) freeBuffer(chunk.buffer);

@@ -1,5 +1,5 @@
-import { isComplete, isManifest, isVersionOf, newManifest } from './cache-manifest.ts';
-import type { CacheManifest } from './cache-manifest.ts';
+import { isComplete, isManifest, isVersionOf } from './cache-manifest.ts';
+import type { CacheManifest, FileVersion } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { ModelStorage } from './model-storage.ts';
 import { isSameVersion } from './remote-version.ts';
@@ -19,7 +19,9 @@ export async function findVersions(
 
 /** Where a version is to be stored, and what it takes the place of. */
 export interface Place {
-  readonly manifest: CacheManifest;
+  readonly file: FileVersion;
+  /** What is there of it. */
+  readonly stored: CacheManifest | undefined;
   /** What whole other versions are stored under. They go when this one is whole, and not before. */
   readonly superseded: readonly string[];
 }
@@ -31,17 +33,17 @@ export interface Place {
 export async function placeVersion(
   stored: readonly CacheManifest[],
   remote: Pick<RemoteFile, 'id' | 'version'>,
-  { storage, ...file }: Pick<CacheManifest, 'partBytes' | 'lastUsed'> & { name: string; storage: ModelStorage | undefined },
+  { storage, ...asked }: Pick<FileVersion, 'partBytes' | 'lastUsed'> & { name: string; storage: ModelStorage | undefined },
 ): Promise<Place> {
   const same = stored.find(({ version }) => isSameVersion(version, remote.version));
   const others = stored.filter((each) => each !== same);
   for (const { url } of others.filter((each) => !isComplete(each))) await storage?.remove(url).catch(() => {});
   const superseded = others.filter(isComplete).map(({ url }) => url);
-  if (same !== undefined) return { manifest: { ...same, lastUsed: file.lastUsed }, superseded };
+  if (same !== undefined) return { file: { ...same, lastUsed: asked.lastUsed }, stored: same, superseded };
   const { id, version } = remote;
   // A fragment is no part of any URL that a file is fetched from.
   const url = superseded.includes(id) ? `${id}#${versionTag(version)}` : id;
-  return { manifest: newManifest({ ...file, url, version }), superseded };
+  return { file: { ...asked, url, version }, stored: undefined, superseded };
 }
 
 function versionTag({ oid, etag, lastModified, size }: RemoteVersion): string {

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import { countParts } from './cache-manifest.ts';
 import { FileHasher } from './file-hasher.ts';
 import type { PartCache } from './part-cache.ts';
 import { statedSha256 } from './remote-version.ts';
@@ -15,12 +16,12 @@ export class WholeCheck {
 
   /** @param signal aborted when nobody wants the file any more: what is stored of it is not read for a check then */
   constructor(name: string, cache: PartCache, signal?: AbortSignal) {
-    const { version, parts, isVerified = false } = cache.manifest;
+    const { isVerified, file } = cache;
     this.#name = name;
     this.#cache = cache;
     this.#signal = signal;
-    this.#expected = isVerified ? undefined : statedSha256(version);
-    this.#hasher = this.#expected === undefined ? undefined : new FileHasher(parts.length);
+    this.#expected = isVerified ? undefined : statedSha256(file.version);
+    this.#hasher = this.#expected === undefined ? undefined : new FileHasher(countParts(file));
     this.#isDone = isVerified;
   }
 

@@ -67,7 +67,8 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
     const shown = { onProgress: progress.report, beginWait, log };
-    const plain = await openWatched(source, { ...open, baseUrl, hub, cacheKey, ...shown, signal });
+    const { gpuMemoryBytes } = settings;
+    const plain = await openWatched(source, { ...open, baseUrl, hub, cacheKey, gpuMemoryBytes, ...shown, signal });
     const identified = identifiedSource(plain);
     const file = await untilAborted(readModelFile(prefixPlan === undefined ? plain : identified), signal);
     const making = loadTokenizer(file.metadata, { chatTemplate }); // before the weights: it may refuse the model

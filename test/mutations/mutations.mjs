@@ -218,12 +218,12 @@ export const MUTATIONS = [
 
   ...of('cache', 'src/loader/part-cache.ts', [
     ['a damaged part is believed', "&& !this.#verified.has(index) && (await sha256(bytes)) !== hash) problem = 'damaged'", "&& false) problem = 'damaged'", CACHE],
-    ['a short part is believed', 'bytes.length !== partLength(this.manifest, index)', 'false', CACHE],
+    ['a short part is believed', 'bytes.length !== partLength(this.file, index)', 'false', CACHE],
     ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
   ]),
   ...of('cache', 'src/loader/part-cache.ts', [
     ['a new version leaves the old one behind', 'if (!this.isWhole) return;\n    await this.#dropSuperseded();', 'if (!this.isWhole) return;', HUB],
-    ['other bytes repair a verified file', 'if (!isVerified || (await sha256(bytes)) === parts[index]) return;', 'return;', HUB],
+    ['other bytes repair a verified file', 'if (!this.isVerified || (await sha256(bytes)) === this.stored?.parts[index]) return;', 'return;', HUB],
     ['an old version keeps a full disk full', "if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;", 'throw error;', FAULTS],
   ]),
   ...of('cache', 'src/loader/stored-versions.ts', [
