@@ -31,7 +31,7 @@ export default defineConfig(({ mode }) => ({
     minify: false,
     rolldownOptions: {
       external: mode === 'worker' ? [] : ['comlink'],
-      output: { chunkFileNames: '[name].js', codeSplitting: mode !== 'worker', minify: mode === 'worker' },
+      output: { chunkFileNames: 'shared.js', codeSplitting: mode !== 'worker', minify: mode === 'worker' },
     },
   },
   test: { projects: testProjects(process.env) },

@@ -1,6 +1,6 @@
 import type { EngineStats } from '../core/metrics.ts';
-import type { KeptBlock, PrefixStore } from '../loader/prefix-store.ts';
-import { prefixKey } from '../loader/prefix-store.ts';
+import { type KeptBlock, prefixKey } from '../loader/prefix-manifest.ts';
+import type { PrefixStore } from '../loader/prefix-store.ts';
 import type { CachedBlock } from '../scheduler/prefix-cache.ts';
 import { isHot, type PrefixExchange } from '../scheduler/prefix-exchange.ts';
 import type { GpuLock } from './gpu-lock.ts';
@@ -21,8 +21,12 @@ export interface BlockTransfer {
 export interface PrefixKeeperOptions {
   readonly prefixes: PrefixExchange;
   readonly transfer: BlockTransfer;
-  /** Called once, when there is time. Undefined: nothing is kept. */
-  readonly openStore: () => Promise<PrefixStore | undefined>;
+  /**
+   * Called once, when there is time. Undefined: nothing is kept.
+   *
+   * @param onDeleted called by the store when another engine has deleted what is kept
+   */
+  readonly openStore: (onDeleted: () => void) => Promise<PrefixStore | undefined>;
   readonly stats: () => Pick<EngineStats, 'requestsRunning' | 'requestsWaiting' | 'prefillTokensPerSecond'>;
   /** Nothing is measured while it works. */
   readonly gpuLock: GpuLock;
@@ -85,9 +89,9 @@ export class PrefixKeeper {
    * @returns the store's name, where it is open. @throws what the storage refuses with
    */
   async forget(): Promise<string | undefined> {
-    this.#options.prefixes.cool();
+    this.#cool();
     const store = await this.#store;
-    if (this.#pending !== undefined) this.#pending = [];
+    this.#cool();
     await store?.clear();
     return store?.name;
   }
@@ -101,6 +105,12 @@ export class PrefixKeeper {
   stop(): void {
     this.#isStopped = true;
     this.#options.prefixes.onWrong = () => {}; // nobody would take them
+  }
+
+  /** Takes nothing for hot that was asked before, and restores no more. */
+  #cool(): void {
+    this.#options.prefixes.cool();
+    if (this.#pending !== undefined) this.#pending = [];
   }
 
   get #mayWork(): boolean {
@@ -124,7 +134,7 @@ export class PrefixKeeper {
   }
 
   async #work(): Promise<void> {
-    this.#store ??= this.#options.openStore();
+    this.#store ??= this.#options.openStore(() => this.#cool());
     const store = await this.#store;
     if (store === undefined) return this.stop();
     this.#pending ??= [...store.inOrder()];

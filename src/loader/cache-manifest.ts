@@ -36,6 +36,16 @@ export function newManifest(file: FileVersion): CacheManifest {
   return { url, name, version, partBytes, parts: Array<null>(countParts(file)).fill(null), lastUsed };
 }
 
+/**
+ * A manifest with another part. What was verified as a whole stays so where the part is the same as before.
+ *
+ * @param hash the part's SHA-256 in hexadecimal
+ */
+export function withPart({ isVerified = false, ...manifest }: CacheManifest, index: number, hash: string): CacheManifest {
+  const isSame = manifest.parts[index] === hash;
+  return { ...manifest, parts: manifest.parts.with(index, hash), ...(isVerified && isSame ? { isVerified } : {}) };
+}
+
 export function countParts({ version, partBytes }: Pick<FileVersion, 'version' | 'partBytes'>): number {
   return Math.ceil(version.size / partBytes);
 }

@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import { freeBuffer } from '../core/free-buffer.ts';
 import { checkRange } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
-import { countParts, isComplete, PART_BYTES, partLength } from './cache-manifest.ts';
+import { countParts, isComplete, isManifest, PART_BYTES, partLength } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import { checkFileSize } from './file-size.ts';
 import type { RemoteFile } from './http-source.ts';
@@ -12,7 +12,7 @@ import { PartCache } from './part-cache.ts';
 import { needsStorage, PartStream } from './part-stream.ts';
 import { isSameVersion } from './remote-version.ts';
 import type { StatedVersion } from './remote-version.ts';
-import { findVersions, placeVersion } from './stored-versions.ts';
+import { findVersions, placeVersion, removeSeen } from './stored-versions.ts';
 import { WholeCheck } from './whole-check.ts';
 
 /**
@@ -40,6 +40,8 @@ export interface CacheOptions {
   readonly isPinned: boolean;
   /** Keeps two workers from downloading the same part. @default nothing does */
   readonly oneAtATime?: OneAtATime;
+  /** Resolves when the file is wanted: until then nothing of it is stored. @default it is */
+  readonly wanted?: Promise<void> | undefined;
   /** Aborted when nobody wants the file any more. @default never */
   readonly signal?: AbortSignal | undefined;
   /** What models may take of the GPU: a file that can never fit is refused. @default not known */
@@ -77,7 +79,7 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
     if (usable !== undefined) {
       // Left behind where a worker was killed between one and the other.
       const others = current === undefined ? [] : stored.filter((each) => each !== usable);
-      for (const { url } of others) await storage?.remove(url).catch(ignore);
+      if (storage !== undefined) for (const each of others) await removeSeen(storage, each);
       return openStored(withOid(usable, current), storage, options);
     }
   }
@@ -94,7 +96,7 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   const place = await placeVersion(stored, remote, { name, storage, partBytes, lastUsed: now() });
   const isNew = stored.length > 0 && (place.stored?.parts ?? []).every((hash) => hash === null);
   if (isNew) log(`${name} has changed on its server; what is stored of it is kept until the new version is whole.`);
-  return new CachedSource(new PartCache(place.file, { ...place, storage, log }), remote, options);
+  return new CachedSource(new PartCache(place.file, { ...place, storage, wanted: options.wanted, log }), remote, options);
 }
 
 async function openStored(
@@ -106,8 +108,11 @@ async function openStored(
   const lastUsed = options.now();
   const manifest = { ...stored, lastUsed };
   const { version } = stored;
-  await storage?.updateManifest(stored.url, (latest = manifest) => ({ ...latest, version, lastUsed })).catch(ignore);
-  return new CachedSource(new PartCache(manifest, { stored, storage, log: options.log }), undefined, options);
+  // Unless it has been deleted, or replaced, since it was looked at.
+  const use = (latest: CacheManifest | undefined): CacheManifest | undefined =>
+    isManifest(latest) && isSameVersion(latest.version, version) ? { ...latest, version, lastUsed } : undefined;
+  await storage?.updateManifest(stored.url, use).catch(ignore);
+  return new CachedSource(new PartCache(manifest, { stored, storage, wanted: options.wanted, log: options.log }), undefined, options);
 }
 
 /** What was fetched by its plain URL is verified once a hub says what it should be. */
@@ -147,6 +152,7 @@ class CachedSource implements ByteSource {
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this.id, this.size, offset, length);
     if (length === 0) return new Uint8Array();
+    await this.#cache.settled();
     const { partBytes } = this.#cache.file;
     const first = Math.floor(offset / partBytes);
     const last = Math.floor((offset + length - 1) / partBytes);
@@ -186,7 +192,7 @@ class CachedSource implements ByteSource {
     for (const [oldest, { bytes }] of this.#parts) {
       if (this.#parts.size <= PARTS_IN_MEMORY) break;
       this.#parts.delete(oldest);
-      if (bytes !== undefined) freeBuffer(bytes.buffer);
+      if (bytes !== undefined && !this.#cache.holds(oldest)) freeBuffer(bytes.buffer);
     }
     return part.loading;
   }
@@ -211,9 +217,9 @@ class CachedSource implements ByteSource {
   async #fetch(index: number): Promise<Uint8Array<ArrayBuffer>> {
     this.#remote ??= this.#reopen();
     const remote = await this.#remote;
-    const { oneAtATime = runAtOnce } = this.#options;
+    const { oneAtATime = runAtOnce, wanted, signal } = this.#options;
     if (!remote.isRanged) {
-      this.#stream ??= new PartStream(remote, this.#cache, oneAtATime);
+      this.#stream ??= new PartStream(remote, this.#cache, { oneAtATime, wanted, signal });
       return this.#stream.part(index);
     }
     const { file } = this.#cache;

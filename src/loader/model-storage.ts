@@ -1,6 +1,6 @@
 import { cacheKeyOf, isManifest } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
-import type { PartStorage } from './part-storage.ts';
+import { type PartStorage, removeKept, sweep } from './part-storage.ts';
 
 /** Where model files are kept between visits. */
 export type ModelStorage = PartStorage<CacheManifest>;
@@ -41,7 +41,12 @@ export async function listModels(storage: ModelStorage): Promise<readonly Cached
     .toSorted((a, b) => b.lastUsed - a.lastUsed);
 }
 
-/** Deletes what is cached of a model; `url` as {@link listModels} gives it. */
+/** Deletes what is cached of a model, after a part that is being written; `url` as {@link listModels} gives it. */
 export async function removeModel(url: string, storage: ModelStorage): Promise<void> {
-  await storage.remove(url);
+  await removeKept(storage, url);
+}
+
+/** Deletes what {@link listModels} does not show: parts without a manifest, and manifests that are none. */
+export async function sweepModels(storage: ModelStorage): Promise<void> {
+  await sweep(storage, (manifest, url) => isManifest(manifest) && manifest.url === url);
 }

@@ -1,6 +1,6 @@
-import { holdLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import { shortHash } from './short-hash.ts';
+import { withLock } from './with-lock.ts';
 
 /** Runs something while no other worker of the origin does anything under the same name. */
 export type OneAtATime = <T>(name: string, run: () => Promise<T>) => Promise<T>;
@@ -20,27 +20,7 @@ export interface OneAtATimeOptions {
 /** By a Web Lock, which a worker that dies lets go of. Without locks, or where one is held for a minute, it runs all the same. */
 export function oneAtATime(locks: Locks | undefined, options: OneAtATimeOptions = {}): OneAtATime {
   const { signal, onWait = () => () => {}, maxWaitMs = MAX_WAIT_MS } = options;
-  return async (name, run) => {
-    if (locks === undefined) return run();
-    const giveUp = new AbortController();
-    const timer = setTimeout(() => giveUp.abort(), maxWaitMs);
-    const onAbort = (): void => giveUp.abort();
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
-    let release: (() => void) | undefined;
-    const endWait = onWait(name);
-    try {
-      // Every script of the origin sees the names of locks, and a URL may be a secret.
-      release = await holdLock(locks, `tabserve:download:${shortHash(name)}`, giveUp.signal).catch(() => undefined);
-    } finally {
-      endWait(release !== undefined);
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    }
-    try {
-      return await run();
-    } finally {
-      release?.();
-    }
-  };
+  // Every script of the origin sees the names of locks, and a URL may be a secret.
+  const lockName = (name: string): string => `tabserve:download:${shortHash(name)}`;
+  return (name, run) => withLock(locks, lockName(name), run, { signal, onWait: () => onWait(name), maxWaitMs });
 }

@@ -39,6 +39,11 @@ export interface OpenOptions {
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** Says what is waited for. @default nobody asks */
   readonly beginWait?: BeginWait;
+  /**
+   * Resolves when the file is wanted: until then nothing of it is stored, so that one that is refused by its header leaves
+   * nothing. @default it is
+   */
+  readonly wanted?: Promise<void> | undefined;
   /** Ends the download; reads then reject with `aborted`. */
   readonly signal?: AbortSignal;
   /** @default the browser's; null keeps nothing */
@@ -65,7 +70,7 @@ const CHECK_TIMEOUT_MS = 4000;
  */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource> {
   const { onProgress, log, now = Date.now, hub = {}, partBytes, cacheKey, signal, beginWait = () => () => {} } = options;
-  const { gpuMemoryBytes } = options;
+  const { gpuMemoryBytes, wanted } = options;
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
@@ -106,6 +111,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     storage: options.storage === undefined ? browserStorage(warn) : (options.storage ?? undefined),
     oneAtATime: oneAtATime(locks, { signal, onWait: () => beginWait(otherDownload(model.url)) }),
     signal,
+    wanted,
     gpuMemoryBytes,
     ...(partBytes === undefined ? {} : { partBytes }),
   });

@@ -1,9 +1,13 @@
-import { del, get, update, values } from 'idb-keyval';
+import { del, get, keys, type UseStore, values } from 'idb-keyval';
+import type { Locks } from '../core/locks.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import { keyValueStore } from './key-value-store.ts';
 import type { ModelStorage } from './model-storage.ts';
-import type { PartStorage } from './part-storage.ts';
-import { sha256 } from './sha256.ts';
+import { folderName, type PartStorage } from './part-storage.ts';
+import { withLock } from './with-lock.ts';
+
+/** Writing a part takes a fraction of a second: whoever holds a folder for longer is a frozen tab. */
+const MAX_WRITE_MS = 10_000;
 
 /** Where the browser keeps models. */
 export function opfsStorage(): ModelStorage | undefined {
@@ -24,12 +28,16 @@ export function opfsPartStorage<Manifest>(name: string): PartStorage<Manifest> |
     return (await navigator.storage.getDirectory()).getDirectoryHandle(name, { create: true });
   };
   const directory = async (url: string, create = false): Promise<FileSystemDirectoryHandle> => {
-    return (await root()).getDirectoryHandle(await directoryName(url), { create });
+    return (await root()).getDirectoryHandle(await folderName(url), { create });
   };
+  const { locks } = navigator as Partial<Navigator> & { readonly locks?: Locks };
   return {
+    lock: (folder, run) => withLock(locks, `${name}:${folder}`, run, { maxWaitMs: MAX_WRITE_MS }),
     readManifest: (url) => get<Manifest>(url, store),
-    updateManifest: (url, change) => update<Manifest>(url, change, store),
+    updateManifest: (url, change) => changeValue(store, url, change),
+    removeManifest: (url) => del(url, store),
     listManifests: () => values<Manifest>(store),
+    listUrls: () => keys<string>(store),
     async readPart(url, index) {
       try {
         const file = await (await (await directory(url)).getFileHandle(partName(index))).getFile();
@@ -45,11 +53,36 @@ export function opfsPartStorage<Manifest>(name: string): PartStorage<Manifest> |
     async removePart(url, index) {
       await directory(url).then((parts) => parts.removeEntry(partName(index))).catch(ignoreMissing);
     },
-    async remove(url) {
-      await del(url, store);
-      await (await root()).removeEntry(await directoryName(url), { recursive: true }).catch(ignoreMissing);
+    async listFolders() {
+      const names: string[] = [];
+      for await (const folder of (await root()).keys()) names.push(folder);
+      return names;
+    },
+    async removeFolder(folder) {
+      await (await root()).removeEntry(folder, { recursive: true }).catch(ignoreMissing);
     },
   };
+}
+
+/** idb-keyval's `update`, but that nothing is written where nothing is to change. */
+function changeValue<Value>(store: UseStore, key: string, change: (value: Value | undefined) => Value | undefined): Promise<void> {
+  return store('readwrite', (entries) => {
+    return new Promise((resolve, reject) => {
+      const { transaction } = entries;
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+      const found: IDBRequest<Value | undefined> = entries.get(key);
+      found.onsuccess = () => {
+        try {
+          const changed = change(found.result);
+          if (changed !== undefined) entries.put(changed, key);
+        } catch (error) {
+          transaction.abort();
+          reject(error);
+        }
+      };
+    });
+  });
 }
 
 async function write(file: FileSystemFileHandle, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -62,11 +95,6 @@ async function write(file: FileSystemFileHandle, bytes: Uint8Array<ArrayBuffer>)
     await writable.abort().catch(() => {}); // the write's own error is the one that matters
     throw error;
   }
-}
-
-/** A file name of any URL: its hash. */
-async function directoryName(url: string): Promise<string> {
-  return (await sha256(new TextEncoder().encode(url))).slice(0, 32);
 }
 
 function partName(index: number): string {

@@ -1,9 +1,18 @@
 import { TabserveError } from '../core/errors.ts';
 import { freeBuffer } from '../core/free-buffer.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import { partLength } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { OneAtATime } from './one-at-a-time.ts';
 import type { PartCache } from './part-cache.ts';
+
+export interface PartStreamOptions {
+  readonly oneAtATime: OneAtATime;
+  /** Resolves when the file is wanted: until then no more is streamed than is asked for. @default it is */
+  readonly wanted?: Promise<void> | undefined;
+  /** Aborted when nobody wants the file any more. @default never */
+  readonly signal?: AbortSignal | undefined;
+}
 
 interface Waiter {
   readonly resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
@@ -17,14 +26,16 @@ interface Waiter {
 export class PartStream {
   readonly #remote: RemoteFile;
   readonly #cache: PartCache;
-  readonly #oneAtATime: OneAtATime;
+  readonly #options: PartStreamOptions;
   readonly #waiters = new Map<number, Waiter[]>();
   #isRunning = false;
+  /** Called when a part is asked for. */
+  #onAsked: () => void = () => {};
 
-  constructor(remote: RemoteFile, cache: PartCache, oneAtATime: OneAtATime) {
+  constructor(remote: RemoteFile, cache: PartCache, options: PartStreamOptions) {
     this.#remote = remote;
     this.#cache = cache;
-    this.#oneAtATime = oneAtATime;
+    this.#options = options;
   }
 
   /** A part that the cache does not have. */
@@ -32,13 +43,14 @@ export class PartStream {
     return new Promise((resolve, reject) => {
       this.#waiters.set(index, [...(this.#waiters.get(index) ?? []), { resolve, reject }]);
       if (!this.#isRunning) void this.#run();
+      this.#onAsked();
     });
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      await this.#oneAtATime(this.#cache.file.url, async () => {
+      await this.#options.oneAtATime(this.#cache.file.url, async () => {
         for (const index of this.#waiters.keys()) this.#answer(index, await this.#cache.refreshed(index));
         // Who asks for a part that has gone by, and is not stored, waits for another run.
         while (this.#waiters.size > 0) await this.#streamOnce();
@@ -65,6 +77,7 @@ export class PartStream {
         taken += piece.length;
         if (filled < part.length) continue;
         await this.#finish(index, part);
+        await this.#demand();
         index++;
         part = new Uint8Array(Math.max(0, partLength(this.#cache.file, index)));
         filled = 0;
@@ -80,6 +93,15 @@ export class PartStream {
     }
     if (!this.#cache.isWritable) throw needsStorage(this.#remote.id);
     this.#answer(index, part);
+  }
+
+  /** Resolves when more is asked for, or the file is wanted. @throws TabserveError `aborted` */
+  async #demand(): Promise<void> {
+    const { wanted, signal } = this.#options;
+    if (wanted === undefined || this.#waiters.size > 0) return;
+    const asked = new Promise<void>((resolve) => (this.#onAsked = resolve));
+    const demand = Promise.race([wanted, asked]);
+    await (signal === undefined ? demand : untilAborted(demand, signal));
   }
 
   #answer(index: number, part: Uint8Array<ArrayBuffer> | undefined): void {

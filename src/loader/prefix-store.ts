@@ -1,29 +1,6 @@
-import type { PartStorage } from './part-storage.ts';
+import { lockUrl, type PartStorage, removeKept, sweep } from './part-storage.ts';
+import { isPrefixManifest, type KeptBlock, prefixKey, type PrefixManifest } from './prefix-manifest.ts';
 import { sha256 } from './sha256.ts';
-
-/** A KV block in storage: its content's name, and where its bytes are. */
-export interface KeptBlock {
-  /** {@link prefixKey} of its tokens and of all before them. */
-  readonly key: string;
-  /** The key of the block before it; '' for the first of a sequence. */
-  readonly parent: string;
-  readonly tokenIds: readonly number[];
-  readonly part: number;
-  /** Of the part's bytes, in hexadecimal. */
-  readonly sha256: string;
-  /** Milliseconds since 1970. */
-  readonly lastUsed: number;
-  /** How fast the engine that kept it computed prompts. */
-  readonly prefillTokensPerSecond: number;
-}
-
-/** The blocks of one set: those that one model, on one adapter, can take back. */
-export interface PrefixManifest {
-  /** The set's name. */
-  readonly url: string;
-  readonly blockBytes: number;
-  readonly blocks: readonly KeptBlock[];
-}
 
 export interface PrefixStoreOptions {
   readonly storage: PartStorage<PrefixManifest>;
@@ -34,13 +11,10 @@ export interface PrefixStoreOptions {
   readonly blockBytes: number;
   /** Over all sets. */
   readonly maxBytes: number;
+  /** Told when another engine has deleted the set: nothing that was asked before is to be put any more. @default nobody */
+  readonly onDeleted?: () => void;
   /** Told once if the storage refuses. */
   readonly log: (message: string) => void;
-}
-
-/** A name of a block's content: no two blocks of different tokens, or after different tokens, have the same. */
-export function prefixKey(parent: string, tokenIds: readonly number[]): Promise<string> {
-  return sha256(new TextEncoder().encode(`${parent} ${tokenIds.join()}`));
 }
 
 /**
@@ -48,7 +22,8 @@ export function prefixKey(parent: string, tokenIds: readonly number[]): Promise<
  * refuses once is left alone. Bounded by bytes: other sets go first, whole, the one used least recently before the rest;
  * then this one's blocks, least recently used first, and none before those that come after it.
  *
- * Only one engine of an origin has the GPU, and only it writes. Should two overlap for a moment, hashes tell what is whose.
+ * Only one engine of an origin has the GPU, but one that has just lost it may still write, and any may delete. What changes
+ * the set is done under its lock, on what is stored by then, and a set that was deleted is told by its life.
  */
 export class PrefixStore {
   readonly #options: PrefixStoreOptions;
@@ -56,6 +31,7 @@ export class PrefixStore {
   /** Other sets, the least recently used first. */
   #others: readonly PrefixManifest[] = [];
   #isUsable = true;
+  #life: string | undefined;
   /** The last thing done with the storage: one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -107,8 +83,11 @@ export class PrefixStore {
         (await sha256(bytes)) === block.sha256 &&
         (await prefixKey(block.parent, block.tokenIds)) === block.key;
       if (isWhole) return bytes;
-      this.#blocks.delete(block.key);
-      return undefined;
+      await this.#change(async () => {
+        if (this.#blocks.get(block.key)?.sha256 !== block.sha256) return; // another engine has kept it anew
+        this.#blocks.delete(block.key);
+        await this.#removed([block]);
+      });
     });
   }
 
@@ -126,23 +105,26 @@ export class PrefixStore {
       if (room === undefined) return false;
       const { storage, name } = this.#options;
       const hash = await sha256(bytes);
-      for (const { url } of room.sets) await storage.remove(url);
+      for (const { url } of room.sets) await removeKept(storage, url);
       this.#others = this.#others.slice(room.sets.length);
-      for (const { key } of room.blocks) this.#blocks.delete(key);
-      const part = this.#freePart();
-      // A part that takes another's place has the wrong hash until the manifest says so: absent, should that not come.
-      await storage.writePart(name, part, bytes);
-      this.#blocks.set(block.key, { ...block, part, sha256: hash });
-      await this.#save();
-      for (const gone of room.blocks) if (gone.part !== part) await storage.removePart(name, gone.part);
-      return true;
+      return this.#change(async () => {
+        if (block.parent !== '' && !this.#blocks.has(block.parent)) return false; // another engine has taken its room
+        for (const { key } of room.blocks) this.#blocks.delete(key);
+        const part = this.#freePart();
+        // A part that takes another's place has the wrong hash until the manifest says so: absent, should that not come.
+        await storage.writePart(name, part, bytes);
+        this.#blocks.set(block.key, { ...block, part, sha256: hash });
+        await this.#save();
+        for (const gone of room.blocks) if (gone.part !== part) await storage.removePart(name, gone.part);
+        return true;
+      });
     });
     return stored ?? false;
   }
 
   /** Notes that blocks were used. @param uses their keys, and when. */
   async touch(uses: ReadonlyMap<string, number>): Promise<void> {
-    await this.#guard(async () => {
+    await this.#guard(() => this.#change(async () => {
       let isChanged = false;
       for (const [key, lastUsed] of uses) {
         const block = this.#blocks.get(key);
@@ -151,25 +133,26 @@ export class PrefixStore {
         isChanged = true;
       }
       if (isChanged) await this.#save();
-    });
+    }));
   }
 
   /** Deletes a block that has turned out to be wrong, and all that come after it. */
   async drop(key: string): Promise<void> {
-    await this.#guard(async () => {
+    await this.#guard(() => this.#change(async () => {
       const comesAfter = (block: KeptBlock): boolean => this.#chainTo(block)?.some((each) => each.key === key) === true;
       const gone = [...this.#blocks.values()].filter(comesAfter);
       for (const block of gone) this.#blocks.delete(block.key);
       if (gone.length > 0) await this.#removed(gone);
-    });
+    }));
   }
 
-  /** Deletes the set, after what is under way; what is put later begins it anew. @throws what the storage refuses with */
+  /** Deletes the set, after what is under way, and begins it anew. @throws what the storage refuses with */
   async clear(): Promise<void> {
     const clearing = this.#last.then(async () => {
       this.#blocks.clear();
       this.#others = [];
-      await this.#options.storage.remove(this.name);
+      await removeKept(this.#options.storage, this.name);
+      await this.#begin();
     });
     this.#last = clearing.catch(() => {}); // told to who asked
     await clearing;
@@ -184,8 +167,10 @@ export class PrefixStore {
 
   async #open(): Promise<void> {
     const { storage, name } = this.#options;
+    await sweep(storage, (manifest, url) => isPrefixManifest(manifest) && manifest.url === url);
     const stored = await storage.readManifest(name);
-    for (const block of this.#isOurs(stored) ? stored.blocks : []) this.#blocks.set(block.key, block);
+    if (this.#isOurs(stored)) this.#take(stored);
+    else await this.#begin();
     const all = await storage.listManifests();
     const lastUse = ({ blocks }: PrefixManifest): number => Math.max(0, ...blocks.map(({ lastUsed }) => lastUsed));
     this.#others = all.filter(({ url }) => url !== name).toSorted((a, b) => lastUse(a) - lastUse(b));
@@ -193,16 +178,48 @@ export class PrefixStore {
     const lost = [...this.#blocks.values()].filter((block) => this.#chainTo(block) === undefined);
     for (const { key } of lost) this.#blocks.delete(key);
     const over = this.#roomFor({ parent: '', lastUsed: Infinity }, 0) ?? { sets: [], blocks: [] };
-    for (const { url } of over.sets) await storage.remove(url);
+    for (const { url } of over.sets) await removeKept(storage, url);
     this.#others = this.#others.slice(over.sets.length);
-    for (const { key } of over.blocks) this.#blocks.delete(key);
     const gone = [...lost, ...over.blocks];
-    if (gone.length > 0) await this.#removed(gone);
+    if (gone.length === 0) return;
+    await this.#change(async () => {
+      for (const { key } of gone) this.#blocks.delete(key);
+      await this.#removed(gone);
+    });
+  }
+
+  /** Changes the set as it is stored by now. Undefined where another engine has deleted it: it is begun anew instead. */
+  async #change<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const { storage, name, onDeleted = () => {} } = this.#options;
+    return lockUrl(storage, name, async () => {
+      const stored = await storage.readManifest(name);
+      if (this.#isOurs(stored) && stored.life === this.#life) {
+        this.#take(stored);
+        return work();
+      }
+      onDeleted();
+      this.#blocks.clear();
+      if (this.#isOurs(stored)) this.#take(stored);
+      else await this.#begin();
+      return undefined;
+    });
+  }
+
+  /** An empty set is stored too: that it is gone tells that it has been deleted. */
+  async #begin(): Promise<void> {
+    this.#life = crypto.randomUUID();
+    await this.#save();
+  }
+
+  #take({ blocks, life }: PrefixManifest): void {
+    this.#life = life;
+    this.#blocks.clear();
+    for (const block of blocks) this.#blocks.set(block.key, block);
   }
 
   #isOurs(manifest: PrefixManifest | undefined): manifest is PrefixManifest {
     const { name, blockBytes, blockSize } = this.#options;
-    if (manifest === undefined || manifest.url !== name || manifest.blockBytes !== blockBytes) return false;
+    if (!isPrefixManifest(manifest) || manifest.url !== name || manifest.blockBytes !== blockBytes) return false;
     return manifest.blocks.every(({ tokenIds }) => tokenIds.length === blockSize);
   }
 
@@ -257,7 +274,8 @@ export class PrefixStore {
 
   #save(): Promise<void> {
     const { storage, name, blockBytes } = this.#options;
-    return storage.updateManifest(name, () => ({ url: name, blockBytes, blocks: [...this.#blocks.values()] }));
+    const life = this.#life && { life: this.#life };
+    return storage.updateManifest(name, () => ({ url: name, blockBytes, blocks: [...this.#blocks.values()], ...life }));
   }
 
   /** Does what takes the storage, after what is under way; undefined where that has refused. */
@@ -279,9 +297,4 @@ export class PrefixStore {
       return undefined;
     }
   }
-}
-
-/** Deletes every set, but for those named: stores that are in use clear their own. */
-export async function removeKeptPrefixes(storage: PartStorage<PrefixManifest>, except: readonly string[] = []): Promise<void> {
-  for (const { url } of await storage.listManifests()) if (!except.includes(url)) await storage.remove(url);
 }

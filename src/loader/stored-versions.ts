@@ -2,6 +2,7 @@ import { isComplete, isManifest, isVersionOf } from './cache-manifest.ts';
 import type { CacheManifest, FileVersion } from './cache-manifest.ts';
 import type { RemoteFile } from './http-source.ts';
 import type { ModelStorage } from './model-storage.ts';
+import { removeKept } from './part-storage.ts';
 import { isSameVersion } from './remote-version.ts';
 import type { RemoteVersion } from './remote-version.ts';
 
@@ -22,8 +23,8 @@ export interface Place {
   readonly file: FileVersion;
   /** What is there of it. */
   readonly stored: CacheManifest | undefined;
-  /** What whole other versions are stored under. They go when this one is whole, and not before. */
-  readonly superseded: readonly string[];
+  /** Whole other versions. They go when this one is whole, and not before. */
+  readonly superseded: readonly CacheManifest[];
 }
 
 /**
@@ -37,13 +38,23 @@ export async function placeVersion(
 ): Promise<Place> {
   const same = stored.find(({ version }) => isSameVersion(version, remote.version));
   const others = stored.filter((each) => each !== same);
-  for (const { url } of others.filter((each) => !isComplete(each))) await storage?.remove(url).catch(() => {});
-  const superseded = others.filter(isComplete).map(({ url }) => url);
+  if (storage !== undefined) for (const each of others.filter((other) => !isComplete(other))) await removeSeen(storage, each);
+  const superseded = others.filter(isComplete);
   if (same !== undefined) return { file: { ...same, lastUsed: asked.lastUsed }, stored: same, superseded };
   const { id, version } = remote;
   // A fragment is no part of any URL that a file is fetched from.
-  const url = superseded.includes(id) ? `${id}#${versionTag(version)}` : id;
+  const url = superseded.some((each) => each.url === id) ? `${id}#${versionTag(version)}` : id;
   return { file: { ...asked, url, version }, stored: undefined, superseded };
+}
+
+/**
+ * Deletes a version that is not needed any more, unless another worker has made something else of it meanwhile. A storage
+ * that refuses keeps it.
+ */
+export async function removeSeen(storage: ModelStorage, seen: CacheManifest): Promise<void> {
+  const isAsSeen = (stored: CacheManifest | undefined): boolean =>
+    isManifest(stored) && isSameVersion(stored.version, seen.version) && isComplete(stored) === isComplete(seen);
+  await removeKept(storage, seen.url, isAsSeen).catch(() => {});
 }
 
 function versionTag({ oid, etag, lastModified, size }: RemoteVersion): string {

@@ -49,7 +49,7 @@ export class WholeCheck {
     const found = this.#hasher?.digest;
     if (found === this.#expected) return this.#cache.complete(found !== undefined);
     this.#failure = differs(this.#name, String(found), String(this.#expected));
-    await this.#cache.drop();
+    await this.#cache.drop(({ isVerified = false }) => !isVerified);
     throw this.#failure;
   }
 }

@@ -8,7 +8,8 @@ import { type BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import type { IdentifiedSource } from '../loader/identified-source.ts';
 import { opfsPartStorage } from '../loader/opfs-storage.ts';
 import type { PartStorage } from '../loader/part-storage.ts';
-import { type PrefixManifest, PrefixStore, removeKeptPrefixes } from '../loader/prefix-store.ts';
+import { type PrefixManifest, removeKeptPrefixes } from '../loader/prefix-manifest.ts';
+import { PrefixStore } from '../loader/prefix-store.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
@@ -107,11 +108,12 @@ function createKeeper(
     clock,
     now: Date.now,
     log,
-    openStore: async () => {
+    openStore: async (onDeleted) => {
       const earlier = deleted(); // a later one waits for this store instead, to clear it
       const name = await setName(options);
       await earlier;
-      return name === undefined ? undefined : PrefixStore.open({ storage, name, blockSize, blockBytes, maxBytes, log: warn });
+      if (name === undefined) return undefined;
+      return PrefixStore.open({ storage, name, blockSize, blockBytes, maxBytes, onDeleted, log: warn });
     },
   });
 }

@@ -1,3 +1,4 @@
+import { TabserveError } from '../core/errors.ts';
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { LoadProgress } from '../core/progress.ts';
@@ -13,7 +14,9 @@ import { LateCompiler } from '../engine/late-compiler.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import { readModelFile } from '../loader/gguf.ts';
 import { identifiedSource } from '../loader/identified-source.ts';
+import { type ModelStorage, sweepModels } from '../loader/model-storage.ts';
 import type { OpenOptions } from '../loader/open-source.ts';
+import { opfsStorage } from '../loader/opfs-storage.ts';
 import { idbTuningStorage, type TuningStorage } from '../loader/tuning-store.ts';
 import { readRecommendedSampling } from '../models/recommended-sampling.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../runner/load-runner.ts';
@@ -51,11 +54,35 @@ export interface ModelLoaderOptions {
 const GPU: LoadWait = { cause: 'gpu', what: 'the browser’s GPU process' };
 const COMPILER: LoadWait = { cause: 'compiler', what: 'kernels to be compiled, which a software adapter takes long for' };
 
+const FAILED = new TabserveError('aborted', 'The load has failed: nothing more is read of its file.');
+
 /**
  * Loads a model: its file, its tokenizer, its runner, an engine over them. A load that is given up rejects at once with the
- * signal's reason, whatever it waits for; its memory of the GPU is free by then.
+ * signal's reason, whatever it waits for; its memory of the GPU is free by then. One that fails by itself ends its download.
+ * With the first load, what nobody would find again in the storage of models is deleted, in the background.
  */
 export function createModelLoader(its: ModelLoaderOptions): LoadModel {
+  const load = loaderOf(its);
+  let isSwept = false;
+  return async (options, context) => {
+    if (!isSwept) void sweepStorage(its.open?.storage);
+    isSwept = true;
+    const failed = new AbortController();
+    try {
+      return await load(options, { ...context, signal: AbortSignal.any([context.signal, failed.signal]) });
+    } catch (error) {
+      failed.abort(FAILED);
+      throw error;
+    }
+  };
+}
+
+async function sweepStorage(given: ModelStorage | null | undefined): Promise<void> {
+  const storage = given === undefined ? opfsStorage() : (given ?? undefined);
+  if (storage !== undefined) await sweepModels(storage).catch(() => {}); // tried again by the next worker
+}
+
+function loaderOf(its: ModelLoaderOptions): LoadModel {
   const { loadRunner, baseUrl, open, prefixes = new KeptPrefixes(), tuningStorage = idbTuningStorage } = its;
   const gpuLock = new GpuLock(); // of all models of the worker
   return async (options, context) => {
@@ -81,6 +108,7 @@ export function createModelLoader(its: ModelLoaderOptions): LoadModel {
     const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
     const onStage: LoadRunnerOptions['onStage'] = (stage) => {
       progress.stage(stage);
+      if (stage === 'load') plain.want(); // its header is accepted, and it fits
       if (stage === 'compile') beginWait(COMPILER); // until the end of the load
     };
     const shared = { file, reserve, blockTransfer, winners, log, signal, onStage };

@@ -7,18 +7,27 @@ import type { LoadContext } from './served-model.ts';
 
 const STORAGE: LoadWait = { cause: 'storage', what: 'the browser’s storage to be read, and what is read to be checked' };
 
+/** A file that is only stored once it is wanted. */
+export interface WatchedSource extends ByteSource {
+  /** Its header has been accepted: what has been read of it is stored, and what will be. */
+  want(): void;
+}
+
 /** A model's source. Nothing is read of it once the load is given up, and while it is read, that is what is waited for. */
 export async function openWatched(
   source: ModelSource,
-  options: OpenOptions & Pick<LoadContext, 'signal' | 'beginWait'>,
-): Promise<ByteSource> {
+  options: Omit<OpenOptions, 'wanted'> & Pick<LoadContext, 'signal' | 'beginWait'>,
+): Promise<WatchedSource> {
   const { signal, beginWait } = options;
   const wait = typeof source === 'string' ? STORAGE : { ...STORAGE, what: `the file ${source.name} to be read` };
   const during = <T>(task: Promise<T>): Promise<T> => waitFor(beginWait, wait, untilAborted(task, signal));
-  const opened = await during(openSource(source, options));
+  let want = (): void => {};
+  const wanted = new Promise<void>((resolve) => (want = resolve));
+  const opened = await during(openSource(source, { ...options, wanted }));
   return {
     id: opened.id,
     size: opened.size,
+    want,
     read: async (offset, length) => {
       signal.throwIfAborted();
       return during(opened.read(offset, length));

@@ -73,7 +73,7 @@ describe('what is published', () => {
     expect(files.filter((file) => !/^dist\/types\/[a-z0-9/-]+\.d\.ts$/.test(file)).toSorted()).toEqual([
       'CHANGELOG.md', 'LICENSE', 'README.md',
       ...['cache.js', 'cache.js.map', 'cache.licenses.md', 'engine-worker.d.ts', 'engine-worker.js', 'engine-worker.js.map', 'engine-worker.licenses.md'].map((file) => `dist/${file}`),
-      ...['errors.js', 'errors.js.map', 'index.js', 'index.js.map'].map((file) => `dist/${file}`),
+      ...['index.js', 'index.js.map', 'shared.js', 'shared.js.map'].map((file) => `dist/${file}`),
       'package.json',
     ]);
     expect(files).toEqual(expect.arrayContaining(['dist/types/index.d.ts', 'dist/types/cache.d.ts']));

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { persistModels } from '../../src/cache.ts';
 import type { LoadProgress } from '../../src/core/progress.ts';
-import { listModels, removeModel } from '../../src/loader/model-storage.ts';
+import { newManifest } from '../../src/loader/cache-manifest.ts';
+import { listModels, removeModel, sweepModels } from '../../src/loader/model-storage.ts';
 import { openSource } from '../../src/loader/open-source.ts';
 import { opfsStorage } from '../../src/loader/opfs-storage.ts';
+import { lockUrl } from '../../src/loader/part-storage.ts';
 import { firstDifference, seededFile } from '../unit/loader/seeded-bytes.ts';
 import { CONTENT_BYTES, MODEL_URL, rangedFetch } from './loader-ranged-fetch.ts';
 import type { RangedFetch } from './loader-ranged-fetch.ts';
@@ -113,6 +115,29 @@ describe('OPFS and IndexedDB', () => {
     await removeModel(MODEL_URL, storage);
     expect(await listModels(storage)).toEqual([]);
     expect(await fileCount()).toBe(0);
+  });
+
+  test('what an interrupted deletion leaves, and manifests that are none, go with the next start; a model stays', async () => {
+    await load(rangedFetch());
+    for (const url of ['https://x.test/orphan', 'https://x.test/none']) await storage.writePart(url, 1, new Uint8Array(9));
+    await storage.updateManifest('https://x.test/none', () => ({ url: 'https://x.test/none' }) as never);
+    await storage.updateManifest('https://x.test/absent', () => undefined); // changes nothing
+    expect(await storage.listUrls()).toHaveLength(2);
+    await sweepModels(storage);
+    expect(await storage.listUrls()).toEqual([MODEL_URL]);
+    expect(await fileCount()).toBe(3);
+    expect(await storage.listFolders()).toHaveLength(1);
+  });
+
+  test('a deletion while a part is written comes behind it, and leaves nothing of it', async () => {
+    const part = new Uint8Array(8 * 1024 * 1024);
+    const manifest = newManifest({ url: MODEL_URL, version: { size: 9, etag: undefined, lastModified: undefined }, partBytes: 9, lastUsed: 1 });
+    const writing = lockUrl(storage, MODEL_URL, async () => {
+      await storage.writePart(MODEL_URL, 0, part);
+      await storage.updateManifest(MODEL_URL, () => manifest);
+    });
+    await Promise.all([writing, removeModel(MODEL_URL, storage), removeModel(MODEL_URL, opfsStorage() ?? storage)]);
+    expect([await fileCount(), await storage.listUrls()]).toEqual([0, []]);
   });
 
   test('persistence is asked for, and told as the browser has it', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
+import { removeKeptPrefixes } from '../../src/loader/prefix-manifest.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
@@ -9,7 +10,7 @@ const bytes = tinyModel({ type: 'mixed', preset: 'babble', numLayers: 12 });
 const file = new File([bytes], 'babble.gguf', { lastModified: 1 });
 const storage = opfsPrefixStorage();
 if (storage === undefined) throw new Error('this browser has no OPFS');
-for (const { url } of await storage.listManifests()) await storage.remove(url);
+await removeKeptPrefixes(storage);
 
 const log: LogLine[] = [];
 const options = { model: file, kvCacheBytes: 64 * 2 ** 20, onLog: (line: LogLine) => log.push(line) };

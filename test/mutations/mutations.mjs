@@ -222,12 +222,12 @@ export const MUTATIONS = [
     ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
   ]),
   ...of('cache', 'src/loader/part-cache.ts', [
-    ['a new version leaves the old one behind', 'if (!this.isWhole) return;\n    await this.#dropSuperseded();', 'if (!this.isWhole) return;', HUB],
+    ['a new version leaves the old one behind', 'if (isStored) await this.#dropSuperseded();', '', HUB],
     ['other bytes repair a verified file', 'if (!this.isVerified || (await sha256(bytes)) === this.stored?.parts[index]) return;', 'return;', HUB],
     ['an old version keeps a full disk full', "if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;", 'throw error;', FAULTS],
   ]),
   ...of('cache', 'src/loader/stored-versions.ts', [
-    ['an old version goes before the new one is here', 'of others.filter((each) => !isComplete(each)))', 'of others)', HUB],
+    ['an old version goes before the new one is here', 'others.filter((other) => !isComplete(other))', 'others', HUB],
   ]),
   ...of('cache', 'src/loader/whole-check.ts', [
     ['a file with a wrong SHA-256 is believed', 'if (found === this.#expected) return', 'if (found !== undefined) return', HUB],
@@ -242,7 +242,7 @@ export const MUTATIONS = [
   ...of('cache', 'src/loader/check-start.ts', [
     ['a web page is stored as a model', "if (text.startsWith('GGUF')) return;", 'if (text.length > 0) return;', 'test/unit/loader/open-source.test.ts'],
   ]),
-  ...of('cache', 'src/loader/one-at-a-time.ts', [
+  ...of('cache', 'src/loader/with-lock.ts', [
     ['two workers download the same part', 'if (locks === undefined) return run();', 'if (locks !== null) return run();', FAULTS],
   ]),
   ...of('cache', 'src/loader/http-request.ts', [
@@ -255,7 +255,7 @@ export const MUTATIONS = [
     ['a cut download begins anew in the middle of its bytes', 'const start = offset + received;', 'const start = offset;', HTTP],
     ['more than was asked for is taken', 'if (received + chunk.length > length) throw', 'if (false) throw', HTTP],
   ]),
-  ...of('cache', 'src/loader/prefix-store.ts', [
+  ...of('cache', 'src/loader/prefix-manifest.ts', [
     ['kept KV is named by its own tokens alone', '`${parent} ${tokenIds.join()}`', 'tokenIds.join()', 'test/unit/loader/prefix-store.test.ts'],
   ]),
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
+import { removeKeptPrefixes } from '../../src/loader/prefix-manifest.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 
 // Whether restoring a prefix of SmolLM2-135M-Instruct is faster than computing it, here: `npm run test:smollm2`.
@@ -20,7 +21,7 @@ describe.skipIf('reason' in model).each(['f32', 'int8'] as const)('SmolLM2-135M-
     await client.injectFault('worker_died'); // the next one loads with another KV cache
     await client.close();
     const storage = opfsPrefixStorage();
-    for (const { url } of (await storage?.listManifests()) ?? []) await storage?.remove(url);
+    if (storage !== undefined) await removeKeptPrefixes(storage);
   });
 
   async function ask(content: string) {

@@ -7,7 +7,8 @@ import { holdLock } from '../../../src/core/locks.ts';
 import { hostLockName, type LoadSettings } from '../../../src/core/protocol.ts';
 import { registerErrorTransfer } from '../../../src/core/transfer-errors.ts';
 import type { CacheManifest } from '../../../src/loader/cache-manifest.ts';
-import type { PrefixManifest } from '../../../src/loader/prefix-store.ts';
+import { removeModel } from '../../../src/loader/model-storage.ts';
+import type { PrefixManifest } from '../../../src/loader/prefix-manifest.ts';
 import { GPU_LOCK } from '../../../src/worker/gpu-lease.ts';
 import { Host } from '../../../src/worker/host.ts';
 import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
@@ -49,12 +50,12 @@ export class SimulatedWorker {
       await origin.world.gate(label);
       if (this.#isDead) await new Promise(() => {});
     };
-    const prefixes = new KeptPrefixes(() => gatedStorage(origin.prefixes, gate));
+    const prefixes = new KeptPrefixes(() => gatedStorage(origin.prefixes, gate, this.locks.locks));
     const loadModel = createModelLoader({
       loadRunner: origin.gpu.loaderFor(this, gate),
       baseUrl: 'https://app.test/',
       open: {
-        storage: gatedStorage(origin.storage, gate), locks: this.locks.locks, partBytes: PART_BYTES,
+        storage: gatedStorage(origin.storage, gate, this.locks.locks), locks: this.locks.locks, partBytes: PART_BYTES,
         http: { fetch: gatedFetch(origin.files, gate) },
       },
       prefixes,
@@ -173,7 +174,8 @@ export class SimulatedOrigin {
 
   /** The user deletes what is stored of a model. */
   async deleteModel(model: ModelName): Promise<void> {
-    await this.world.gate('deleted');
-    await this.storage.remove(urlOf(model));
+    const gate = (label: string): Promise<void> => this.world.gate(label);
+    await gate('deleted');
+    await removeModel(urlOf(model), gatedStorage(this.storage, gate, this.locks.client().locks));
   }
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { vi } from 'vitest';
+import { holdLock, type Locks } from '../../../src/core/locks.ts';
 import type { PartStorage } from '../../../src/loader/part-storage.ts';
 
 type Gate = (label: string) => Promise<void>;
 
-/** A storage whose every answer waits at a gate. */
-export function gatedStorage<Manifest>(storage: PartStorage<Manifest>, gate: Gate): PartStorage<Manifest> {
+/** A storage whose every answer waits at a gate, as it is for a tab or worker that has these locks. */
+export function gatedStorage<Manifest>(storage: PartStorage<Manifest>, gate: Gate, locks: Locks): PartStorage<Manifest> {
   const gated = <Args extends readonly unknown[], Result>(label: string, method: (...args: Args) => Promise<Result>) => {
     return async (...args: Args): Promise<Result> => {
       await gate(label);
@@ -13,13 +14,21 @@ export function gatedStorage<Manifest>(storage: PartStorage<Manifest>, gate: Gat
     };
   };
   return {
+    lock: async (folder, run) => {
+      await gate('lock of a folder');
+      const release = await holdLock(locks, `storage:${folder}`);
+      return run().finally(release);
+    },
     readManifest: gated('manifest read', (url) => storage.readManifest(url)),
     updateManifest: gated('manifest written', (url, change) => storage.updateManifest(url, change)),
     listManifests: gated('manifests listed', () => storage.listManifests()),
     readPart: gated('part read', (url, index) => storage.readPart(url, index)),
     writePart: gated('part written', (url, index, bytes) => storage.writePart(url, index, bytes)),
     removePart: gated('part removed', (url, index) => storage.removePart(url, index)),
-    remove: gated('removed', (url) => storage.remove(url)),
+    removeManifest: gated('manifest removed', (url) => storage.removeManifest(url)),
+    listUrls: gated('urls listed', () => storage.listUrls()),
+    listFolders: gated('folders listed', () => storage.listFolders()),
+    removeFolder: gated('folder removed', (folder) => storage.removeFolder(folder)),
   };
 }
 

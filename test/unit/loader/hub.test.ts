@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HubSettings } from '../../../src/core/protocol.ts';
 import type { ByteSource } from '../../../src/loader/byte-source.ts';
-import { listModels } from '../../../src/loader/model-storage.ts';
+import { listModels, removeModel } from '../../../src/loader/model-storage.ts';
 import { openSource } from '../../../src/loader/open-source.ts';
 import { startFakeHub } from '../../support/fake-hub.ts';
 import type { FakeHub } from '../../support/fake-hub.ts';
@@ -125,7 +125,7 @@ test('what was loaded by its plain URL is verified when its name is loaded', asy
   expect(firstDifference(await load('hf:o/r/dir/m.gguf'), content)).toBe(-1);
   expect(hub.cdn.log).toEqual([]);
   expect(storage.manifests.get(plain)).toMatchObject({ isVerified: true });
-  await storage.remove(plain);
+  await removeModel(plain, storage);
   await load(plain);
   publish(THIRD, newer); // of the same size: only the hash tells
   await expect(load('hf:o/r/dir/m.gguf')).rejects.toMatchObject({ code: 'corrupt_model' });

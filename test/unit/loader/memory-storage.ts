@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CacheManifest } from '../../../src/loader/cache-manifest.ts';
 import type { PartStorage } from '../../../src/loader/part-storage.ts';
 
@@ -15,6 +16,9 @@ export interface MemoryStorage<Manifest = CacheManifest> extends PartStorage<Man
 export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifest> {
   const manifests = new Map<string, Manifest>();
   const parts = new Map<string, Uint8Array<ArrayBuffer>>();
+  // As `folderName`, but at once: what a browser does is not cut in two.
+  const folderOf = (key: string): string => createHash('sha256').update(key.slice(0, key.lastIndexOf('#'))).digest('hex').slice(0, 32);
+  const locks = new Map<string, Promise<unknown>>();
   const refuse = (): never => {
     throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
   };
@@ -23,12 +27,20 @@ export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifes
     parts,
     refuses: {},
     partsRead: 0,
+    lock: (folder, run) => {
+      const done = (locks.get(folder) ?? Promise.resolve()).then(run);
+      locks.set(folder, done.catch(() => {}));
+      return done;
+    },
     readManifest: async (url) => (storage.refuses.read === true ? refuse() : manifests.get(url)),
     updateManifest: async (url, change) => {
       if (storage.refuses.write === true) refuse();
-      manifests.set(url, change(manifests.get(url)));
+      const changed = change(manifests.get(url));
+      if (changed !== undefined) manifests.set(url, changed);
     },
+    removeManifest: async (url) => void manifests.delete(url),
     listManifests: async () => (storage.refuses.read === true ? refuse() : [...manifests.values()]),
+    listUrls: async () => (storage.refuses.read === true ? refuse() : [...manifests.keys()]),
     readPart: async (url, index) => {
       if (storage.refuses.read === true) refuse();
       storage.partsRead++;
@@ -39,9 +51,9 @@ export function memoryStorage<Manifest = CacheManifest>(): MemoryStorage<Manifes
       parts.set(`${url}#${index}`, bytes.slice());
     },
     removePart: async (url, index) => void parts.delete(`${url}#${index}`),
-    remove: async (url) => {
-      manifests.delete(url);
-      for (const key of parts.keys()) if (key.slice(0, key.lastIndexOf('#')) === url) parts.delete(key);
+    listFolders: async () => [...new Set([...parts.keys()].map(folderOf))],
+    removeFolder: async (folder) => {
+      for (const key of parts.keys()) if (folderOf(key) === folder) parts.delete(key);
     },
   };
   return storage;

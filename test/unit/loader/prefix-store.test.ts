@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { prefixKey, type PrefixManifest, PrefixStore, removeKeptPrefixes } from '../../../src/loader/prefix-store.ts';
+import { prefixKey, type PrefixManifest, removeKeptPrefixes } from '../../../src/loader/prefix-manifest.ts';
+import { PrefixStore } from '../../../src/loader/prefix-store.ts';
 import { memoryStorage } from './memory-storage.ts';
 import { seededBytes } from './seeded-bytes.ts';
 

@@ -13,15 +13,15 @@ test('the package is a small client that names its worker as bundlers recognise,
   for (const mode of ['production', 'worker']) {
     await build({ root: ROOT, mode, logLevel: 'silent', build: { outDir, emptyOutDir: false } });
   }
-  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['cache.js', 'engine-worker.js', 'errors.js', 'index.js']);
+  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['cache.js', 'engine-worker.js', 'index.js', 'shared.js']);
   const client = readFileSync(join(outDir, 'index.js'), 'utf8');
   const started = client.matchAll(
     /new (\w+)\(new URL\(\s*"\.\/engine-worker\.js",\s*import\.meta\.url\s*\), \{\s*type: "module"/g,
   );
   expect([...started].map(([, kind]) => kind)).toEqual(['SharedWorker', 'Worker', 'SharedWorker']);
   expect(client).not.toContain('@compute');
-  expect(importsIn(client).toSorted()).toEqual(['./errors.js', 'comlink']);
-  expect(importsIn(readFileSync(join(outDir, 'cache.js'), 'utf8'))).toEqual(['./errors.js']);
+  expect(importsIn(client).toSorted()).toEqual(['./shared.js', 'comlink']);
+  expect(importsIn(readFileSync(join(outDir, 'cache.js'), 'utf8'))).toEqual(['./shared.js']);
 
   const worker = readFileSync(join(outDir, 'engine-worker.js'), 'utf8');
   expect(worker).toContain('@compute');

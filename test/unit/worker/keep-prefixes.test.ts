@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions, LoadSettings } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
-import type { PrefixManifest } from '../../../src/loader/prefix-store.ts';
+import type { PrefixManifest } from '../../../src/loader/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { Host } from '../../../src/worker/host.ts';
@@ -202,10 +202,32 @@ test('false deletes what was kept of all models, also while one is loaded with t
   await vi.waitUntil(() => storage.manifests.size === 2);
   await vi.waitUntil(() => keeps.lines.some((line) => line.includes('kept 9 more')));
   await open({ persistPrefixCache: false });
-  await vi.waitUntil(() => storage.manifests.size === 0 && storage.parts.size === 0);
+  // The set of the engine that goes on is empty.
+  await vi.waitUntil(() => storage.manifests.size === 1 && keptStarts(storage).length === 0 && storage.parts.size === 0);
   for (let i = 0; i < 2; i++) await keeps.ask('afterwards, longer');
   await vi.waitUntil(() => storage.parts.size === 9);
   expect(keptStarts(storage)).toEqual([startOf('afterwards, longer')]);
+});
+
+test('what another engine of the origin deletes is not written again by one that goes on', async () => {
+  const storage = memoryStorage<PrefixManifest>();
+  const { open } = openHost(storage);
+  const keeps = await open({ persistPrefixCache: true });
+  for (let i = 0; i < 2; i++) await keeps.ask('before');
+  await vi.waitUntil(() => keptStarts(storage).length === 1);
+  await openHost(storage).open({ persistPrefixCache: false });
+  await vi.waitUntil(() => storage.manifests.size + storage.parts.size === 0);
+  // The first of these finds out; what is asked from then on is kept, and what was asked before is not.
+  for (let i = 0; i < 4; i++) await keeps.ask('afterwards, longer');
+  await vi.waitUntil(() => storage.parts.size === 9);
+  expect(keptStarts(storage)).toEqual([startOf('afterwards, longer')]);
+  // Nor is what was hot when there was nothing to delete yet.
+  await keeps.ask('hot, but not kept yet');
+  await openHost(storage).open({ persistPrefixCache: false });
+  await vi.waitUntil(() => storage.manifests.size + storage.parts.size === 0);
+  await keeps.ask('hot, but not kept yet');
+  await vi.waitUntil(() => storage.manifests.size === 1);
+  expect([keptStarts(storage), storage.parts.size]).toEqual([[], 0]);
 });
 
 test('false deletes what was kept where nothing is loaded yet; a storage that refuses that is told of, and the model loads', async () => {
@@ -215,7 +237,7 @@ test('false deletes what was kept where nothing is loaded yet; a storage that re
   const tab = await open({ persistPrefixCache: false });
   await vi.waitUntil(() => storage.manifests.size === 0 && storage.parts.size === 0);
   expect(host.metrics(tab).state).toBe('ready');
-  storage.listManifests = () => Promise.reject(new Error('refused'));
+  storage.listUrls = () => Promise.reject(new Error('refused'));
   const { lines } = await openHost(storage).open({ persistPrefixCache: false });
   await vi.waitUntil(() => lines.some((line) => line.includes('could not be deleted') && line.includes('refused')));
 });
