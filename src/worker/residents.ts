@@ -71,9 +71,6 @@ export class Residents {
     const existing = [...this.#residents].find((resident) => resident.isFor(session, options));
     const before = this.of(session);
     if (before !== existing) before?.leave(session, SWITCHED);
-    for (const resident of this.#residents) {
-      if (resident !== existing && resident.numSessions === 0) resident.unload();
-    }
     this.#sweep();
     const resident = existing ?? this.#start(options);
     this.#bySession.set(session, resident);
@@ -125,6 +122,7 @@ export class Residents {
     await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
     await waitFor(beginWait, LEASE, lease.acquire(() => context.onProgress(WAITING), signal));
     const reserve = async (need: GpuNeed): Promise<number> => {
+      this.#unloadUnused(resident); // not before: a file that its header refuses costs no model its place
       await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
       signal.throwIfAborted();
       return this.#makeRoom(resident, need);
@@ -165,6 +163,12 @@ export class Residents {
     for (const other of unload) this.#rest(other, resident);
     resident.promisedBytes = grantedBytes;
     return grantedBytes;
+  }
+
+  /** Models that no session has make room for one that comes, whether that needs it or not. */
+  #unloadUnused(resident: Resident): void {
+    for (const other of this.#residents) if (other !== resident && other.numSessions === 0) other.unload();
+    this.#sweep();
   }
 
   #unloadIdle(resident: Resident): boolean {

@@ -304,7 +304,7 @@ export const MUTATIONS = [
     ['what a tab asked of its last model runs on', 'this.#slot.model?.engine.abortSession(session.sessionId);', '', RESIDENTS, HOST],
   ]),
   ...of('protocol', 'src/worker/residents.ts', [
-    ['models stay when nobody has them', 'if (resident !== existing && resident.numSessions === 0) resident.unload();', '', RESIDENTS, HOST],
+    ['models stay when nobody has them', 'if (other !== resident && other.numSessions === 0) other.unload();', '', RESIDENTS, HOST],
     ['a load begins before the one given up has let go', 'await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', RESIDENTS, HOST],
     ['another engine’s turn ends what runs', 'resident.isServing || (resident.isOnGpu && !resident.isLive)', 'false', RESIDENTS, RECOVERY],
   ]),

@@ -133,10 +133,12 @@ export interface FakeLoad {
   lose(error: TabserveError): void;
 }
 
+const NO_NEED: GpuNeed = { minBytes: 0, enoughBytes: 0, wantedBytes: 0, budgetBytes: Number.MAX_SAFE_INTEGER };
+
 /** A loader whose loads wait to be finished, in the order in which they were asked for. */
 export class FakeLoader {
   readonly loads: FakeLoad[] = [];
-  /** What models take of the GPU, by name. @default nothing, and nothing is asked */
+  /** What models take of the GPU, by name. @default nothing */
   readonly needs = new Map<string, GpuNeed>();
   /** What a load waits for before it asks for memory, by name: its header. @default nothing */
   readonly headers = new Map<string, Promise<void>>();
@@ -146,9 +148,9 @@ export class FakeLoader {
 
   readonly loadModel: LoadModel = async (options, context) => {
     const id = modelId(options);
-    const need = this.needs.get(id);
+    const need = this.needs.get(id) ?? NO_NEED;
     await this.headers.get(id);
-    const gpuBytes = need === undefined ? 0 : await context.reserve(need);
+    const gpuBytes = await context.reserve(need);
     return new Promise((resolve, reject) => {
       const engine = new FakeEngine();
       let destroyed = false;

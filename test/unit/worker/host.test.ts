@@ -77,8 +77,8 @@ describe('loading', () => {
     host.detach(first as Tab);
     expect(before.destroyed()).toBe(false);
     const loading = new Tab('b').load('other');
-    expect(before.destroyed()).toBe(true);
     await settle();
+    expect(before.destroyed()).toBe(true);
     loader.last.finish();
     expect((await loading).id).toBe('other');
   });
@@ -94,8 +94,8 @@ describe('loading', () => {
     const later = new Tab('c');
     const settings = { maxModelLen: 64, persistPrefixCache: { maxBytes: 1 } };
     const loading = host.load(later, { source: 'm', ...settings }, () => {});
-    expect(before.destroyed()).toBe(true);
     await settle();
+    expect(before.destroyed()).toBe(true);
     loader.last.finish();
     expect((await loading).settings).toEqual(settings);
     await host.load(later, { source: 'm', ...structuredClone(settings) }, () => {}); // as it crosses to the worker

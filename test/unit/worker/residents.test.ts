@@ -273,8 +273,8 @@ describe('switching', () => {
     expect(a.load.destroyed()).toBe(false);
     const second = new Tab('tb');
     const given = second.load('b').catch((error: TabserveError) => error.code);
-    expect(a.load.destroyed()).toBe(true);
     await settle();
+    expect(a.load.destroyed()).toBe(true);
     const late = loader.last;
     const third = second.load('c');
     expect(late.context.signal.aborted).toBe(true);
@@ -286,6 +286,17 @@ describe('switching', () => {
     loader.last.finish();
     expect((await third).id).toBe('c');
   });
+});
+
+test('a file that its header refuses costs no model its place, nor its load: who goes back finds it there', async () => {
+  const a = await loaded('ta', 'a');
+  loader.headers.set('bad', Promise.reject(new TabserveError('unsupported_model', 'not a model')));
+  await expect(a.tab.load('bad')).rejects.toMatchObject({ code: 'unsupported_model' });
+  await settle();
+  expect(a.load.destroyed()).toBe(false);
+  const numLoads = loader.loads.length;
+  expect((await a.tab.load('a')).id).toBe('a');
+  expect(loader.loads).toHaveLength(numLoads);
 });
 
 describe('a load that is given up while its header is read', () => {
