@@ -1,5 +1,4 @@
-import type { Remote } from 'comlink';
-import { serializeError, toTabserveError } from '../core/errors.ts';
+import { toTabserveError } from '../core/errors.ts';
 import type { TabserveError } from '../core/errors.ts';
 import type { Frame } from '../core/frames.ts';
 import { holdLock } from '../core/locks.ts';
@@ -8,8 +7,7 @@ import type { EngineMetrics } from '../core/metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { addressOf, mayPersist, sessionLockName } from '../core/protocol.ts';
-import type { EngineHost, Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
-import { RecoveryPolicy, retryUntilBack } from '../core/recovery.ts';
+import type { Fault, GenerateRequest, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
@@ -20,6 +18,7 @@ import { type ListenerOptions, Listeners } from './listeners.ts';
 import type { PendingRequest } from './pending-request.ts';
 import { PendingRequests } from './pending-requests.ts';
 import type { RequestFrame, RequestFrames } from './request-frames.ts';
+import { Succession } from './succession.ts';
 import type { Transport } from './transport.ts';
 import { ANSWER, LINK, LOCK, WorkerWatch } from './worker-watch.ts';
 
@@ -33,8 +32,9 @@ export interface ConnectionOptions extends ListenerOptions {
 
 /**
  * A session with the origin's engine: this tab's requests, and the frames that come back. It outlives the worker that
- * runs the engine: when that dies, the next one is asked to load the same model, and each request goes on from the
- * tokens that this tab has.
+ * runs the engine: when that dies, the next one is told which model this tab has, loads it when something is asked, and
+ * each request goes on from the tokens that this tab has. Only its own end, or a model that cannot be loaded at first, ends
+ * a session; what else fails ends requests.
  */
 export class Connection {
   /** Whoever knows it may take the session over, so it is told to the worker alone. */
@@ -47,7 +47,6 @@ export class Connection {
   #releaseLock: () => void = () => {};
   readonly #patienceMs: number;
   readonly #pending = new PendingRequests((frames, reason) => this.abort(frames, reason));
-  readonly #recovery = new RecoveryPolicy();
   #numGreetings = 0;
   readonly #watch = new WorkerWatch(() => this.metrics(), (status) => {
     if (status.state === 'stalled') this.listeners.warn(status.message);
@@ -57,8 +56,7 @@ export class Connection {
   readonly #over = new AbortController();
   /** Whether there is WebGPU where the worker runs. */
   hasWebGpu = true;
-  /** The worker's end; while one has died and the next is not there yet, a promise of that. */
-  #host: Promise<HostConnection> = new Promise(() => {});
+  readonly #worker: Succession;
   /** What the next worker is to load. */
   #loaded: LoadOptions | undefined;
 
@@ -67,6 +65,15 @@ export class Connection {
     this.#locks = locks;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
     this.listeners = new Listeners(options);
+    this.#worker = new Succession({
+      connect: () => this.#reconnect(),
+      hasRequests: () => this.#pending.size > 0,
+      onNext: (host) => void this.#resume(host),
+      onFailed: (reason) => this.#pending.failAll(reason),
+      onBroken: (reason) => this.#finish(reason),
+      onStatus: (status) => this.listeners.status(status),
+      over: this.#over.signal,
+    });
   }
 
   /**
@@ -94,36 +101,36 @@ export class Connection {
 
   async #open(giveUp: AbortSignal): Promise<void> {
     this.#releaseLock = await this.#watch.during(LOCK, holdLock(this.#locks, this.lockName, giveUp));
-    this.#use(await this.#connect(giveUp));
+    this.#worker.use(await this.#connect(giveUp));
   }
 
   async load(options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.listeners.onProgress = onProgress;
-    const info = await this.#watch.during(ANSWER, this.#call((host) => host.load(options)));
+    const info = await this.#watch.during(ANSWER, this.#worker.work((host) => host.load(options)));
     this.listeners.ready();
     this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };
     return info;
   }
 
   metrics(): Promise<EngineMetrics> {
-    return this.#call((host) => host.metrics());
+    return this.#worker.call((host) => host.metrics());
   }
 
   inspect(): Promise<EngineSnapshot> {
-    return this.#call((host) => host.inspect());
+    return this.#worker.call((host) => host.inspect());
   }
 
   profile(options: ProfileOptions): Promise<StepProfile> {
-    return this.#call((host) => host.profile(options));
+    return this.#worker.work((host) => host.profile(options));
   }
 
   limits(): Promise<AdapterLimits> {
-    return this.#call((host) => host.limits());
+    return this.#worker.work((host) => host.limits());
   }
 
   /** Breaks something on purpose. Resolves when it was asked for. */
   async injectFault(fault: Fault): Promise<void> {
-    const host = await this.#current();
+    const host = await this.#worker.current();
     await host.call((remote) => remote.injectFault(fault)).catch((error: unknown) => {
       if (!host.over.aborted) throw error; // it died, as it was told
     });
@@ -138,10 +145,10 @@ export class Connection {
     const { signal } = this.#over;
     if (signal.aborted) throw toTabserveError(signal.reason);
     const pending = this.#pending.add(request, called);
-    const expected = this.#host;
+    const expected = this.#worker.next;
     expected.then(
       // Another worker than the one that was expected has been given all that pend.
-      (host) => this.#host === expected && this.#submit(host, pending),
+      (host) => this.#worker.last === expected && void this.#submit(host, pending),
       () => {}, // all that pend have been told
     );
     await pending.queued;
@@ -151,7 +158,7 @@ export class Connection {
   /** Ends a request, here at once and in the worker soon after. */
   abort({ requestId }: RequestFrames, reason: TabserveError): void {
     if (!this.#pending.fail(requestId, reason)) return;
-    const told = this.#host.then((host) => host.call((remote) => remote.abort(requestId)));
+    const told = this.#worker.last.then((host) => host.call((remote) => remote.abort(requestId)));
     told.catch(() => {}); // the worker is gone, or the request had ended
   }
 
@@ -160,36 +167,13 @@ export class Connection {
     if (this.#over.signal.aborted) return;
     this.#over.abort(reason);
     this.#pending.failAll(reason);
-    const host = await this.#host.catch(() => undefined);
+    const host = await this.#worker.last.catch(() => undefined);
     const told = host?.call((remote) => remote.disconnect()).catch(() => {}); // it is gone, or learns it from the lock
     const said = new AbortController();
     await Promise.race([told, sleep(GOODBYE_MS, said.signal).catch(() => {})]);
     said.abort();
     host?.close(reason);
     this.#letGo();
-  }
-
-  /** Calls the worker, or the one after it: for what may be asked twice. */
-  async #call<Result>(method: (host: Remote<EngineHost>) => Promise<Result>): Promise<Result> {
-    for (;;) {
-      const host = await this.#current();
-      try {
-        return await host.call(method);
-      } catch (error) {
-        if (this.#over.signal.aborted) throw toTabserveError(this.#over.signal.reason);
-        if (!host.over.aborted) throw error;
-      }
-    }
-  }
-
-  /** The worker's end, once there is one; rejects with why the session is over. */
-  #current(): Promise<HostConnection> {
-    const { signal } = this.#over;
-    return new Promise((resolve, reject) => {
-      const settled = new AbortController();
-      onAbort(signal, settled.signal, () => reject(toTabserveError(signal.reason)));
-      this.#host.then(resolve, reject).finally(() => settled.abort());
-    });
   }
 
   async #connect(giveUp: AbortSignal): Promise<HostConnection> {
@@ -206,34 +190,7 @@ export class Connection {
     return connection;
   }
 
-  #use(host: HostConnection): void {
-    this.#host = Promise.resolve(host);
-    onAbort(host.over, this.#over.signal, () => this.#recover(toTabserveError(host.over.reason)));
-  }
-
-  /** The worker is dead; another one goes on, unless that has been of no use. */
-  #recover(cause: TabserveError): void {
-    if (!this.#recovery.isWorthwhile(cause)) return this.#finish(cause);
-    this.#host = retryUntilBack(() => this.#reconnect(), {
-      cause,
-      signal: this.#over.signal,
-      sleep,
-      onAttempt: (attempt) => {
-        const { number, retryInMs } = attempt;
-        this.listeners.status({ state: 'recovering', cause: serializeError(attempt.cause), attempt: number, retryInMs });
-      },
-    });
-    this.#host.then(
-      (host) => {
-        this.#use(host);
-        for (const pending of this.#pending) this.#submit(host, pending);
-        this.listeners.status({ state: 'ready' });
-      },
-      (error: unknown) => this.#finish(toTabserveError(error)),
-    );
-  }
-
-  /** The next worker, with the model loaded that the last one had. */
+  /** The next worker, which is told what model this tab has. */
   async #reconnect(): Promise<HostConnection> {
     const { signal } = this.#over;
     const host = await this.#connect(signal);
@@ -242,7 +199,7 @@ export class Connection {
     const settled = new AbortController();
     onAbort(signal, settled.signal, () => host.close(toTabserveError(signal.reason)));
     try {
-      await this.#watch.during(ANSWER, host.call((remote) => remote.load(loaded)));
+      await this.#watch.during(ANSWER, host.call((remote) => remote.keep(loaded)));
       return host;
     } catch (error) {
       host.close(toTabserveError(error));
@@ -252,15 +209,22 @@ export class Connection {
     }
   }
 
-  #submit(host: HostConnection, pending: PendingRequest): void {
+  /** Gives the next worker all that pends. The engine is ready when it has taken that, or has nothing to do. */
+  async #resume(host: HostConnection): Promise<void> {
+    const submits = Array.from(this.#pending, (pending) => this.#submit(host, pending));
+    if (submits.length > 0) await this.#watch.during(ANSWER, Promise.all(submits));
+    if (!host.over.aborted) this.listeners.ready();
+  }
+
+  /** Never rejects. */
+  async #submit(host: HostConnection, pending: PendingRequest): Promise<void> {
     const request = pending.toGenerateRequest(performance.now());
-    host.call((remote) => remote.generate(request)).then(
-      (queued) => pending.accepted(queued, host.over),
-      (error: unknown) => {
-        if (host.over.aborted) return; // the next worker is asked
-        this.#pending.fail(request.requestId, toTabserveError(error));
-      },
-    );
+    try {
+      pending.accepted(await host.call((remote) => remote.generate(request)), host.over);
+    } catch (error) {
+      if (host.over.aborted) return; // the next worker is asked
+      this.#pending.fail(request.requestId, toTabserveError(error));
+    }
   }
 
   #receive(batch: readonly Frame[]): void {
@@ -275,7 +239,7 @@ export class Connection {
   }
 
   #deliver(frame: RequestFrame, now: number): void {
-    if (frame.type === 'token') this.#recovery.progressed();
+    if (frame.type === 'token') this.#worker.progressed();
     this.#pending.deliver(frame, now);
   }
 

@@ -14,6 +14,10 @@ export class PendingRequests {
     this.#onLate = onLate;
   }
 
+  get size(): number {
+    return this.#requests.size;
+  }
+
   /**
    * @param called when the caller asked, by `performance.now()`
    * @throws TabserveError `queue_full` where too many wait that no worker has queued

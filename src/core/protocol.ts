@@ -251,7 +251,15 @@ export interface EngineHost {
    * frames.
    */
   load(options: LoadOptions): Promise<ModelInfo>;
-  /** Resolves when the request is queued; its tokens follow as frames. */
+  /**
+   * Gives the session back the model that it had in a worker that has died. Nothing is loaded before something is asked:
+   * tabs that ask nothing may be more than fit on the GPU together.
+   */
+  keep(options: LoadOptions): Promise<void>;
+  /**
+   * Resolves when the request is queued; its tokens follow as frames. While the model is off the GPU it is kept, for as long
+   * as what keeps the model off may pass, and as the request's own time limit allows.
+   */
   generate(request: GenerateRequest): Promise<Queued>;
   /** Ends a request; a request that has ended already is left alone. */
   abort(requestId: string): Promise<void>;

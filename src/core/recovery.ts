@@ -1,14 +1,19 @@
-import { TabserveError } from './errors.ts';
+import { serializeError, TabserveError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
+import type { EngineStatus } from './status.ts';
 
 /** What an engine fails with that another one, on a new device, need not. */
 const RECOVERABLE: readonly ErrorCode[] = ['device_lost', 'out_of_memory'];
 
 /**
- * What loading may fail with for a while after a GPU was lost: after a second crash within two minutes, Chromium offers
- * an origin no adapter for some minutes, and a crashed process gives its memory back late.
+ * What loading a model that has been loaded before may fail with for a while: after a second crash within two minutes,
+ * Chromium offers an origin no adapter for some minutes; a crashed process gives its memory back late; other models may
+ * use the GPU's memory; a network may be down.
  */
-const PASSING: readonly ErrorCode[] = ['device_lost', 'out_of_memory', 'webgpu_unavailable'];
+const PASSING: readonly ErrorCode[] = ['device_lost', 'out_of_memory', 'webgpu_unavailable', 'model_busy', 'download_failed'];
+
+/** What passes when somebody does something about it: signs in, gives a new link, chooses a file again, frees storage. */
+const REMEDIABLE: readonly ErrorCode[] = ['access_denied', 'model_not_found', 'storage_failed'];
 
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 5000;
@@ -19,20 +24,67 @@ const MAX_FRUITLESS_LOSSES = 3;
 /** Refusals of memory in a row after which there will not be more. */
 const MAX_REFUSALS = 5;
 
-/** Decides whether a lost engine is worth another try. */
+/**
+ * Whether a model that has been loaded before may be loaded later, although it has failed to load now. Every other error
+ * ends it.
+ */
+export function mayLoadLater({ code }: TabserveError): boolean {
+  return PASSING.includes(code) || REMEDIABLE.includes(code);
+}
+
+/**
+ * What follows from the loss of an engine:
+ *
+ * - `again`: another one goes on with all that lives
+ * - `kills`: the work that it had is likely what kills it: that ends, and nothing else does
+ * - `rest`: it is lost again and again although it has nothing to do: it is set up when there is something
+ * - `broken`: another one would fail as well
+ */
+export type Verdict = 'again' | 'kills' | 'rest' | 'broken';
+
+/** Decides whether a lost engine is worth another try. Only losses of engines that had work tell anything of the work. */
 export class RecoveryPolicy {
-  #fruitlessLosses = 0;
+  #lostAtWork = 0;
+  #lostAtRest = 0;
 
   /** A token came out: the engine works. */
   progressed(): void {
-    this.#fruitlessLosses = 0;
+    this.#lostAtWork = 0;
+    this.#lostAtRest = 0;
   }
 
-  /** An engine failed with an error; whether to load the model again. */
-  isWorthwhile({ code }: TabserveError): boolean {
-    if (!RECOVERABLE.includes(code)) return false;
-    this.#fruitlessLosses++;
-    return this.#fruitlessLosses <= MAX_FRUITLESS_LOSSES;
+  /** @param hadWork whether there was work that may have killed it */
+  lost({ code }: TabserveError, hadWork: boolean): Verdict {
+    if (!RECOVERABLE.includes(code)) return 'broken';
+    if (!hadWork) return ++this.#lostAtRest > MAX_FRUITLESS_LOSSES ? 'rest' : 'again';
+    this.#lostAtWork++;
+    if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'again';
+    this.#lostAtWork = 0;
+    return 'kills';
+  }
+}
+
+/** The tries to have an engine back, and when the next one is due. */
+export class Retries {
+  /** Of the last try that was begun: 1 for the first. */
+  number = 0;
+  #refusals = 0;
+
+  begin(): number {
+    return ++this.number;
+  }
+
+  /**
+   * A try has failed.
+   *
+   * @param isAlone whether nothing but the model itself uses the GPU: then a refusal of memory that repeats will not pass
+   * @returns milliseconds until the next one; undefined where what it failed with will not pass by itself
+   */
+  failed({ code }: TabserveError, isAlone: boolean): number | undefined {
+    if (!PASSING.includes(code)) return undefined;
+    this.#refusals = code === 'out_of_memory' && isAlone ? this.#refusals + 1 : 0;
+    if (this.#refusals >= MAX_REFUSALS) return undefined;
+    return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.number - 1));
   }
 }
 
@@ -42,8 +94,13 @@ export interface Attempt {
   readonly number: number;
   /** Why it is made, or why it has failed. */
   readonly cause: TabserveError;
-  /** `undefined` while it is under way. */
+  /** `undefined` while it is under way, or waits for other models to make room. */
   readonly retryInMs: number | undefined;
+}
+
+/** What tabs are told of a try. */
+export function statusOf({ number, cause, retryInMs }: Attempt): EngineStatus {
+  return { state: 'recovering', cause: serializeError(cause), attempt: number, retryInMs };
 }
 
 export interface RetryOptions {
@@ -61,22 +118,23 @@ export interface RetryOptions {
  *
  * @throws TabserveError what will not pass, or the signal's reason
  */
-export async function retryUntilBack<Loaded>(load: () => Promise<Loaded>, options: RetryOptions): Promise<Loaded> {
+export async function retryUntilBack<Back>(connect: () => Promise<Back>, options: RetryOptions): Promise<Back> {
   const { onAttempt, sleep, signal } = options;
   let { cause } = options;
-  let refusals = 0;
-  for (let number = 1; ; number++) {
+  const retries = new Retries();
+  for (;;) {
+    const number = retries.begin();
     onAttempt({ number, cause, retryInMs: undefined });
+    let retryInMs: number | undefined;
     try {
-      return await load();
+      return await connect();
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof TabserveError) || !PASSING.includes(error.code)) throw error;
-      refusals = error.code === 'out_of_memory' ? refusals + 1 : 0;
-      if (refusals >= MAX_REFUSALS) throw error;
+      if (!(error instanceof TabserveError)) throw error;
+      retryInMs = retries.failed(error, true);
+      if (retryInMs === undefined) throw error;
       cause = error;
     }
-    const retryInMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (number - 1));
     onAttempt({ number, cause, retryInMs });
     await sleep(retryInMs, signal);
   }

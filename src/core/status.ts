@@ -34,12 +34,15 @@ export type EngineStatus =
   | { readonly state: 'loading' }
   | StalledStatus
   | {
-      /** The GPU, or the worker that had it, is gone, and another is being set up. */
+      /** The GPU, or the worker that had it, is gone, or others have its memory; the engine is being set up again. */
       readonly state: 'recovering';
       /** Why it went, or why the last try to have it back failed. */
       readonly cause: SerializedError;
       /** 1 for the first try. */
       readonly attempt: number;
-      /** Milliseconds until the next try; `undefined` while one is under way. */
+      /**
+       * Milliseconds until the next try; `undefined` while one is under way, and where the cause is `model_busy`: it is made
+       * as soon as the models that are in the way have answered.
+       */
       readonly retryInMs: number | undefined;
     };

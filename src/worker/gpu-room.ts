@@ -10,7 +10,7 @@ export interface Tenant {
   readonly gpuBytes: number;
   readonly numSessions: number;
   readonly numRequests: number;
-  /** Whether it may be unloaded: it answers, and has no request. */
+  /** Whether it may be unloaded: it answers, and works on no request. */
   readonly isIdle: boolean;
   /** Engine-clock milliseconds of its last load, request or token. */
   readonly lastUsed: number;
@@ -31,18 +31,26 @@ export interface Room<T extends Tenant> {
  */
 export function findRoom<T extends Tenant>(need: GpuNeed, others: readonly T[]): Room<T> {
   const { minBytes, enoughBytes, wantedBytes, budgetBytes } = need;
-  const busy = others.filter(({ isIdle, gpuBytes }) => !isIdle && gpuBytes > 0);
-  const freeBytes = Math.max(0, budgetBytes - sumOf(busy));
-  if (minBytes > freeBytes) throw taken(need, freeBytes, busy);
+  const left = freeBytes(budgetBytes, others);
+  if (minBytes > left) throw taken(need, left, others.filter(isBusy));
   const idle = others.filter(({ isIdle }) => isIdle).toSorted(byUse);
   const unload: T[] = [];
-  let leftBytes = freeBytes - sumOf(idle);
+  let leftBytes = left - sumOf(idle);
   for (const tenant of idle) {
-    if (leftBytes >= Math.min(enoughBytes, freeBytes)) break;
+    if (leftBytes >= Math.min(enoughBytes, left)) break;
     unload.push(tenant);
     leftBytes += tenant.gpuBytes;
   }
   return { grantedBytes: Math.min(wantedBytes, leftBytes), unload };
+}
+
+/** What those leave that cannot be unloaded at the moment. */
+export function freeBytes(budgetBytes: number, others: readonly Tenant[]): number {
+  return Math.max(0, budgetBytes - sumOf(others.filter(isBusy)));
+}
+
+function isBusy({ isIdle, gpuBytes }: Tenant): boolean {
+  return !isIdle && gpuBytes > 0;
 }
 
 function byUse(a: Tenant, b: Tenant): number {
@@ -53,7 +61,7 @@ function sumOf(tenants: readonly Tenant[]): number {
   return tenants.reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
 }
 
-function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, freeBytes: number, busy: readonly Tenant[]): TabserveError {
+function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, left: number, busy: readonly Tenant[]): TabserveError {
   const models = busy.map(({ id, gpuBytes, numSessions, numRequests }): ModelHolder => {
     return { id, gpuBytes, sessions: numSessions, requests: numRequests };
   });
@@ -63,9 +71,9 @@ function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, freeBytes: numbe
   const loadedModel = busy.find(({ url }) => url !== undefined)?.url;
   const message =
     `There is no room on the GPU beside what other tabs are using: this model needs ${mib(neededBytes)}, and ` +
-    `${mib(freeBytes)} of ${mib(budgetBytes)} are left beside ${holders.join(' and ')}. Wait until they have answered, use ` +
+    `${mib(left)} of ${mib(budgetBytes)} are left beside ${holders.join(' and ')}. Wait until they have answered, use ` +
     'such a model here too, close the other tab (or its client), or raise gpuMemoryBytes if the GPU has more.';
-  const details = { neededBytes, freeBytes, budgetBytes, models, ...(loadedModel === undefined ? {} : { loadedModel }) };
+  const details = { neededBytes, freeBytes: left, budgetBytes, models, ...(loadedModel === undefined ? {} : { loadedModel }) };
   return new TabserveError('model_busy', message, { details });
 }
 

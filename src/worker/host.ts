@@ -11,12 +11,13 @@ import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { noChatTemplate } from '../tokenizer/template-source.ts';
+import { NO_MODEL } from './engine-numbers.ts';
 import { GpuLease } from './gpu-lease.ts';
 import type { HostSession } from './host-session.ts';
 import type { KeptPrefixes } from './keep-prefixes.ts';
 import { Inspector } from './inspector.ts';
 import { Links } from './links.ts';
-import { NO_MODEL, type Resident } from './resident.ts';
+import type { Resident } from './resident.ts';
 import { Residents } from './residents.ts';
 import type { LoadModel } from './served-model.ts';
 
@@ -87,16 +88,10 @@ export class Host {
    */
   async load(
     session: HostSession,
-    { requireChat = false, persistOwnPrefixes, persistPrefixCache, ...settings }: LoadOptions,
+    { requireChat = false, ...wanted }: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    checkLoadSettings({ ...settings, persistPrefixCache });
-    if (mayPersist({ persistPrefixCache, persistOwnPrefixes })) this.#persisting.add(session);
-    else this.#persisting.delete(session);
-    if (persistPrefixCache === false) this.#deletePrefixes(session);
-    // An opt-out says nothing of the model, which others may have loaded otherwise.
-    const options = persistPrefixCache ? { ...settings, persistPrefixCache } : settings;
-    if (this.#sessions.has(session)) this.#links.note(session, options);
+    const options = this.#note(session, wanted);
     const refused = new AbortController();
     const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
       if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;
@@ -115,8 +110,16 @@ export class Host {
     return info;
   }
 
+  /**
+   * Gives a session back the model that it had in a worker that has died. It is loaded when something is asked of it:
+   * tabs that ask nothing may be more than fit on the GPU together.
+   */
+  keep(session: HostSession, options: LoadOptions): void {
+    this.#residents.keep(session, this.#note(session, options));
+  }
+
   /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
-  generate(session: HostSession, request: GenerateRequest): Queued {
+  generate(session: HostSession, request: GenerateRequest): Queued | Promise<Queued> {
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
     return this.#requireModel(session).generate(session, request, this.#persisting.has(session));
   }
@@ -155,6 +158,18 @@ export class Host {
   /** Destroys the GPU device of the session's model, as a crash would. For tests and demonstrations. */
   loseDevice(session: HostSession): void {
     this.#residents.of(session)?.loseDevice();
+  }
+
+  /** Takes down what a session asks for. @returns what concerns the model @throws TabserveError `invalid_request` */
+  #note(session: HostSession, { persistOwnPrefixes, persistPrefixCache, ...settings }: LoadOptions): LoadOptions {
+    checkLoadSettings({ ...settings, persistPrefixCache });
+    if (mayPersist({ persistPrefixCache, persistOwnPrefixes })) this.#persisting.add(session);
+    else this.#persisting.delete(session);
+    if (persistPrefixCache === false) this.#deletePrefixes(session);
+    // An opt-out says nothing of the model, which others may have loaded otherwise.
+    const options = persistPrefixCache ? { ...settings, persistPrefixCache } : settings;
+    if (this.#sessions.has(session)) this.#links.note(session, options);
+    return options;
   }
 
   /** In the background. */

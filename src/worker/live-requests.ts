@@ -22,6 +22,11 @@ export class LiveRequests {
     return this.#requests.size;
   }
 
+  /** Whether any is kept for an engine. */
+  get isKept(): boolean {
+    return [...this.#requests.values()].some((request) => this.#kept.has(request));
+  }
+
   /** Whether an engine works on any of them. */
   get isServed(): boolean {
     return [...this.#requests.values()].some((request) => !this.#kept.has(request));
@@ -46,13 +51,12 @@ export class LiveRequests {
     this.#requests.set(requestId, request);
   }
 
-  /** Hands all of them to a new engine; one that this engine refuses ends with its reason. */
-  handTo(engine: Taker): void {
+  /** The engine is gone: all of them are kept for the next one. */
+  keepAll(): void {
     for (const request of this.#requests.values()) this.#kept.add(request);
-    this.handKept(engine);
   }
 
-  /** Hands those that were kept to the engine that works on the others. */
+  /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
   handKept(engine: Taker): void {
     for (const [requestId, request] of this.#requests) {
       if (!this.#kept.delete(request)) continue;
@@ -82,12 +86,20 @@ export class LiveRequests {
     }
   }
 
-  /** Ends those whose deadline has come: for as long as there is no engine that does. */
+  /** Ends those that were kept and whose deadline has come: for as long as there is no engine that does. */
   expire(now: number): void {
-    for (const [requestId, { session, deadline }] of this.#requests) {
-      if (deadline === undefined || deadline > now) continue;
+    for (const [requestId, request] of this.#requests) {
+      const { session, deadline } = request;
+      if (deadline === undefined || deadline > now || !this.#kept.has(request)) continue;
       const message = 'The time given to the request was over before the GPU was back.';
       this.#fail(requestId, session, new TabserveError('deadline_exceeded', message));
+    }
+  }
+
+  /** Ends those that an engine works on. */
+  failServed(error: TabserveError): void {
+    for (const [requestId, request] of this.#requests) {
+      if (!this.#kept.has(request)) this.#fail(requestId, request.session, error);
     }
   }
 

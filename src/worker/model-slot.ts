@@ -3,15 +3,13 @@ import type { ModelState } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { settingsOf } from '../core/protocol.ts';
 import type { LoadOptions } from '../core/protocol.ts';
+import { mayLoadLater } from '../core/recovery.ts';
 import { sourceKey } from './model-identity.ts';
 import type { LoadContext, ServedModel } from './served-model.ts';
 
 export type SlotContext = Pick<LoadContext, 'onProgress' | 'signal'>;
 type LoadIntoSlot = (context: SlotContext) => Promise<ServedModel>;
 type ProgressListener = (progress: LoadProgress) => void;
-
-/** Runs a load that takes the place of one before it; it may try more than once. */
-export type Reload = (load: () => Promise<ServedModel>, signal: AbortSignal) => Promise<ServedModel>;
 
 /** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
 function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
@@ -22,8 +20,9 @@ function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
 }
 
 /**
- * A model from the moment it is asked for until it is unloaded, and who uses it. A load that fails, or whose users all
- * go, ends it. One that has lost its GPU, or given it up, keeps its place and its users until it is loaded again.
+ * A model from the moment it is asked for until it is unloaded, and who uses it. A load whose users all go ends it, and so
+ * does one that fails. One that has been loaded before, here or in a worker that has died, keeps its place and its users
+ * until it is loaded again, and ends only by an error that will not pass.
  */
 export class ModelSlot<User> {
   readonly options: LoadOptions;
@@ -33,32 +32,29 @@ export class ModelSlot<User> {
   readonly #listeners = new Set<ProgressListener>();
   readonly #cancel = new AbortController();
   /** The load under way, or the last one. */
-  #loaded: Promise<ServedModel>;
+  #loaded: Promise<ServedModel> | undefined;
   #lastProgress: LoadProgress | undefined;
   /** What was loaded last: its tokenizer and its name outlive its GPU. */
   #known: ServedModel | undefined;
   #isLive = false;
   #isLoading = false;
+  /** Whether it has been loaded before: what a load fails with may pass then. */
+  #isKept = false;
   /** Why it is no more. */
   #failure: TabserveError | undefined;
 
-  /**
-   * Begins to load.
-   *
-   * @param onLive called with each model that can answer from then on, before who waits for it hears of it.
-   */
+  /** @param onLive called with each model that can answer from then on, before who waits for it hears of it. */
   constructor(options: LoadOptions, loadModel: LoadIntoSlot, onLive: (model: ServedModel) => void) {
     this.options = options;
     this.#loadModel = loadModel;
     this.#onLive = onLive;
-    this.#loaded = this.#begin(() => this.#loadOnce());
   }
 
   get state(): ModelState {
     if (this.#failure !== undefined) return 'failed';
     if (this.#isLive) return 'ready';
-    if (this.#known === undefined) return 'loading';
-    return this.#isLoading ? 'recovering' : 'parked';
+    if (!this.#isLoading) return 'parked';
+    return this.#isKept ? 'recovering' : 'loading';
   }
 
   /** The model that answers. */
@@ -69,6 +65,16 @@ export class ModelSlot<User> {
   /** Whether it is on the GPU, or about to be. */
   get isOnGpu(): boolean {
     return this.#isLive || this.#isLoading;
+  }
+
+  /** Whether it has been loaded before, here or in a worker that has died. */
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
+  /** Aborted when it has been unloaded for good. */
+  get signal(): AbortSignal {
+    return this.#cancel.signal;
   }
 
   /** Whether it has been unloaded, or has failed: it will not come back. */
@@ -86,23 +92,32 @@ export class ModelSlot<User> {
   }
 
   /** Resolves when nothing is loading, not even a load that was given up. */
-  get settled(): Promise<void> {
-    return this.#loaded.then(() => undefined, () => undefined);
+  async settled(): Promise<void> {
+    await this.#loaded?.catch(() => {});
   }
 
-  /** The model that answers, or did and will again. @throws TabserveError why there is none */
-  requireKnown(): Pick<ServedModel, 'info' | 'tokenizer' | 'adapter'> {
+  /**
+   * The model that answers, or did and will again; undefined where it has been loaded in a worker that has died only.
+   * @throws TabserveError why there is none
+   */
+  get known(): Pick<ServedModel, 'info' | 'tokenizer' | 'adapter'> | undefined {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#known !== undefined) return this.#known;
+    if (this.#known !== undefined || this.#isKept) return this.#known;
     throw new TabserveError('invalid_request', 'The model is not loaded yet; wait for createClient.');
   }
 
-  /** Waits for the load with all others that do. The progress so far is told at once. */
+  /** Takes in a user who had the model in a worker that has died. */
+  keepFor(user: User): void {
+    this.users.add(user);
+    this.#isKept = true;
+  }
+
+  /** Waits for the load with all others that do, and begins it where none is under way. The progress so far is told at once. */
   join(user: User, onProgress: ProgressListener): Promise<ServedModel> {
     this.users.add(user);
     this.#listeners.add(onProgress);
     if (this.#lastProgress !== undefined) onProgress(this.#lastProgress);
-    return this.#loaded.finally(() => this.#listeners.delete(onProgress));
+    return this.load().finally(() => this.#listeners.delete(onProgress));
   }
 
   /** A user has gone. A load that nobody waits for is given up; a loaded model stays for the next. */
@@ -110,7 +125,7 @@ export class ModelSlot<User> {
     if (this.users.delete(user) && this.users.size === 0 && !this.#isLive) this.vacate();
   }
 
-  /** Takes the live model off the GPU. Its tokenizer stays, for {@link reload}, as long as it has users. */
+  /** Takes the live model off the GPU. Its tokenizer stays, for {@link load}, as long as it has users. */
   park(): void {
     if (!this.#isLive) return;
     if (this.users.size === 0) return this.vacate();
@@ -119,14 +134,13 @@ export class ModelSlot<User> {
   }
 
   /**
-   * Puts the model, parked or lost, on a GPU again. Users that ask for it meanwhile wait for that.
-   * @throws TabserveError what `run` gave up with; the model is parked after `model_busy`, and gone after all else
+   * Puts the model on a GPU, unless it is there or on its way. Users that ask for it meanwhile wait for that.
+   * @throws TabserveError why it is gone; or, where it is parked again, what may pass
    */
-  async reload(run: Reload): Promise<void> {
-    this.park();
-    if (this.isGone || this.#isLoading) return;
-    this.#loaded = this.#begin(() => run(() => this.#loadOnce(), this.#cancel.signal));
-    await this.#loaded;
+  load(): Promise<ServedModel> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#loaded === undefined || !this.isOnGpu) this.#loaded = this.#begin();
+    return this.#loaded;
   }
 
   /** Ends it: unloads what is loaded, and gives up what is loading. */
@@ -138,17 +152,17 @@ export class ModelSlot<User> {
     this.#cancel.abort(new TabserveError('aborted', 'The load was given up: nobody waits for it any more.'));
   }
 
-  #begin(load: () => Promise<ServedModel>): Promise<ServedModel> {
+  #begin(): Promise<ServedModel> {
     this.#lastProgress = undefined;
     this.#isLoading = true;
-    const loaded = this.#bring(load);
+    const loaded = this.#bring();
     loaded.catch(() => {}); // told to who waits for it
     return loaded;
   }
 
-  async #bring(load: () => Promise<ServedModel>): Promise<ServedModel> {
+  async #bring(): Promise<ServedModel> {
     try {
-      const model = await load();
+      const model = await this.#loadOnce();
       const { signal } = this.#cancel;
       if (signal.aborted) {
         model.destroy();
@@ -156,6 +170,7 @@ export class ModelSlot<User> {
       }
       this.#known = model;
       this.#isLive = true;
+      this.#isKept = true;
       this.#isLoading = false;
       this.#lastProgress = undefined;
       this.#onLive(model);
@@ -163,8 +178,7 @@ export class ModelSlot<User> {
     } catch (error) {
       this.#isLoading = false;
       const failure = toTabserveError(error);
-      const isBackLater = this.#known !== undefined && failure.code === 'model_busy';
-      if (!isBackLater) this.#failure ??= failure;
+      if (!this.#isKept || !mayLoadLater(failure)) this.#failure ??= failure;
       throw failure;
     }
   }

@@ -1,17 +1,17 @@
-import { serializeError, TabserveError, toTabserveError } from '../core/errors.ts';
+import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
-import type { EngineMetrics, ResidentModel } from '../core/metrics.ts';
+import type { ModelState, ResidentModel } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
-import { retryUntilBack, RecoveryPolicy } from '../core/recovery.ts';
-import type { RetryOptions } from '../core/recovery.ts';
+import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
+import { Comeback, LOST, type NeededRoom } from './comeback.ts';
+import { type EngineNumbers, numbersOf } from './engine-numbers.ts';
 import type { Tenant } from './gpu-room.ts';
 import type { HostSession } from './host-session.ts';
 import { Inspector } from './inspector.ts';
-import { createLiveRequest } from './live-request.ts';
-import { LiveRequests } from './live-requests.ts';
 import { modelId, modelUrl } from './model-identity.ts';
+import { ModelRequests } from './model-requests.ts';
 import { ModelSlot, type SlotContext } from './model-slot.ts';
 import { ModelStatus } from './model-status.ts';
 import type { ServedModel, ServedProfiler } from './served-model.ts';
@@ -21,31 +21,19 @@ export interface ResidentContext {
   readonly load: (resident: Resident, context: SlotContext) => Promise<ServedModel>;
   /** A request or a load has begun or ended: what is not used may be given back. */
   readonly onChange: () => void;
-  /** Whether another engine waits for the GPU: what runs is finished, what comes is kept for the next turn. */
-  readonly isDraining: () => boolean;
+  /** Whether another engine, or a model, waits for the GPU: what runs is finished, what comes is kept for the next turn. */
+  readonly isDraining: (resident: Resident) => boolean;
+  /** Whether another engine is to have the GPU next: nothing more is loaded before its turn. */
+  readonly isLeaving: () => boolean;
+  /** Whether models at work leave room for it. */
+  readonly hasRoom: (resident: Resident, room: NeededRoom) => boolean;
+  /** Whether no other model is on the GPU. */
+  readonly isAlone: (resident: Resident) => boolean;
   readonly log: (resident: Resident, level: LogFrame['level'], message: string) => void;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
-
-type EngineNumbers = Omit<EngineMetrics, 'sessions' | 'models'>;
-
-const NO_ENGINE = {
-  requestsRunning: 0, requestsWaiting: 0, kvBlocksUsed: 0, kvBlocksTotal: 0, kvBlockSize: 0, preemptions: 0,
-  promptTokens: 0, generationTokens: 0, prefixCacheQueries: 0, prefixCacheHits: 0,
-  prefillTokensPerSecond: 0, decodeTokensPerSecond: 0,
-} as const;
-const NO_STEPS = { steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 } as const;
-
-/** Of a session that has loaded no model. */
-export const NO_MODEL: EngineNumbers = {
-  ...NO_ENGINE, state: 'idle', model: undefined, adapter: undefined, counters: NO_STEPS, tuning: undefined,
-  kernelsToCompile: 0,
-};
-
-/** How often deadlines are looked at while there is no engine to do so. */
-const DEADLINE_CHECK_MS = 100;
 
 /**
  * A model with a place in this worker, on a device of its own: the sessions that have loaded it, its engine, and their
@@ -60,19 +48,33 @@ export class Resident implements Tenant {
   readonly status: ModelStatus;
   /** Memory of the GPU that it may take, or, while it is not there, took when it was. */
   promisedBytes = 0;
+  /** Engine-clock milliseconds of its last load, request or token. */
+  lastUsed: number;
   readonly #context: ResidentContext;
   readonly #slot: ModelSlot<HostSession>;
   readonly #recovery = new RecoveryPolicy();
-  readonly #requests = new LiveRequests();
+  readonly #comeback: Comeback;
+  readonly #requests: ModelRequests;
   readonly #inspector = new Inspector();
-  #lastUsed: number;
 
-  /** Begins to load. */
   constructor(options: LoadOptions, context: ResidentContext) {
     this.#context = context;
-    this.#lastUsed = context.clock();
+    this.lastUsed = context.clock();
     this.status = new ModelStatus(() => this.sessions, context.clock);
     this.#slot = new ModelSlot(options, (slot) => context.load(this, slot), (model) => this.#serve(model));
+    this.#requests = new ModelRequests(context.clock, context.onChange);
+    this.#comeback = new Comeback({
+      load: () => this.#slot.load(),
+      isNeeded: () => this.numRequests > 0,
+      isAlone: () => context.isAlone(this),
+      onAttempt: (attempt) => this.status.set(statusOf(attempt)),
+      onGivenUp: (error) => this.#end(error),
+      onOver: () => {
+        this.status.ready();
+        context.onChange();
+      },
+      sleep: context.sleep,
+    });
   }
 
   get options(): LoadOptions {
@@ -100,11 +102,7 @@ export class Resident implements Tenant {
   }
 
   get isIdle(): boolean {
-    return this.isLive && this.#requests.size === 0;
-  }
-
-  get lastUsed(): number {
-    return this.#lastUsed;
+    return this.isLive && !this.isServing;
   }
 
   get sessions(): ReadonlySet<HostSession> {
@@ -120,7 +118,6 @@ export class Resident implements Tenant {
     return this.#slot.isOnGpu;
   }
 
-  /** Whether it is on its way to the GPU. */
   get isLoading(): boolean {
     return this.isOnGpu && !this.isLive;
   }
@@ -130,12 +127,17 @@ export class Resident implements Tenant {
     return this.#requests.isServed;
   }
 
+  /** Whether it waits until other models leave it room on the GPU. */
+  get waitsForRoom(): boolean {
+    return this.#comeback.room !== undefined;
+  }
+
   get isGone(): boolean {
     return this.#slot.isGone;
   }
 
   get settled(): Promise<void> {
-    return this.#slot.settled;
+    return this.#slot.settled();
   }
 
   isFor(session: HostSession, options: LoadOptions): boolean {
@@ -144,11 +146,17 @@ export class Resident implements Tenant {
 
   /** Waits for the load, or has it loaded again where it is parked. */
   async load(session: HostSession, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    this.#lastUsed = this.#context.clock();
-    if (this.#slot.state === 'parked') this.#bringBack();
+    this.lastUsed = this.#context.clock();
+    if (this.#slot.isKept && this.#slot.state === 'parked') this.#comeback.tryNow();
     this.status.tellTo(session);
     const { info } = await this.#slot.join(session, onProgress).finally(() => this.#context.onChange());
     return info;
+  }
+
+  /** Takes in a session that had the model in a worker that has died. It is loaded when something is asked of it. */
+  keepFor(session: HostSession): void {
+    this.#slot.keepFor(session);
+    this.status.tellTo(session);
   }
 
   /** The session has gone, or, where there is a reason, has loaded another model. Blocks are free after the step under way. */
@@ -156,57 +164,66 @@ export class Resident implements Tenant {
     this.#requests.drop(session, reason);
     this.#slot.model?.engine.abortSession(session.sessionId);
     this.#slot.leave(session);
+    if (this.isGone) this.#comeback.end();
   }
 
-  /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
-  generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued {
+  /**
+   * Queues a request; before the model has been loaded in this worker, as soon as it is.
+   * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is
+   */
+  generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
     const { requestId } = request;
     if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
-    this.#lastUsed = this.#context.clock();
-    const context = { ...this.#slot.requireKnown(), persistPrefix, now: this.#lastUsed };
-    const live = createLiveRequest(session, request, context);
-    this.#requests.add(requestId, live, this.#context.isDraining() ? undefined : this.#slot.model?.engine);
-    if (!this.#context.isDraining()) this.resume();
-    return { promptTokenIds: live.promptTokenIds };
+    this.lastUsed = this.#context.clock();
+    const { known, model } = this.#slot;
+    const engine = this.#context.isDraining(this) ? undefined : model?.engine;
+    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, known, engine);
+    this.resume();
+    return queued;
   }
 
   abort(session: HostSession, requestId: string): void {
-    if (!this.#requests.abort(session, requestId, this.#context.clock())) return;
+    if (!this.#requests.abort(session, requestId)) return;
     this.#slot.model?.engine.abort(requestId);
     this.#context.onChange();
   }
 
   /** Takes the model off the GPU; the next request, or {@link resume}, puts it there again. */
   park(): void {
+    this.#requests.keepAll();
     this.#slot.park();
   }
 
-  /** Has an engine for requests that were kept while another engine of the origin waited for, or had, the GPU. */
+  /** Has an engine for requests that were kept while another engine, or a model, waited for the GPU, or had it. */
   resume(): void {
-    if (this.#slot.model !== undefined) this.#requests.handKept(this.#slot.model.engine);
-    else if (this.#slot.state === 'parked' && this.#requests.size > 0) this.#bringBack();
+    const { model, state } = this.#slot;
+    if (model !== undefined) {
+      if (!this.#context.isDraining(this)) this.#requests.handKept(model.engine);
+    } else if (state === 'parked' && !this.#context.isLeaving()) {
+      const { isUnderWay, room } = this.#comeback;
+      if (this.numRequests === 0) this.#comeback.end();
+      else if (!isUnderWay || (room !== undefined && this.#context.hasRoom(this, room))) this.#comeback.tryNow();
+    }
+  }
+
+  /** Others have made room for its load. @param bytes that it may take */
+  gotRoom(bytes: number): void {
+    this.promisedBytes = bytes;
+    this.#comeback.gotRoom();
   }
 
   /** Unloads it, or gives up its load. */
   unload(): void {
     this.#slot.vacate();
+    this.#comeback.end();
   }
 
   metrics(): EngineNumbers {
-    const { model, state } = this.#slot;
-    return {
-      ...(model?.engine.stats() ?? { ...NO_ENGINE, requestsWaiting: this.#requests.size }),
-      state,
-      model: model?.info.id,
-      adapter: model?.adapter,
-      counters: model?.counters() ?? NO_STEPS,
-      tuning: model?.tuning(),
-      kernelsToCompile: model?.kernelsToCompile() ?? 0,
-    };
+    return numbersOf(this.#slot.model, this.#state, this.numRequests);
   }
 
   summary(): ResidentModel {
-    return { id: this.id, state: this.#slot.state, gpuBytes: this.gpuBytes, sessions: this.numSessions };
+    return { id: this.id, state: this.#state, gpuBytes: this.gpuBytes, sessions: this.numSessions };
   }
 
   /** What runs and waits, of all its sessions, as this one may see it. */
@@ -217,8 +234,7 @@ export class Resident implements Tenant {
 
   /** @throws TabserveError `device_lost` while there is no GPU */
   requireProfiler(): ServedProfiler {
-    this.#slot.requireKnown();
-    const model = this.#slot.model;
+    const { model, known: _known } = this.#slot;
     if (model !== undefined) return model.profiler;
     throw new TabserveError('device_lost', 'The model is not on the GPU at the moment: wait until it is, or send a request.');
   }
@@ -228,9 +244,16 @@ export class Resident implements Tenant {
     this.#slot.model?.loseDevice();
   }
 
+  /** As sessions see it. */
+  get #state(): ModelState {
+    const { state } = this.#slot;
+    return state === 'parked' && this.#comeback.isUnderWay ? 'recovering' : state;
+  }
+
   #serve(model: ServedModel): void {
     this.promisedBytes = model.gpuBytes;
-    this.#requests.handTo(model.engine);
+    this.#requests.handAll(model);
+    this.#comeback.end();
     this.status.ready();
     void model.lost.then((error) => this.#lose(model, error));
     this.#pump(model).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
@@ -242,53 +265,36 @@ export class Resident implements Tenant {
     for await (const outputs of model.engine.run()) {
       if (this.#slot.model !== model) return;
       if (outputs.some(({ newTokenIds }) => newTokenIds.length > 0)) this.#recovery.progressed();
-      this.#lastUsed = this.#context.clock();
+      this.lastUsed = this.#context.clock();
       this.#requests.deliver(model.engine, outputs);
       this.#context.onChange();
     }
   }
 
-  /** The engine is lost: requests wait for the next one, unless there will be none. */
+  /** The engine is lost: requests wait for the next one, unless there will be none or they are what kills it. */
   #lose(model: ServedModel, error: TabserveError): void {
     if (this.#slot.model !== model) return;
     // Destroyed on purpose, but not by this host: a fault that was asked for.
     const cause = error.code === 'closed' ? new TabserveError('device_lost', 'The GPU device was destroyed.') : error;
-    if (this.#recovery.isWorthwhile(cause)) {
-      const message = `${cause.code}: ${cause.message} The engine is set up again, and its requests go on.`;
-      this.#context.log(this, 'warn', message);
-      this.#bringBack(cause);
-    } else {
+    const verdict = this.#recovery.lost(cause, this.isServing);
+    if (verdict === 'broken') {
       this.#slot.vacate(cause);
       this.#end(cause);
-      this.#context.onChange();
+    } else {
+      const [level, what] = LOST[verdict];
+      this.#context.log(this, level, `${cause.code}: ${cause.message} ${what}`);
+      if (verdict === 'kills') this.#requests.failServed(cause);
+      this.park();
+      if (verdict === 'again' && !this.isGone) this.#comeback.tryNow(cause);
     }
+    this.#context.onChange();
   }
 
-  /** Puts the model on a GPU again, after a rest, or after a loss and until it is back. */
-  #bringBack(cause?: TabserveError): void {
-    const { clock, sleep } = this.#context;
-    const deadlines = setInterval(() => this.#requests.expire(clock()), DEADLINE_CHECK_MS);
-    const reloaded = this.#slot.reload((load, signal) => {
-      if (cause === undefined) return load();
-      const onAttempt: RetryOptions['onAttempt'] = ({ number, cause: why, retryInMs }) => {
-        this.status.set({ state: 'recovering', cause: serializeError(why), attempt: number, retryInMs });
-      };
-      return retryUntilBack(load, { cause, signal, sleep, onAttempt });
-    });
-    reloaded
-      .catch((error: unknown) => this.#end(toTabserveError(error)))
-      .finally(() => {
-        clearInterval(deadlines);
-        this.#context.onChange();
-      });
-  }
-
-  /** There is no engine, and there will be none before the next load, or, after `model_busy`, the next request. */
+  /** There is no engine, and there will be none before the next load or the next request. */
   #end(error: TabserveError): void {
     this.status.ready();
     this.#requests.failAll(error);
-    if (error.code !== 'aborted' && error.code !== 'model_busy') {
-      this.#context.log(this, 'error', `${error.code}: ${error.message}`);
-    }
+    if (error.code !== 'aborted') this.#context.log(this, 'error', `${error.code}: ${error.message}`);
+    this.#context.onChange();
   }
 }

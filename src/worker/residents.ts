@@ -7,7 +7,7 @@ import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { GpuNeed } from '../runner/gpu-budget.ts';
 import { Departures } from './departures.ts';
 import type { GpuLease } from './gpu-lease.ts';
-import { findRoom } from './gpu-room.ts';
+import { findRoom, freeBytes } from './gpu-room.ts';
 import type { HostSession } from './host-session.ts';
 import type { SlotContext } from './model-slot.ts';
 import { Resident } from './resident.ts';
@@ -51,7 +51,8 @@ export class Residents {
   readonly #departures = new Departures(() => this.#afterUse());
   #isLookingAtLoads = false;
   #isLookingRound = false;
-  #isDraining = false;
+  /** Whether another engine waits for the GPU. */
+  #isWanted = false;
 
   constructor(options: ResidentsOptions) {
     this.#options = options;
@@ -74,7 +75,16 @@ export class Residents {
     this.#sweep();
     const resident = existing ?? this.#start(options);
     this.#bySession.set(session, resident);
-    return resident.load(session, onProgress);
+    const loading = resident.load(session, onProgress);
+    this.#afterUse();
+    return loading;
+  }
+
+  /** Gives a session back the model that it had in a worker that has died, without loading it. */
+  keep(session: HostSession, options: LoadOptions): void {
+    const resident = [...this.#residents].find((other) => other.isFor(session, options)) ?? this.#start(options);
+    this.#bySession.set(session, resident);
+    resident.keepFor(session);
   }
 
   /** A session has gone. */
@@ -89,7 +99,10 @@ export class Residents {
     const resident = new Resident(options, {
       load: (one, context) => this.#load(one, context),
       onChange: () => this.#afterUse(),
-      isDraining: () => this.#isDraining,
+      isDraining: (one) => this.#isLeaving || this.#othersThan(one).some(({ waitsForRoom }) => waitsForRoom),
+      isLeaving: () => this.#isLeaving,
+      hasRoom: (one, room) => freeBytes(room.budgetBytes, this.#othersThan(one)) >= room.neededBytes,
+      isAlone: (one) => !this.#othersThan(one).some(({ isOnGpu }) => isOnGpu),
       log: ({ sessions }, level, message) => log(sessions, level, message),
       clock,
       sleep,
@@ -156,12 +169,13 @@ export class Residents {
   }
 
   #makeRoom(resident: Resident, need: GpuNeed): number {
-    const others = [...this.#residents].filter((other) => other !== resident);
+    const others = this.#othersThan(resident);
     // What its tabs were told of its context holds when it comes back, where that takes no more than idle models.
     const enoughBytes = Math.min(need.wantedBytes, Math.max(need.enoughBytes, resident.promisedBytes));
     const { grantedBytes, unload } = findRoom({ ...need, enoughBytes }, others);
     for (const other of unload) this.#rest(other, resident);
-    resident.promisedBytes = grantedBytes;
+    resident.gotRoom(grantedBytes);
+    this.#afterUse(); // nobody is held up for it any more
     return grantedBytes;
   }
 
@@ -172,7 +186,7 @@ export class Residents {
   }
 
   #unloadIdle(resident: Resident): boolean {
-    const idle = [...this.#residents].filter((other) => other !== resident && other.isIdle);
+    const idle = this.#othersThan(resident).filter(({ isIdle }) => isIdle);
     for (const other of idle) this.#rest(other, resident);
     return idle.length > 0;
   }
@@ -188,14 +202,15 @@ export class Residents {
   #afterUse(): void {
     this.#sweep();
     if (!this.#isOnGpu) return this.#letGo();
-    if (this.#isDraining) this.#giveWay();
+    if (this.#isWanted) this.#giveWay();
+    for (const resident of this.#residents) resident.resume();
     if (!this.#isLookingRound) void this.#lookRound();
   }
 
   /** Gives the lease back, unless a load that was given up still has a device: then when that is gone. */
   #letGo(): void {
     if (!this.#departures.isEmpty) return;
-    this.#isDraining = false;
+    this.#isWanted = false;
     this.#options.lease.release();
     for (const resident of this.#residents) resident.resume();
   }
@@ -208,6 +223,18 @@ export class Residents {
     }
   }
 
+  #othersThan(resident: Resident): readonly Resident[] {
+    return [...this.#residents].filter((other) => other !== resident);
+  }
+
+  /**
+   * Whether the GPU is about to be given to another engine. Not while anything loads, which may take long: until that is
+   * done, requests are answered as ever.
+   */
+  get #isLeaving(): boolean {
+    return this.#isWanted && ![...this.#residents].some(({ isLoading }) => isLoading);
+  }
+
   get #isOnGpu(): boolean {
     return [...this.#residents].some(({ isOnGpu }) => isOnGpu);
   }
@@ -215,10 +242,8 @@ export class Residents {
   async #lookRound(): Promise<void> {
     this.#isLookingRound = true;
     while ([...this.#residents].some(({ isLive }) => isLive)) {
-      this.#isDraining = await this.#options.lease.isWanted();
-      if (this.#isDraining) this.#giveWay();
-      // Who waited may have given up.
-      else for (const resident of this.#residents) resident.resume();
+      this.#isWanted = await this.#options.lease.isWanted();
+      this.#afterUse(); // it waits, or who waited has given up
       await this.#options.sleep(LOOK_ROUND_MS);
     }
     this.#isLookingRound = false;

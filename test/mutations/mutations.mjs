@@ -300,7 +300,7 @@ export const MUTATIONS = [
     ['a model takes what others hold', 'Math.min(wantedBytes, leftBytes)', 'wantedBytes', RESIDENTS],
   ]),
   ...of('protocol', 'src/worker/resident.ts', [
-    ['a model at work is unloaded', 'return this.isLive && this.#requests.size === 0;', 'return this.isLive;', RESIDENTS],
+    ['a model at work is unloaded', 'return this.isLive && !this.isServing;', 'return this.isLive;', RESIDENTS],
     ['what a tab asked of its last model runs on', 'this.#slot.model?.engine.abortSession(session.sessionId);', '', RESIDENTS, HOST],
   ]),
   ...of('protocol', 'src/worker/residents.ts', [
@@ -322,9 +322,9 @@ export const MUTATIONS = [
   ...of('client', 'src/client/connection.ts', [
     ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
     ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
-    ['requests of a dead worker are not handed on', 'for (const pending of this.#pending) this.#submit(host, pending);', '', FAILOVER],
+    ['requests of a dead worker are not handed on', 'const submits = Array.from(this.#pending, (pending) => this.#submit(host, pending));', 'const submits = [];', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [
-    ['a GPU that every load kills is tried for ever', 'return this.#fruitlessLosses <= MAX_FRUITLESS_LOSSES;', 'return true;', RECOVERY, FAILOVER],
+    ['a GPU that every load kills is tried for ever', "if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'again';", "return 'again';", RECOVERY, FAILOVER],
   ]),
 ];

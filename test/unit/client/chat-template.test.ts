@@ -72,6 +72,7 @@ test('one that is given is what the worker loads with, and the next worker too',
   expect(client.model).toMatchObject({ chatTemplate: 'option', settings: { chatTemplate } });
   const before = origin.workers;
   origin.kill();
+  client.completions.create({ prompt: 'x' }).catch(() => {}); // is never answered
   await until(() => origin.workers > before && origin.loader.loads.length > 0);
   expect(origin.loader.last.options).toEqual({ source: 'https://x.test/m.gguf', chatTemplate });
 });

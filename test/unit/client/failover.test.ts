@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
 import { Connection } from '../../../src/client/connection.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
@@ -25,6 +25,12 @@ async function finishLoad(): Promise<void> {
   origin.loader.last.finish();
 }
 
+/** A load's result. */
+async function settlesTo<Loaded>(loading: Promise<Loaded>): Promise<Loaded> {
+  await finishLoad();
+  return loading;
+}
+
 async function open(): Promise<{ client: Client; statuses: EngineStatus[] }> {
   const connection = await origin.connect();
   const loading = connection.load({ source: 'm', kvCacheBytes: 5 }, () => {});
@@ -35,13 +41,17 @@ async function open(): Promise<{ client: Client; statuses: EngineStatus[] }> {
   return { client, statuses };
 }
 
-/** The worker dies, and its successor has loaded the model and got `count` requests. */
+/** The worker dies, and its successor, asked for it, has loaded the model and got `count` requests. */
 async function replaceWorker(count: number): Promise<void> {
+  await killWorker();
+  await finishLoad();
+  await until(() => origin.loader.last.engine.live.size === count);
+}
+
+async function killWorker(): Promise<void> {
   const before = origin.workers;
   origin.kill();
   await until(() => origin.workers > before);
-  await finishLoad();
-  await until(() => origin.loader.last.engine.live.size === count);
 }
 
 async function collect(stream: AsyncIterable<{ choices: readonly { delta: { content?: string } }[] }>): Promise<string> {
@@ -59,7 +69,11 @@ test('a hub token is told to the next worker by the tab that has it, and to no o
   const other = await origin.connect();
   const joined = await other.load({ source: 'hf:o/r/m.gguf', hub: { endpoint: hub.endpoint } }, () => {});
   expect(JSON.stringify(joined)).not.toContain('hf_secret');
-  await replaceWorker(0);
+  await killWorker();
+  await until(() => origin.host.metrics().sessions === 2);
+  const asked = new Client(other, joined, ['m']).chat.completions.create({ messages: ask, stream: true });
+  await finishLoad();
+  await asked;
   expect(origin.loader.loads[0]?.options).toEqual({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 });
 });
 
@@ -115,10 +129,10 @@ test('the first tab’s settings hold for the next worker too, when that tab has
   const other = await origin.connect();
   await other.load({ source: 'm' }, () => {});
   await client.close();
-  origin.kill();
-  await until(() => origin.workers === 2);
-  await until(() => origin.loader.loads.length > 0);
-  expect(origin.loader.last.options).toEqual({ source: 'm', kvCacheBytes: 5 });
+  await killWorker();
+  const third = await origin.connect();
+  expect(await settlesTo(third.load({ source: 'm' }, () => {}))).toMatchObject({ settings: { kvCacheBytes: 5 } });
+  expect(origin.loader.loads.map(({ options }) => options)).toEqual([{ source: 'm', kvCacheBytes: 5 }]);
 });
 
 test('a request that was on its way when the worker died is asked again', async () => {
@@ -140,7 +154,7 @@ test('a request that comes while there is no worker waits for the next; metrics 
   await until(() => origin.loader.last.engine.live.size === 1);
   origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x'), finish: 'length' });
   expect((await asked).choices[0]?.message.content).toBe('x');
-  expect((await metrics).state).toBe('ready');
+  expect((await metrics).state).toBe('recovering'); // it says how things stand
 });
 
 test('a load under way when the worker dies is done by the next', async () => {
@@ -160,9 +174,8 @@ test('aborting while there is no worker ends the answer at once, and the next wo
   stream.abort();
   expect(await collect(stream)).toBe('');
   await until(() => origin.workers === 2);
-  await finishLoad();
-  await client.metrics();
-  expect(origin.loader.last.engine.added).toBe(0);
+  expect(await client.metrics()).toMatchObject({ state: 'parked', requestsWaiting: 0 });
+  expect(origin.loader.loads).toHaveLength(0);
 });
 
 test('closing while there is no worker ends everything, and no worker stays in use', async () => {
@@ -175,27 +188,86 @@ test('closing while there is no worker ends everything, and no worker stays in u
   await until(() => origin.host.metrics().sessions === 0);
 });
 
-test('what the next worker cannot load fails the answers with why', async () => {
-  const { client } = await open();
+test('what the next worker cannot load fails the answers with why; the next question tries again', async () => {
+  const { client, statuses } = await open();
   const answer = client.chat.completions.create({ messages: ask });
   await until(() => origin.loader.last.engine.live.size === 1);
-  origin.kill();
-  await until(() => origin.workers === 2);
+  await killWorker();
   await until(() => origin.loader.loads.length > 0);
   origin.loader.last.fail(new TabserveError('model_not_found', 'it is gone'));
   await expect(answer).rejects.toMatchObject({ code: 'model_not_found' });
-  await expect(client.metrics()).rejects.toMatchObject({ code: 'model_not_found' });
-  await client.close();
+  expect(origin.loader.loads).toHaveLength(1);
+  expect(await client.metrics()).toMatchObject({ state: 'parked', requestsWaiting: 0 });
+  expect(statuses.at(-1)).toEqual({ state: 'ready' });
+  const next = client.chat.completions.create({ messages: ask });
+  await until(() => origin.loader.loads.length === 2);
+  await answers(next);
 });
 
-test('workers that die before a token comes are tried three times', async () => {
-  const { client } = await open();
-  const answer = client.chat.completions.create({ messages: ask });
-  const failed = expect(answer).rejects.toMatchObject({ code: 'device_lost' });
+/** The request under way is answered by the worker that is there. */
+async function answers(asked: Promise<unknown>): Promise<void> {
+  await finishLoad();
   await until(() => origin.loader.last.engine.live.size === 1);
-  for (let i = 0; i < 3; i++) await replaceWorker(1);
+  origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x'), finish: 'length' });
+  await asked;
+}
+
+describe('workers that die again and again', () => {
+  test('before a token comes: the request ends, as the likely cause, and nothing else does', async () => {
+    const { client } = await open();
+    const answer = client.chat.completions.create({ messages: ask });
+    const failed = expect(answer).rejects.toMatchObject({ code: 'device_lost' });
+    await until(() => origin.loader.last.engine.live.size === 1);
+    for (let i = 0; i < 3; i++) await replaceWorker(1);
+    await killWorker();
+    await failed;
+    expect((await client.metrics()).requestsWaiting).toBe(0);
+    await answers(client.chat.completions.create({ messages: ask }));
+  });
+
+  test('while a tab asks nothing: that is no fault of the tab’s, which is answered when it asks', async () => {
+    const { client, statuses } = await open();
+    for (let i = 0; i < 3; i++) {
+      await killWorker();
+      await client.metrics();
+    }
+    origin.kill();
+    await until(() => statuses.at(-1)?.state === 'ready');
+    await answers(client.chat.completions.create({ messages: ask }));
+    expect(statuses.at(-1)).toEqual({ state: 'ready' });
+    await killWorker(); // a token has come: they are counted anew
+    await until(() => origin.host.metrics().sessions === 1);
+  });
+
+  test('under a load: createClient fails', async () => {
+    const connection = await origin.connect();
+    const failed = expect(connection.load({ source: 'm' }, () => {})).rejects.toMatchObject({ code: 'device_lost' });
+    for (let i = 0; i < 4; i++) {
+      await until(() => (origin.loader?.loads.length ?? 0) > 0);
+      await killWorker();
+    }
+    await failed;
+    await connection.close(new TabserveError('closed', ''));
+  });
+});
+
+test('a worker that cannot be reached fails what was asked, and is looked for again when something is', async () => {
+  const { transport } = origin;
+  let refusals = 0;
+  const open: typeof transport.open = async (signal) => {
+    if (refusals-- > 0) throw new TabserveError('invalid_request', 'HTTP 503', { param: 'workerUrl' });
+    return transport.open(signal);
+  };
+  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal);
+  const client = new Client(connection, await settlesTo(connection.load({ source: 'm' }, () => {})), ['m']);
+  const answer = client.chat.completions.create({ messages: ask });
+  await until(() => origin.loader.last.engine.live.size === 1);
+  refusals = 2;
   origin.kill();
-  await failed;
+  await expect(answer).rejects.toMatchObject({ code: 'invalid_request', param: 'workerUrl' });
+  await expect(client.metrics()).rejects.toMatchObject({ code: 'invalid_request' });
+  await client.metrics();
+  await answers(client.chat.completions.create({ messages: ask }));
 });
 
 test('a link to a worker that is dying already, after its lock was released, is opened anew', async () => {

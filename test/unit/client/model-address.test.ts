@@ -35,27 +35,26 @@ async function load(options: ClientOptions): Promise<Client> {
 
 const options = (): unknown => origin.loader.last.options;
 
-async function replaceWorker(): Promise<void> {
+/** The worker dies, and the clients ask the next one something, which loads what they had. */
+async function replaceWorker(...clients: readonly Client[]): Promise<void> {
   const before = origin.workers;
   origin.kill();
+  for (const client of clients) client.completions.create({ prompt: 'x' }).catch(() => {}); // is never answered
   await until(() => origin.workers > before && origin.loader.loads.length > 0);
-  origin.loader.last.finish();
 }
 
 test('a file is known by its content to every worker, and a second tab that chooses it joins', async () => {
   const file = (content: string): File => new File([content], 'm.gguf', { lastModified: 1 });
-  await load({ model: file('GGUF 1') });
+  const one = await load({ model: file('GGUF 1') });
   const first = options();
   expect(first).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) });
   await createClient({ model: file('GGUF 1') }); // it is not loaded anew, or it would wait
   const other = createClient({ model: file('GGUF 2') });
   await until(() => origin.loader.loads.length === 2);
   origin.loader.last.finish();
-  await other; // (in Node a File that has gone through a port has no name)
-  await replaceWorker();
+  await replaceWorker(one, await other); // (in Node a File that has gone through a port has no name)
   const fingerprints = (): unknown[] => origin.loader.loads.map((each) => each.options.fingerprint);
   await until(() => origin.loader.loads.length === 2);
-  for (const each of origin.loader.loads) each.finish();
   expect(new Set(fingerprints()).size).toBe(2);
   expect(fingerprints()).toContain((first as { fingerprint: string }).fingerprint);
 });
@@ -74,7 +73,7 @@ test('a signed link is told to the worker, to the next one too, and to nobody el
     const answer = await client.chat.completions.create({ model, messages, stream: true });
     answer.abort();
   }
-  await replaceWorker();
+  await replaceWorker(client);
   expect(options()).toEqual({ source: SIGNED });
 });
 
@@ -83,7 +82,7 @@ test('a cacheKey is told to the worker, and to the next one', async () => {
   const client = await load(asked);
   expect(client.model).toMatchObject({ id: 'my model', settings: { kvCacheBytes: 5 } });
   await createClient({ ...asked, model: 'm.gguf?link=2' });
-  await replaceWorker();
+  await replaceWorker(client);
   expect(options()).toMatchObject({ source: expect.stringMatching(/^https:\/\/page\.example\/m\.gguf\?link=/), cacheKey: 'my model', kvCacheBytes: 5 });
 });
 

@@ -49,8 +49,8 @@ function generate(requestId: string, more: Partial<GenerateRequest> = {}) {
 }
 
 test('while the GPU is gone, requests are shown waiting with the tokens they have, under the numbers they had', async () => {
-  generate('other');
-  generate('r');
+  void generate('other');
+  void generate('r');
   loader.last.engine.step({ id: 'r', tokens: bytes('Hel') });
   await settle();
   const before = host.inspect(tab).requests.map(({ id }) => id);
@@ -69,8 +69,8 @@ async function lose(error = LOST): Promise<void> {
 }
 
 test('what lives goes on where it was, on a new engine, and nobody is told but by a status', async () => {
-  generate('r', { scheduling: { priority: 3 } });
-  generate('s');
+  void generate('r', { scheduling: { priority: 3 } });
+  void generate('s');
   loader.last.engine.step({ id: 'r', tokens: bytes('He') });
   await settle();
   const lost = loader.last;
@@ -80,7 +80,7 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
   expect(loader.loads).toHaveLength(2);
   expect(loader.last.options).toEqual({ source: 'm', maxModelLen: 99 });
   expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
-  generate('t'); // one that comes meanwhile waits likewise
+  void generate('t'); // one that comes meanwhile waits likewise
   loader.last.finish();
   await settle();
   const { engine } = loader.last;
@@ -102,7 +102,7 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
 });
 
 test('memory that ran out is a loss like any other', async () => {
-  generate('r');
+  void generate('r');
   loader.last.engine.fail(new TabserveError('out_of_memory', 'full'));
   await settle();
   loader.last.finish();
@@ -134,7 +134,7 @@ test('while there is no engine, no more requests are taken than may wait, and th
 
 describe('while there is no adapter', () => {
   beforeEach(async () => {
-    generate('r', { scheduling: { timeoutMs: 5000 } });
+    void generate('r', { scheduling: { timeoutMs: 5000 } });
     await lose();
     loader.last.fail(NONE);
     await settle();
@@ -165,8 +165,9 @@ describe('while there is no adapter', () => {
 
   test('an abort ends a request, and a tab that goes gives the model up', async () => {
     host.abort(tab, 'r');
-    expect(frames.at(-1)).toMatchObject({ type: 'finish', finishReason: 'abort' });
-    expect(host.metrics(tab).state).toBe('recovering');
+    expect(frames.findLast(({ type }) => type !== 'status')).toMatchObject({ type: 'finish', finishReason: 'abort' });
+    expect(host.metrics(tab).state).toBe('parked'); // nothing is tried for nobody
+    expect(statuses().at(-1)).toEqual({ state: 'ready' });
     host.detach(tab);
     await settle();
     expect(host.metrics(tab).state).toBe('idle');
@@ -183,8 +184,8 @@ describe('while there is no adapter', () => {
   });
 });
 
-test('three losses without a token in between are enough; one with a token counts anew', async () => {
-  generate('r');
+test('three losses without a token in between are enough for requests; one with a token counts anew', async () => {
+  void generate('r');
   const back = async (): Promise<void> => {
     loader.last.finish();
     await settle();
@@ -202,12 +203,37 @@ test('three losses without a token in between are enough; one with a token count
   expect(errors()).toEqual([]);
   await lose();
   expect(errors()).toEqual(['device_lost']);
-  expect(host.metrics(tab).state).toBe('failed');
+  expect(host.metrics(tab).state).toBe('parked');
+  void generate('next');
+  await settle();
+  await back();
+  expect([...loader.last.engine.live.keys()]).toEqual(['next']);
+});
+
+test('losses of an idle model end nothing: after three in a row it comes back with the next request', async () => {
+  for (let i = 0; i < 3; i++) {
+    await lose();
+    expect(host.metrics(tab).state).toBe('recovering');
+    loader.last.finish();
+    await settle();
+  }
+  await lose();
+  expect(host.metrics(tab).state).toBe('parked');
+  expect(loader.loads).toHaveLength(4);
+  void generate('r');
+  await settle();
+  loader.last.finish();
+  await settle();
+  await lose(); // the first one that it had work in
+  loader.last.finish();
+  await settle();
+  expect([...loader.last.engine.live.keys()]).toEqual(['r']);
+  expect(errors()).toEqual([]);
 });
 
 test('a request that the new engine has no room for ends alone', async () => {
-  generate('long', { prompt: { text: 'x'.repeat(1000) } });
-  generate('short');
+  void generate('long', { prompt: { text: 'x'.repeat(1000) } });
+  void generate('short');
   await lose();
   loader.last.engine.maxPromptTokens = 100;
   loader.last.finish();
@@ -235,7 +261,7 @@ describe('two engines of an origin', () => {
   }
 
   test('take turns: each finishes what runs, and keeps what comes for its next turn', async () => {
-    generate('r');
+    void generate('r');
     const other = new FakeLoader();
     const second = new Host({
       loadModel: other.loadModel, locks: locks.locks, clock: () => now,
@@ -246,7 +272,7 @@ describe('two engines of an origin', () => {
     await until(() => stages.length > 0);
     expect(stages).toEqual(['wait']);
     await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
-    generate('later');
+    void generate('later');
     const { engine } = loader.last;
     expect([...engine.live.keys()]).toEqual(['r']);
     expect(other.loads).toHaveLength(0);
@@ -265,13 +291,13 @@ describe('two engines of an origin', () => {
   });
 
   test('what was kept for the next turn runs at once where the other engine gives up waiting', async () => {
-    generate('r');
+    void generate('r');
     const second = new Host({ loadModel: new FakeLoader().loadModel, locks: locks.locks, clock: () => now });
     const other = { sessionId: 'b', send: () => {} };
     second.attach(other);
     const refused = expect(second.load(other, { source: 'm' }, () => {})).rejects.toMatchObject({ code: 'aborted' });
     await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
-    generate('later');
+    void generate('later');
     expect([...loader.last.engine.live.keys()]).toEqual(['r']);
     second.detach(other);
     await refused;
@@ -288,7 +314,7 @@ describe('two engines of an origin', () => {
     expect(host.metrics(tab).state).toBe('parked');
     other.last.finish();
     await loading;
-    generate('again');
+    void generate('again');
     await until(() => loader.loads.length === 2);
     expect(second.metrics(tab).state).toBe('parked');
   });

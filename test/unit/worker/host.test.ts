@@ -23,7 +23,7 @@ class Tab {
   }
   generate(requestId: string, more: Partial<GenerateRequest> = {}): void {
     const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
-    host.generate(this, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+    void host.generate(this, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
   }
   get text(): string {
     return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');

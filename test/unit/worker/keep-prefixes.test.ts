@@ -151,7 +151,7 @@ function openHost(storage = memoryStorage<PrefixManifest>()) {
       ask: async (text) => {
         const requestId = String(numRequests++);
         const shared = { maxTokens: 2, temperature: 0, seed: 1, stop: [] };
-        host.generate(tab, { requestId, prompt: { tokenIds: tokensOf(text) }, ...shared });
+        void host.generate(tab, { requestId, prompt: { tokenIds: tokensOf(text) }, ...shared });
         await vi.waitUntil(() => ended.has(requestId));
       },
     };

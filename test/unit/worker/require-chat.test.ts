@@ -32,7 +32,7 @@ function load(tab: Tab, source: string, requireChat = false) {
 }
 
 function generate(tab: Tab, requestId: string): void {
-  host.generate(tab, { requestId, prompt: { text: 'Hi' }, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
+  void host.generate(tab, { requestId, prompt: { text: 'Hi' }, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
 }
 
 const cannot = { code: 'unsupported_model', message: expect.stringContaining('no chat template') as unknown };

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { Frame } from '../../../src/core/frames.ts';
 import type { GpuNeed } from '../../../src/runner/gpu-budget.ts';
 import { Host } from '../../../src/worker/host.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END, type FakeLoad, FakeLoader } from '../../support/fake-model.ts';
+import { HostTab } from '../../support/host-tab.ts';
 
 const MIB = 2 ** 20;
 const needs = (minMib: number, wantedMib = minMib, budgetMib = 100): GpuNeed => {
@@ -20,33 +20,9 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-class Tab {
-  readonly frames: Frame[] = [];
-  readonly sessionId: string;
-  readonly host: Host;
+class Tab extends HostTab {
   constructor(sessionId: string, its = host) {
-    this.sessionId = sessionId;
-    this.host = its;
-    its.attach(this);
-  }
-  send(frames: readonly Frame[]): void {
-    this.frames.push(...frames);
-  }
-  load(source: string) {
-    return this.host.load(this, { source }, () => {});
-  }
-  generate(requestId: string): void {
-    const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
-    this.host.generate(this, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [] });
-  }
-  get text(): string {
-    return this.frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
-  }
-  get errors(): unknown[] {
-    return this.frames.flatMap((frame) => (frame.type === 'error' ? [frame.error.code] : []));
-  }
-  get state(): string {
-    return this.host.metrics(this).state;
+    super(sessionId, its);
   }
 }
 
@@ -74,8 +50,8 @@ describe('two models that both fit', () => {
   test('are both resident, and each answers its own sessions', async () => {
     const a = await loaded('ta', 'a');
     const b = await loaded('tb', 'b');
-    a.tab.generate('r');
-    b.tab.generate('r'); // names are a session's own
+    void a.tab.generate('r');
+    void b.tab.generate('r'); // names are a session's own
     a.load.engine.step({ id: 'r', tokens: bytes('from a') });
     b.load.engine.step({ id: 'r', tokens: bytes('from b') });
     await settle();
@@ -107,8 +83,8 @@ describe('two models that both fit', () => {
   test('a lost device of one leaves the other\'s streams alone', async () => {
     const a = await loaded('ta', 'a');
     const b = await loaded('tb', 'b');
-    a.tab.generate('ra');
-    b.tab.generate('rb');
+    void a.tab.generate('ra');
+    void b.tab.generate('rb');
     a.load.engine.step({ id: 'ra', tokens: bytes('He') });
     await settle();
     host.loseDevice(a.tab);
@@ -131,8 +107,8 @@ describe('two models that both fit', () => {
   test('a bug in one ends its requests, and no one else\'s', async () => {
     const a = await loaded('ta', 'a');
     const b = await loaded('tb', 'b');
-    a.tab.generate('ra');
-    b.tab.generate('rb');
+    void a.tab.generate('ra');
+    void b.tab.generate('rb');
     a.load.engine.fail(new TypeError('x is undefined'));
     await settle();
     expect([a.tab.errors, b.tab.errors]).toEqual([['internal'], []]);
@@ -149,14 +125,14 @@ describe('where there is no room', () => {
     now = 2;
     const b = await loaded('tb', 'b');
     now = 3;
-    a.tab.generate('r');
+    void a.tab.generate('r');
     a.load.engine.step({ id: 'r', tokens: [END], finish: 'stop' });
     await settle();
     const c = await loaded('tc', 'c');
     expect([a.load.destroyed(), b.load.destroyed()]).toEqual([false, true]);
     expect([a.tab.state, b.tab.state, c.tab.state]).toEqual(['ready', 'parked', 'ready']);
     expect(host.metrics().models).toContainEqual({ id: 'b', state: 'parked', gpuBytes: 0, sessions: 1 });
-    b.tab.generate('again');
+    void b.tab.generate('again');
     await settle();
     expect(b.tab.state).toBe('recovering');
     expect(a.tab.state).toBe('parked'); // used before c was
@@ -168,8 +144,8 @@ describe('where there is no room', () => {
   test('models at work are left alone, and named with what they hold', async () => {
     const a = await loaded('ta', 'a');
     const b = await loaded('tb', 'b');
-    a.tab.generate('ra');
-    b.tab.generate('rb');
+    void a.tab.generate('ra');
+    void b.tab.generate('rb');
     loader.needs.set('c', needs(30));
     const third = new Tab('tc');
     await expect(third.load('c')).rejects.toMatchObject({
@@ -192,27 +168,9 @@ describe('where there is no room', () => {
     expect((await again).id).toBe('c');
   });
 
-  test('a parked model whose request finds no room says so, and is there for the next', async () => {
-    const a = await loaded('ta', 'a');
-    loader.needs.set('b', needs(80));
-    const b = await loaded('tb', 'b');
-    b.tab.generate('rb');
-    a.tab.generate('ra');
-    await settle();
-    expect(a.tab.errors).toEqual(['model_busy']);
-    expect(a.tab.state).toBe('parked');
-    host.abort(b.tab, 'rb');
-    a.tab.generate('ra');
-    await settle();
-    loader.last.finish();
-    await settle();
-    expect([...loader.last.engine.live.keys()]).toEqual(['ra']);
-    expect([a.tab.state, b.tab.state]).toEqual(['ready', 'parked']);
-  });
-
   test('a KV cache has to do with what those at work leave', async () => {
     const a = await loaded('ta', 'a');
-    a.tab.generate('ra');
+    void a.tab.generate('ra');
     loader.needs.set('b', needs(50, 90));
     const b = await loaded('tb', 'b');
     expect(host.metrics(b.tab).models[1]?.gpuBytes).toBe(60 * MIB);
@@ -253,8 +211,8 @@ describe('switching', () => {
     const { tab, load } = await loaded('ta', 'a');
     const other = new Tab('other');
     await other.load('a');
-    tab.generate('mine');
-    other.generate('theirs');
+    void tab.generate('mine');
+    void other.generate('theirs');
     const switching = tab.load('b');
     expect(tab.errors).toEqual(['aborted']);
     await settle();
@@ -263,7 +221,7 @@ describe('switching', () => {
     await switching;
     expect([tab.text, other.text, load.destroyed()]).toEqual(['', 'on', false]);
     expect([...load.engine.live.keys()]).toEqual(['theirs']);
-    tab.generate('next');
+    void tab.generate('next');
     expect([...loader.last.engine.live.keys()]).toEqual(['next']);
   });
 
@@ -351,13 +309,13 @@ describe('another engine of the origin', () => {
   test('waits until neither model runs, then both are parked, and come back with their requests', async () => {
     const a = await loaded('ta', 'a');
     const b = await loaded('tb', 'b');
-    a.tab.generate('ra');
+    void a.tab.generate('ra');
     const other = new FakeLoader();
     const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: () => settle() as Promise<void> });
     const tab = new Tab('t2', second);
     const loading = tab.load('m');
     await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
-    b.tab.generate('rb');
+    void b.tab.generate('rb');
     expect([b.load.engine.live.size, other.loads.length]).toEqual([0, 0]);
     a.load.engine.step({ id: 'ra', tokens: [END], finish: 'stop' });
     await until(() => other.loads.length === 1);
@@ -370,6 +328,25 @@ describe('another engine of the origin', () => {
     await settle();
     expect([...loader.last.engine.live.keys()]).toEqual(['rb']);
     expect([a.tab.state, tab.state]).toEqual(['parked', 'parked']);
+  });
+
+  test('waits for a load as well, and until that is done requests are answered', async () => {
+    const a = await loaded('ta', 'a');
+    const b = new Tab('tb');
+    const loadingB = b.load('b');
+    await settle();
+    const slow = loader.last;
+    const other = new FakeLoader();
+    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: () => settle() as Promise<void> });
+    void new Tab('t2', second).load('m');
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    void a.tab.generate('ra');
+    expect([...a.load.engine.live.keys()]).toEqual(['ra']);
+    a.load.engine.step({ id: 'ra', tokens: [END], finish: 'stop' });
+    slow.finish();
+    await loadingB;
+    await until(() => other.loads.length === 1);
+    expect([a.tab.state, b.state]).toEqual(['parked', 'parked']);
   });
 
   test('a lease that two models wait for is asked for once, and given up with the last', async () => {

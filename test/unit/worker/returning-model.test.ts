@@ -32,7 +32,7 @@ test('a model that comes back has the memory that it had, and for its first load
   expect(sizes()).toEqual({ a: 0, b: 40, c: 50 });
 
   const asked = { prompt: { messages: [{ role: 'user', content: 'Hi' }] }, maxTokens: 4, temperature: 0, seed: 1, stop: [] } as const;
-  host.generate(a, { requestId: 'r', ...asked });
+  void host.generate(a, { requestId: 'r', ...asked });
   await settle();
   loader.last.finish();
   await settle();

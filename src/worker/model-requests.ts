@@ -1,0 +1,134 @@
+import type { TabserveError } from '../core/errors.ts';
+import type { Queued } from '../core/protocol.ts';
+import type { RequestOutput } from '../core/request.ts';
+import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import { type EarlyRequest, EarlyRequests } from './early-requests.ts';
+import type { HostSession } from './host-session.ts';
+import { createLiveRequest } from './live-request.ts';
+import { LiveRequests } from './live-requests.ts';
+import type { ServedEngine, ServedModel } from './served-model.ts';
+
+type KnownModel = Pick<ServedModel, 'info' | 'tokenizer'>;
+
+/** How often deadlines are looked at while there is no engine to do so. */
+const DEADLINE_CHECK_MS = 100;
+
+/**
+ * All requests for a model: those that its tokenizer has read, which an engine works on or which are kept for one, and
+ * those that come before there is a tokenizer. Whatever is kept ends here when its time is over.
+ */
+export class ModelRequests {
+  readonly #early = new EarlyRequests();
+  readonly #live = new LiveRequests();
+  readonly #clock: () => number;
+  readonly #onExpired: () => void;
+  #deadlines: ReturnType<typeof setInterval> | undefined;
+
+  /**
+   * @param clock the engine's, in milliseconds
+   * @param onExpired called when none is kept any more
+   */
+  constructor(clock: () => number, onExpired: () => void) {
+    this.#clock = clock;
+    this.#onExpired = onExpired;
+  }
+
+  get size(): number {
+    return this.#live.size + this.#early.size;
+  }
+
+  /** Whether an engine works on any of them. */
+  get isServed(): boolean {
+    return this.#live.isServed;
+  }
+
+  has(requestId: string): boolean {
+    return this.#live.has(requestId) || this.#early.has(requestId);
+  }
+
+  /** As they are shown while there is no engine. */
+  toSnapshot(): SchedulerSnapshot['requests'] {
+    return [...this.#early.toSnapshot(), ...this.#live.toSnapshot()];
+  }
+
+  /**
+   * Takes in a new request.
+   *
+   * @param known undefined while nothing is known of the model: the request is queued as soon as it is
+   * @param engine undefined where it is to be kept
+   * @throws TabserveError what its prompt, or the engine, is refused with
+   */
+  add(request: EarlyRequest, known: KnownModel | undefined, engine: ServedEngine | undefined): Queued | Promise<Queued> {
+    const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, engine);
+    this.#watchDeadlines();
+    return queued;
+  }
+
+  /** The model is loaded: its engine has all of them. */
+  handAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
+    this.#early.queueAll((early) => this.#queue(early, known, engine));
+    this.handKept(engine);
+  }
+
+  /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
+  handKept(engine: ServedEngine): void {
+    this.#live.handKept(engine);
+  }
+
+  /** The engine is gone: all of them are kept for the next one. */
+  keepAll(): void {
+    this.#live.keepAll();
+    this.#watchDeadlines();
+  }
+
+  /** Sends what a step has produced to whom it belongs. */
+  deliver(engine: ServedEngine, outputs: readonly RequestOutput[]): void {
+    this.#live.deliver(engine, outputs);
+  }
+
+  /** Ends a session's request; false where it has none of that name. */
+  abort(session: HostSession, requestId: string): boolean {
+    return this.#early.abort(session, requestId) || this.#live.abort(session, requestId, this.#clock());
+  }
+
+  /** Forgets a session that has gone, or, where it is told a reason, has not. */
+  drop(session: HostSession, reason?: TabserveError): void {
+    this.#early.drop(session, reason);
+    this.#live.drop(session, reason);
+  }
+
+  /** Ends those that the engine works on. */
+  failServed(error: TabserveError): void {
+    this.#live.failServed(error);
+  }
+
+  /** Ends all of them. */
+  failAll(error: TabserveError): void {
+    this.#early.failAll(error);
+    this.#live.failAll(error);
+  }
+
+  #queue(early: EarlyRequest, known: KnownModel, engine: ServedEngine | undefined): Queued {
+    const { session, request, persistPrefix, arrivalTime: now } = early;
+    const live = createLiveRequest(session, request, { ...known, persistPrefix, now });
+    this.#live.add(request.requestId, live, engine);
+    return { promptTokenIds: live.promptTokenIds };
+  }
+
+  get #isKeeping(): boolean {
+    return this.#early.size > 0 || this.#live.isKept;
+  }
+
+  #watchDeadlines(): void {
+    if (this.#deadlines !== undefined || !this.#isKeeping) return;
+    this.#deadlines = setInterval(() => {
+      const now = this.#clock();
+      this.#early.expire(now);
+      this.#live.expire(now);
+      if (this.#isKeeping) return;
+      clearInterval(this.#deadlines);
+      this.#deadlines = undefined;
+      this.#onExpired();
+    }, DEADLINE_CHECK_MS);
+  }
+}
