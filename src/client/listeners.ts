@@ -1,3 +1,4 @@
+import { textOf } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { EngineStatus } from '../core/status.ts';
@@ -7,7 +8,10 @@ export interface ListenerOptions {
   readonly onStatus?: ((status: EngineStatus) => void) | undefined;
 }
 
-/** What the page wants to hear of. A listener that throws is the page's mistake: it is told, and nothing stops for it. */
+/**
+ * What the page wants to hear of. A listener that throws is the page's mistake: it is reported as an event listener's is,
+ * told in the log, and nothing stops for it, whatever it throws.
+ */
 export class Listeners {
   /** Called for each line of the worker's log. */
   onLog: (frame: LogFrame) => void;
@@ -26,8 +30,7 @@ export class Listeners {
     try {
       this.onLog(frame);
     } catch (error) {
-      // oxlint-disable-next-line no-console -- it is the log itself that fails
-      console.error('tabserve: a log listener failed:', error);
+      report(error); // it is the log itself that fails
     }
   }
 
@@ -53,7 +56,19 @@ export class Listeners {
     try {
       listener();
     } catch (error) {
-      this.warn(`A ${what} listener failed: ${String(error)}`);
+      report(error);
+      this.warn(`A ${what} listener failed: ${textOf(error)}`);
     }
+  }
+}
+
+/** Tells the page's own error handlers and its console. */
+function report(error: unknown): void {
+  try {
+    if ('reportError' in globalThis) globalThis.reportError(error);
+    // oxlint-disable-next-line no-console -- where there is no such function
+    else console.error('tabserve: a listener failed:', error);
+  } catch {
+    // The page's console throws as well: there is nobody to tell.
   }
 }

@@ -101,6 +101,15 @@ export class TabserveError extends Error {
   }
 }
 
+/** What to say of any thrown value, also of one that no text can be made of. */
+export function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'a value that cannot be told as text';
+  }
+}
+
 /** Any thrown value as plain data: a foreign error becomes `internal`, or `aborted` where it is an AbortError. */
 export function serializeError(error: unknown): SerializedError {
   if (error instanceof TabserveError) {
@@ -108,7 +117,7 @@ export function serializeError(error: unknown): SerializedError {
     return { code, message, ...(param === undefined ? {} : { param }), ...(details === undefined ? {} : { details }) };
   }
   if (error instanceof DOMException && error.name === 'AbortError') return { code: 'aborted', message: error.message };
-  return { code: 'internal', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+  return { code: 'internal', message: textOf(error) };
 }
 
 export function deserializeError(error: SerializedError): TabserveError {

@@ -39,7 +39,11 @@ export class Session implements EngineHost {
   async connect({ sessionId, lockName, greeting }: SessionHello): Promise<HostHello> {
     if (this.#attached !== undefined) throw new TabserveError('internal', 'The session is connected already.');
     const send = (batch: readonly Frame[]): void => {
-      if (batch.length > 0) this.#options.link.postMessage(batch);
+      try {
+        if (batch.length > 0) this.#options.link.postMessage(batch);
+      } catch {
+        // The link is gone, as its tab's lock will tell: no other tab's frames are to be lost for it.
+      }
     };
     const session = { sessionId, send };
     this.#options.host.attach(session, greeting);
