@@ -20,6 +20,7 @@ export interface LockClient {
 /** Web Locks for Node, which has none before version 24: exclusive and shared, first come first served. */
 export class FakeLocks {
   readonly #turn: ((name: string) => Promise<void>) | undefined;
+  readonly #ended = new WeakSet<LockClient>();
   readonly #held = new Map<string, Set<Waiting>>();
   readonly #waiting = new Map<string, Waiting[]>();
 
@@ -40,6 +41,7 @@ export class FakeLocks {
         return locks;
       },
       end: () => {
+        this.#ended.add(client);
         for (const queue of this.#waiting.values()) {
           queue.splice(0, Infinity, ...queue.filter((entry) => entry.client !== client));
         }
@@ -64,6 +66,11 @@ export class FakeLocks {
     return [...this.#held].flatMap(([name, { size }]) => (size > 0 ? [name] : []));
   }
 
+  /** The names of those that are asked for. */
+  get wanted(): readonly string[] {
+    return [...this.#waiting].flatMap(([name, { length }]) => (length > 0 ? [name] : []));
+  }
+
   /** As when the holder's tab crashes. */
   breakLock(name: string): void {
     for (const entry of this.#held.get(name) ?? []) entry.end();
@@ -82,10 +89,12 @@ export class FakeLocks {
   #request(client: LockClient | undefined, name: string, ...rest: [Callback] | [LockOptions, Callback]): Promise<unknown> {
     const [options, callback] = rest.length === 1 ? [{} as LockOptions, rest[0]] : rest;
     return new Promise((resolve, reject) => {
+      if (client !== undefined && this.#ended.has(client)) return; // what its timers may still do here, they do in no browser
       const entry: Waiting = {
         client,
         mode: options.mode ?? 'exclusive',
         grant: () => {
+          options.signal?.removeEventListener('abort', giveUp);
           const broken = new Promise<void>((release) => (entry.end = release));
           const done = (async () => callback(null))();
           done.then(resolve, reject);
@@ -96,16 +105,17 @@ export class FakeLocks {
         },
         end: () => {},
       };
-      if (options.signal?.aborted === true) return reject(options.signal.reason);
-      const queue = this.#waiting.get(name) ?? [];
-      this.#waiting.set(name, queue);
-      queue.push(entry);
-      options.signal?.addEventListener('abort', () => {
+      const giveUp = (): void => {
         const index = queue.indexOf(entry);
         if (index < 0) return;
         queue.splice(index, 1);
         reject(options.signal?.reason);
-      });
+      };
+      if (options.signal?.aborted === true) return reject(options.signal.reason);
+      const queue = this.#waiting.get(name) ?? [];
+      this.#waiting.set(name, queue);
+      queue.push(entry);
+      options.signal?.addEventListener('abort', giveUp, { once: true });
       this.#soon(name);
     });
   }

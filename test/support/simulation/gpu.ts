@@ -29,6 +29,10 @@ interface Device {
 export class SimulatedGpu {
   /** How long what a load had takes to be free again, in gates. */
   slowness = 0;
+  /** Whether the browser offers an adapter. */
+  hasAdapter = true;
+  /** Whether it refuses memory that the budget grants. */
+  isFull = false;
   readonly violations = new Set<string>();
   readonly #devices = new Set<Device>();
   readonly #hasLease: (owner: object) => boolean;
@@ -45,6 +49,7 @@ export class SimulatedGpu {
   loaderFor(owner: object, gate: Gate): LoadRunner {
     return async (options) => {
       await gate('adapter');
+      if (!this.hasAdapter) throw new TabserveError('webgpu_unavailable', 'No adapter is offered.');
       await gate('device');
       let lose: (error: TabserveError) => void = () => {};
       const lost = new Promise<TabserveError>((resolve) => (lose = resolve));
@@ -100,6 +105,7 @@ export class SimulatedGpu {
     const known = winners?.(ADAPTER);
     device.bytes = (await reserve?.(NEED)) ?? MODEL_BYTES;
     await gate('buffers');
+    if (this.isFull) throw new TabserveError('out_of_memory', 'The GPU refuses memory.');
     await known;
     onStage?.('load');
     for (const { offset, byteLength } of file.tensors) {

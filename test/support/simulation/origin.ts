@@ -19,7 +19,7 @@ import { FakeLocks, type LockClient } from '../fake-locks.ts';
 import { tinyModel } from '../tiny-model.ts';
 import { SimulatedGpu } from './gpu.ts';
 import { SimulatedPort } from './link.ts';
-import { gatedFetch, gatedStorage, stubGlobals } from './platform.ts';
+import { gatedFetch, gatedStorage, type Server, stubGlobals } from './platform.ts';
 import type { World } from './world.ts';
 
 const never = (): AbortSignal => new AbortController().signal;
@@ -56,7 +56,7 @@ export class SimulatedWorker {
       baseUrl: 'https://app.test/',
       open: {
         storage: gatedStorage(origin.storage, gate, this.locks.locks), locks: this.locks.locks, partBytes: PART_BYTES,
-        http: { fetch: gatedFetch(origin.files, gate) },
+        http: { fetch: gatedFetch(origin.server, gate) },
       },
       prefixes,
       tuningStorage: () => undefined,
@@ -146,7 +146,7 @@ export class SimulatedOrigin {
   readonly prefixes: MemoryStorage<PrefixManifest> = memoryStorage();
   /** What tabs were told by the engine's log. */
   readonly log: string[] = [];
-  readonly files = new Map(MODELS.map((model) => [urlOf(model), BYTES]));
+  readonly server: Server = { files: new Map(MODELS.map((model) => [urlOf(model), BYTES])), isOffline: false };
   /** By the release of the page that they belong to. */
   readonly #workers = new Map<number, SimulatedWorker>();
 
@@ -166,6 +166,11 @@ export class SimulatedOrigin {
     const worker = new SimulatedWorker(this);
     this.#workers.set(release, worker);
     return worker;
+  }
+
+  /** Those that live. */
+  get workers(): readonly SimulatedWorker[] {
+    return [...this.#workers.values()].filter(({ isDead }) => !isDead);
   }
 
   openTab(options?: TabOptions): SimulatedTab {

@@ -32,19 +32,26 @@ export function gatedStorage<Manifest>(storage: PartStorage<Manifest>, gate: Gat
   };
 }
 
+export interface Server {
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  /** Whether the device is offline: nothing is answered, and what is being answered breaks off. */
+  isOffline: boolean;
+}
+
 /** A server with ranges; each answer and each half of a body waits at a gate. */
-export function gatedFetch(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, gate: Gate): typeof fetch {
+export function gatedFetch(server: Server, gate: Gate): typeof fetch {
   const soon = (label: string, signal: AbortSignal | null | undefined): Promise<void> => {
     return new Promise((resolve, reject) => {
       const abort = (): void => reject(new DOMException('aborted', 'AbortError'));
       if (signal?.aborted === true) return abort();
       signal?.addEventListener('abort', abort, { once: true });
-      gate(label).then(resolve, reject);
+      const fail = (): void => reject(new TypeError('Failed to fetch'));
+      gate(label).then(() => (server.isOffline ? fail() : resolve()), reject);
     });
   };
   return async (input, { method = 'GET', headers, signal } = {}) => {
     await soon('answer', signal);
-    const content = files.get(input instanceof Request ? input.url : input.toString());
+    const content = server.files.get(input instanceof Request ? input.url : input.toString());
     if (content === undefined) return new Response(null, { status: 404 });
     const [, from = '0', to = ''] = /^bytes=(\d+)-(\d*)$/.exec(new Headers(headers).get('range') ?? '') ?? [];
     const [start, end] = [Number(from), to === '' ? content.length : Math.min(content.length, Number(to) + 1)];

@@ -43,7 +43,8 @@ class Hub {
   }
 
   fetch(gate: (label: string) => Promise<void>): typeof fetch {
-    const files = gatedFetch(new Map(URLS.map((url, i) => [url, CONTENTS[i] ?? new Uint8Array()])), gate);
+    const stored = new Map(URLS.map((url, i) => [url, CONTENTS[i] ?? new Uint8Array()]));
+    const files = gatedFetch({ files: stored, isOffline: false }, gate);
     return async (input, init) => {
       if (!(input instanceof Request ? input.url : input.toString()).includes('/paths-info/')) return files(input, init);
       const now = this.newest;

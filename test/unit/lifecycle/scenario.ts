@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, vi } from 'vitest';
 import type { Client } from '../../../src/client/client.ts';
-import type { TabserveError } from '../../../src/core/errors.ts';
+import { TabserveError } from '../../../src/core/errors.ts';
 import { type ModelName, SimulatedOrigin } from '../../support/simulation/origin.ts';
 import { World } from '../../support/simulation/world.ts';
 
@@ -15,9 +15,12 @@ export async function ask(client: Client, tokens = 3, signal?: AbortSignal): Pro
   return choices[0]?.message.content ?? '';
 }
 
-/** A promise that may fail, as its result or its error's code. */
+/** A promise that may fail, as its result or its error's code. Other errors are a test's own. */
 export function outcome(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(() => 'done', (error: TabserveError) => error.code);
+  return promise.then(() => 'done', (error: unknown) => {
+    if (error instanceof TabserveError) return error.code;
+    throw error;
+  });
 }
 
 /** Runs a scenario in a world of its own, in an order that follows from the seed. */
