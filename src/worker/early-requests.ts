@@ -1,6 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Queued } from '../core/protocol.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 import type { HostSession } from './host-session.ts';
 
 /** A request that is kept as it was asked. */
@@ -33,8 +34,13 @@ export class EarlyRequests {
     return this.#requests.has(requestId);
   }
 
-  /** Keeps a request. Resolves when it has been queued. @throws TabserveError why it never will be */
-  add(early: EarlyRequest): Promise<Queued> {
+  /**
+   * Keeps a request. Resolves when it has been queued. One that the worker that has died had queued is never refused.
+   * @throws TabserveError why it never will be queued; `queue_full` where too many wait
+   */
+  async add(early: EarlyRequest): Promise<Queued> {
+    const numOfSession = [...this.#requests.values()].filter(({ session }) => session === early.session).length;
+    if (early.request.resume === undefined) checkWaitingLimits({}, this.size, numOfSession, () => UNKNOWN_RETRY_MS);
     return new Promise((queued, refuse) => {
       this.#requests.set(early.request.requestId, { ...early, queued, refuse });
     });

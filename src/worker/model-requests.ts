@@ -66,7 +66,7 @@ export class ModelRequests {
 
   /** The model is loaded: its engine has all of them. */
   handAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
-    this.#early.queueAll((early) => this.#queue(early, known, engine));
+    this.#early.queueAll((early) => this.#queue(early, known, undefined)); // they have been in a queue, and are not refused
     this.handKept(engine);
   }
 

@@ -32,10 +32,12 @@ const ask = (timeout_ms: number | null = null) => client.chat.completions.create
 const late = expect.objectContaining({ code: 'deadline_exceeded' });
 
 describe('time limits', () => {
-  test('end a request that no worker has, and the next one does not hear of it', async () => {
+  test('end a request that no worker has, and the next one does not begin it', async () => {
     origin.kill();
     const patient = ask();
     await expect(ask(20)).rejects.toEqual(late);
+    await until(() => origin.workers === 2);
+    await expect.poll(async () => (await client.metrics()).requestsWaiting).toBe(1);
     await finishLoad();
     await patient;
     expect(origin.loader.last.engine.added).toBe(1);

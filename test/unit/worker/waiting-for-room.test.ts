@@ -173,6 +173,18 @@ describe('a session that had its model in a worker that has died', () => {
     expect(loader.last.engine.live.get('ra')?.outputTokenIds).toEqual(bytes('Hel'));
   });
 
+  test('has no more of them than would wait for an engine; what the last worker had queued is not refused', async () => {
+    const tab = new HostTab('ta', host);
+    tab.keep('a');
+    const queued = Array.from({ length: 128 }, (_, i) => tab.generate(`r${i}`));
+    await expect(tab.generate('one more')).rejects.toMatchObject({ code: 'queue_full' });
+    queued.push(tab.generate('resumed', undefined, resume));
+    await settle();
+    loader.last.finish();
+    await Promise.all(queued);
+    expect(loader.last.engine.live.size).toBe(129);
+  });
+
   test.each(['abort', 'deadline', 'leave', 'corrupt_model'] as const)('a request that waits so ends alone: %s', async (end) => {
     const [tab, other] = [new HostTab('ta', host), new HostTab('tb', host)];
     for (const each of [tab, other]) each.keep('a');
