@@ -116,7 +116,7 @@ test('while there is no engine, no more requests are taken than may wait, and th
   const refusals: unknown[] = [];
   for (let i = 0; i < 300; i++) {
     try {
-      generate(`r${i}`);
+      void generate(`r${i}`);
     } catch (error) {
       refusals.push(error);
     }
