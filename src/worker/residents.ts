@@ -73,6 +73,7 @@ export class Residents {
     const before = this.of(session);
     if (before !== existing) before?.leave(session, SWITCHED);
     this.#sweep();
+    if (existing !== undefined) this.#unloadUnused(existing);
     const resident = existing ?? this.#start(options);
     this.#bySession.set(session, resident);
     const loading = resident.load(session, onProgress);

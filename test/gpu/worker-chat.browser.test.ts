@@ -150,5 +150,6 @@ test('what does not fit the budget is refused before it is loaded, and the model
   const refused = createClient({ model: other, onLog: () => {}, gpuMemoryBytes: 1000 });
   const details = { budgetBytes: 1000, neededBytes: expect.any(Number) };
   await expect(refused).rejects.toMatchObject({ code: 'out_of_memory', details });
-  expect(await client.metrics()).toMatchObject({ state: 'ready', models: [{ id: 'babble.gguf' }] });
+  // The other model, which no client has, is not given up for a file that is refused.
+  expect(await client.metrics()).toMatchObject({ state: 'ready', models: [{ id: 'babble.gguf' }, { id: 'other.gguf', sessions: 0 }] });
 });
