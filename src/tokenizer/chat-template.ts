@@ -4,6 +4,7 @@ import { TemplateBudget } from './jinja/budget.ts';
 import { TemplateFault, TemplateLimit, TemplateRefusal } from './jinja/errors.ts';
 import { renderTemplate } from './jinja/render.ts';
 import { type Block, parseTemplate } from './jinja/syntax.ts';
+import { charsOf, ownText, partsOf, type Text, type TextPart } from './jinja/text.ts';
 
 /** The tokens' texts that a template may write. */
 export interface TemplateTokens {
@@ -11,8 +12,8 @@ export interface TemplateTokens {
   readonly eos: string;
 }
 
-/** Messages to prompt text, ending where the assistant's answer begins. */
-export type ChatTemplate = (messages: readonly ChatMessage[]) => string;
+/** Messages to a prompt's text, ending where the assistant's answer begins: cut into the template's own words and data. */
+export type ChatTemplate = (messages: readonly ChatMessage[]) => readonly TextPart[];
 
 /** Known templates have up to 20,000 characters. */
 const MAX_SOURCE_CHARS = 64 * 1024;
@@ -29,6 +30,11 @@ const MOST_STEPS = 4_000_000;
 const OUTPUT_CHARS = 64 * 1024;
 const OUTPUT_CHARS_PER_MESSAGE = 1024;
 const OUTPUT_CHARS_PER_CHAR = 2;
+
+/** Templates make control tokens of roles (`<|user|>`), so a role's name is as good as the template's own. */
+const ROLES: ReadonlyMap<string, Text> = new Map(
+  (['system', 'user', 'assistant'] satisfies ChatMessage['role'][]).map((role) => [role, ownText(role)]),
+);
 
 /** A chat that each template should render, to tell whether it can. */
 const SHORT_CHAT: readonly ChatMessage[] = [{ role: 'user', content: 'Hi' }];
@@ -59,20 +65,21 @@ export function createChatTemplate(source: string, tokens: TemplateTokens): Chat
   return render;
 }
 
-function renderChat(program: Block, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
+function renderChat(program: Block, messages: readonly ChatMessage[], tokens: TemplateTokens): readonly TextPart[] {
   const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
   const steps = STEPS + (STEPS_PER_MESSAGE + STEPS_PER_PAIR * messages.length) * messages.length + STEPS_PER_CHAR * chars;
   const variables = {
-    messages: messages.map(({ role, content }) => ({ role, content })),
+    messages: messages.map(({ role, content }) => ({ role: ROLES.get(role) ?? role, content })),
     add_generation_prompt: true,
-    bos_token: tokens.bos,
-    eos_token: tokens.eos,
+    bos_token: ownText(tokens.bos),
+    eos_token: ownText(tokens.eos),
   };
   const budget = new TemplateBudget(Math.min(steps, MOST_STEPS));
   const text = renderTemplate(program, { variables, budget, now: new Date() });
   const most = OUTPUT_CHARS + OUTPUT_CHARS_PER_MESSAGE * messages.length + OUTPUT_CHARS_PER_CHAR * chars;
-  if (text.length > most) throw new TemplateLimit(`it writes ${text.length} characters`);
-  return text;
+  const { length } = charsOf(text);
+  if (length > most) throw new TemplateLimit(`it writes ${length} characters`);
+  return partsOf(text);
 }
 
 function readTemplate(source: string): Block {

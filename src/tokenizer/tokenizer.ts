@@ -3,9 +3,10 @@ import type { ChatMessage, ChatTemplateOrigin } from '../core/protocol.ts';
 import { atOnce, inTurns, type Work } from '../core/turns.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
-import { type ControlTokens, createControlTokens, findMarker, type PromptPiece } from './control-tokens.ts';
+import { createPromptSplitter, type PromptPiece } from './control-tokens.ts';
 import { createDetokenizer, createTokenByteTable, type Detokenizer } from './detokenizer.ts';
 import { readFlag, readHint, readInteger, readString, type Metadata, type Warn } from './metadata.ts';
+import type { TextPart } from './jinja/text.ts';
 import { findPreTokenizer } from './pre-tokenizers.ts';
 import { createSentencePieceEncoder } from './sentencepiece.ts';
 import { blame, findChatTemplate, noChatTemplate, type TemplateSource } from './template-source.ts';
@@ -105,11 +106,10 @@ function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn):
 
 /** Encodes prompts, in which control tokens are told from text. */
 interface PromptEncoder {
-  readonly control: ControlTokens;
   /** @throws TabserveError `context_length_exceeded` where so many characters fit no prompt */
   readonly checkLength: (chars: number, param: PromptParam) => void;
   /** @throws TabserveError `context_length_exceeded` where they make more tokens than any prompt that fits */
-  readonly encodePieces: (pieces: readonly PromptPiece[], chars: number, param: PromptParam) => number[];
+  readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => number[];
   readonly encodePrompt: (text: string) => number[];
 }
 
@@ -123,14 +123,15 @@ function createPromptEncoder(
   encode: Encode,
   bosTokenId: number | undefined,
 ): PromptEncoder {
-  const control = createControlTokens(controlIds(vocabulary));
+  const split = createPromptSplitter(controlIds(vocabulary));
   const swallows = swallowsWhiteSpace(metadata, vocabulary);
   const { maxChars, maxTokens } = longestFittingPrompt(metadata, vocabulary);
   const checkLength = (chars: number, param: PromptParam): void => {
     if (chars > maxChars) throw tooLong(chars, param);
   };
-  const encodePieces = (pieces: readonly PromptPiece[], chars: number, param: PromptParam): number[] => {
+  const encodeParts = (parts: readonly TextPart[], chars: number, param: PromptParam): number[] => {
     const prompt: number[] = [];
+    const pieces = split(parts);
     for (const piece of pieces) {
       if ('text' in piece) {
         const strips = swallows(prompt.at(-1));
@@ -143,15 +144,15 @@ function createPromptEncoder(
   };
   const encodePrompt = (text: string): number[] => {
     checkLength(text.length, 'prompt');
-    return encodePieces(control.split(text, findMarker([text])), text.length, 'prompt');
+    return encodeParts([{ text, isOwn: true }], text.length, 'prompt');
   };
-  return { control, checkLength, encodePieces, encodePrompt };
+  return { checkLength, encodeParts, encodePrompt };
 }
 
 function createChatEncoder(
   template: TemplateSource | undefined,
   { tokens, bosTokenId: bos, eosTokenId: eos }: Vocabulary,
-  { control, checkLength, encodePieces }: PromptEncoder,
+  { checkLength, encodeParts }: PromptEncoder,
 ): (messages: readonly ChatMessage[]) => number[] {
   if (template === undefined) {
     return () => {
@@ -164,10 +165,7 @@ function createChatEncoder(
   return (messages) => {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
     checkLength(chars, 'messages');
-    const marker = findMarker([source, ...messages.map(({ content }) => content)]);
-    const written = messages.map(({ role, content }) => ({ role, content: control.protect(content, marker) }));
-    const rendered = blame(template, () => render(written));
-    return encodePieces(control.split(rendered, marker), chars, 'messages');
+    return encodeParts(blame(template, () => render(messages)), chars, 'messages');
   };
 }
 

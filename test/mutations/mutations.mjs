@@ -27,6 +27,7 @@ const DETOKENIZER = 'test/unit/tokenizer/detokenizer.test.ts';
 const MERGE = 'test/unit/tokenizer/merge.test.ts';
 const VOCABULARIES = 'test/unit/tokenizer/vocabularies.test.ts';
 const TEMPLATES = 'test/unit/tokenizer/hostile-templates.test.ts';
+const TEMPLATE_DATA = 'test/unit/tokenizer/template-data.test.ts';
 const GOLDENS = 'test/unit/tokenizer/template-goldens.test.ts';
 const FOUND = 'test/unit/fuzz/found.test.ts';
 const STOPS = 'test/unit/tokenizer/stop-matcher.test.ts';
@@ -139,7 +140,7 @@ export const MUTATIONS = [
     ['a word takes all spaces before it', "+|\\\\s+(?!\\\\S)|\\\\s+\");", "+|\\\\s+\");", 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/control-tokens.ts', [
-    ['a user’s control token is one', 'const broken = breakNames(text, matcher, marker);', 'const broken = text;', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
+    ['a user’s control token is one', 'part.isOwn ? matcher.split(part.text) : [part.text]', 'matcher.split(part.text)', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/detokenizer.ts', [
     ['half a code point is shown as it comes', 'decoder.decode(bytesToShow(id), { stream: true })', 'decoder.decode(bytesToShow(id))', DETOKENIZER],
@@ -163,7 +164,15 @@ export const MUTATIONS = [
     ['a method costs nothing', 'budget.spendChars(chars);', '', TEMPLATES],
   ]),
   ...of('tokenizer', 'src/tokenizer/jinja/operators.ts', [
-    ['a text many times costs nothing', 'budget.spendChars(text.length * count);', '', TEMPLATES],
+    ['a text many times costs nothing', 'budget.spendChars(chars.length * count);', '', TEMPLATES],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/text.ts', [
+    ['what is made of a message is the template’s', 'isOwn(text) ? ownText(mapped) : mapped', 'ownText(mapped)', TEMPLATE_DATA],
+    ['what is cut from a message is the template’s', 'data.push(Math.max(spanStart, start) - start, Math.min(spanEnd, end) - start);', '', TEMPLATE_DATA],
+  ]),
+  ...of('tokenizer', 'src/tokenizer/jinja/provenance.ts', [
+    ['what is made of the template’s words and a message is the template’s', 'values.every((value) => isOwnValue', 'values.some((value) => isOwnValue', TEMPLATE_DATA],
+    ['a number of a message is the template’s', 'budget.numbersAreData ? digits : ownText(digits)', 'ownText(digits)', TEMPLATE_DATA],
   ]),
   ...of('tokenizer', 'src/tokenizer/jinja/evaluator.ts', [
     ['a chain of comparisons compares a truth', 'compareBy(operator.value, before.last, last, this.#budget)', 'compareBy(operator.value, before.holds, last, this.#budget)', GOLDENS],

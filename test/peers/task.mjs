@@ -50,7 +50,7 @@ export async function readTask(modelPath, name, maxTokens) {
  * @returns {PeerTask}
  */
 function taskOf({ name, messages, promptTokenIds }, maxTokens, render) {
-  return { name, messages, promptText: render(messages), promptTokenIds, maxTokens };
+  return { name, messages, promptText: render(messages).map(({ text }) => text).join(''), promptTokenIds, maxTokens };
 }
 
 /** @param {import('../../src/tokenizer/tokenizer.ts').Tokenizer} tokenizer

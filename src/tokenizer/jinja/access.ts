@@ -1,9 +1,10 @@
 import { type TemplateBudget } from './budget.ts';
 import { TemplateFault } from './errors.ts';
 import { dictMethod, listMethod } from './container-methods.ts';
+import { type AnyText, charactersOf, charsOf, concatTexts, hasPlainPlaces, keepSafe, sliceText } from './text.ts';
 import { textMethod } from './text-methods.ts';
 import {
-  Callable, codePoints, Dict, Entity, Group, integerOf, isList, Namespace, orElse, SafeText, textOf, Tuple, typeName, Undefined, type Value,
+  Callable, Dict, Entity, Group, integerOf, isList, isText, Namespace, orElse, textOf, Tuple, typeName, Undefined, type Value,
 } from './values.ts';
 
 /** `object.name`: an attribute, else an item. */
@@ -34,21 +35,27 @@ function ownAttribute(object: Value, name: string, budget: TemplateBudget): Valu
   if (object instanceof Callable) return object.isMacro && name === 'name' ? object.name : undefined;
   if (object instanceof Dict) return dictMethod(object, name, budget);
   if (isList(object) || object instanceof Tuple) return listMethod(object, name, budget);
-  return textOf(object) === undefined ? undefined : textMethod(object as string | SafeText, name, budget);
+  return isText(object) ? textMethod(object, name, budget) : undefined;
 }
 
 function itemAt(object: Value, key: Value, budget: TemplateBudget): Value | undefined {
   if (object instanceof Dict) return isHashable(key) ? object.get(key, budget) : undefined;
   const place = integerOf(key);
   if (place === undefined) return undefined;
-  const text = textOf(object);
-  if (text !== undefined) {
-    budget.spendChars(text.length);
-    const character = codePoints(text).at(place);
-    return object instanceof SafeText && character !== undefined ? new SafeText(character) : character;
+  if (isText(object)) {
+    const character = characterAt(object, place, budget);
+    return character === undefined ? undefined : keepSafe(object, character);
   }
   const items = isList(object) ? object : object instanceof Tuple ? object.items : [];
   return items.at(place);
+}
+
+function characterAt(text: AnyText, place: number, budget: TemplateBudget): AnyText | undefined {
+  const chars = charsOf(text);
+  budget.spendChars(chars.length);
+  if (!hasPlainPlaces(chars)) return charactersOf(text).at(place);
+  const index = place < 0 ? place + chars.length : place;
+  return index >= 0 && index < chars.length ? sliceText(text, index, index + 1) : undefined;
 }
 
 function isHashable(key: Value): boolean {
@@ -59,26 +66,25 @@ function isHashable(key: Value): boolean {
 /** `object[start:stop:step]`. */
 export function sliceOf(object: Value, bounds: readonly Value[], budget: TemplateBudget): Value {
   if (object instanceof Undefined) throw object.fault();
-  const text = textOf(object);
   const items = isList(object) ? object : object instanceof Tuple ? object.items : undefined;
-  if (text === undefined && items === undefined) throw new TemplateFault(`'${typeName(object)}' object is not subscriptable`);
+  if (!isText(object) && items === undefined) throw new TemplateFault(`'${typeName(object)}' object is not subscriptable`);
   if (bounds.some((bound) => bound !== null && integerOf(bound) === undefined)) {
     throw new TemplateFault('slice indices must be integers or None');
   }
   const [start, stop, step] = bounds.map(integerOf);
   if (step === 0) throw new TemplateFault('slice step cannot be zero');
-  if (items !== undefined) {
-    budget.spendElements(items.length);
-    const sliced = pick(items, start, stop, step);
-    return isList(object) ? sliced : new Tuple(sliced);
-  }
-  budget.spendChars(text?.length ?? 0);
-  const points = codePoints(text ?? '');
-  const sliced =
-    typeof points === 'string' && (step ?? 1) === 1
-      ? points.slice(start ?? 0, stop ?? points.length)
-      : (budget.spendElements(points.length), pick([...points], start, stop, step).join(''));
-  return object instanceof SafeText ? new SafeText(sliced) : sliced;
+  if (isText(object)) return keepSafe(object, slicedText(object, [start, stop, step], budget));
+  budget.spendElements(items?.length ?? 0);
+  const sliced = pick(items ?? [], start, stop, step);
+  return isList(object) ? sliced : new Tuple(sliced);
+}
+
+function slicedText(text: AnyText, [start, stop, step]: readonly (number | undefined)[], budget: TemplateBudget): AnyText {
+  const chars = charsOf(text);
+  budget.spendChars(chars.length);
+  if ((step ?? 1) === 1 && hasPlainPlaces(chars)) return sliceText(text, start ?? 0, stop ?? chars.length);
+  budget.spendElements(chars.length);
+  return concatTexts(pick(charactersOf(text), start, stop, step), budget);
 }
 
 /** Python's slice. JavaScript's bounds mean the same where it goes forward one by one. */

@@ -1,5 +1,6 @@
 import { TemplateFault } from './errors.ts';
-import { type Arguments, integerOf, textOf, typeName, type Value } from './values.ts';
+import { type AnyText, charsOf } from './text.ts';
+import { type Arguments, integerOf, isText, typeName, type Value } from './values.ts';
 
 /**
  * The arguments of a function by its parameters' names, in their order; undefined for one that is not given.
@@ -27,10 +28,14 @@ export function bind(
   });
 }
 
-export function expectText(value: Value, what: string): string {
-  const text = textOf(value);
-  if (text === undefined) throw new TemplateFault(`${what} must be str, not ${typeName(value)}`);
-  return text;
+/** The characters of a text. */
+export function expectChars(value: Value, what: string): string {
+  return charsOf(expectText(value, what));
+}
+
+export function expectText(value: Value, what: string): AnyText {
+  if (!isText(value)) throw new TemplateFault(`${what} must be str, not ${typeName(value)}`);
+  return value;
 }
 
 export function expectInteger(value: Value, what: string): number {
@@ -39,9 +44,9 @@ export function expectInteger(value: Value, what: string): number {
   return number;
 }
 
-/** A text, or undefined where it is absent or None. */
-export function optionalText(value: Value | undefined, what: string): string | undefined {
-  return value === undefined || value === null ? undefined : expectText(value, what);
+/** A text's characters, or undefined where it is absent or None. */
+export function optionalChars(value: Value | undefined, what: string): string | undefined {
+  return value === undefined || value === null ? undefined : expectChars(value, what);
 }
 
 /** A whole number, or undefined where it is absent or None. */

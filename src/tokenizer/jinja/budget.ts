@@ -11,6 +11,8 @@ const ELEMENTS_PER_STEP = 16;
  */
 export class TemplateBudget {
   #steps: number;
+  /** Whether a number may be data, such as one that the template has read from a message: none says where it is from. */
+  numbersAreData = false;
 
   constructor(steps: number) {
     this.#steps = steps;

@@ -4,9 +4,11 @@ import { TemplateFault, TemplateLimit } from './errors.ts';
 import { type FilterContext } from './filter.ts';
 import { findFilter } from './filters.ts';
 import { compareBy, isComparison, operate, sign } from './operators.ts';
+import { madeOf } from './provenance.ts';
 import { type Scope } from './scope.ts';
 import { GENERATION_FILTER } from './source.ts';
 import { type Argument, type BinaryNode, type CallNode, type Expression, type FilterName, type MemberNode } from './syntax.ts';
+import { ownText } from './text.ts';
 import { GROUP_FILTER, testOfFilter, TUPLE_FILTER } from './syntax-extensions.ts';
 import { applyTest } from './tests.ts';
 import {
@@ -33,7 +35,8 @@ export class Evaluator {
     this.#budget = budget;
     this.#context = {
       budget,
-      applyFilter: (name, value, args) => findFilter(name)(value, args, this.#context),
+      applyFilter: (name, value, args) =>
+        madeOf([value, ...args.positional, ...args.named.values()], findFilter(name)(value, args, this.#context), budget),
       applyTest: (name, value, args) => applyTest(name, value, args, budget),
     };
   }
@@ -100,7 +103,7 @@ export class Evaluator {
   #valueOf(node: Expression, scope: Scope): Value {
     switch (node.type) {
       case 'StringLiteral':
-        return node.value;
+        return ownText(node.value);
       case 'IntegerLiteral':
         return integer(node.value);
       case 'FloatLiteral':

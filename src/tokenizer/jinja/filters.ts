@@ -1,3 +1,4 @@
+import { type TemplateBudget } from './budget.ts';
 import { TemplateFault } from './errors.ts';
 import { bind } from './arguments.ts';
 import { escapeHtml } from './html.ts';
@@ -6,7 +7,8 @@ import { SELECTING_FILTERS } from './selecting-filters.ts';
 import { type Filter } from './filter.ts';
 import { print } from './printing.ts';
 import { TEXT_FILTERS } from './text-filters.ts';
-import { Float, integer, isTrue, numberOf, SafeText, textOf, typeName, Undefined, type Value } from './values.ts';
+import { charsOf, isOwn, markSafe } from './text.ts';
+import { Float, integer, isText, isTrue, numberOf, textOf, typeName, Undefined, type Value } from './values.ts';
 import { roundTo } from './numbers.ts';
 
 const orDefault: Filter = (value, args) => {
@@ -16,9 +18,17 @@ const orDefault: Filter = (value, args) => {
 
 const escape: Filter = (value, _, { budget }) => {
   const text = print(value, budget);
-  budget.spendChars(text.length * 5);
-  return value instanceof SafeText ? value : new SafeText(escapeHtml(text));
+  budget.spendChars(charsOf(text).length * 5);
+  return markSafe(escapeHtml(text, budget));
 };
+
+/** The characters that a number is read from. */
+function readChars(value: Value, budget: TemplateBudget): string | undefined {
+  if (!isText(value)) return undefined;
+  if (!isOwn(value)) budget.numbersAreData = true;
+  budget.spendChars(charsOf(value).length);
+  return charsOf(value);
+}
 
 const VALUE_FILTERS: Readonly<Record<string, Filter>> = {
   abs: (value) => {
@@ -33,23 +43,22 @@ const VALUE_FILTERS: Readonly<Record<string, Filter>> = {
   float: (value, args, { budget }) => {
     const [fallback = new Float(0)] = bind('float', args, ['default']);
     if (value instanceof Undefined) throw value.fault();
-    const text = textOf(value);
-    budget.spendChars(text?.length ?? 0);
+    const text = readChars(value, budget);
     const number = text === undefined ? numberOf(value) : parseFloatText(text);
     return number === undefined ? fallback : new Float(number);
   },
   int: (value, args, { budget }) => {
     const [fallback = 0, base = 10] = bind('int', args, ['default', 'base']);
     if (value instanceof Undefined) throw value.fault();
-    const text = textOf(value);
-    budget.spendChars(text?.length ?? 0);
+    const text = readChars(value, budget);
     const whole = text === undefined ? undefined : parseInteger(text, base);
     if (whole !== undefined) return integer(whole);
     const number = text === undefined ? numberOf(value) : parseFloatText(text);
     return number === undefined || !Number.isFinite(number) ? fallback : integer(Math.trunc(number));
   },
   round: (value, args) => {
-    const [precision = 0, method = 'common'] = bind('round', args, ['precision', 'method']);
+    const [precision = 0, rounding = 'common'] = bind('round', args, ['precision', 'method']);
+    const method = textOf(rounding);
     const [number, digits] = [numberOf(value), numberOf(precision)];
     if (number === undefined || digits === undefined) throw new TemplateFault(`round() takes numbers, not ${typeName(value)}`);
     const scale = 10 ** digits;

@@ -2,6 +2,7 @@ import { type TemplateBudget } from './budget.ts';
 import { TemplateFault } from './errors.ts';
 import { formatValue, parseSpec } from './format-spec.ts';
 import { print, represent } from './printing.ts';
+import { type AnyText, charsOf, isOwn, ownText, TextBuilder } from './text.ts';
 import { type Arguments, Dict, isList, Namespace, orElse, Tuple, Undefined, type Value } from './values.ts';
 
 /** The time to read a name grows with the square of its length. */
@@ -14,10 +15,10 @@ interface Field {
   readonly spec: string;
 }
 
-/** Python's `text.format(...)`. */
-export function formatBraces(template: string, args: Arguments, budget: TemplateBudget): string {
-  const counter = { next: 0 };
-  return formatParts(template, args, counter, budget, 0);
+/** Python's `text.format(...)`. Where data says what is written, all of it is data. */
+export function formatBraces(template: AnyText, args: Arguments, budget: TemplateBudget): AnyText {
+  const text = formatParts(charsOf(template), args, { next: 0 }, budget, 0);
+  return isOwn(template) ? text : charsOf(text);
 }
 
 function formatParts(
@@ -26,17 +27,17 @@ function formatParts(
   counter: { next: number },
   budget: TemplateBudget,
   depth: number,
-): string {
+): AnyText {
   if (depth > 1) throw new TemplateFault('Max string recursion exceeded');
-  let text = '';
+  const text = new TextBuilder(budget);
   let place = 0;
   while (place < template.length) {
     const brace = nextBrace(template, place);
-    text += template.slice(place, brace);
+    text.add(ownText(template.slice(place, brace)));
     place = brace + 1;
     if (brace === template.length) break;
     if (template[brace + 1] === template[brace]) {
-      text += template[brace];
+      text.add(ownText(template[brace] ?? ''));
       place++;
     } else if (template[brace] === '}') {
       throw new TemplateFault("Single '}' encountered in format string");
@@ -45,11 +46,12 @@ function formatParts(
       const { name, conversion, spec } = parseField(template.slice(place, end));
       const value = convert(lookUp(name, args, counter, budget), conversion, budget);
       const written = spec === '' ? '' : formatParts(spec, args, counter, budget, depth + 1);
-      text += formatValue(value, parseSpec(written), budget);
+      const formatted = formatValue(value, parseSpec(charsOf(written)), budget);
+      text.add(isOwn(written) ? formatted : charsOf(formatted));
       place = end + 1;
     }
   }
-  return text;
+  return text.build();
 }
 
 function nextBrace(template: string, from: number): number {

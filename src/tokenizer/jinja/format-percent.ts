@@ -3,28 +3,31 @@ import { TemplateFault } from './errors.ts';
 import { type FormatSpec, formatValue } from './format-spec.ts';
 import { escapeHtml } from './html.ts';
 import { print, represent } from './printing.ts';
-import { Dict, Float, integerOf, isList, numberOf, Range, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { numberText } from './provenance.ts';
+import { type AnyText, charsOf, isOwn, isSafeText, keepSafe, ownText, TextBuilder } from './text.ts';
+import { Dict, Float, integerOf, isList, isText, numberOf, Range, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 /** `%`, a key, flags, width, precision, and what it is written as. */
 const DIRECTIVE = /%(?:\(([^)%]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([^])/gu;
 
-/** Python's `text % values`. */
-export function formatPercent(subject: Value, values: Value, budget: TemplateBudget): Value {
-  const template = textOf(subject) ?? '';
+/** Python's `text % values`. Where data says what is written, all of it is data. */
+export function formatPercent(subject: AnyText, values: Value, budget: TemplateBudget): AnyText {
+  const template = charsOf(subject);
   budget.spendChars(template.length);
-  const escape = subject instanceof SafeText;
+  const escape = isSafeText(subject);
   const source = new ValueSource(values);
-  let text = '';
+  const text = new TextBuilder(budget);
   let end = 0;
   for (const match of template.matchAll(DIRECTIVE)) {
-    text += template.slice(end, match.index);
+    text.add(ownText(template.slice(end, match.index)));
     end = match.index + match[0].length;
-    text += match[5] === '%' ? '%' : formatDirective(match, source, escape, budget);
+    text.add(match[5] === '%' ? ownText('%') : formatDirective(match, source, escape, budget));
   }
   if (template.indexOf('%', end) >= 0) throw new TemplateFault('incomplete format');
   source.finish();
-  const all = text + template.slice(end);
-  return escape ? new SafeText(all) : all;
+  text.add(ownText(template.slice(end)));
+  const all = text.build();
+  return keepSafe(subject, isOwn(subject) ? all : charsOf(all));
 }
 
 /** Hands out what a text is formatted with: the items of a tuple one after the other, else the one value. */
@@ -64,7 +67,7 @@ class ValueSource {
   }
 }
 
-function formatDirective(match: RegExpExecArray, source: ValueSource, escape: boolean, budget: TemplateBudget): string {
+function formatDirective(match: RegExpExecArray, source: ValueSource, escape: boolean, budget: TemplateBudget): AnyText {
   const [, key, flags = '', width, precision, type = ''] = match;
   const read = (digits: string): number => {
     if (digits !== '*') return Number(digits);
@@ -90,13 +93,13 @@ function formatDirective(match: RegExpExecArray, source: ValueSource, escape: bo
   return 'sra'.includes(type) ? formatText(value, spec, escape, budget) : formatNumber(value, spec, budget);
 }
 
-function formatText(value: Value, spec: FormatSpec, escape: boolean, budget: TemplateBudget): string {
+function formatText(value: Value, spec: FormatSpec, escape: boolean, budget: TemplateBudget): AnyText {
   const text = spec.type === 's' ? print(value, budget) : represent(value, budget);
-  const shown = escape && !(value instanceof SafeText) ? escapeHtml(text) : text;
+  const shown = escape && !isSafeText(value) ? escapeHtml(text, budget) : text;
   return formatValue(shown, { ...spec, fill: ' ', type: 's' }, budget);
 }
 
-function formatNumber(value: Value, spec: FormatSpec, budget: TemplateBudget): string {
+function formatNumber(value: Value, spec: FormatSpec, budget: TemplateBudget): AnyText {
   const type = spec.type === 'i' || spec.type === 'u' ? 'd' : spec.type;
   const number = numberOf(value);
   if (type === 'c') return formatCharacter(value, spec, budget);
@@ -110,9 +113,9 @@ function formatNumber(value: Value, spec: FormatSpec, budget: TemplateBudget): s
   return formatValue(written, { ...spec, type, align: spec.fill === '0' ? '=' : spec.align }, budget);
 }
 
-function formatCharacter(value: Value, spec: FormatSpec, budget: TemplateBudget): string {
+function formatCharacter(value: Value, spec: FormatSpec, budget: TemplateBudget): AnyText {
   const code = integerOf(value);
-  const character = code === undefined ? textOf(value) : String.fromCodePoint(code);
-  if (character === undefined || [...character].length !== 1) throw new TemplateFault('%c requires int or char');
+  const character = code === undefined ? value : numberText(String.fromCodePoint(code), budget);
+  if (!isText(character) || [...charsOf(character)].length !== 1) throw new TemplateFault('%c requires int or char');
   return formatValue(character, { ...spec, fill: ' ', type: 's', precision: undefined }, budget);
 }

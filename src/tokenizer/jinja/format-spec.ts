@@ -2,6 +2,8 @@ import { type TemplateBudget } from './budget.ts';
 import { TemplateFault } from './errors.ts';
 import { groupDigits, writeFixed, writeFloat, writeGeneral, writeScientific } from './numbers.ts';
 import { print } from './printing.ts';
+import { numberText } from './provenance.ts';
+import { type AnyText, charsOf, concatTexts, ownText, sliceText } from './text.ts';
 import { countCodePoints, integerOf, numberOf, typeName, type Value } from './values.ts';
 
 /** How a value is written: Python's format specification, which `%` has a part of. */
@@ -39,28 +41,31 @@ export function parseSpec(text: string): FormatSpec {
 }
 
 /** A value written as specified; what its width takes is paid before it is made. */
-export function formatValue(value: Value, spec: FormatSpec, budget: TemplateBudget): string {
+export function formatValue(value: Value, spec: FormatSpec, budget: TemplateBudget): AnyText {
   budget.spend(1);
   budget.spendChars(spec.width);
   const number = numberOf(value);
   const isNumber = number !== undefined && spec.type !== 's' && (typeof value !== 'boolean' || spec.type !== '');
-  return isNumber ? formatNumber(value, number, spec) : formatText(value, spec, budget);
+  return isNumber ? formatNumber(value, number, spec, budget) : formatText(value, spec, budget);
 }
 
-function formatText(value: Value, spec: FormatSpec, budget: TemplateBudget): string {
+function formatText(value: Value, spec: FormatSpec, budget: TemplateBudget): AnyText {
   if ((spec.type !== '' && spec.type !== 's') || spec.align === '=') {
     throw new TemplateFault(`Unknown format code '${spec.type || '='}' for object of type '${typeName(value)}'`);
   }
   const text = print(value, budget);
-  budget.spendChars(text.length);
-  const shown = spec.precision === undefined ? text : [...text].slice(0, spec.precision).join('');
-  return align(shown, '', spec, '<');
+  const chars = charsOf(text);
+  budget.spendChars(chars.length);
+  const shown = spec.precision === undefined ? chars : [...chars].slice(0, spec.precision).join('');
+  const [before, behind] = padding(shown, '', spec, '<');
+  return concatTexts([ownText(before), sliceText(text, 0, shown.length), ownText(behind)], budget);
 }
 
-function formatNumber(value: Value, number: number, spec: FormatSpec): string {
+function formatNumber(value: Value, number: number, spec: FormatSpec, budget: TemplateBudget): AnyText {
   const isNegative = number < 0 || Object.is(number, -0);
   const digits = digitsOf(value, Math.abs(number), spec);
-  return align(digits, isNegative ? '-' : spec.sign, spec, '>');
+  const [before, behind] = padding(digits, isNegative ? '-' : spec.sign, spec, '>');
+  return numberText(before + digits + behind, budget);
 }
 
 const RADIXES: Readonly<Record<string, readonly [radix: number, prefix: string]>> = {
@@ -108,10 +113,11 @@ function writeReal(size: number, type: string, precision: number | undefined): s
   }
 }
 
-function align(body: string, sign: string, spec: FormatSpec, usual: '<' | '>'): string {
+/** What stands before and behind the body. */
+function padding(body: string, sign: string, spec: FormatSpec, usual: '<' | '>'): readonly [before: string, behind: string] {
   const missing = Math.max(0, spec.width - countCodePoints(body) - sign.length);
   const where = spec.align ?? usual;
-  if (where === '=') return sign + spec.fill.repeat(missing) + body;
+  if (where === '=') return [sign + spec.fill.repeat(missing), ''];
   const left = where === '<' ? 0 : where === '>' ? missing : Math.floor(missing / 2);
-  return spec.fill.repeat(left) + sign + body + spec.fill.repeat(missing - left);
+  return [spec.fill.repeat(left) + sign, spec.fill.repeat(missing - left)];
 }

@@ -2,6 +2,7 @@ import { bind, expectInteger } from './arguments.ts';
 import { type TemplateBudget } from './budget.ts';
 import { TemplateFault, TemplateRefusal } from './errors.ts';
 import { print } from './printing.ts';
+import { charsOf, mapText } from './text.ts';
 import { strftime } from './strftime.ts';
 import { type Arguments, Callable, Dict, Entity, iterate, Namespace, Range, textOf, Undefined, type Value } from './values.ts';
 
@@ -30,8 +31,8 @@ export function templateGlobals(budget: TemplateBudget, now: Date): readonly Cal
     new Callable('range', (args) => range(args, budget)),
     new Callable('strftime_now', (args) => {
       const format = print(bind('strftime_now', args, ['format'], 1)[0] ?? null, budget);
-      budget.spendChars(format.length * MOST_DATE_CHARS);
-      return strftime(now, format);
+      budget.spendChars(charsOf(format).length * MOST_DATE_CHARS);
+      return mapText(format, (chars) => strftime(now, chars));
     }),
   ];
 }

@@ -1,9 +1,10 @@
-import { SafeText, textOf, type Value } from './values.ts';
+import { type TemplateBudget } from './budget.ts';
+import { type AnyText, isSafeText, mapParts } from './text.ts';
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&#39;', '"': '&#34;' };
 
 /** A text as MarkupSafe escapes it, which leaves alone what is safe already; at most five times as long. */
-export function escapeHtml(value: Value): string {
-  const text = textOf(value) ?? '';
-  return value instanceof SafeText ? text : text.replace(/[&<>'"]/g, (character) => ENTITIES[character] ?? '');
+export function escapeHtml(text: AnyText, budget: TemplateBudget): AnyText {
+  if (isSafeText(text)) return text;
+  return mapParts(text, (chars) => chars.replace(/[&<>'"]/g, (character) => ENTITIES[character] ?? ''), budget);
 }

@@ -4,17 +4,13 @@ import { Evaluator } from './evaluator.ts';
 import { Loop } from './loop.ts';
 import { bindParameters, type SpecialName, specialNames } from './macros.ts';
 import { print } from './printing.ts';
+import { type AnyText, charsOf, TextBuilder } from './text.ts';
 import { Scope } from './scope.ts';
 import { type Block, type CallBlockNode, type Expression, type FilterName, type ForNode, isStatement, type Parameter, type SetNode, type Statement } from './syntax.ts';
 import { Callable, isTrue, iterate, Namespace, type Value } from './values.ts';
 
 /** How a block ended. */
 type Flow = 'next' | 'break' | 'continue';
-
-/** Takes up what a template writes. */
-class Output {
-  text = '';
-}
 
 /**
  * Runs a template within a budget. A template comes with the file, so it may be written to take forever, and nothing can
@@ -32,13 +28,13 @@ export class Interpreter {
   }
 
   /** What a block writes. */
-  run(block: Block, scope: Scope): string {
-    const out = new Output();
+  run(block: Block, scope: Scope): AnyText {
+    const out = new TextBuilder(this.#budget);
     this.#block(block, scope, out);
-    return out.text;
+    return out.build();
   }
 
-  #block(block: Block, scope: Scope, out: Output): Flow {
+  #block(block: Block, scope: Scope, out: TextBuilder): Flow {
     this.#evaluator.enter();
     let flow: Flow = 'next';
     for (const node of block) {
@@ -50,13 +46,13 @@ export class Interpreter {
     return flow;
   }
 
-  #write(value: Value, out: Output): void {
+  #write(value: Value, out: TextBuilder): void {
     const text = print(value, this.#budget);
-    this.#budget.spendChars(text.length);
-    out.text += text;
+    this.#budget.spendChars(charsOf(text).length);
+    out.add(text);
   }
 
-  #statement(node: Statement, scope: Scope, out: Output): Flow {
+  #statement(node: Statement, scope: Scope, out: TextBuilder): Flow {
     this.#budget.spend(1);
     switch (node.type) {
       case 'Comment':
@@ -84,7 +80,7 @@ export class Interpreter {
     }
   }
 
-  #for({ loopvar, iterable, body, defaultBlock }: ForNode, scope: Scope, out: Output): Flow {
+  #for({ loopvar, iterable, body, defaultBlock }: ForNode, scope: Scope, out: TextBuilder): Flow {
     const select = iterable.type === 'SelectExpression' ? iterable : undefined;
     const all = iterate(this.#evaluator.evaluate(select?.lhs ?? iterable, scope), this.#budget);
     const passes = (item: Value, test: Expression): boolean =>

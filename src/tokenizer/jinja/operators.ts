@@ -5,7 +5,8 @@ import { formatPercent } from './format-percent.ts';
 import { escapeHtml } from './html.ts';
 import { floorDivide, floorModulo } from './numbers.ts';
 import { print } from './printing.ts';
-import { Float, integer, integerOf, isList, numberOf, Range, SafeText, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { type AnyText, charsOf, concatTexts, isOwn, isSafeText, keepSafe, mapText, markSafe } from './text.ts';
+import { Float, integer, integerOf, isList, isText, numberOf, Range, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 const COMPARISONS: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in', 'not in']);
 
@@ -37,29 +38,27 @@ export function compareBy(operator: string, left: Value, right: Value, budget: T
 /** What an operator that is no comparison makes of two values. */
 export function operate(operator: string, left: Value, right: Value, budget: TemplateBudget): Value {
   if (operator === '~') return concatenate(left, right, budget);
-  const isPercent = operator === '%' && textOf(left) !== undefined;
-  for (const value of isPercent ? [left] : [left, right]) if (value instanceof Undefined) throw value.fault();
-  if (isPercent) return formatPercent(left, right, budget);
+  if (operator === '%' && isText(left)) return formatPercent(left, right, budget);
+  for (const value of [left, right]) if (value instanceof Undefined) throw value.fault();
   const joined = operator === '+' ? add(left, right, budget) : undefined;
   const repeated = operator === '*' ? (repeat(left, right, budget) ?? repeat(right, left, budget)) : undefined;
   return joined ?? repeated ?? calculate(operator, left, right);
 }
 
-function concatenate(left: Value, right: Value, budget: TemplateBudget): string {
+function concatenate(left: Value, right: Value, budget: TemplateBudget): AnyText {
   const [textLeft, textRight] = [print(left, budget), print(right, budget)];
-  budget.spendChars(textLeft.length + textRight.length);
-  return textLeft + textRight;
+  budget.spendChars(charsOf(textLeft).length + charsOf(textRight).length);
+  return concatTexts([textLeft, textRight], budget);
 }
 
 /** Texts or lists put together; undefined for other values. */
 function add(left: Value, right: Value, budget: TemplateBudget): Value | undefined {
-  const [textLeft, textRight] = [textOf(left), textOf(right)];
-  if (textLeft !== undefined && textRight !== undefined) {
-    const isSafe = left instanceof SafeText || right instanceof SafeText;
-    budget.spendChars((textLeft.length + textRight.length) * (isSafe ? 5 : 1));
-    return isSafe ? new SafeText(escapeHtml(left) + escapeHtml(right)) : textLeft + textRight;
+  if (isText(left) && isText(right)) {
+    const isSafe = isSafeText(left) || isSafeText(right);
+    budget.spendChars((charsOf(left).length + charsOf(right).length) * (isSafe ? 5 : 1));
+    return isSafe ? markSafe(concatTexts([escapeHtml(left, budget), escapeHtml(right, budget)], budget)) : concatTexts([left, right], budget);
   }
-  if (textLeft !== undefined) throw new TemplateFault(`can only concatenate str (not "${typeName(right)}") to str`);
+  if (isText(left)) throw new TemplateFault(`can only concatenate str (not "${typeName(right)}") to str`);
   if (isList(left) && isList(right)) {
     budget.spendElements(left.length + right.length);
     return left.concat(right);
@@ -79,16 +78,20 @@ function isTuple(value: Value): value is Tuple {
 function repeat(what: Value, times: Value, budget: TemplateBudget): Value | undefined {
   const count = Math.max(0, integerOf(times) ?? 0);
   if (integerOf(times) === undefined) return undefined;
-  const text = textOf(what);
-  if (text !== undefined) {
-    budget.spendChars(text.length * count);
-    return what instanceof SafeText ? new SafeText(text.repeat(count)) : text.repeat(count);
-  }
+  if (isText(what)) return keepSafe(what, repeatText(what, count, budget));
   const items = isList(what) ? what : isTuple(what) ? what.items : undefined;
   if (items === undefined) return undefined;
   budget.spendElements(items.length * count);
   const repeated = Array.from({ length: items.length === 0 ? 0 : count }, () => items).flat();
   return isList(what) ? repeated : new Tuple(repeated);
+}
+
+function repeatText(text: AnyText, count: number, budget: TemplateBudget): AnyText {
+  const chars = charsOf(text);
+  budget.spendChars(chars.length * count);
+  if (typeof text === 'string' || isOwn(text)) return mapText(text, () => chars.repeat(count));
+  budget.spendElements(count);
+  return concatTexts(Array.from({ length: count }, () => text), budget);
 }
 
 function calculate(operator: string, left: Value, right: Value): Value {

@@ -1,44 +1,58 @@
 import { type TemplateBudget } from './budget.ts';
 import { TemplateFault, TemplateLimit } from './errors.ts';
 import { writeFloat } from './numbers.ts';
-import { Callable, Dict, Float, isList, Namespace, Range, SafeText, Series, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { numberText } from './provenance.ts';
+import { type AnyText, charsOf, concatTexts, isSafeText, mapText, ownText } from './text.ts';
+import { Callable, Dict, Float, isList, isText, Namespace, Range, Series, Tuple, typeName, Undefined, type Value } from './values.ts';
 
 /** Lists inside lists, deeper than any message is. */
 export const MAX_NESTING = 64;
 
 /** Python's str(). What it costs is spent on the way. */
-export function print(value: Value, budget: TemplateBudget): string {
+export function print(value: Value, budget: TemplateBudget): AnyText {
   if (value instanceof Undefined) return '';
-  return textOf(value) ?? represent(value, budget);
+  return isText(value) ? value : represent(value, budget);
 }
 
 /** Python's repr(). */
-export function represent(value: Value, budget: TemplateBudget, depth = 0): string {
+export function represent(value: Value, budget: TemplateBudget, depth = 0): AnyText {
   budget.spend(1);
   if (depth > MAX_NESTING) throw new TemplateLimit(`a value nests deeper than ${MAX_NESTING}`);
-  if (value === null) return 'None';
-  if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (typeof value === 'number') return String(value);
-  if (value instanceof Float) return writeFloat(value.value);
-  const text = textOf(value);
-  if (text !== undefined) {
-    budget.spendChars(text.length);
-    return value instanceof SafeText ? `Markup(${quote(text)})` : quote(text);
+  if (value === null) return ownText('None');
+  if (typeof value === 'boolean') return ownText(value ? 'True' : 'False');
+  if (typeof value === 'number') return numberText(String(value), budget);
+  if (value instanceof Float) return numberText(writeFloat(value.value), budget);
+  if (isText(value)) {
+    budget.spendChars(charsOf(value).length);
+    return mapText(value, isSafeText(value) ? (text) => `Markup(${quote(text)})` : quote);
   }
-  const list = (items: readonly Value[]): string => items.map((item) => represent(item, budget, depth + 1)).join(', ');
-  const pairs = (entries: Iterable<readonly [Value, Value]>): string =>
-    [...entries]
-      .map(([key, item]) => `${represent(key, budget, depth + 1)}: ${represent(item, budget, depth + 1)}`)
-      .join(', ');
-  if (isList(value)) return `[${list(value)}]`;
-  if (value instanceof Range) return `range(${value.bounds.slice(0, value.bounds[2] === 1 ? 2 : 3).join(', ')})`;
-  if (value instanceof Tuple) return `(${list(value.items)}${value.items.length === 1 ? ',' : ''})`;
-  if (value instanceof Dict) return `{${pairs(value.entries())}}`;
-  if (value instanceof Namespace) return `<Namespace {${pairs(value.attributes)}}>`;
+  const inner = (item: Value): AnyText => represent(item, budget, depth + 1);
+  const list = (open: string, items: readonly Value[], close: string): AnyText => enclose(open, items.map(inner), ', ', close, budget);
+  const pairs = (open: string, entries: Iterable<readonly [Value, Value]>, close: string): AnyText =>
+    enclose(open, Array.from(entries, (entry) => enclose('', entry.map(inner), ': ', '', budget)), ', ', close, budget);
+  if (isList(value)) return list('[', value, ']');
+  if (value instanceof Range) {
+    return numberText(`range(${value.bounds.slice(0, value.bounds[2] === 1 ? 2 : 3).join(', ')})`, budget);
+  }
+  if (value instanceof Tuple) return list('(', value.items, value.items.length === 1 ? ',)' : ')');
+  if (value instanceof Dict) return pairs('{', value.entries(), '}');
+  if (value instanceof Namespace) return pairs('<Namespace {', value.attributes, '}>');
+  if (value instanceof Series && value.kind !== 'generator') return list(`${value.kind}([`, value.take(), '])');
+  return describe(value);
+}
+
+/** What has no parts to show. */
+function describe(value: Value): AnyText {
   if (value instanceof Undefined) return 'Undefined';
-  if (value instanceof Series) return value.kind === 'generator' ? '<generator object>' : `${value.kind}([${list(value.take())}])`;
-  if (value instanceof Callable) return `<${typeName(value)} '${value.name}'>`;
-  return `<${typeName(value)}>`;
+  if (value instanceof Series) return '<generator object>';
+  return value instanceof Callable ? `<${typeName(value)} '${value.name}'>` : `<${typeName(value)}>`;
+}
+
+/** Texts between the template language's own signs. */
+function enclose(open: string, texts: readonly AnyText[], separator: string, close: string, budget: TemplateBudget): AnyText {
+  const between = ownText(separator);
+  const separated = texts.flatMap((text, i) => (i === 0 ? [text] : [between, text]));
+  return concatTexts([ownText(open), ...separated, ownText(close)], budget);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
@@ -62,51 +76,59 @@ function escapeCodePoint(code: number): string {
 export interface JsonOptions {
   readonly ensureAscii: boolean;
   /** What a level is indented by; undefined for all in one line. */
-  readonly indent: string | undefined;
-  readonly separators: readonly [item: string, key: string];
+  readonly indent: AnyText | undefined;
+  readonly separators: readonly [item: AnyText, key: AnyText];
   readonly sortKeys: boolean;
 }
 
 /** Python's json.dumps(). */
-export function toJson(value: Value, options: JsonOptions, budget: TemplateBudget, depth = 0): string {
+export function toJson(value: Value, options: JsonOptions, budget: TemplateBudget, depth = 0): AnyText {
   budget.spend(1);
   if (depth > MAX_NESTING) throw new TemplateLimit(`a value nests deeper than ${MAX_NESTING}`);
-  if (value === null) return 'null';
-  if (typeof value === 'boolean' || typeof value === 'number') return String(value);
-  if (value instanceof Float) return jsonFloat(value.value);
-  const text = textOf(value);
-  if (text !== undefined) return jsonText(text, options, budget);
-  const write = (item: Value): string => toJson(item, options, budget, depth + 1);
+  if (value === null) return ownText('null');
+  if (typeof value === 'boolean') return ownText(String(value));
+  if (typeof value === 'number') return numberText(String(value), budget);
+  if (value instanceof Float) return numberText(jsonFloat(value.value), budget);
+  if (isText(value)) return jsonText(value, options, budget);
+  const write = (item: Value): AnyText => toJson(item, options, budget, depth + 1);
   if (isList(value) || (value instanceof Tuple && !(value instanceof Range))) {
     return jsonContainer('[', ']', (isList(value) ? value : value.items).map(write), options, budget, depth);
   }
   if (!(value instanceof Dict)) throw new TemplateFault(`Object of type ${typeName(value)} is not JSON serializable`);
   const entries = value.entries().map(([key, item]) => [jsonKey(key), item] as const);
-  if (options.sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
-  const parts = entries.map(([key, item]) => jsonText(key, options, budget) + options.separators[1] + write(item));
+  if (options.sortKeys) entries.sort(([a], [b]) => (charsOf(a) < charsOf(b) ? -1 : Number(charsOf(a) > charsOf(b))));
+  const parts = entries.map(([key, item]) =>
+    concatTexts([jsonText(key, options, budget), options.separators[1], write(item)], budget),
+  );
   return jsonContainer('{', '}', parts, options, budget, depth);
 }
 
 function jsonContainer(
   open: string,
   close: string,
-  parts: readonly string[],
+  parts: readonly AnyText[],
   { indent, separators }: JsonOptions,
   budget: TemplateBudget,
   depth: number,
-): string {
-  const lengths = parts.length * (separators[0].length + (indent === undefined ? 0 : 1 + indent.length * (depth + 1)));
-  budget.spendChars(lengths + (indent?.length ?? 0) * depth);
-  if (indent === undefined || parts.length === 0) return open + parts.join(separators[0]) + close;
-  const line = `\n${indent.repeat(depth + 1)}`;
-  return `${open}${line}${parts.join(separators[0] + line)}\n${indent.repeat(depth)}${close}`;
+): AnyText {
+  const indentChars = indent === undefined ? 0 : charsOf(indent).length;
+  const lengths = parts.length * (charsOf(separators[0]).length + (indent === undefined ? 0 : 1 + indentChars * (depth + 1)));
+  budget.spendChars(lengths + indentChars * depth);
+  const isOneLine = indent === undefined || parts.length === 0;
+  const line = (level: number): AnyText =>
+    isOneLine ? '' : concatTexts([ownText('\n'), ...Array.from({ length: level }, () => indent)], budget);
+  const between = concatTexts([separators[0], line(depth + 1)], budget);
+  const separated = parts.flatMap((part, i) => (i === 0 ? [part] : [between, part]));
+  return concatTexts([ownText(open), line(depth + 1), ...separated, line(depth), ownText(close)], budget);
 }
 
-function jsonText(text: string, { ensureAscii }: JsonOptions, budget: TemplateBudget): string {
-  budget.spendChars(text.length);
-  const json = JSON.stringify(text);
-  if (!ensureAscii) return json;
-  return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+function jsonText(text: AnyText, { ensureAscii }: JsonOptions, budget: TemplateBudget): AnyText {
+  budget.spendChars(charsOf(text).length);
+  return mapText(text, (chars) => {
+    const json = JSON.stringify(chars);
+    if (!ensureAscii) return json;
+    return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  });
 }
 
 function jsonFloat(value: number): string {
@@ -114,9 +136,8 @@ function jsonFloat(value: number): string {
   return Number.isFinite(value) ? writeFloat(value) : value > 0 ? 'Infinity' : '-Infinity';
 }
 
-function jsonKey(key: Value): string {
-  const text = textOf(key);
-  if (text !== undefined) return text;
+function jsonKey(key: Value): AnyText {
+  if (isText(key)) return key;
   if (key === null) return 'null';
   if (typeof key === 'boolean' || typeof key === 'number') return String(key);
   if (key instanceof Float) return jsonFloat(key.value);

@@ -4,11 +4,15 @@ import { templateGlobals } from './globals.ts';
 import { Interpreter } from './interpreter.ts';
 import { Scope } from './scope.ts';
 import { type Block } from './syntax.ts';
+import { type AnyText, Text } from './text.ts';
 import { Dict, Float, Undefined, type Value } from './values.ts';
 
 /** What a rendering depends on beside the template. */
 export interface RenderContext {
-  /** The template's variables by name, as plain data: `messages`, `add_generation_prompt`, `tools` and others. */
+  /**
+   * The template's variables by name, as plain data: `messages`, `add_generation_prompt`, `tools` and others. Texts in it
+   * are data, but for those that are a `Text` of the template's own.
+   */
   readonly variables: Readonly<Record<string, unknown>>;
   readonly budget: TemplateBudget;
   /** What `strftime_now` tells, in the local time zone. */
@@ -16,13 +20,13 @@ export interface RenderContext {
 }
 
 /**
- * A template's text: what Jinja2 makes of it, set up as in transformers' apply_chat_template.
+ * A template's text, which tells the template's own words from data: what Jinja2 makes of it, set up as in transformers' apply_chat_template.
  *
  * @param program of `parseTemplate`
  * @throws TemplateRefusal where the template refuses its variables, TemplateFault where it is at fault, TemplateLimit where
  * the budget is spent, RangeError where JavaScript's own limits are met
  */
-export function renderTemplate(program: Block, { variables, budget, now }: RenderContext): string {
+export function renderTemplate(program: Block, { variables, budget, now }: RenderContext): AnyText {
   const globals = new Scope();
   for (const callable of templateGlobals(budget, now)) globals.set(callable.name, callable);
   const scope = new Scope(globals);
@@ -35,8 +39,11 @@ export function renderTemplate(program: Block, { variables, budget, now }: Rende
 /** JSON, or what is like it, as a value. */
 function toValue(input: unknown, budget: TemplateBudget): Value {
   if (input === undefined) return new Undefined('it is undefined');
-  if (input === null || typeof input === 'boolean' || typeof input === 'string') return input;
-  if (typeof input === 'number') return Number.isSafeInteger(input) ? input : new Float(input);
+  if (input === null || typeof input === 'boolean' || typeof input === 'string' || input instanceof Text) return input;
+  if (typeof input === 'number') {
+    budget.numbersAreData = true;
+    return Number.isSafeInteger(input) ? input : new Float(input);
+  }
   if (Array.isArray(input)) return input.map((item) => toValue(item, budget));
   if (typeof input !== 'object') throw new TemplateFault(`a ${typeof input} is no value of a template's`);
   return new Dict(Object.entries(input).map(([key, item]) => [key, toValue(item, budget)] as const), budget);

@@ -1,4 +1,4 @@
-import { bind, expectText } from './arguments.ts';
+import { bind, expectChars } from './arguments.ts';
 import { attributeGetter } from './sequence-filters.ts';
 import { TemplateFault } from './errors.ts';
 import { type Filter, type FilterContext } from './filter.ts';
@@ -28,7 +28,7 @@ function itemsOf(value: Value, { budget }: FilterContext): readonly Value[] {
 
 function testOf([test, ...args]: readonly Value[], { applyTest }: FilterContext): (value: Value) => boolean {
   if (test === undefined) return isTrue;
-  const name = expectText(test, 'the name of a test');
+  const name = expectChars(test, 'the name of a test');
   return (value) => applyTest(name, value, args);
 }
 
@@ -42,7 +42,7 @@ function map(value: Value, args: Arguments, context: FilterContext): Value {
     const get = attributeGetter(attribute, fallback, budget);
     return new Series('generator', items.map(get));
   }
-  const filter = expectText(name, 'the name of a filter');
+  const filter = expectChars(name, 'the name of a filter');
   const mapped = items.map((item) => {
     budget.spend(1);
     return applyFilter(filter, item, { positional, named: args.named });

@@ -6,9 +6,10 @@ import { type Filter } from './filter.ts';
 import { itemOf } from './access.ts';
 import { operate } from './operators.ts';
 import { print } from './printing.ts';
-import { joinTexts } from './text-methods.ts';
+import { concatTexts, keepSafe } from './text.ts';
+import { joinTexts } from './text-splitting.ts';
 import {
-  Dict, Group, hashKey, isTrue, iterate, lengthOf, orElse, SafeText, Series, textOf, Tuple, typeName, Undefined, type Value,
+  Dict, Group, hashKey, isText, isTrue, iterate, lengthOf, orElse, Series, textOf, Tuple, typeName, Undefined, type Value,
 } from './values.ts';
 
 const generator = (items: readonly Value[]): Series => new Series('generator', items);
@@ -28,7 +29,8 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   },
   count: length,
   dictsort: (value, args, { budget }) => {
-    const [caseSensitive = false, by = 'key', reverse = false] = bind('dictsort', args, ['case_sensitive', 'by', 'reverse']);
+    const [caseSensitive = false, sortBy = 'key', reverse = false] = bind('dictsort', args, ['case_sensitive', 'by', 'reverse']);
+    const by = textOf(sortBy);
     if (!(value instanceof Dict)) throw new TemplateFault(`'${typeName(value)}' object has no attribute 'items'`);
     if (by !== 'key' && by !== 'value') throw new TemplateFault("You can only sort by either 'key' or 'value'");
     const pairs = value.entries().map((entry) => new Tuple(entry));
@@ -72,12 +74,10 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   max: (value, args, context) => extreme('max', value, args, context),
   min: (value, args, context) => extreme('min', value, args, context),
   reverse: (value, _, { budget }) => {
-    const text = textOf(value);
     const items = iterate(value, budget).toReversed();
     budget.spendElements(items.length);
-    if (text === undefined) return value instanceof Series && value.kind === 'generator' ? items : generator(items);
-    const reversed = items.map((item) => textOf(item) ?? '').join('');
-    return value instanceof SafeText ? new SafeText(reversed) : reversed;
+    if (isText(value)) return keepSafe(value, concatTexts(items.filter(isText), budget));
+    return value instanceof Series && value.kind === 'generator' ? items : generator(items);
   },
   slice: (value, args, { budget }) => {
     const [slices = 1, fill = null] = bind('slice', args, ['slices', 'fill_with'], 1);

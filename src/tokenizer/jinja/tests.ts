@@ -5,8 +5,9 @@ import { findFilter } from './filters.ts';
 import { floorModulo } from './numbers.ts';
 import { compareBy } from './operators.ts';
 import { print } from './printing.ts';
+import { charsOf, isSafeText } from './text.ts';
 import {
-  Callable, Dict, Float, integerOf, isList, numberOf, SafeText, Series, textOf, Tuple, typeName, Undefined, type Value,
+  Callable, Dict, Float, integerOf, isList, isText, numberOf, Series, textOf, Tuple, typeName, Undefined, type Value,
 } from './values.ts';
 
 type Test = (value: Value, args: readonly Value[], budget: TemplateBudget) => boolean;
@@ -30,9 +31,8 @@ const remainder = (value: Value, divisor: Value): number => {
   return floorModulo(a, b);
 };
 
-const isText = (value: Value): boolean => textOf(value) !== undefined;
 const isCased = (value: Value, budget: TemplateBudget, change: (text: string) => string, other: (text: string) => string): boolean => {
-  const text = print(value, budget);
+  const text = charsOf(print(value, budget));
   budget.spendChars(text.length);
   return text === change(text) && text !== other(text);
 };
@@ -48,7 +48,7 @@ const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['callable', (value) => value instanceof Callable || value instanceof Undefined],
   ['defined', (value) => !(value instanceof Undefined)],
   ['divisibleby', (value, args) => remainder(value, first(args)) === 0],
-  ['escaped', (value) => value instanceof SafeText],
+  ['escaped', isSafeText],
   ['even', (value) => remainder(value, 2) === 0],
   ['false', (value) => value === false],
   ['filter', (value) => isFilter(value)],

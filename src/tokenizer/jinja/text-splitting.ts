@@ -1,6 +1,7 @@
 import { TemplateFault } from './errors.ts';
 import { type TemplateBudget } from './budget.ts';
 import { spendSearch } from './comparing.ts';
+import { type AnyText, charactersOf, charsOf, concatTexts, isOwn, mapText, sliceText } from './text.ts';
 import { countCodePoints } from './values.ts';
 
 /** Python's white space, which is not quite JavaScript's. */
@@ -17,39 +18,48 @@ export function isSpace(character: string): boolean {
 }
 
 /** Takes characters off the ends: those of `characters`, or white space. */
-export function strip(text: string, characters?: string, side: Side = 'both'): string {
+export function strip(text: AnyText, characters?: string, side: Side = 'both'): AnyText {
+  const chars = charsOf(text);
   const set = characters === undefined ? undefined : new Set(characters);
   const goes = (character: string): boolean => (set === undefined ? SPACE.test(character) : set.has(character));
-  const [points, chars] = /[\ud800-\udfff]/.test(characters ?? '') ? [[...text], [...text]] : [text, undefined];
+  const points = /[\ud800-\udfff]/.test(characters ?? '') ? [...chars] : chars;
   let [start, end] = [0, points.length];
-  if (side !== 'right') while (start < end && goes(points[start] ?? '')) start++;
-  if (side !== 'left') while (end > start && goes(points[end - 1] ?? '')) end--;
-  return chars === undefined ? text.slice(start, end) : chars.slice(start, end).join('');
+  let [left, right] = [0, chars.length];
+  if (side !== 'right') for (; start < end && goes(points[start] ?? ''); start++) left += points[start]?.length ?? 0;
+  if (side !== 'left') for (; end > start && goes(points[end - 1] ?? ''); end--) right -= points[end - 1]?.length ?? 0;
+  return sliceText(text, left, right);
 }
 
 /** @param most the number of cuts; negative for any */
-export function split(text: string, separator: string | undefined, most: number, budget: TemplateBudget): readonly string[] {
+export function split(text: AnyText, separator: string | undefined, most: number, budget: TemplateBudget): readonly AnyText[] {
   if (separator === undefined) return splitWords(text, most, budget);
-  checkSeparator(text, separator, budget);
-  const parts = text.split(separator);
-  if (most < 0 || parts.length <= most + 1) return parts;
-  return [...parts.slice(0, most), parts.slice(most).join(separator)];
+  const chars = charsOf(text);
+  checkSeparator(chars, separator, budget);
+  const parts: AnyText[] = [];
+  let start = 0;
+  for (let place = chars.indexOf(separator); place >= 0 && parts.length !== most; place = chars.indexOf(separator, start)) {
+    parts.push(sliceText(text, start, place));
+    start = place + separator.length;
+  }
+  parts.push(sliceText(text, start));
+  return parts;
 }
 
 /** The same from the right. */
-export function rsplit(text: string, separator: string | undefined, most: number, budget: TemplateBudget): readonly string[] {
+export function rsplit(text: AnyText, separator: string | undefined, most: number, budget: TemplateBudget): readonly AnyText[] {
   if (separator === undefined) return rsplitWords(text, most, budget);
   if (most < 0) return split(text, separator, most, budget);
-  checkSeparator(text, separator, budget);
-  const parts: string[] = [];
-  let end = text.length;
+  const chars = charsOf(text);
+  checkSeparator(chars, separator, budget);
+  const parts: AnyText[] = [];
+  let end = chars.length;
   for (let cuts = 0; cuts < most; cuts++) {
-    const place = end < separator.length ? -1 : text.lastIndexOf(separator, end - separator.length);
+    const place = end < separator.length ? -1 : chars.lastIndexOf(separator, end - separator.length);
     if (place < 0) break;
-    parts.push(text.slice(place + separator.length, end));
+    parts.push(sliceText(text, place + separator.length, end));
     end = place;
   }
-  return [text.slice(0, end), ...parts.reverse()];
+  return [sliceText(text, 0, end), ...parts.reverse()];
 }
 
 function checkSeparator(text: string, separator: string, budget: TemplateBudget): void {
@@ -58,51 +68,65 @@ function checkSeparator(text: string, separator: string, budget: TemplateBudget)
   budget.spendElements(text.length / separator.length);
 }
 
-function splitWords(text: string, most: number, budget: TemplateBudget): readonly string[] {
-  budget.spendElements(text.length / 2);
-  const words = [...text.matchAll(WORDS)];
-  if (most < 0 || words.length <= most) return words.map(([word]) => word);
-  return [...words.slice(0, most).map(([word]) => word), text.slice(words[most]?.index)];
+/** Where each word begins and ends. */
+function wordsOf(text: AnyText, budget: TemplateBudget): readonly (readonly [start: number, end: number])[] {
+  const chars = charsOf(text);
+  budget.spendElements(chars.length / 2);
+  return Array.from(chars.matchAll(WORDS), ({ 0: word, index }) => [index, index + word.length] as const);
 }
 
-function rsplitWords(text: string, most: number, budget: TemplateBudget): readonly string[] {
-  budget.spendElements(text.length / 2);
-  const words = [...text.matchAll(WORDS)];
-  if (most < 0 || words.length <= most) return words.map(([word]) => word);
-  const last = words[words.length - most - 1];
-  const first = text.slice(0, last === undefined ? 0 : last.index + last[0].length);
-  return [first, ...words.slice(words.length - most).map(([word]) => word)];
+function splitWords(text: AnyText, most: number, budget: TemplateBudget): readonly AnyText[] {
+  const words = wordsOf(text, budget);
+  const slices = (from: number, to: number): readonly AnyText[] => words.slice(from, to).map(([start, end]) => sliceText(text, start, end));
+  if (most < 0 || words.length <= most) return slices(0, words.length);
+  return [...slices(0, most), sliceText(text, words[most]?.[0] ?? 0)];
 }
 
-export function splitLines(text: string, keepsEnds: boolean, budget: TemplateBudget): readonly string[] {
-  budget.spendElements(text.length);
-  const lines: string[] = [];
+function rsplitWords(text: AnyText, most: number, budget: TemplateBudget): readonly AnyText[] {
+  const words = wordsOf(text, budget);
+  const first = Math.max(0, most < 0 ? 0 : words.length - most);
+  const last = words.slice(first).map(([start, end]) => sliceText(text, start, end));
+  return first === 0 ? last : [sliceText(text, 0, words[first - 1]?.[1] ?? 0), ...last];
+}
+
+export function splitLines(text: AnyText, keepsEnds: boolean, budget: TemplateBudget): readonly AnyText[] {
+  const chars = charsOf(text);
+  budget.spendElements(chars.length);
+  const lines: AnyText[] = [];
   let start = 0;
-  for (const { 0: end, index } of text.matchAll(LINE_END)) {
-    lines.push(text.slice(start, keepsEnds ? index + end.length : index));
+  for (const { 0: end, index } of chars.matchAll(LINE_END)) {
+    lines.push(sliceText(text, start, keepsEnds ? index + end.length : index));
     start = index + end.length;
   }
-  if (start < text.length) lines.push(text.slice(start));
+  if (start < chars.length) lines.push(sliceText(text, start));
   return lines;
 }
 
 /** At most `most` replacements; all of them where that is negative. */
-export function replaceText(text: string, old: string, by: string, most: number, budget: TemplateBudget): string {
-  const places = old === '' ? text.length + 1 : Math.floor(text.length / old.length);
+export function replaceText(text: AnyText, old: string, by: AnyText, most: number, budget: TemplateBudget): AnyText {
+  const [chars, byChars] = [charsOf(text), charsOf(by)];
+  const places = old === '' ? chars.length + 1 : Math.floor(chars.length / old.length);
   const count = most < 0 ? places : Math.min(most, places);
-  budget.spendChars(text.length * Math.max(1, old.length) + count * by.length);
+  budget.spendChars(chars.length * Math.max(1, old.length) + count * byChars.length);
   budget.spendElements(count);
   if (count === 0) return text;
-  if (old === '') return insertBetween(text, by, count);
-  if (most < 0) return text.replaceAll(old, () => by);
-  return split(text, old, count, budget).join(by);
+  if (old === '') return insertBetween(text, by, count, budget);
+  const isData = typeof text === 'string' && (typeof by === 'string' || byChars === '');
+  if (most < 0 && (isData || (isOwn(text) && isOwn(by)))) return mapText(text, () => chars.replaceAll(old, () => byChars));
+  return joinTexts(split(text, old, count, budget), by, budget);
 }
 
-function insertBetween(text: string, by: string, most: number): string {
-  const points = [...text];
+function insertBetween(text: AnyText, by: AnyText, most: number, budget: TemplateBudget): AnyText {
+  const points = charactersOf(text);
   const count = Math.min(most, points.length + 1);
-  const head = points.slice(0, count).map((point) => by + point);
-  return head.join('') + points.slice(count).join('') + (count > points.length ? by : '');
+  const head = points.slice(0, count).flatMap((point) => [by, point]);
+  return concatTexts([...head, ...points.slice(count), count > points.length ? by : ''], budget);
+}
+
+export function joinTexts(texts: readonly AnyText[], separator: AnyText, budget: TemplateBudget): AnyText {
+  budget.spendElements(texts.length);
+  budget.spendChars(texts.reduce((sum, text) => sum + charsOf(text).length, charsOf(separator).length * texts.length));
+  return concatTexts(texts.flatMap((text, i) => (i === 0 ? [text] : [separator, text])), budget);
 }
 
 /** How often a text is in another, side by side. */

@@ -1,5 +1,6 @@
 import { type TemplateBudget } from './budget.ts';
 import { TemplateFault } from './errors.ts';
+import { type AnyText, charactersOf, charsOf, Text } from './text.ts';
 
 /**
  * A value of the template language, whose values are Python's: null is None, a number is a whole one, an array a list.
@@ -9,10 +10,9 @@ export type Value =
   | null
   | boolean
   | number
-  | string
+  | AnyText
   | readonly Value[]
   | Float
-  | SafeText
   | Undefined
   | Tuple
   | Dict
@@ -26,15 +26,6 @@ export class Float {
 
   constructor(value: number) {
     this.value = value;
-  }
-}
-
-/** Text that the filter `safe` has marked: what is added to it is escaped for HTML, as MarkupSafe does. */
-export class SafeText {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
   }
 }
 
@@ -184,7 +175,7 @@ export function typeName(value: Value): string {
   if (typeof value === 'string') return 'str';
   if (isList(value)) return 'list';
   if (value instanceof Float) return 'float';
-  if (value instanceof SafeText) return 'Markup';
+  if (value instanceof Text) return value.isSafe ? 'Markup' : 'str';
   if (value instanceof Undefined) return 'Undefined';
   if (value instanceof Tuple) return value instanceof Range ? 'range' : 'tuple';
   if (value instanceof Dict) return 'dict';
@@ -198,10 +189,13 @@ export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
+export function isText(value: Value): value is AnyText {
+  return typeof value === 'string' || value instanceof Text;
+}
+
 /** The characters of a text; undefined for other values. */
 export function textOf(value: Value): string | undefined {
-  if (typeof value === 'string') return value;
-  return value instanceof SafeText ? value.text : undefined;
+  return isText(value) ? charsOf(value) : undefined;
 }
 
 /** What a number or boolean counts as; undefined for other values. */
@@ -252,9 +246,8 @@ export function lengthOf(value: Value): number {
 /** What a `for` goes through. */
 export function iterate(value: Value, budget: TemplateBudget): readonly Value[] {
   if (isList(value)) return value;
-  const text = textOf(value);
-  budget.spendElements(text?.length ?? (value instanceof Dict || value instanceof Series ? value.size : 0));
-  if (text !== undefined) return [...text];
+  budget.spendElements(textOf(value)?.length ?? (value instanceof Dict || value instanceof Series ? value.size : 0));
+  if (isText(value)) return charactersOf(value);
   if (value instanceof Tuple) return value.items;
   if (value instanceof Dict) return value.keys();
   if (value instanceof Series) return value.take();

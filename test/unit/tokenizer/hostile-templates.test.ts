@@ -9,9 +9,11 @@ import { FAMILY_TEMPLATES } from './family-templates.ts';
 const TOKENS = { bos: '<s>', eos: '</s>' };
 const HI: readonly ChatMessage[] = [{ role: 'user', content: 'hi' }];
 
+const textOf = (parts: readonly { readonly text: string }[]): string => parts.map(({ text }) => text).join('');
+
 function attempt(source: string, messages = HI): TabserveError | string {
   try {
-    return createChatTemplate(source, TOKENS)(messages);
+    return textOf(createChatTemplate(source, TOKENS)(messages));
   } catch (error) {
     if (error instanceof TabserveError) return error;
     throw error;

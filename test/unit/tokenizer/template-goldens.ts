@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { TemplateBudget } from '../../../src/tokenizer/jinja/budget.ts';
 import { TemplateFault, TemplateRefusal } from '../../../src/tokenizer/jinja/errors.ts';
 import { renderTemplate } from '../../../src/tokenizer/jinja/render.ts';
+import { charsOf } from '../../../src/tokenizer/jinja/text.ts';
 import { type Block, parseTemplate } from '../../../src/tokenizer/jinja/syntax.ts';
 
 /** What Jinja2 makes of a template: a text, or why none (`raise_exception: ` begins it where the template itself refuses). */
@@ -43,7 +44,7 @@ export function modelTemplates(): readonly { readonly name: string; readonly sou
 /** What the renderer makes of a template, in the goldens' words: which error it is, not its text, is Jinja2's. */
 export function outcome(read: () => Block, variables: Variables, budget = new TemplateBudget(200_000)): Golden {
   try {
-    return { text: renderTemplate(read(), { variables, budget, now: NOW }) };
+    return { text: charsOf(renderTemplate(read(), { variables, budget, now: NOW })) };
   } catch (error) {
     if (error instanceof TemplateRefusal) return { error: `raise_exception: ${error.message}` };
     if (error instanceof TemplateFault) return { error: 'fault' };
