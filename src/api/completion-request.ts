@@ -39,6 +39,8 @@ const UNSUPPORTED_STREAM_OPTIONS = ['include_obfuscation', 'continuous_usage_sta
 
 /** OpenAI's limit. */
 const MAX_STOP_STRINGS = 4;
+/** Each of them is a state of the automaton that looks for stop strings. */
+const MAX_STOP_CHARS = 4096;
 
 function checkModel(model: unknown, names: readonly string[]): void {
   if (model === undefined || model === null) return;
@@ -58,8 +60,8 @@ function parseStop(stop: unknown): readonly string[] {
   const stops: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
   if (stops.length > MAX_STOP_STRINGS) throw invalid(`"stop" has more than ${MAX_STOP_STRINGS} texts.`, 'stop');
   return stops.map((text) => {
-    if (typeof text === 'string' && text !== '') return text;
-    throw invalid('"stop" must be a text, or an array of texts, none of them empty.', 'stop');
+    if (typeof text === 'string' && text !== '' && text.length <= MAX_STOP_CHARS) return text;
+    throw invalid(`"stop" must be a text, or an array of texts, each of 1 to ${MAX_STOP_CHARS} characters.`, 'stop');
   });
 }
 

@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { SchedulingOptions } from '../core/protocol.ts';
+import { MAX_KEY_CHARS } from '../core/request.ts';
 
 /** A priority is an integer within this distance of 0. */
 const MAX_PRIORITY = 1_000_000;
@@ -10,8 +11,8 @@ function invalid(message: string, param: string): TabserveError {
 
 function parseText(value: unknown, param: string): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string' && value !== '') return value;
-  throw invalid(`"${param}" must be a text that is not empty.`, param);
+  if (typeof value === 'string' && value !== '' && value.length <= MAX_KEY_CHARS) return value;
+  throw invalid(`"${param}" must be a text of 1 to ${MAX_KEY_CHARS} characters.`, param);
 }
 
 function parsePriority(value: unknown): number | undefined {

@@ -5,6 +5,7 @@ import { checkLoadSettings } from '../core/load-settings.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { HubSettings, LoadSettings, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import { MAX_KEY_CHARS } from '../core/request.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
 import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
@@ -207,8 +208,8 @@ function checkOptions(options: Partial<ClientOptions> | undefined): void {
 }
 
 function checkCacheSalt(value: unknown): void {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return;
-  const message = 'cacheSalt must be a text that is not empty; leave it out to share prefixes with other clients.';
+  if (value === undefined || (typeof value === 'string' && value !== '' && value.length <= MAX_KEY_CHARS)) return;
+  const message = `cacheSalt must be a text of 1 to ${MAX_KEY_CHARS} characters; leave it out to share prefixes with other clients.`;
   throw new TabserveError('invalid_request', message, { param: 'cacheSalt' });
 }
 

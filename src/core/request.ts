@@ -26,6 +26,9 @@ export interface LogitsParams {
 /** The tokens that one request's logit_bias may name. As OpenAI and vLLM have it. */
 export const MAX_LOGIT_BIASES = 1024;
 
+/** Characters of a cache salt or of a name that requests supersede one another by: it is compared for each block of a prompt. */
+export const MAX_KEY_CHARS = 1024;
+
 /** Whether a token's logits depend on how often it came before. */
 export function isPenalised(params: LogitsParams): boolean {
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = params;

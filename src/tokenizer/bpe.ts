@@ -1,10 +1,11 @@
 import type { Work } from '../core/turns.ts';
 import { BYTE_CHARACTERS } from './byte-level.ts';
 import { encodeAround } from './literals.ts';
+import { composed } from './composed.ts';
 import { createMerger, type MergeTable } from './merge.ts';
-import { cachePieces } from './piece-cache.ts';
+import { cutIntoPieces } from './pieces.ts';
 import type { PreTokenizer } from './pre-tokenizers.ts';
-import { type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
+import { type Encode, literalIds, MAX_TOKEN_LENGTH, textIds, type Vocabulary } from './vocabulary.ts';
 
 const utf8 = new TextEncoder();
 
@@ -16,49 +17,32 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Wo
   const ids = yield* textIds(vocabulary);
   const byteIds = Int32Array.from(BYTE_CHARACTERS, (character) => ids.get(character) ?? -1);
   const merge = createMerger(yield* readMerges(vocabulary, ids));
-  const splits = pre.splits.map((pattern) => new RegExp(pattern, 'gu'));
 
-  const encodePiece = cachePieces((piece) => {
+  function* encodePiece(piece: string, out: number[]): Work<void> {
     const bytes = utf8.encode(piece);
-    const whole = pre.ignoreMerges ? ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('')) : undefined;
-    if (whole !== undefined) return [whole];
-    const found: number[] = [];
-    merge(
-      Int32Array.from(bytes, (byte) => byteIds[byte] ?? -1),
-      (id) => {
-        if (id >= 0) found.push(id);
-      },
-    );
-    return found;
-  });
-
-  const piecesOf = (section: string): readonly string[] =>
-    cut(pre.normalizer === undefined ? section : section.normalize(pre.normalizer), splits);
-  return encodeAround(literalIds(vocabulary), piecesOf, encodePiece);
-}
-
-/** The text cut by each pattern in turn: what matches is a piece, and so is what lies between. */
-function cut(text: string, patterns: readonly RegExp[]): readonly string[] {
-  let pieces: readonly string[] = [text];
-  for (const pattern of patterns) {
-    pieces = pieces.flatMap((piece) => {
-      const parts: string[] = [];
-      let end = 0;
-      for (const match of piece.matchAll(pattern)) {
-        if (match.index > end) parts.push(piece.slice(end, match.index));
-        parts.push(match[0]);
-        end = match.index + match[0].length;
-      }
-      if (end < piece.length) parts.push(piece.slice(end));
-      return parts;
+    // Longer than any token is.
+    const isShort = pre.ignoreMerges && bytes.length <= MAX_TOKEN_LENGTH;
+    const whole = isShort ? ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('')) : undefined;
+    if (whole !== undefined) return void out.push(whole);
+    const first = new Int32Array(bytes.length);
+    for (let place = 0; place < bytes.length; place++) {
+      first[place] = byteIds[bytes[place] ?? 0] ?? -1;
+      if ((place + 1) % RUN === 0) yield;
+    }
+    yield* merge(first, (id) => {
+      if (id >= 0) out.push(id);
     });
   }
-  return pieces;
+
+  function* piecesOf(section: string): Work<Iterable<string>> {
+    return cutIntoPieces(pre.normalizer === undefined ? section : yield* composed(section), pre);
+  }
+  return encodeAround(literalIds(vocabulary), piecesOf, encodePiece);
 }
 
 /** A merge is kept with its left token as `right * RANKS + rank`. */
 const RANKS = 2 ** 22;
-/** Merges read without a pause. */
+/** Merges, or bytes of a text, read without a pause. */
 const RUN = 4096;
 
 /**

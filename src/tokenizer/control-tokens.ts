@@ -1,3 +1,4 @@
+import type { Work } from '../core/turns.ts';
 import type { TextPart } from './jinja/text.ts';
 import { createLiteralMatcher } from './literals.ts';
 
@@ -8,17 +9,17 @@ export type PromptPiece = { readonly text: string } | { readonly controlTokenId:
  * Cuts a prompt at its control tokens. All characters of one are the template's own, side by side: none comes of a
  * message's text, or of that and what stands beside it. Texts between control tokens are whole.
  */
-export type SplitPrompt = (parts: readonly TextPart[]) => readonly PromptPiece[];
+export type SplitPrompt = (parts: readonly TextPart[]) => Work<readonly PromptPiece[]>;
 
 /** @param ids token id by the control token's text */
 export function createPromptSplitter(ids: ReadonlyMap<string, number>): SplitPrompt {
   // One of a single code point is left as text: people write it.
   const matcher = createLiteralMatcher([...ids.keys()].filter((name) => [...name].length > 1));
-  return (parts) => {
+  return function* splitPrompt(parts) {
     const pieces: PromptPiece[] = [];
     let text = '';
     for (const part of parts) {
-      const cuts = part.isOwn ? matcher.split(part.text) : [part.text];
+      const cuts = part.isOwn ? yield* matcher.split(part.text) : [part.text];
       for (const [index, cut] of cuts.entries()) {
         const controlTokenId = index % 2 === 1 ? ids.get(cut) : undefined;
         if (controlTokenId === undefined) {

@@ -1,11 +1,16 @@
+import { atOnce, type Work } from '../core/turns.ts';
+import { LONGEST_CACHED, cachePieces } from './piece-cache.ts';
 import type { Encode } from './vocabulary.ts';
+
+/** Characters looked at without a pause. */
+const RUN = 4096;
 
 /** Finds tokens that are matched as a whole, wherever they stand in a text. */
 export interface LiteralMatcher {
   /** How long the longest literal is that begins at this place; 0 where none does. */
   lengthAt(text: string, place: number): number;
   /** The text cut at its literals, from left to right, longest first; each second piece is a literal. */
-  split(text: string): readonly string[];
+  split(text: string): Work<readonly string[]>;
 }
 
 /** A literal's beginning. */
@@ -35,9 +40,10 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
     }
     return longest;
   };
-  const split = (text: string): readonly string[] => {
+  function* split(text: string): Work<readonly string[]> {
     const pieces: string[] = [];
     let start = 0;
+    let pause = RUN;
     for (let place = 0; root.next.size > 0 && place < text.length;) {
       const length = lengthAt(text, place);
       if (length > 0) {
@@ -45,10 +51,13 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
         start = place + length;
       }
       place += Math.max(length, 1);
+      if (place < pause) continue;
+      pause = place + RUN;
+      yield;
     }
     pieces.push(text.slice(start));
     return pieces;
-  };
+  }
   return { lengthAt, split };
 }
 
@@ -59,23 +68,32 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
  */
 export function encodeAround(
   literals: ReadonlyMap<string, number>,
-  piecesOf: (section: string) => Iterable<string>,
-  encodePiece: (piece: string) => readonly number[],
+  piecesOf: (section: string) => Work<Iterable<string>>,
+  encodePiece: (piece: string, out: number[]) => Work<void>,
 ): Encode {
   const matcher = createLiteralMatcher(literals.keys());
-  return (text, enough = Infinity) => {
-    const out: number[] = [];
-    for (const [index, section] of matcher.split(text).entries()) {
+  const encodeShort = cachePieces((piece) => {
+    const ids: number[] = [];
+    atOnce(encodePiece(piece, ids));
+    return ids;
+  });
+  return function* encode(text, out, enough = Infinity) {
+    let chars = 0;
+    for (const [index, section] of (yield* matcher.split(text)).entries()) {
       const literal = index % 2 === 1 ? literals.get(section) : undefined;
       if (literal !== undefined) {
         out.push(literal);
         continue;
       }
-      for (const piece of piecesOf(section)) {
-        for (const id of encodePiece(piece)) out.push(id);
-        if (out.length > enough) return out;
+      for (const piece of yield* piecesOf(section)) {
+        if (piece.length > LONGEST_CACHED) yield* encodePiece(piece, out);
+        else for (const id of encodeShort(piece)) out.push(id);
+        if (out.length > enough) return;
+        chars += piece.length;
+        if (chars < RUN) continue;
+        chars = 0;
+        yield;
       }
     }
-    return out;
   };
 }

@@ -1,3 +1,5 @@
+import type { Work } from '../core/turns.ts';
+
 /** Which neighbouring tokens merge, and in what order. */
 export interface MergeTable {
   /** The merge of this pair, as an index into the arrays below; -1 where there is none. */
@@ -9,7 +11,10 @@ export interface MergeTable {
 }
 
 /** Merges a text's first tokens, negative for what the vocabulary lacks, and tells what remains and where it began. */
-export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => void;
+export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => Work<void>;
+
+/** Places looked at, or merges made, without a pause. */
+const RUN = 4096;
 
 /** A queue's entry is `rank * PLACES + place`, which a float64 holds exactly. */
 const PLACES = 2 ** 31;
@@ -19,7 +24,7 @@ const PLACES = 2 ** 31;
  * SentencePiece calls BPE is the same with scores for ranks. O(n log n) in the text, whatever the text.
  */
 export function createMerger({ find, ranks, results }: MergeTable): Merger {
-  return (ids, emit) => {
+  return function* merge(ids, emit) {
     const { length } = ids;
     const next = new Int32Array(length);
     const previous = new Int32Array(length);
@@ -37,9 +42,13 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
     for (let place = 0; place < length; place++) {
       next[place] = place + 1;
       previous[place] = place - 1;
+      // Pairs are looked at one behind, since each needs what is next.
+      if (place > 0) look(place - 1);
+      if ((place + 1) % RUN === 0) yield;
     }
-    for (let place = 0; place < length; place++) look(place);
+    let count = 0;
     for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
+      if (++count % RUN === 0) yield;
       const place = entry % PLACES;
       const rank = (entry - place) / PLACES;
       const merge = merges[place] ?? -1;
@@ -54,7 +63,10 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
       const before = previous[place] ?? -1;
       if (before >= 0) look(before);
     }
-    for (let place = 0; place < length; place = next[place] ?? length) emit(ids[place] ?? -1, place);
+    for (let place = 0; place < length; place = next[place] ?? length) {
+      emit(ids[place] ?? -1, place);
+      if (++count % RUN === 0) yield;
+    }
   };
 }
 

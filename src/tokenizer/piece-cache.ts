@@ -1,13 +1,12 @@
 /** Pieces whose ids are remembered: most of a text is words that it has had before. */
 const MAX_PIECES = 10_000;
-/** Characters. */
-const LONGEST_PIECE = 64;
+/** Characters of a piece that is remembered. */
+export const LONGEST_CACHED = 64;
 
-/** Remembers the ids of short pieces of text. */
+/** Remembers the ids of pieces of text, none of them longer than {@link LONGEST_CACHED}. */
 export function cachePieces(encode: (piece: string) => readonly number[]): (piece: string) => readonly number[] {
   const cache = new Map<string, readonly number[]>();
   return (piece) => {
-    if (piece.length > LONGEST_PIECE) return encode(piece);
     const known = cache.get(piece);
     if (known !== undefined) return known;
     const ids = encode(piece);

@@ -1,9 +1,12 @@
 import { TabserveError } from '../core/errors.ts';
+import { cl100kPieceEnd, gpt2PieceEnd } from './piece-ends.ts';
 
 /** How a family of byte-level BPE tokenizers cuts text into the pieces that BPE then works on. */
 export interface PreTokenizer {
-  /** Unicode regular expressions applied in turn, each to the pieces that the one before left. */
-  readonly splits: readonly string[];
+  /** Whether each `\p{N}` is a piece of its own; what lies between is then cut as if it were a text by itself. */
+  readonly separatesDigits: boolean;
+  /** Where the piece ends that begins at `place`, in a text that ends at `end`. There is always one. */
+  readonly pieceEnd: (text: string, place: number, end: number) => number;
   readonly normalizer: 'NFC' | undefined;
   /** A piece that is a token as it stands is taken whole, whatever the merges would give. */
   readonly ignoreMerges: boolean;
@@ -11,33 +14,21 @@ export interface PreTokenizer {
   readonly addBos: boolean;
 }
 
-/** `\s` and `\S` as other regular expressions have them: JavaScript's count U+FEFF as white space and U+0085 not. */
-const unicodeSpaces = (pattern: string): string =>
-  pattern.replaceAll('\\s', '\\p{White_Space}').replaceAll('\\S', '\\P{White_Space}');
-
-const GPT2 = unicodeSpaces("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
-
-/** The pattern that Llama 3 and Qwen 2 share but for how many digits stay together. */
-const cl100k = (digits: string): string =>
-  unicodeSpaces(
-    `'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}` +
-      '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
-  );
-
-const PLAIN = { normalizer: undefined, ignoreMerges: false, addBos: false } as const;
-const STARCODER: PreTokenizer = { ...PLAIN, splits: ['\\p{N}', GPT2] };
-const LLAMA3: PreTokenizer = { ...PLAIN, splits: [cl100k('\\p{N}{1,3}')], ignoreMerges: true, addBos: true };
-const QWEN2: PreTokenizer = { ...PLAIN, splits: [cl100k('\\p{N}')], normalizer: 'NFC' };
+const PLAIN = { separatesDigits: false, normalizer: undefined, ignoreMerges: false, addBos: false } as const;
+const GPT2: PreTokenizer = { ...PLAIN, pieceEnd: gpt2PieceEnd };
+const STARCODER: PreTokenizer = { ...GPT2, separatesDigits: true };
+const LLAMA3: PreTokenizer = { ...PLAIN, pieceEnd: cl100kPieceEnd(3), ignoreMerges: true, addBos: true };
+const QWEN2: PreTokenizer = { ...PLAIN, pieceEnd: cl100kPieceEnd(1), normalizer: 'NFC' };
 
 /**
- * By the file's `tokenizer.ggml.pre`. The patterns are the ones in the families' own tokenizer.json files; names that
+ * By the file's `tokenizer.ggml.pre`. Pieces are those of the families' own tokenizer.json files; names that
  * llama.cpp takes for the same tokenizer stand together.
  */
 const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ['smollm', STARCODER],
   ['starcoder', STARCODER],
-  ['gpt-2', { ...PLAIN, splits: [GPT2] }],
-  ['phi-2', { ...PLAIN, splits: [GPT2] }],
+  ['gpt-2', GPT2],
+  ['phi-2', GPT2],
   ['llama-bpe', LLAMA3],
   ['llama-v3', LLAMA3],
   ['llama3', LLAMA3],

@@ -1,14 +1,13 @@
 import type { Work } from '../core/turns.ts';
 import { encodeAround } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
-import { cachePieces } from './piece-cache.ts';
 import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
 
 /** What stands for a space in SentencePiece's tokens (U+2581). */
 export const SPACE_CHARACTER = '\u2581';
 
 const utf8 = new TextEncoder();
-/** Tokens read without a pause. */
+/** Tokens, or characters of a text, read without a pause. */
 const RUN = 4096;
 
 /**
@@ -22,39 +21,53 @@ export function* createSentencePieceEncoder(
   addSpacePrefix: boolean,
 ): Work<Encode> {
   const ids = yield* textIds(vocabulary);
-  /** Of the word that is being merged. One that is no token by itself has the id `-1 - place`: it may be part of one. */
-  let characters: readonly string[] = [];
-  const textOf = (id: number): string | undefined => (id < 0 ? characters[-1 - id] : vocabulary.tokens[id]);
-  const find = (left: number, right: number): number => ids.get(`${textOf(left)}${textOf(right)}`) ?? -1;
-  const merge = createMerger({ find, ...(yield* rankByScore(vocabulary)) });
+  const merges = yield* rankByScore(vocabulary);
   const byteIds = readByteIds(vocabulary);
-  const words = (yield* mergesAcrossWords(vocabulary)) ? /.+/gsu : WORDS;
+  const isOneWord = yield* mergesAcrossWords(vocabulary);
 
   const fallBack = (character: string): readonly number[] => {
     const found = Array.from(utf8.encode(character), (byte) => byteIds[byte] ?? -1);
     if (!found.includes(-1)) return found;
     return vocabulary.unknownTokenId === undefined ? [] : [vocabulary.unknownTokenId];
   };
-  const encodeWord = cachePieces((word) => {
-    characters = Array.from(word);
-    const first = Int32Array.from(characters, (character, place) => ids.get(character) ?? -1 - place);
-    const found: number[] = [];
-    merge(first, (id, place) => {
-      if (id >= 0) found.push(id);
-      else found.push(...fallBack(characters[place] ?? ''));
+  function* encodeWord(word: string, out: number[]): Work<void> {
+    const characters: string[] = [];
+    const first = new Int32Array(word.length);
+    for (const character of word) {
+      // One that is no token by itself has the id `-1 - place`: it may be part of one.
+      first[characters.length] = ids.get(character) ?? -1 - characters.length;
+      if (characters.push(character) % RUN === 0) yield;
+    }
+    const textOf = (id: number): string | undefined => (id < 0 ? characters[-1 - id] : vocabulary.tokens[id]);
+    const find = (left: number, right: number): number => ids.get(`${textOf(left)}${textOf(right)}`) ?? -1;
+    yield* createMerger({ find, ...merges })(first.subarray(0, characters.length), (id, place) => {
+      if (id >= 0) out.push(id);
+      else out.push(...fallBack(characters[place] ?? ''));
     });
-    return found;
-  });
+  }
 
-  const wordsOf = (section: string): readonly string[] => {
-    const prefixed = addSpacePrefix && section !== '' ? ` ${section}` : section;
-    return prefixed.replaceAll(' ', SPACE_CHARACTER).match(words) ?? [];
-  };
+  function* wordsOf(section: string): Work<Iterable<string>> {
+    let spaced = addSpacePrefix && section !== '' ? SPACE_CHARACTER : '';
+    for (let start = 0; start < section.length; start += RUN) {
+      if (start > 0) yield;
+      spaced += section.slice(start, start + RUN).replaceAll(' ', SPACE_CHARACTER);
+    }
+    return isOneWord ? [spaced].filter((word) => word !== '') : cutIntoWords(spaced);
+  }
   return encodeAround(literalIds(vocabulary), wordsOf, encodeWord);
 }
 
 /** Spaces and what follows them, up to the next space. */
-const WORDS = /\u2581*[^\u2581]+|\u2581+/gu;
+function* cutIntoWords(text: string): Generator<string, void, undefined> {
+  for (let place = 0; place < text.length;) {
+    let start = place;
+    while (text.charCodeAt(start) === 0x2581) start++;
+    const next = start < text.length ? text.indexOf(SPACE_CHARACTER, start) : -1;
+    const end = next < 0 ? text.length : next;
+    yield text.slice(place, end);
+    place = end;
+  }
+}
 
 /** Whether a token has a space behind anything else: if none has, no merge ever crosses from one word to the next. */
 function* mergesAcrossWords({ tokens, kinds }: Vocabulary): Work<boolean> {

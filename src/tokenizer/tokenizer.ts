@@ -39,6 +39,10 @@ export interface Tokenizer {
    * the model's context
    */
   encodePrompt(text: string): number[];
+  /** {@link encodeChat} as work that may be interrupted: a long text takes longer than other tabs' streams can wait. */
+  chatWork(messages: readonly ChatMessage[]): Work<number[]>;
+  /** {@link encodePrompt} alike. */
+  promptWork(text: string): Work<number[]>;
   createDetokenizer(): Detokenizer;
 }
 
@@ -72,14 +76,21 @@ function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Work<To
   const bytesOf = createTokenByteTable(vocabulary);
   const prompts = createPromptEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined);
   const template = findChatTemplate(metadata, options.chatTemplate);
+  const chatWork = createChatEncoder(template, vocabulary, prompts);
   return {
     vocabSize: vocabulary.tokens.length,
     warnings,
     stopTokenIds: vocabulary.stopTokenIds,
-    encode: (text) => encode(text),
+    encode: (text) => {
+      const ids: number[] = [];
+      atOnce(encode(text, ids));
+      return ids;
+    },
     chatTemplate: template?.origin ?? 'none',
-    encodeChat: createChatEncoder(template, vocabulary, prompts),
-    encodePrompt: prompts.encodePrompt,
+    encodeChat: (messages) => atOnce(chatWork(messages)),
+    encodePrompt: (text) => atOnce(prompts.promptWork(text)),
+    chatWork,
+    promptWork: prompts.promptWork,
     createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
 }
@@ -109,8 +120,8 @@ interface PromptEncoder {
   /** @throws TabserveError `context_length_exceeded` where so many characters fit no prompt */
   readonly checkLength: (chars: number, param: PromptParam) => void;
   /** @throws TabserveError `context_length_exceeded` where they make more tokens than any prompt that fits */
-  readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => number[];
-  readonly encodePrompt: (text: string) => number[];
+  readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => Work<number[]>;
+  readonly promptWork: (text: string) => Work<number[]>;
 }
 
 /** The request's parameter that a prompt comes from. */
@@ -129,31 +140,40 @@ function createPromptEncoder(
   const checkLength = (chars: number, param: PromptParam): void => {
     if (chars > maxChars) throw tooLong(chars, param);
   };
-  const encodeParts = (parts: readonly TextPart[], chars: number, param: PromptParam): number[] => {
+  function* encodeParts(parts: readonly TextPart[], chars: number, param: PromptParam): Work<number[]> {
+    try {
+      return yield* encodePieces(parts, chars, param);
+    } catch (cause) {
+      // JavaScript's own limits: there is no room for so large an array.
+      throw cause instanceof RangeError ? tooLong(chars, param, cause) : cause;
+    }
+  }
+  function* encodePieces(parts: readonly TextPart[], chars: number, param: PromptParam): Work<number[]> {
     const prompt: number[] = [];
-    const pieces = split(parts);
+    const pieces = yield* split(parts);
     for (const piece of pieces) {
       if ('text' in piece) {
         const strips = swallows(prompt.at(-1));
-        for (const id of encode(strips ? piece.text.replace(WHITE_SPACE, '') : piece.text, maxTokens)) prompt.push(id);
+        yield* encode(strips ? withoutLeadingSpace(piece.text) : piece.text, prompt, maxTokens);
       } else prompt.push(piece.controlTokenId);
       if (prompt.length > maxTokens) throw tooLong(chars, param);
     }
     const hasBos = prompt[0] === bosTokenId || beginsWith(pieces, bosTokenId);
-    return bosTokenId === undefined || hasBos ? prompt : [bosTokenId, ...prompt];
-  };
-  const encodePrompt = (text: string): number[] => {
+    if (bosTokenId !== undefined && !hasBos) prompt.unshift(bosTokenId);
+    return prompt;
+  }
+  function* promptWork(text: string): Work<number[]> {
     checkLength(text.length, 'prompt');
-    return encodeParts([{ text, isOwn: true }], text.length, 'prompt');
-  };
-  return { checkLength, encodeParts, encodePrompt };
+    return yield* encodeParts([{ text, isOwn: true }], text.length, 'prompt');
+  }
+  return { checkLength, encodeParts, promptWork };
 }
 
 function createChatEncoder(
   template: TemplateSource | undefined,
   { tokens, bosTokenId: bos, eosTokenId: eos }: Vocabulary,
   { checkLength, encodeParts }: PromptEncoder,
-): (messages: readonly ChatMessage[]) => number[] {
+): (messages: readonly ChatMessage[]) => Work<number[]> {
   if (template === undefined) {
     return () => {
       throw noChatTemplate();
@@ -162,10 +182,12 @@ function createChatEncoder(
   const { source } = template;
   const textOf = (id: number | undefined): string => (id === undefined ? '' : (tokens[id] ?? ''));
   const render = blame(template, () => createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) }));
-  return (messages) => {
+  return function* chatWork(messages) {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
     checkLength(chars, 'messages');
-    return encodeParts(blame(template, () => render(messages)), chars, 'messages');
+    if (chars > LONG_CHAT) yield;
+    const parts = blame(template, () => render(messages));
+    return yield* encodeParts(parts, chars, 'messages');
   };
 }
 
@@ -175,8 +197,12 @@ function beginsWith(pieces: readonly PromptPiece[], controlTokenId: number | und
   return first !== undefined && 'controlTokenId' in first && first.controlTokenId === controlTokenId;
 }
 
-/** What C's isspace() takes for white space, at a text's beginning. */
-const WHITE_SPACE = /^[ \t-\r]+/;
+/** A text without what C's isspace() takes for white space, at its beginning. */
+function withoutLeadingSpace(text: string): string {
+  let start = 0;
+  while (start < text.length && /[ \t-\r]/.test(text[start] ?? '')) start++;
+  return text.slice(start);
+}
 
 /**
  * Whether a control token takes in the white space behind it: Phi-3's do, which no GGUF says, so llama.cpp goes by the
@@ -188,12 +214,17 @@ function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): 
   return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
 }
 
-function tooLong(chars: number, param: PromptParam): TabserveError {
+/** @param cause why it cannot be encoded, if that is the reason */
+function tooLong(chars: number, param: PromptParam, cause?: RangeError): TabserveError {
   const what = param === 'messages' ? `Messages of ${chars} characters` : `A prompt of ${chars} characters`;
-  return new TabserveError('context_length_exceeded', `${what} cannot fit the model's context.`, { param });
+  const why = cause === undefined ? "cannot fit the model's context" : 'cannot be encoded in the memory that there is; shorten it';
+  return new TabserveError('context_length_exceeded', `${what} ${why}.`, { param, cause });
 }
 
-/** A novel has a tenth of it; regular expressions run out of stack at four times as many. */
+/** Messages of so many characters have their template rendered in a turn of its own. Its budget bounds that turn. */
+const LONG_CHAT = 2 ** 16;
+
+/** A novel has a tenth of it. */
 const MOST_CHARS = 4 * 2 ** 20;
 
 /**

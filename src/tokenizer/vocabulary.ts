@@ -9,8 +9,8 @@ import { findStopTokens, looksLikeControl, readSpecialTokenIds, type SpecialToke
  */
 export type TokenKind = 'text' | 'byte' | 'literal' | 'control' | 'unused';
 
-/** Text to token ids. With more than `enough` ids the rest of the text is left out. */
-export type Encode = (text: string, enough?: number) => number[];
+/** Puts a text's token ids behind those that are in `out`. With more than `enough` in it the rest of the text is left out. */
+export type Encode = (text: string, out: number[], enough?: number) => Work<void>;
 
 /** A model's tokens, by id. */
 export interface Vocabulary {
@@ -50,7 +50,7 @@ const MAX_TOKENS = 2 ** 20;
 /** Twice that many merges; what ranks in merge queues have room for is more. */
 const MAX_MERGES = 2 ** 21;
 /** The longest known are a few hundred spaces. */
-const MAX_TOKEN_LENGTH = 4096;
+export const MAX_TOKEN_LENGTH = 4096;
 /** Each place of a text is held against all added tokens. Known ones have 70,000 characters at most, the longest some 50. */
 const MAX_ADDED_CHARS = 2 ** 18;
 const MAX_ADDED_LENGTH = 256;

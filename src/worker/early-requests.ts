@@ -15,7 +15,7 @@ export interface EarlyRequest {
 }
 
 interface Waiting extends EarlyRequest {
-  readonly queued: (answer: Queued) => void;
+  readonly queued: (answer: Queued | Promise<Queued>) => void;
   readonly refuse: (reason: unknown) => void;
 }
 
@@ -47,7 +47,7 @@ export class EarlyRequests {
   }
 
   /** The model is loaded: queues all of them, in the order in which they came. @param queue may throw why it refuses one */
-  queueAll(queue: (early: EarlyRequest) => Queued): void {
+  queueAll(queue: (early: EarlyRequest) => Queued | Promise<Queued>): void {
     for (const [requestId, early] of this.#requests) {
       this.#requests.delete(requestId);
       try {

@@ -1,19 +1,20 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelInfo, Prompt } from '../core/protocol.ts';
+import type { Work } from '../core/turns.ts';
 import type { ServedTokenizer } from './served-model.ts';
 
 /**
- * The token ids that a prompt is.
+ * The token ids that a prompt is, as work that may be interrupted.
  *
  * @throws TabserveError `invalid_request` where there are none, where an id is not the model's, or where the chat template
  *   refuses the messages; `context_length_exceeded` for a text longer than any prompt that fits
  */
-export function encodePrompt(
+export function* encodePrompt(
   prompt: Prompt,
   { tokenizer, info }: { readonly tokenizer: ServedTokenizer; readonly info: Pick<ModelInfo, 'vocabSize'> },
-): readonly number[] {
-  if ('messages' in prompt) return tokenizer.encodeChat(prompt.messages);
-  if ('text' in prompt) return checkLength(tokenizer.encodePrompt(prompt.text));
+): Work<readonly number[]> {
+  if ('messages' in prompt) return yield* tokenizer.chatWork(prompt.messages);
+  if ('text' in prompt) return checkLength(yield* tokenizer.promptWork(prompt.text));
   return checkLength(checkTokenIds(prompt.tokenIds, info.vocabSize));
 }
 

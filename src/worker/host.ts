@@ -118,7 +118,10 @@ export class Host {
     this.#residents.keep(session, this.#note(session, options));
   }
 
-  /** Queues a request. @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is */
+  /**
+   * Queues a request, at once where its prompt is short, else when that is encoded.
+   * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
+   */
   generate(session: HostSession, request: GenerateRequest): Queued | Promise<Queued> {
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
     return this.#requireModel(session).generate(session, request, this.#persisting.has(session));

@@ -2,6 +2,7 @@ import type { Frame } from '../core/frames.ts';
 import type { GenerateRequest, Prompt } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
+import type { Work } from '../core/turns.ts';
 import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { encodePrompt } from './encode-prompt.ts';
 import type { HostSession } from './host-session.ts';
@@ -70,27 +71,34 @@ export class LiveRequest {
 interface RequestContext extends Pick<ServedModel, 'tokenizer' | 'info'> {
   /** Whether its session allows that it is kept in storage. */
   readonly persistPrefix: boolean;
-  /** The engine clock's milliseconds. */
+  /** When it came, in the engine clock's milliseconds. */
   readonly now: number;
 }
 
 /**
- * Turns what a tab asks for into what an engine computes: the prompt's token ids, or what a worker that has died had come
- * to.
+ * The token ids of a request's prompt, as work that may be interrupted: those that a worker that has died had come to, if any.
  *
  * @throws TabserveError `invalid_request` for a bias of a token that the model does not have, and what the prompt is
  *   refused with
  */
+export function* promptOf(
+  { prompt, logits, resume }: GenerateRequest,
+  model: Pick<ServedModel, 'tokenizer' | 'info'>,
+): Work<readonly number[]> {
+  checkLogitBias(logits, model.info);
+  return resume?.promptTokenIds ?? (yield* encodePrompt(prompt, model));
+}
+
+/** Turns what a tab asks for into what an engine computes. */
 export function createLiveRequest(
   session: HostSession,
   request: GenerateRequest,
+  promptTokenIds: readonly number[],
   { tokenizer, info, persistPrefix, now }: RequestContext,
 ): LiveRequest {
   const { requestId, choice = 0, completionId, temperature, seed, logits, resume } = request;
-  checkLogitBias(logits, info);
   const { timeoutMs, ...scheduling } = request.scheduling ?? {};
   const { stopTokenIds } = tokenizer;
-  const promptTokenIds = resume?.promptTokenIds ?? encodePrompt(request.prompt, { tokenizer, info });
   const stream = new TextStream({
     requestId, choice, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
     stops: request.stop, detokenizer: detokenizerBehind(request.prompt, promptTokenIds, tokenizer),

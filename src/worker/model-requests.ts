@@ -3,8 +3,9 @@ import type { Queued } from '../core/protocol.ts';
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { type EarlyRequest, EarlyRequests } from './early-requests.ts';
+import { EncodingPrompts } from './encoding-prompts.ts';
 import type { HostSession } from './host-session.ts';
-import { createLiveRequest } from './live-request.ts';
+import { createLiveRequest, promptOf } from './live-request.ts';
 import { LiveRequests } from './live-requests.ts';
 import type { ServedEngine, ServedModel } from './served-model.ts';
 
@@ -13,28 +14,35 @@ type KnownModel = Pick<ServedModel, 'info' | 'tokenizer'>;
 /** How often deadlines are looked at while there is no engine to do so. */
 const DEADLINE_CHECK_MS = 100;
 
+export interface ModelRequestsOptions {
+  /** The engine's clock, in milliseconds. */
+  readonly clock: () => number;
+  /** The engine that takes requests at the moment; undefined where they are to be kept. */
+  readonly engine: () => ServedEngine | undefined;
+  /** Called when none is kept any more. */
+  readonly onExpired: () => void;
+  /** Called when a long prompt has been encoded, or given up: its request may be one that is kept. */
+  readonly onEncoded: () => void;
+}
+
 /**
- * All requests for a model: those that its tokenizer has read, which an engine works on or which are kept for one, and
- * those that come before there is a tokenizer. Whatever is kept ends here when its time is over.
+ * All requests for a model: those that its tokenizer has read, which an engine works on or which are kept for one; those
+ * with a long prompt, which it is reading; and those that come before there is a tokenizer. Whatever is kept ends here when
+ * its time is over.
  */
 export class ModelRequests {
   readonly #early = new EarlyRequests();
+  readonly #encoding = new EncodingPrompts();
   readonly #live = new LiveRequests();
-  readonly #clock: () => number;
-  readonly #onExpired: () => void;
+  readonly #options: ModelRequestsOptions;
   #deadlines: ReturnType<typeof setInterval> | undefined;
 
-  /**
-   * @param clock the engine's, in milliseconds
-   * @param onExpired called when none is kept any more
-   */
-  constructor(clock: () => number, onExpired: () => void) {
-    this.#clock = clock;
-    this.#onExpired = onExpired;
+  constructor(options: ModelRequestsOptions) {
+    this.#options = options;
   }
 
   get size(): number {
-    return this.#live.size + this.#early.size;
+    return this.#live.size + this.#encoding.size + this.#early.size;
   }
 
   /** Whether an engine works on any of them. */
@@ -43,7 +51,7 @@ export class ModelRequests {
   }
 
   has(requestId: string): boolean {
-    return this.#live.has(requestId) || this.#early.has(requestId);
+    return this.#live.has(requestId) || this.#encoding.has(requestId) || this.#early.has(requestId);
   }
 
   /** As they are shown while there is no engine. */
@@ -55,18 +63,18 @@ export class ModelRequests {
    * Takes in a new request.
    *
    * @param known undefined while nothing is known of the model: the request is queued as soon as it is
-   * @param engine undefined where it is to be kept
-   * @throws TabserveError what its prompt, or the engine, is refused with
+   * @returns a promise where it is not queued in this turn
+   * @throws TabserveError what its prompt is refused with, or what the engine refuses it with
    */
-  add(request: EarlyRequest, known: KnownModel | undefined, engine: ServedEngine | undefined): Queued | Promise<Queued> {
-    const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, engine);
+  add(request: EarlyRequest, known: KnownModel | undefined): Queued | Promise<Queued> {
+    const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, this.#options.engine);
     this.#watchDeadlines();
     return queued;
   }
 
   /** The model is loaded: its engine has all of them. */
   handAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
-    this.#early.queueAll((early) => this.#queue(early, known, undefined)); // they have been in a queue, and are not refused
+    this.#early.queueAll((early) => this.#queue(early, known, () => undefined)); // they have been in a queue, and are not refused
     this.handKept(engine);
   }
 
@@ -88,12 +96,14 @@ export class ModelRequests {
 
   /** Ends a session's request; false where it has none of that name. */
   abort(session: HostSession, requestId: string): boolean {
-    return this.#early.abort(session, requestId) || this.#live.abort(session, requestId, this.#clock());
+    const isWaiting = this.#early.abort(session, requestId) || this.#encoding.abort(session, requestId);
+    return isWaiting || this.#live.abort(session, requestId, this.#options.clock());
   }
 
   /** Forgets a session that has gone, or, where it is told a reason, has not. */
   drop(session: HostSession, reason?: TabserveError): void {
     this.#early.drop(session, reason);
+    this.#encoding.drop(session, reason);
     this.#live.drop(session, reason);
   }
 
@@ -105,14 +115,19 @@ export class ModelRequests {
   /** Ends all of them. */
   failAll(error: TabserveError): void {
     this.#early.failAll(error);
+    this.#encoding.failAll(error);
     this.#live.failAll(error);
   }
 
-  #queue(early: EarlyRequest, known: KnownModel, engine: ServedEngine | undefined): Queued {
+  #queue(early: EarlyRequest, known: KnownModel, engine: () => ServedEngine | undefined): Queued | Promise<Queued> {
     const { session, request, persistPrefix, arrivalTime: now } = early;
-    const live = createLiveRequest(session, request, { ...known, persistPrefix, now });
-    this.#live.add(request.requestId, live, engine);
-    return { promptTokenIds: live.promptTokenIds };
+    const queued = this.#encoding.encode(session, request.requestId, promptOf(request, known), (promptTokenIds) => {
+      const live = createLiveRequest(session, request, promptTokenIds, { ...known, persistPrefix, now });
+      this.#live.add(request.requestId, live, engine());
+      this.#watchDeadlines();
+      return { promptTokenIds };
+    });
+    return queued instanceof Promise ? queued.finally(this.#options.onEncoded) : queued;
   }
 
   get #isKeeping(): boolean {
@@ -122,13 +137,13 @@ export class ModelRequests {
   #watchDeadlines(): void {
     if (this.#deadlines !== undefined || !this.#isKeeping) return;
     this.#deadlines = setInterval(() => {
-      const now = this.#clock();
+      const now = this.#options.clock();
       this.#early.expire(now);
       this.#live.expire(now);
       if (this.#isKeeping) return;
       clearInterval(this.#deadlines);
       this.#deadlines = undefined;
-      this.#onExpired();
+      this.#options.onExpired();
     }, DEADLINE_CHECK_MS);
   }
 }

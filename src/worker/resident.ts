@@ -62,7 +62,15 @@ export class Resident implements Tenant {
     this.lastUsed = context.clock();
     this.status = new ModelStatus(() => this.sessions, context.clock);
     this.#slot = new ModelSlot(options, (slot) => context.load(this, slot), (model) => this.#serve(model));
-    this.#requests = new ModelRequests(context.clock, context.onChange);
+    this.#requests = new ModelRequests({
+      clock: context.clock,
+      engine: () => (context.isDraining(this) ? undefined : this.#slot.model?.engine),
+      onExpired: context.onChange,
+      onEncoded: () => {
+        this.resume();
+        context.onChange();
+      },
+    });
     this.#comeback = new Comeback({
       load: () => this.#slot.load(),
       isNeeded: () => this.numRequests > 0,
@@ -168,16 +176,15 @@ export class Resident implements Tenant {
   }
 
   /**
-   * Queues a request; before the model has been loaded in this worker, as soon as it is.
-   * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is
+   * Queues a request; before the model has been loaded in this worker, as soon as it is; a long prompt's, when it is encoded.
+   * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
    */
   generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
     const { requestId } = request;
     if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
     this.lastUsed = this.#context.clock();
-    const { known, model } = this.#slot;
-    const engine = this.#context.isDraining(this) ? undefined : model?.engine;
-    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, known, engine);
+    const early = { session, request, persistPrefix, arrivalTime: this.lastUsed };
+    const queued = this.#requests.add(early, this.#slot.known);
     this.resume();
     return queued;
   }

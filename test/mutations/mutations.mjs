@@ -136,11 +136,17 @@ export const MUTATIONS = [
     ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-order.test.ts'],
   ]),
 
-  ...of('tokenizer', 'src/tokenizer/pre-tokenizers.ts', [
-    ['a word takes all spaces before it', "+|\\\\s+(?!\\\\S)|\\\\s+\");", "+|\\\\s+\");", 'test/unit/tokenizer/smollm2.test.ts'],
+  ...of('tokenizer', 'src/tokenizer/piece-ends.ts', [
+    ['a word takes all spaces before it', 'last < end && last - place > 1 ? last - 1 : last', 'last', 'test/unit/tokenizer/smollm2.test.ts'],
+  ]),
+  ...of('tokenizer', 'src/core/turns.ts', [
+    ['a long text is one turn', 'while (!turn.isOver) {', 'for (;;) {', 'test/unit/core/turns.test.ts'],
+  ]),
+  ...of('tokenizer', 'src/worker/encoding-prompts.ts', [
+    ['a prompt is encoded for a tab that has gone', 'ended.abort(reason);', '', 'test/unit/worker/encoding-prompts.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/control-tokens.ts', [
-    ['a user’s control token is one', 'part.isOwn ? matcher.split(part.text) : [part.text]', 'matcher.split(part.text)', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
+    ['a user’s control token is one', 'part.isOwn ? yield* matcher.split(part.text) : [part.text]', 'yield* matcher.split(part.text)', TOKENIZER, 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
   ...of('tokenizer', 'src/tokenizer/detokenizer.ts', [
     ['half a code point is shown as it comes', 'decoder.decode(bytesToShow(id), { stream: true })', 'decoder.decode(bytesToShow(id))', DETOKENIZER],
@@ -152,7 +158,7 @@ export const MUTATIONS = [
   ]),
   ...of('tokenizer', 'src/tokenizer/sentencepiece.ts', [
     ['the lowest score merges first', 'ranks[id] = tokens.length - countAtMost', 'ranks[id] = countAtMost', VOCABULARIES],
-    ['no space is put before the text', 'const prefixed = addSpacePrefix && section', 'const prefixed = false && section', VOCABULARIES],
+    ['no space is put before the text', "addSpacePrefix && section !== ''", 'false', VOCABULARIES],
   ]),
   ...of('tokenizer', 'src/tokenizer/jinja/budget.ts', [
     ['a template may take forever', 'this.#steps -= steps;', '', TEMPLATES],

@@ -2,6 +2,7 @@ import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
 import { settingsOf } from '../../src/core/protocol.ts';
 import type { ChatTemplateOrigin, LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
+import type { Work } from '../../src/core/turns.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
 import { noChatTemplate } from '../../src/tokenizer/template-source.ts';
 import { modelId } from '../../src/worker/model-identity.ts';
@@ -16,8 +17,8 @@ export const END = 256;
 /** Each byte is a token; a chat is its messages' texts. */
 export const byteTokenizer: ServedTokenizer = {
   stopTokenIds: [END],
-  encodeChat: (messages) => bytes(messages.map(({ content }) => content).join('\n')),
-  encodePrompt: bytes,
+  chatWork: (messages) => bytesInSteps(messages.map(({ content }) => content).join('\n')),
+  promptWork: bytesInSteps,
   createDetokenizer: () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
@@ -29,6 +30,14 @@ export const byteTokenizer: ServedTokenizer = {
 
 function cannotChat(): never {
   throw noChatTemplate();
+}
+
+/** Each of them a step of a long text's work; a short one is none. */
+const STEP = 4096;
+
+function* bytesInSteps(text: string): Work<number[]> {
+  for (let place = STEP; place < text.length; place += STEP) yield;
+  return bytes(text);
 }
 
 /** A text's tokens for the byte tokenizer. */
@@ -165,7 +174,7 @@ export class FakeLoader {
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         gpuBytes,
-        tokenizer: this.chatTemplate === 'none' ? { ...byteTokenizer, encodeChat: cannotChat } : byteTokenizer,
+        tokenizer: this.chatTemplate === 'none' ? { ...byteTokenizer, chatWork: cannotChat } : byteTokenizer,
         engine,
         profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },
         lost,

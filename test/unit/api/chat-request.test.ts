@@ -114,7 +114,7 @@ describe('what is refused', () => {
   test.each<[string, unknown]>([
     ['temprature', 1], ['constructor', 1], ['temperature', 2.1], ['temperature', -0.1], ['temperature', NaN],
     ['temperature', '0'], ['max_tokens', 0], ['max_tokens', 1.5], ['max_completion_tokens', -3], ['seed', 0.5],
-    ['seed', 'x'], ['stop', ['a', 'b', 'c', 'd', 'e']], ['stop', ''], ['stop', [1]], ['stream', 'yes'],
+    ['seed', 'x'], ['stop', ['a', 'b', 'c', 'd', 'e']], ['stop', ''], ['stop', 'x'.repeat(4097)], ['stop', [1]], ['stream', 'yes'],
     ['stream_options', {}], ['model', 'gpt-4o'], ['model', 5], ['messages', []], ['messages', 'Hi'],
     ['n', '1'], ['n', 0], ['n', 17], ['n', 1.5], ['top_p', 0], ['top_p', 1.1], ['top_p', '0.5'], ['top_k', -2], ['top_k', 1.5], ['min_p', -0.1], ['min_p', 1.1],
     ['repetition_penalty', 0], ['repetition_penalty', -1], ['repetition_penalty', Infinity], ['presence_penalty', 2.1],
@@ -158,6 +158,7 @@ describe('what is refused', () => {
     ['tabserve.timeout_ms', { tabserve: { timeout_ms: 0 } }], ['tabserve.timeout_ms', { tabserve: { timeout_ms: NaN } }],
     ['tabserve.timeout_ms', { tabserve: { timeout_ms: Infinity } }],
     ['tabserve.supersede', { tabserve: { supersede: '' } }], ['tabserve.cache_salt', { tabserve: { cache_salt: 7 } }],
+    ['tabserve.cache_salt', { tabserve: { cache_salt: 'x'.repeat(1025) } }],
   ])('%s, in %j', (param, body) => {
     expect(refusal({ messages, ...body })).toMatchObject({ code: 'invalid_request', param });
   });

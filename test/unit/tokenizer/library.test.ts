@@ -3,17 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findPreTokenizer } from '../../../src/tokenizer/pre-tokenizers.ts';
 import { createTokenizer } from '../../../src/tokenizer/tokenizer.ts';
+import { PATTERNS } from './pre-tokenizer-patterns.ts';
 import { fixtureMetadata } from './vocabulary-fixture.ts';
 
 /** The families' own implementation, of the same vocabulary: an oracle that knows nothing of ours. */
-async function libraryOf(name: 'gpt-2' | 'qwen', pre: string): Promise<(text: string) => number[]> {
+async function libraryOf(name: 'gpt-2' | 'qwen', pre: keyof typeof PATTERNS): Promise<(text: string) => number[]> {
   const metadata = await fixtureMetadata(name);
   const tokens = metadata['tokenizer.ggml.tokens'] as readonly string[];
   const types = metadata['tokenizer.ggml.token_type'] as ArrayLike<number>;
   const vocab = Object.fromEntries(tokens.flatMap((token, id) => (types[id] === 1 ? [[token, id]] : [])));
-  const { splits, normalizer, ignoreMerges } = findPreTokenizer(pre);
+  const { normalizer, ignoreMerges } = findPreTokenizer(pre);
   const pretokenizers = [
-    ...splits.map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })),
+    ...PATTERNS[pre].map((Regex) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })),
     { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
   ];
   const library = new LibraryTokenizer(

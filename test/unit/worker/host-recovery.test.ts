@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { Frame } from '../../../src/core/frames.ts';
-import type { GenerateRequest } from '../../../src/core/protocol.ts';
+import type { GenerateRequest, Queued } from '../../../src/core/protocol.ts';
 import { Host } from '../../../src/worker/host.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END, FakeLoader } from '../../support/fake-model.ts';
@@ -43,9 +43,12 @@ beforeEach(async () => {
   await loading;
 });
 
-function generate(requestId: string, more: Partial<GenerateRequest> = {}) {
+/** A short prompt is queued at once. */
+function generate(requestId: string, more: Partial<GenerateRequest> = {}): Queued {
   const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
-  return host.generate(tab, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+  const queued = host.generate(tab, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+  if (queued instanceof Promise) throw new Error('It was not queued at once.');
+  return queued;
 }
 
 test('while the GPU is gone, requests are shown waiting with the tokens they have, under the numbers they had', async () => {

@@ -1,0 +1,40 @@
+import type { Work } from '../core/turns.ts';
+
+/** Characters composed without a pause. */
+const RUN = 2 ** 14;
+
+/** What may compose with what is before it: marks, vowels and final consonants of Hangul, vowels of Kirat Rai. */
+const COMPOSING = '[\\p{M}\\u1160-\\u11ff\\u{16d63}-\\u{16d6a}]';
+const COMPOSES = new RegExp(`^${COMPOSING}`, 'u');
+/** Twice what any language has in a row, by Unicode's count (UAX #15, stream-safe text). */
+const MOST_IN_A_ROW = 64;
+const TOO_MANY = new RegExp(`${COMPOSING}{${MOST_IN_A_ROW + 1}}`, 'u');
+const BEYOND_MOST = new RegExp(`(?<=${COMPOSING}{${MOST_IN_A_ROW}})(?=${COMPOSING})`, 'u');
+
+/**
+ * `text.normalize('NFC')`, but for marks beyond 64 in a row, which are composed alone: to put many in their order takes
+ * JavaScript a time that grows with the square of their number, half a minute for 160,000.
+ */
+export function* composed(text: string): Work<string> {
+  let whole = '';
+  for (let start = 0; start < text.length;) {
+    const end = sectionEnd(text, start + RUN);
+    const section = text.slice(start, end);
+    const parts = TOO_MANY.test(section) ? section.split(BEYOND_MOST) : [section];
+    whole += parts.map((part) => part.normalize('NFC')).join('');
+    start = end;
+    if (start < text.length) yield;
+  }
+  return whole;
+}
+
+/** The next place from here on whose character stays apart from those before it; the last that is looked at, if none does. */
+function sectionEnd(text: string, from: number): number {
+  let at = from;
+  for (let count = 0; at < text.length; count++) {
+    const isInside = /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(at - 1, at + 1));
+    if (!isInside && (count >= MOST_IN_A_ROW || !COMPOSES.test(text.slice(at, at + 2)))) return at;
+    at++;
+  }
+  return text.length;
+}

@@ -1,0 +1,69 @@
+import { TabserveError } from '../core/errors.ts';
+import { atOnceOrInTurns, type Work } from '../core/turns.ts';
+import type { HostSession } from './host-session.ts';
+
+interface EncodingPrompt {
+  readonly session: HostSession;
+  readonly ended: AbortController;
+}
+
+/** Requests whose prompts are being made into token ids. A long one takes many turns, in which its request may end. */
+export class EncodingPrompts {
+  readonly #prompts = new Map<string, EncodingPrompt>();
+
+  get size(): number {
+    return this.#prompts.size;
+  }
+
+  has(requestId: string): boolean {
+    return this.#prompts.has(requestId);
+  }
+
+  /**
+   * Encodes a request's prompt and goes on with it: at once where it is short, so that short requests keep their order.
+   *
+   * @returns what `then` returns; a promise where it takes turns, rejected with the reason if the request ends meanwhile
+   */
+  encode<Ids, Result>(session: HostSession, requestId: string, work: Work<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
+    const ended = new AbortController();
+    const ids = atOnceOrInTurns(work, ended.signal);
+    if (!(ids instanceof Promise)) return then(ids);
+    this.#prompts.set(requestId, { session, ended });
+    const forget = (): void => {
+      if (this.#prompts.get(requestId)?.ended === ended) this.#prompts.delete(requestId);
+    };
+    return ids.then(
+      (value) => {
+        forget();
+        ended.signal.throwIfAborted(); // in the work's last turn
+        return then(value);
+      },
+      (error: unknown) => {
+        forget();
+        throw error;
+      },
+    );
+  }
+
+  /** Ends a session's request; false where it is not one of these. */
+  abort(session: HostSession, requestId: string): boolean {
+    const prompt = this.#prompts.get(requestId);
+    if (prompt?.session !== session) return false;
+    this.#end(requestId, prompt, new TabserveError('aborted', 'The request was ended before its prompt was encoded.'));
+    return true;
+  }
+
+  /** Ends a session's requests: it has gone, or has loaded another model. */
+  drop(session: HostSession, reason = new TabserveError('closed', 'The session has ended.')): void {
+    for (const [requestId, prompt] of this.#prompts) if (prompt.session === session) this.#end(requestId, prompt, reason);
+  }
+
+  failAll(reason: TabserveError): void {
+    for (const [requestId, prompt] of this.#prompts) this.#end(requestId, prompt, reason);
+  }
+
+  #end(requestId: string, { ended }: EncodingPrompt, reason: TabserveError): void {
+    this.#prompts.delete(requestId);
+    ended.abort(reason);
+  }
+}
