@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import { atOnceOrInTurns, type Work } from '../core/turns.ts';
+import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 import type { HostSession } from './host-session.ts';
 
 interface EncodingPrompt {
@@ -23,11 +24,19 @@ export class EncodingPrompts {
    * Encodes a request's prompt and goes on with it: at once where it is short, so that short requests keep their order.
    *
    * @returns what `then` returns; a promise where it takes turns, rejected with the reason if the request ends meanwhile
+   * @throws TabserveError `queue_full` for a long one where too many are being encoded
    */
   encode<Ids, Result>(session: HostSession, requestId: string, work: Work<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
     const ended = new AbortController();
     const ids = atOnceOrInTurns(work, ended.signal);
     if (!(ids instanceof Promise)) return then(ids);
+    ids.catch(() => {}); // where it is refused here, nobody else hears of it
+    try {
+      this.#checkRoom(session);
+    } catch (error) {
+      ended.abort(error);
+      throw error;
+    }
     this.#prompts.set(requestId, { session, ended });
     const forget = (): void => {
       if (this.#prompts.get(requestId)?.ended === ended) this.#prompts.delete(requestId);
@@ -60,6 +69,11 @@ export class EncodingPrompts {
 
   failAll(reason: TabserveError): void {
     for (const [requestId, prompt] of this.#prompts) this.#end(requestId, prompt, reason);
+  }
+
+  #checkRoom(session: HostSession): void {
+    const numOfSession = [...this.#prompts.values()].filter((prompt) => prompt.session === session).length;
+    checkWaitingLimits({}, this.size, numOfSession, () => UNKNOWN_RETRY_MS);
   }
 
   #end(requestId: string, { ended }: EncodingPrompt, reason: TabserveError): void {

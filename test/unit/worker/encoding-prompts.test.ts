@@ -94,3 +94,14 @@ test('a long prompt is kept for the next engine where the GPU goes meanwhile', a
   await settle();
   expect([...loader.last.engine.live.keys()]).toEqual(['r']);
 });
+
+test('a tab has no more long prompts encoded than it may have requests waiting; a short one goes in', async () => {
+  const [a, b] = (await ready('a', 'b')) as [Tab, Tab];
+  const queued = Array.from({ length: 128 }, (_, i) => Promise.resolve(a.generate(`r${i}`, long)));
+  expect(() => a.generate('more', long)).toThrow(refusal('queue_full'));
+  expect(a.generate('short')).not.toBeInstanceOf(Promise);
+  const other = b.generate('other', long);
+  host.detach(a);
+  for (const { status } of await Promise.allSettled(queued)) expect(status).toBe('rejected');
+  await expect(other).rejects.toThrow(refusal('context_length_exceeded'));
+});
