@@ -1,6 +1,8 @@
 export type { CachedModel } from './loader/model-storage.ts';
 import { TabserveError } from './core/errors.ts';
+import type { HubSettings } from './core/protocol.ts';
 import { type CachedModel, listModels as listIn, removeModel } from './loader/model-storage.ts';
+import { hubEndpoint, resolveModelUrl } from './loader/model-url.ts';
 import { opfsStorage } from './loader/opfs-storage.ts';
 
 /**
@@ -27,6 +29,30 @@ export async function deleteModel(url: string): Promise<void> {
     const storage = opfsStorage();
     if (storage !== undefined) await removeModel(url, storage);
   });
+}
+
+/** What {@link modelName} takes beside the model. */
+export interface ModelNameOptions {
+  /** What a path is relative to. @default the page's, or the worker's, own base URL */
+  readonly baseUrl?: string | undefined;
+  /** As `createClient` is given it. @default https://huggingface.co */
+  readonly hub?: HubSettings | undefined;
+}
+
+/**
+ * What a model is called wherever it is stored, listed or logged: its absolute URL without fragment and signature, with
+ * hashes in the place of other secrets of its query. A model that is stored has it as its `name` or `url` in
+ * {@link listModels}, unless it was given a `cacheKey`. It may be shown, and its host is where the model comes from.
+ *
+ * @param source as `createClient` takes it; not a File
+ * @throws TabserveError `invalid_request`
+ */
+export function modelName(source: string, { baseUrl = ownBaseUrl(), hub = {} }: ModelNameOptions = {}): string {
+  return resolveModelUrl(source, baseUrl, hubEndpoint(hub)).name;
+}
+
+function ownBaseUrl(): string {
+  return (globalThis.document as Document | undefined)?.baseURI ?? globalThis.location.href;
 }
 
 /**

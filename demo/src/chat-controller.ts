@@ -2,19 +2,21 @@ import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { Fault } from '../../src/index.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
-import { isAtHand, type DefaultModel } from './default-model.ts';
+import type { DefaultModel } from './default-model.ts';
 import { DeletedModels } from './deleted-models.ts';
 import { Dialogue, type AnswerFigures, type Answerer } from './dialogue.ts';
 import { EngineRoom, type EngineReading } from './engine-room.ts';
 import { recommendationFor } from './known-models.ts';
 import { ModelCache } from './model-cache.ts';
 import { parseAddress, type ModelChoice } from './model-choice.ts';
+import { isAtHand, linkTo, linkToRepository, type ModelLink } from './model-link.ts';
 import { ModelSwitch, type ModelState, type ReadyModel } from './model-switch.ts';
 import { badAddress, type Problem } from './problems.ts';
 import { Profiling } from './profiling.ts';
 import { Repository } from './repository.ts';
 import type { SettingsChange } from './settings.ts';
 import { SettingsState } from './settings-state.ts';
+import { shownAddress } from './shown-address.ts';
 
 /** Everything the page knows, and the only part of it that talks to tabserve. Elements show it and send it events. */
 export class ChatController implements ReactiveController {
@@ -86,7 +88,7 @@ export class ChatController implements ReactiveController {
   }
 
   /**
-   * Loads the model that `address` names, else the default one if it is at hand; else leaves the choice to the user.
+   * Loads the model that `address` names, else the default one, if it is at hand; else leaves the choice to the user.
    *
    * @param settings what the address sets
    */
@@ -107,18 +109,25 @@ export class ChatController implements ReactiveController {
     });
     if (address !== null) return this.#open(address);
     const found = await looking;
-    const mayLoad = found.available && (await isAtHand(found, this.#env.cache));
+    const mayLoad = found.available && (await isAtHand(found.choice, this.#env));
     await this.#loadUnasked(found.available ? found.choice : undefined, mayLoad);
   }
 
   async #open(address: string): Promise<void> {
     const named = parseAddress(address);
     if (named === undefined) {
-      return this.models.rest({ kind: 'failed', choice: undefined, problem: badAddress(`?model=${address}`) });
+      return this.models.rest({ kind: 'failed', choice: undefined, problem: badAddress(`?model=${shownAddress(address, this.#env.baseUrl)}`) });
     }
-    if (named.kind === 'model') return this.#loadUnasked(named.choice, true);
-    this.models.rest({ kind: 'none' });
-    await this.repository.browse(named.repository);
+    if (named.kind === 'repository') return this.#offer(linkToRepository(named.repository));
+    const { choice } = named;
+    // One of this site's that was deleted is offered, and not even asked for.
+    const isGone = (await this.cache.wasDeleted(choice)) && (await isAtHand(choice, this.#env));
+    const link = isGone ? undefined : await linkTo(choice, this.#env);
+    return link === undefined ? this.#loadUnasked(choice, true) : this.#offer(link);
+  }
+
+  #offer(link: ModelLink): void {
+    if (this.model.kind === 'starting') this.models.rest({ kind: 'none', offer: { why: 'linked', link } });
   }
 
   /** Loads a model unless the user has deleted it from this device: then it is only offered. */
@@ -126,7 +135,7 @@ export class ChatController implements ReactiveController {
     const wasDeleted = choice !== undefined && (await this.cache.wasDeleted(choice));
     if (this.model.kind !== 'starting') return; // something has been chosen meanwhile
     if (choice !== undefined && mayLoad && !wasDeleted) await this.models.load(choice);
-    else this.models.rest(wasDeleted ? { kind: 'none', deleted: choice } : { kind: 'none' });
+    else this.models.rest(wasDeleted ? { kind: 'none', offer: { why: 'deleted', choice } } : { kind: 'none' });
   }
 
   /** The connection is back: a load that failed for want of it goes on. */

@@ -26,6 +26,8 @@ export interface ChatEnvironment {
   readonly listRepository: (repository: RepositoryName, signal: AbortSignal) => Promise<readonly RepositoryFile[]>;
   readonly conversations: ConversationStore;
   readonly cache: CacheAccess;
+  /** Whether this site answers for an address of its own with a redirect. */
+  readonly isRedirected: (url: string) => Promise<boolean>;
   /** Milliseconds since the page was opened; {@link clock} gives those since 1970. */
   readonly now: () => number;
   readonly clock: () => number;

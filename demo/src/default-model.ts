@@ -1,5 +1,4 @@
-import type { CacheAccess } from './model-cache.ts';
-import { HUB, urlOf, type ModelChoice } from './model-choice.ts';
+import type { ModelChoice } from './model-choice.ts';
 
 /** What the server that gave out this page has to offer. */
 export type DefaultModel =
@@ -18,17 +17,6 @@ export async function findDefaultModel(): Promise<DefaultModel> {
   } catch (error) {
     return { available: false, reason: `The server's list of models could not be read: ${String(error)}` };
   }
-}
-
-/** Whether loading it downloads nothing from afar: a page that is only looked at does not fetch a model from the hub. */
-export async function isAtHand(
-  { choice, isFromHub }: DefaultModel & { readonly available: true },
-  cache: Pick<CacheAccess, 'list'>,
-): Promise<boolean> {
-  if (isFromHub !== true) return true;
-  const at = urlOf(choice, HUB);
-  const cached = await cache.list().catch(() => []);
-  return cached.some(({ url, size, bytesCached }) => bytesCached === size && url === at);
 }
 
 function readIndex(index: unknown, base: URL): DefaultModel {

@@ -5,6 +5,7 @@ import { indexedDbConversations } from './conversation-store.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
 import { nextFrame } from './frame.ts';
+import { isRedirected } from './model-link.ts';
 import { rememberInAddress } from './page-address.ts';
 import { pageStorage } from './page-storage.ts';
 import { lackOf } from './webgpu-help.ts';
@@ -39,6 +40,7 @@ const app = new TabserveApp({
     isPersistent: async () => (await storage?.persisted?.()) ?? false,
     estimate: async () => (await storage?.estimate?.()) ?? {},
   },
+  isRedirected,
   now: () => performance.now(),
   clock: () => Date.now(),
   nextFrame,

@@ -1,6 +1,6 @@
 import type { CachedModel } from '../../src/cache.ts';
 import type { DeletedModels } from './deleted-models.ts';
-import { urlOf, type ModelChoice } from './model-choice.ts';
+import { nameOf, type ModelChoice } from './model-choice.ts';
 
 /** The part of the browser's storage that the cache view uses. */
 export interface CacheAccess {
@@ -55,7 +55,7 @@ export class ModelCache {
   /** Whether a model has been deleted from this device, and not been asked for since: it is not to be fetched unasked. */
   async wasDeleted(choice: ModelChoice): Promise<boolean> {
     const { access, deleted, baseUrl } = this.#options;
-    const url = urlOf(choice, baseUrl);
+    const url = nameOf(choice.source, baseUrl);
     if (url === undefined || !deleted.has(url)) return false;
     const cached = await access.list().catch(() => []);
     return cached.every((model) => model.url !== url && model.name !== url);
@@ -63,7 +63,7 @@ export class ModelCache {
 
   /** A model has been loaded, so somebody wants it. */
   wanted(choice: ModelChoice): void {
-    const url = urlOf(choice, this.#options.baseUrl);
+    const url = nameOf(choice.source, this.#options.baseUrl);
     if (url !== undefined) this.#options.deleted.remove(url);
   }
 

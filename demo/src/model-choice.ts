@@ -1,3 +1,4 @@
+import { modelName } from '../../src/cache.ts';
 import type { ModelSource } from '../../src/index.ts';
 
 /** A model that the user, the address bar or the server chose. */
@@ -26,13 +27,10 @@ export const BABBLE_MODEL: ModelChoice = { source: 'babble.gguf', label: 'Tiny t
 
 /** Where hub names are looked up. */
 export const HUB = 'https://huggingface.co';
-const HUB_FILE = /^hf:(?<id>[^/@\s]+\/[^/@\s]+)\/(?<path>[^\s@]+\.gguf)(?:@(?<revision>\S+))?$/i;
+const HUB_FILE = /^hf:[^?#]+\.gguf(?:@[^\s?#]+)?$/i;
 const HUB_REPOSITORY = /^(?:hf:)?(?<id>\w[\w.-]*\/[\w.-]+)(?:@(?<revision>[^@\s]+))?\/?$/i;
 /** A repository's page, and that of its files. */
 const HUB_PAGE = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface|hf)\.co\/(?<id>[\w.-]+\/[\w.-]+)(?:\/tree\/(?<revision>[^/?#\s]+)(?:\/[^?#\s]*)?)?\/?(?:[?#]\S*)?$/i;
-/** A file's page on the hub; `resolve` in the place of `blob` is the file itself. */
-const HUB_FILE_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//;
-
 export function fileChoice(file: File): ModelChoice {
   return { source: file, label: file.name, babble: false };
 }
@@ -50,39 +48,46 @@ export function parseAddress(address: string): Address | undefined {
 export function addressChoice(address: string): ModelChoice | undefined {
   const source = address.trim().replace(/^hf:/i, 'hf:');
   if (source === BABBLE_MODEL.source) return BABBLE_MODEL;
-  const url = /^https?:\/\/\S+$/i.test(source) || /^[./]?[^\s:]+\.gguf$/i.test(source);
-  return HUB_FILE.test(source) || url ? { source, label: labelOf(source), babble: false } : undefined;
+  const isLike = [HUB_FILE, /^https?:\/\/\S+$/i, /^[./]?[^\s:]+\.gguf$/i].some((form) => form.test(source));
+  return isLike && nameOf(source, HUB) !== undefined ? { source, label: labelOf(source), babble: false } : undefined;
 }
 
 /** A file of a repository's. */
 export function hubChoice({ id, revision }: RepositoryName, path: string): ModelChoice {
-  return { source: `hf:${id}/${path}${revision === 'main' ? '' : `@${revision}`}`, label: labelOf(path), babble: false };
+  // A revision begins behind `.gguf@`, which a path may have of its own.
+  const needsRevision = revision !== 'main' || /\.gguf@/i.test(path);
+  return { source: `hf:${id}/${path}${needsRevision ? `@${revision}` : ''}`, label: labelOf(path), babble: false };
+}
+
+/** The page of a repository's files. */
+export function repositoryPage({ id, revision }: RepositoryName): string {
+  return `${HUB}/${id}${revision === 'main' ? '' : `/tree/${encodeURIComponent(revision)}`}`;
 }
 
 /** The choice that loads what another tab has loaded, under the name that it has here if it has one. */
 export function loadedChoice(source: string, known: readonly ModelChoice[], baseUrl: string): ModelChoice {
-  return known.find((choice) => urlOf(choice, baseUrl) === source) ?? { source, label: labelOf(source), babble: false };
+  return known.find((choice) => nameOf(choice.source, baseUrl) === source) ?? { source, label: labelOf(source), babble: false };
 }
 
-/** The URL behind a choice, under which the model is stored; `undefined` of a user's file. */
-export function urlOf({ source }: ModelChoice, baseUrl: string): string | undefined {
+/** The URL under which a model is stored, without secrets; `undefined` of a user's file, and of what no model can be. */
+export function nameOf(source: ModelSource, baseUrl: string): string | undefined {
   if (typeof source !== 'string') return undefined;
-  const { id, path, revision = 'main' } = HUB_FILE.exec(source)?.groups ?? {};
-  if (id !== undefined && path !== undefined) {
-    return `${HUB}/${id}/resolve/${encodeURIComponent(revision)}/${path.split('/').map(encodeURIComponent).join('/')}`;
+  try {
+    return modelName(source, { baseUrl });
+  } catch {
+    return undefined;
   }
-  if (!URL.canParse(source, baseUrl)) return undefined;
-  const url = new URL(source, baseUrl);
-  url.hash = '';
-  return url.href.replace(HUB_FILE_PAGE, '$1/resolve/');
 }
 
 /** The file's name without the ending: what a model is called that nobody has named. */
 export function labelOf(source: string): string {
-  const path = source.replace(/[?#].*$/, '').replace(/@[^/@]*$/, '');
-  const name = path.split('/').pop() ?? path;
-  return decoded(name).replace(/\.gguf$/i, '') || source;
+  const path = source.replace(/[?#].*$/s, '').replace(/^(.*\.gguf)@.*$/is, '$1');
+  const name = decoded(path.split('/').pop() ?? path).replace(HIDDEN, '').replace(/\.gguf$/i, '');
+  return name || path;
 }
+
+/** Characters that are not seen, or turn around the text behind them. */
+const HIDDEN = /[\p{Cc}\p{Cf}]/gu;
 
 function decoded(name: string): string {
   try {

@@ -2,6 +2,7 @@ import { TabserveError, type EngineStatus, type LoadProgress, type ModelInfo } f
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
 import type { ModelChoice } from './model-choice.ts';
+import type { ModelLink } from './model-link.ts';
 import { toProblem, type Problem } from './problems.ts';
 import type { Obstacle } from './webgpu-help.ts';
 
@@ -27,12 +28,16 @@ export interface ReadyModel {
   readonly next?: LoadingModel | FailedModel | undefined;
 }
 
+/** What would have been loaded, had it not been deleted from this device; and what only a link names. */
+export type Offer =
+  | { readonly why: 'deleted'; readonly choice: ModelChoice }
+  | { readonly why: 'linked'; readonly link: ModelLink };
+
 export type ModelState =
   | { readonly kind: 'starting' }
   /** With what could not be loaded for want of a GPU. */
   | { readonly kind: 'unsupported'; readonly obstacle: Obstacle; readonly choice?: ModelChoice }
-  /** With what would have been loaded, had it not been deleted from this device. */
-  | { readonly kind: 'none'; readonly deleted?: ModelChoice }
+  | { readonly kind: 'none'; readonly offer?: Offer }
   | LoadingModel
   | FailedModel
   | ReadyModel;

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { useDemo } from '../support/demo-fixture.ts';
 import { DemoTab, TINY_PATH } from '../support/demo-site.ts';
 import { startFakeHub, type FakeRepo } from '../support/fake-hub.ts';
+import { serveFolder } from '../support/static-site.ts';
 
 const demo = useDemo();
 
@@ -57,10 +58,35 @@ describe('what cannot be loaded', () => {
 
   test('a host that cannot be reached did not interrupt anything', async () => {
     const tab = await open('http://localhost:1/a.gguf');
+    await tab.get('load-linked').click();
     await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'download_failed', { timeout: 30_000 });
     await expectLocator(tab.get('error')).toContainText('could not be fetched');
     await expectLocator(tab.get('error')).not.toContainText('interrupted');
     await expectLocator(tab.get('remedy')).toHaveText('Try again');
+  });
+
+  test('what a link names on another host is loaded by its button only, and its signature is not shown', async () => {
+    const other = await serveFolder(demo.distDir, (response) => void response.setHeader('access-control-allow-origin', '*'));
+    try {
+      const signature = 'X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=secret';
+      const url = `${other.origin}/missing/SmolLM2.gguf`;
+      const tab = await open(encodeURIComponent(`${url}?${signature}`));
+      await expectLocator(tab.get('linked-model')).toContainText(`The link names a model on ${new URL(url).host}`);
+      await expectLocator(tab.get('linked-url')).toHaveText(url);
+      await expectLocator(tab.get('model-url')).toHaveValue(url);
+      expect(await tab.page.evaluate(() => document.activeElement?.closest('button, form:has([data-testid=model-url])'))).toBeNull();
+      for (const key of ['Enter', 'Space', 'Escape']) await tab.page.keyboard.press(key);
+      await expectLocator(tab.get('model-status')).toHaveAttribute('data-state', 'none');
+      for (const shown of [tab.page.url(), await tab.page.content()]) expect(shown).not.toContain('secret');
+      expect(new URL(tab.page.url()).searchParams.get('model')).toBe(url);
+      expect(other.log).toEqual([]);
+      expect(await tab.page.evaluate(async () => (await (await navigator.storage.getDirectory()).keys().next()).done)).toBe(true);
+      await tab.get('load-linked').click();
+      await expectLocator(tab.get('error')).toHaveAttribute('data-code', 'model_not_found', { timeout: 60_000 });
+      expect(other.log).toContain('GET /missing/SmolLM2.gguf');
+    } finally {
+      await other.close();
+    }
   });
 
   test('another tab may use another model', async () => {

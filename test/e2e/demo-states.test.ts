@@ -70,7 +70,7 @@ const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, ha
 /** A card of every error is in `errors`; those of a model that failed differ from each other in words and button only. */
 const STATES = [
   'none', 'loading', 'ready', 'streaming', 'done', 'errors', 'unsupported', 'no adapter', 'failed: model_busy', 'lost in a chat',
-  'another loads', 'another failed in a chat', 'deleted', 'repository',
+  'another loads', 'another failed in a chat', 'deleted', 'repository', 'linked', 'linked in a chat',
 ];
 interface Look {
   readonly look: string;
@@ -83,7 +83,7 @@ interface Look {
 const LOOKS: readonly Look[] = [
   { look: 'light', options: {}, states: STATES },
   { look: 'dark', options: { colorScheme: 'dark' }, states: ['loading', 'ready', 'done', 'errors', 'unsupported', 'another loads', 'repository'], rules: ['color-contrast'] },
-  { look: 'on a phone', options: PHONE, states: ['none', 'done', 'failed: model_busy', 'another failed', 'repository'] },
+  { look: 'on a phone', options: PHONE, states: ['none', 'done', 'failed: model_busy', 'another failed', 'repository', 'linked'] },
 ];
 
 describe.each(LOOKS)('axe finds nothing, $look,', ({ look, options, states, rules }) => {

@@ -155,6 +155,7 @@ export function fakeEnvironment(changes: Partial<ChatEnvironment> = {}): ChatEnv
     listRepository: async () => [],
     conversations: memoryConversations(),
     cache: memoryCache(),
+    isRedirected: async () => false,
     now: () => 0,
     clock: () => 0,
     nextFrame: (callback) => callback(),

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { deleteModel, listModels, persistModels } from '../../src/cache.ts';
+import { deleteModel, listModels, modelName, persistModels } from '../../src/cache.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -23,4 +23,19 @@ test('storage that refuses is an error of ours', async () => {
   vi.stubGlobal('indexedDB', { open: () => { throw new DOMException('Denied.', 'SecurityError'); } });
   await expect(listModels()).rejects.toMatchObject({ code: 'storage_failed', message: expect.stringMatching(/Denied/) });
   await expect(deleteModel('x')).rejects.toMatchObject({ code: 'storage_failed' });
+});
+
+test.each([
+  ['../m.gguf?v=2#part', {}, 'https://page.test/m.gguf?v=2'],
+  ['m.gguf', { baseUrl: 'https://other.test/x/' }, 'https://other.test/x/m.gguf'],
+  ['hf:o/r/m.gguf', {}, 'https://huggingface.co/o/r/resolve/main/m.gguf'],
+  ['hf:o/r/m.gguf', { hub: { endpoint: 'https://hub.test/' } }, 'https://hub.test/o/r/resolve/main/m.gguf'],
+  ['https://a.test/m.gguf?token=secret', {}, expect.stringMatching(/^https:\/\/a\.test\/m\.gguf\?token=~[0-9a-f]{16}$/)],
+])('%s, with %j, is stored as %s', (source, options, name) => {
+  vi.stubGlobal('document', { baseURI: 'https://page.test/app/' });
+  expect(modelName(source, options)).toEqual(name);
+});
+
+test('what names no model has no name', () => {
+  expect(() => modelName('ftp://a/m.gguf', { baseUrl: 'https://page.test/' })).toThrow(expect.objectContaining({ code: 'invalid_request' }));
 });

@@ -7,7 +7,7 @@ import type { EngineReading } from '../engine-room.ts';
 import { exportChat, type ExportFormat } from '../export-chat.ts';
 import { followKeyboard } from '../keyboard.ts';
 import { MetricsPoller } from '../metrics-poller.ts';
-import { forgetInAddress } from '../page-address.ts';
+import { forgetInAddress, takeFromAddress } from '../page-address.ts';
 import { BABBLE_MODEL, fileChoice, loadedChoice, type ModelChoice, type RepositoryName } from '../model-choice.ts';
 import { settingsOf, type SettingsChange } from '../settings.ts';
 import { currentTheme, SYSTEM_DARK, toggleTheme } from '../theme.ts';
@@ -61,8 +61,7 @@ export class TabserveApp extends LightElement {
     addEventListener('online', () => this.#chat.backOnline(), { signal });
     followKeyboard(signal);
     this.#poller.start();
-    const { searchParams } = new URL(location.href);
-    void this.#chat.start(searchParams.get('model'), settingsOf(searchParams));
+    void this.#chat.start(takeFromAddress(), settingsOf(new URL(location.href).searchParams));
   }
 
   override disconnectedCallback(): void {

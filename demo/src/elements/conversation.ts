@@ -64,7 +64,7 @@ export class Conversation extends LightElement {
   /** Whether what is shown instead of a conversation begins with a heading of its own. */
   get #hasHeading(): boolean {
     const { kind } = this.model;
-    const asks = this.model.kind === 'none' && (this.model.deleted !== undefined || this.defaultModel?.available === false);
+    const asks = this.model.kind === 'none' && (this.model.offer !== undefined || this.defaultModel?.available === false);
     return this.turns.length === 0 && (kind === 'ready' || kind === 'unsupported' || asks);
   }
 

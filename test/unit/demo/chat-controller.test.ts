@@ -302,11 +302,11 @@ test('starts with the address’s model, else the default one, else leaves the c
     return new FakeClient([]);
   };
   const withDefault = async () => ({ available: true, choice: CHOICE, bytes: 1 }) as const;
-  await controller(create, { findDefaultModel: withDefault }).start('hf:a/b/c.gguf@main');
+  await controller(create, { findDefaultModel: withDefault }).start('/models/two.gguf');
   await controller(create, { findDefaultModel: withDefault }).start(null);
   const without = controller(create);
   await without.start(null);
-  expect(sources).toEqual(['hf:a/b/c.gguf@main', CHOICE.source]);
+  expect(sources).toEqual(['/models/two.gguf', CHOICE.source]);
   expect(without.model.kind).toBe('none');
   const nonsense = controller(create);
   await nonsense.start('nonsense');

@@ -211,9 +211,9 @@ describe('what was deleted from this device', () => {
     await before.chat.cache.refresh();
     await before.chat.cache.remove('https://page.test/models/one.gguf');
 
-    const { chat, loads, begun } = page(kept);
+    const { chat, loads, begun } = page({ ...kept, isRedirected: () => Promise.reject(new Error('the site was asked for it')) });
     await chat.start(address);
-    expect(chat.model).toMatchObject({ kind: 'none', deleted: { source: ONE.source } });
+    expect(chat.model).toMatchObject({ kind: 'none', offer: { why: 'deleted', choice: { source: ONE.source } } });
     expect(loads).toHaveLength(0);
     const loading = chat.models.load(ONE);
     loads[0]?.succeed(new FakeClient([]));
@@ -238,12 +238,14 @@ describe('what was deleted from this device', () => {
   });
 });
 
-test('the address of a repository lists its files, and loads none', async () => {
+test('a link to a repository lists its files when it is followed, and loads none', async () => {
   const { chat, loads } = page({
     listRepository: async ({ id, revision }) => [{ path: `${id} ${revision}.gguf`, bytes: 1 }],
   });
   await chat.start('https://huggingface.co/o/r');
-  expect(chat.model).toEqual({ kind: 'none' });
+  expect(chat.model).toMatchObject({ kind: 'none', offer: { why: 'linked', link: { kind: 'repository', host: 'huggingface.co' } } });
+  expect(chat.repository.state).toBeUndefined();
+  await chat.repository.browse({ id: 'o/r', revision: 'main' });
   expect(chat.repository.state).toEqual({ kind: 'listed', repository: { id: 'o/r', revision: 'main' }, files: [{ path: 'o/r main.gguf', bytes: 1 }] });
   expect(loads).toHaveLength(0);
 });
