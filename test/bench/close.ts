@@ -1,5 +1,7 @@
 import type { BenchContext } from './bench-context.ts';
 import type { CloseFigures } from './figures.ts';
+import type { StreamFrame } from './frame.ts';
+import { openFrame } from './open-frame.ts';
 import { mean } from './statistics.mjs';
 
 const TRIES = 5;
@@ -26,7 +28,7 @@ export async function measureClose(context: BenchContext): Promise<CloseFigures>
 /** Undefined where the answer ended too early. */
 async function closeOnce({ client, options }: BenchContext, seed: number) {
   const { kvBlocksUsed: usedBefore } = await client.metrics();
-  const frame = await openFrame(options.modelUrl, seed);
+  const frame = await openAnswering(options.modelUrl, seed);
   const { kvBlocksUsed } = await client.metrics();
   const start = performance.now();
   frame.remove();
@@ -41,17 +43,8 @@ async function closeOnce({ client, options }: BenchContext, seed: number) {
 }
 
 /** A page with a client of its own, in the middle of an answer. */
-function openFrame(modelUrl: string, seed: number): Promise<HTMLIFrameElement> {
-  const frame = document.createElement('iframe');
-  frame.src = `./frame.html?${new URLSearchParams({ model: modelUrl, seed: String(seed) }).toString()}`;
-  return new Promise((resolve, reject) => {
-    const listen = ({ source, data }: MessageEvent<unknown>): void => {
-      if (source !== frame.contentWindow) return;
-      removeEventListener('message', listen);
-      if (data === 'streaming') resolve(frame);
-      else reject(new Error(`The client in an iframe failed: ${String(data)}`));
-    };
-    addEventListener('message', listen);
-    document.body.append(frame);
-  });
+async function openAnswering(modelUrl: string, seed: number): Promise<HTMLIFrameElement> {
+  const frame = await openFrame('./frame.html');
+  await (frame.contentWindow as unknown as StreamFrame).stream(modelUrl, seed);
+  return frame;
 }

@@ -2,14 +2,23 @@ import { createClient } from '../../src/index.ts';
 import { timeRequest, userSays } from './time-request.ts';
 import { promptOf } from './workload.ts';
 
-/** Streams until the frame is removed, and tells the page around it when text comes, or what went wrong. */
-async function stream(): Promise<void> {
-  const asked = new URLSearchParams(location.search);
-  const client = await createClient({ model: asked.get('model') ?? '' });
-  const messages = userSays(promptOf(Number(asked.get('seed')), 4));
-  const onText = (): void => parent.postMessage('streaming', location.origin);
-  const { error } = await timeRequest(client, { messages, salt: 'bench frame', onText });
-  if (error !== undefined) throw new Error(error);
+/**
+ * Streams until the frame is removed. It is called, and not told by its address: a link would else load any model.
+ *
+ * @returns when the first text has come
+ */
+function stream(model: string, seed: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ask = async (): Promise<void> => {
+      const client = await createClient({ model });
+      const { error } = await timeRequest(client, { messages: userSays(promptOf(seed, 4)), salt: 'bench frame', onText: () => resolve() });
+      if (error !== undefined) throw new Error(error);
+    };
+    ask().then(() => reject(new Error('the answer had no text')), reject);
+  });
 }
 
-stream().catch((error: unknown) => parent.postMessage(String(error), location.origin));
+const api = { stream };
+/** What the page around it finds in this one's global. */
+export type StreamFrame = typeof api;
+Object.assign(globalThis, api);

@@ -1,6 +1,7 @@
 import type { BenchOptions, RowFigures } from './figures.ts';
 import { inWorker } from './in-worker.ts';
 import type { ReadBench } from './read-worker.ts';
+import { openFrame } from './open-frame.ts';
 import { RowList } from './rows.ts';
 import type { StartFrame, StartTimes } from './start-frame.ts';
 
@@ -39,7 +40,7 @@ class Samples {
 
   /** Starts once. @returns the page, which keeps the engine alive */
   async take(kind: Kind, modelUrl: string): Promise<HTMLIFrameElement> {
-    const frame = await openFrame();
+    const frame = await openFrame('./start-frame.html');
     const before = await modelBytesSent();
     const times = await (frame.contentWindow as unknown as StartFrame).start(modelUrl);
     const bytesFetched = (await modelBytesSent()) - before;
@@ -106,14 +107,6 @@ function deleteDatabase(name: string): Promise<void> {
     request.addEventListener('success', () => resolve());
     request.addEventListener('error', () => reject(request.error ?? new Error(`${name} cannot be deleted`)));
   });
-}
-
-function openFrame(): Promise<HTMLIFrameElement> {
-  const frame = document.createElement('iframe');
-  frame.src = './start-frame.html';
-  const loaded = new Promise<HTMLIFrameElement>((resolve) => frame.addEventListener('load', () => resolve(frame)));
-  document.body.append(frame);
-  return loaded;
 }
 
 /** As the server counts them: a worker's requests are not seen here. */

@@ -10,6 +10,7 @@ import { sendFile } from '../../demo/server/send-file.mjs';
 import { buildBench } from '../bench/build.mjs';
 import { requireResults } from '../bench/results.mjs';
 import { endlessModel, launchChromium } from '../support/demo-site.ts';
+import { serveFolder } from '../support/static-site.ts';
 
 // The benchmark's page as it is put on a static host: below some path, by a server that sets no header of its own.
 
@@ -25,6 +26,7 @@ beforeAll(async () => {
   await buildBench(join(folder, 'some', 'path', 'bench'));
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
+    if (request.url === '/redirect.gguf') return void response.writeHead(302, { location: '/tiny.gguf' }).end();
     sendFile(request, response, folder, new URL(request.url ?? '', 'http://x').pathname);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -91,6 +93,33 @@ test('stopping ends the suite at once, and keeps what was measured', async () =>
   await expectLocator(page.getByTestId('caveats')).toContainText('the run was stopped before its end');
   await expectLocator(page.getByTestId('run')).toBeEnabled();
   await page.close();
+});
+
+test('a link loads nothing from another host, nor by a redirect or by the suite’s frames; its button says which host', async () => {
+  const { origin } = new URL(address);
+  const other = await serveFolder(folder, (response) => void response.setHeader('access-control-allow-origin', '*'));
+  try {
+    const linked = `${other.origin}/tiny.gguf`;
+    for (const page of ['frame.html', 'start-frame.html', 'suite.html']) await (await browser.newPage()).goto(new URL(`${page}?model=${linked}&seed=1`, address).href);
+    const page = await browser.newPage();
+    await page.goto(`${address.split('?')[0]}?model=${origin}/redirect.gguf`);
+    await expectLocator(page.getByTestId('linked-model')).toContainText(new URL(origin).host);
+    const signature = 'X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=secret';
+    await page.goto(`${address.split('?')[0]}?model=${encodeURIComponent(`${linked}?${signature}`)}`);
+    await expectLocator(page.getByTestId('run')).toContainText(`Load the model from ${new URL(linked).host}`);
+    await expectLocator(page.getByTestId('model')).toHaveText(linked);
+    for (const shown of [page.url(), await page.content()]) expect(shown).not.toContain('secret');
+    await page.keyboard.press('Enter');
+    await expectLocator(page.getByTestId('run-state')).toHaveCount(0);
+    expect(other.log).toEqual([]);
+    for (const box of await page.locator('[data-testid^=part-]').all()) await box.setChecked(false);
+    await page.getByTestId('part-ttft').check();
+    await page.getByTestId('run').click();
+    await expect.poll(() => other.log, { timeout: 60_000 }).toContain('GET /tiny.gguf');
+    await page.close();
+  } finally {
+    await other.close();
+  }
 });
 
 test('without WebGPU the page says what is missing, and offers no run', async () => {

@@ -4,6 +4,7 @@ import { mark } from '../../../demo/src/elements/icons.ts';
 import { LightElement } from '../../../demo/src/elements/light-element.ts';
 import { formatDuration } from '../../../demo/src/format.ts';
 import { BenchmarkRun, type PartProgress, type Suite } from './benchmark-run.ts';
+import type { BenchModel } from './find-model.ts';
 import { PART_CHOICES } from './part-choices.ts';
 import { type Machine, machineInWords } from './machine.ts';
 import { resultsTable } from './results-table.ts';
@@ -13,7 +14,9 @@ import { caveatsOf, type Results, resultsOf, type RunFacts } from './results.ts'
 /** What the page is given: whatever it needs of its browser and its server. */
 export interface PageEnvironment {
   readonly machine: Machine;
-  readonly model: { readonly url: string; readonly label: string };
+  readonly model: BenchModel;
+  /** Of this page, as results tell it. */
+  readonly address: string;
   readonly references: readonly Results[];
   readonly openSuite: (options: SuiteOptions, onNote: (note: string) => void) => Promise<Suite>;
   /** Why nothing can be measured here. */
@@ -88,6 +91,7 @@ export class BenchmarkPage extends LightElement {
 
   #controls(): TemplateResult {
     const isRunning = this.#run.state === 'running';
+    const { linkedHost } = this.#environment.model;
     return html`<form class="card choices" @submit=${this.#start}>
       <fieldset ?disabled=${isRunning}>
         <legend>What to measure</legend>
@@ -100,7 +104,10 @@ export class BenchmarkPage extends LightElement {
       </fieldset>
       ${isRunning
         ? html`<button type="button" class="button" data-testid="stop" @click=${() => this.#run.stop()}>Stop</button>`
-        : html`<button type="submit" class="button is-primary" data-testid="run" ?disabled=${this.chosen.size === 0}>Run the benchmark</button>`}
+        : html`<button type="submit" class="button is-primary" data-testid="run" ?disabled=${this.chosen.size === 0}>${
+          linkedHost === undefined ? 'Run the benchmark' : `Load the model from ${linkedHost}, and run the benchmark`}</button>`}
+      ${linkedHost === undefined ? nothing : html`<p class="help" data-testid="linked-model">The link names a model from ${linkedHost}.
+        Nothing has been downloaded. Run it if you trust where it comes from, or <a href="./">measure the default model</a>.</p>`}
       <p class="help">Leave this tab in front, and other heavy work for later: both would slow it down.</p>
     </form>`;
   }
@@ -136,9 +143,9 @@ export class BenchmarkPage extends LightElement {
   }
 
   #facts(): RunFacts {
-    const { machine, model } = this.#environment;
+    const { machine, model, address } = this.#environment;
     const { wasHidden, state, parts } = this.#run;
-    return { machine, model: model.label, quick: this.quick, date: this.#date, wasHidden, wasStopped: state === 'stopped', parts };
+    return { machine, address, model: model.label, quick: this.quick, date: this.#date, wasHidden, wasStopped: state === 'stopped', parts };
   }
 
   readonly #start = (event: Event): void => {

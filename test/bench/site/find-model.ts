@@ -1,21 +1,52 @@
 import defaultModel from '../../../demo/default-model.json' with { type: 'json' };
+import { addressChoice, nameOf } from '../../../demo/src/model-choice.ts';
+import { linkTo, type ModelPlaces } from '../../../demo/src/model-link.ts';
+import { shownAddress } from '../../../demo/src/shown-address.ts';
 
-/** A model to measure: what `createClient` loads it by, and what people call it. */
+/** A model to measure. */
 export interface BenchModel {
+  /** What `createClient` loads it by. */
   readonly url: string;
+  /** What people call it; of one that the address names, its file on this site, its URL or its hub's name, without secrets. */
   readonly label: string;
+  /** The host that it would be fetched from because a link says so, in words; undefined of the default model, and of one that is at hand. */
+  readonly linkedHost?: string | undefined;
 }
 
-/** What `?model=` names; else the default model, from this site where it has it, and from the hub where not. */
-export async function findModel(address: URL = new URL(location.href)): Promise<BenchModel> {
+export type ModelSearch = Pick<ModelPlaces, 'cache' | 'isRedirected'>;
+
+/**
+ * What `?model=` names; else the default model, from this site where it has it, and from the hub where not.
+ *
+ * @returns undefined where `?model=` names no model
+ */
+export async function findModel(address: URL, search: ModelSearch): Promise<BenchModel | undefined> {
   const asked = address.searchParams.get('model');
-  if (asked !== null) return { url: asked.startsWith('hf:') ? asked : new URL(asked, address).href, label: labelOf(asked) };
-  return (await beside(new URL('../models/index.json', address))) ?? onHub();
+  if (asked === null) return (await beside(new URL('../models/index.json', address))) ?? onHub();
+  const choice = addressChoice(asked);
+  const name = choice && nameOf(choice.source, address.href);
+  if (choice === undefined || typeof choice.source !== 'string' || name === undefined) return undefined;
+  const { source } = choice;
+  const isHubName = source.startsWith('hf:');
+  const link = await linkTo(choice, { ...search, baseUrl: address.href });
+  return {
+    url: isHubName ? source : new URL(source, address).href,
+    label: isHubName ? source : labelOf(name, address),
+    linkedHost: link?.kind === 'model' && link.isRedirected ? `where ${link.host} leads` : link?.host,
+  };
 }
 
-/** The file's name. */
-function labelOf(address: string): string {
-  return address.startsWith('hf:') ? address : decodeURIComponent(address.split(/[?#]/, 1)[0]?.split('/').at(-1) ?? address);
+function labelOf(name: string, { origin }: URL): string {
+  const url = new URL(name);
+  return url.origin === origin ? (url.pathname.split('/').at(-1) ?? name) : name;
+}
+
+/** The page's address without what is secret in `?model=`. */
+export function shownPage(address: URL): URL {
+  const shown = new URL(address);
+  const asked = address.searchParams.get('model');
+  if (asked !== null) shown.searchParams.set('model', shownAddress(asked, address.href));
+  return shown;
 }
 
 async function beside(index: URL): Promise<BenchModel | undefined> {

@@ -18,6 +18,8 @@ export interface Results {
 
 export interface RunFacts {
   readonly machine: Machine;
+  /** Of the page, without secrets. */
+  readonly address: string;
   readonly model: string;
   readonly quick: boolean;
   readonly date: Date;
@@ -41,7 +43,7 @@ export function caveatsOf({ machine, wasHidden, wasStopped, parts }: RunFacts, r
 
 /** A visitor's run in the form of results.schema.json. A page is not told how busy the machine is. */
 export function resultsOf(facts: RunFacts, rows: readonly BenchRow[], omitted: readonly Omission[]) {
-  const { machine, model, quick, date, parts } = facts;
+  const { machine, address, model, quick, date, parts } = facts;
   const { browser, os, cores, ...adapter } = machine;
   const caveats = caveatsOf(facts, rows);
   const measured = parts.filter(({ state }) => state === 'done');
@@ -52,7 +54,7 @@ export function resultsOf(facts: RunFacts, rows: readonly BenchRow[], omitted: r
       version: __TABSERVE_BUILD_ID__,
       commit: __BENCH_COMMIT__,
       date: date.toISOString(),
-      command: location.href,
+      command: address,
       runtime: browser,
       os,
       cpu: '',

@@ -1,12 +1,15 @@
 import { expect, test, vi } from 'vitest';
 import { BenchmarkRun, type RunEnvironment } from '../../bench/site/benchmark-run.ts';
-import { findModel } from '../../bench/site/find-model.ts';
+import { findModel, shownPage, type ModelSearch } from '../../bench/site/find-model.ts';
 import { browserName } from '../../bench/site/machine.ts';
 import { verdictOf } from '../../bench/site/results-table.ts';
 import { requireResults } from '../../bench/results.mjs';
 import { caveatsOf, resultsOf } from '../../bench/site/results.ts';
 import type { BenchRow } from '../../bench/row.ts';
 import type { PartRows } from '../../bench/rows.ts';
+import { memoryCache } from '../../support/fake-chat.ts';
+
+const SIGNED = 'X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=secret';
 
 const row = (metric: string, samples: number[], over: Partial<BenchRow> = {}): BenchRow => {
   return { part: 'models', metric, dimensions: { batch: 1 }, unit: 'tok/s', better: 'higher', samples, ...over };
@@ -101,7 +104,7 @@ test('better is better in the figure’s own direction, and nothing is compared 
 
 test('what a run’s figures lack is said', () => {
   const machine = { vendor: '', architecture: '', device: '', description: '', features: [], browser: '', os: '', cores: 2 };
-  const facts = { machine: { ...machine, isSoftware: false }, model: '', quick: true, date: new Date(0), parts: [], wasHidden: false, wasStopped: false };
+  const facts = { machine: { ...machine, isSoftware: false }, address: '', model: '', quick: true, date: new Date(0), parts: [], wasHidden: false, wasStopped: false };
   expect(caveatsOf(facts, [row('decode', [1], { roofline: 1.05 })])).toEqual([]);
   expect(caveatsOf(facts, [row('decode', [1], { roofline: 1.2 })])).toEqual(['models: decode is above what the adapter can do']);
   const parts = [{ part: PARTS[0]!, state: 'failed' as const, ms: 1, note: 'no room' }];
@@ -112,14 +115,13 @@ test('what a run’s figures lack is said', () => {
 });
 
 test('a visitor’s file is what the schema of results says', () => {
-  vi.stubGlobal('location', { href: 'https://a.test/bench/' });
   vi.stubGlobal('__TABSERVE_BUILD_ID__', '1.2.3');
   vi.stubGlobal('__BENCH_COMMIT__', 'abc');
   const machine = { vendor: 'v', architecture: 'a', device: '', description: '', features: ['subgroups'], browser: 'Chrome 156', os: 'Linux', cores: 2, isSoftware: false };
   const parts = [{ part: PARTS[0]!, state: 'done' as const, ms: 1500, note: '' }];
-  const facts = { machine, model: 'M', quick: true, date: new Date(0), parts, wasHidden: false, wasStopped: false };
+  const facts = { machine, address: 'https://a.test/bench/', model: 'M', quick: true, date: new Date(0), parts, wasHidden: false, wasStopped: false };
   const results = requireResults(resultsOf(facts, [row('decode', [1, 2])], [{ what: '8B', why: 'no room' }]), 'the file');
-  expect(results).toMatchObject({ clean: true, leftOut: ['8B: no room'], parts: { a: { seconds: 1.5 } }, head: { runtime: 'Chrome 156', commit: 'abc' } });
+  expect(results).toMatchObject({ clean: true, leftOut: ['8B: no room'], parts: { a: { seconds: 1.5 } }, head: { runtime: 'Chrome 156', commit: 'abc', command: 'https://a.test/bench/' } });
   vi.unstubAllGlobals();
 });
 
@@ -132,14 +134,39 @@ test.each([
   expect(browserName(userAgent, brands)).toBe(name);
 });
 
+const SEARCH: ModelSearch = { cache: memoryCache(), isRedirected: async () => false };
+const asking = (address: string, search = SEARCH) => findModel(new URL(address), search);
+
 test('the model is the one asked for, else the site’s own, else the hub’s', async () => {
   const fetch = vi.spyOn(globalThis, 'fetch');
-  expect(await findModel(new URL('https://a.test/x/bench/?model=hf:a/b/c.gguf'))).toEqual({ url: 'hf:a/b/c.gguf', label: 'hf:a/b/c.gguf' });
-  expect(await findModel(new URL('https://a.test/x/bench/?model=../m.gguf'))).toEqual({ url: 'https://a.test/x/m.gguf', label: 'm.gguf' });
+  expect(await asking('https://a.test/x/bench/?model=hf:a/b/c.gguf')).toEqual({ url: 'hf:a/b/c.gguf', label: 'hf:a/b/c.gguf', linkedHost: 'huggingface.co' });
+  expect(await asking('https://a.test/x/bench/?model=../m.gguf')).toEqual({ url: 'https://a.test/x/m.gguf', label: 'm.gguf' });
   expect(fetch).not.toHaveBeenCalled();
   fetch.mockResolvedValueOnce(Response.json({ default: { available: true, url: 'm.gguf', name: 'M' } }));
-  expect(await findModel(new URL('https://a.test/x/bench/'))).toEqual({ url: 'https://a.test/x/models/m.gguf', label: 'M' });
+  expect(await asking('https://a.test/x/bench/')).toEqual({ url: 'https://a.test/x/models/m.gguf', label: 'M' });
   fetch.mockResolvedValueOnce(new Response('<!doctype html>', { status: 404 }));
-  expect((await findModel(new URL('https://a.test/x/bench/'))).url).toMatch(/^hf:\S+\.gguf@[0-9a-f]{40}$/);
+  const fromHub = await asking('https://a.test/x/bench/');
+  expect(fromHub?.url).toMatch(/^hf:\S+\.gguf@[0-9a-f]{40}$/);
+  expect(fromHub).not.toHaveProperty('linkedHost');
   fetch.mockRestore();
+});
+
+test('of a model that only a link names, the host is told; what is stored needs no telling, what is none is no model', async () => {
+  const url = 'https://evil.test/m.gguf';
+  const link = `https://a.test/bench/?model=${encodeURIComponent(`${url}?${SIGNED}`)}`;
+  expect(await asking(link)).toEqual({ url: `${url}?${SIGNED}`, label: url, linkedHost: 'evil.test' });
+  const stored = memoryCache([{ url, name: url, size: 9, bytesCached: 9, lastUsed: 0 }]);
+  expect(await asking(link, { ...SEARCH, cache: stored })).toEqual({ url: `${url}?${SIGNED}`, label: url });
+  expect(await asking('https://a.test/bench/?model=//evil.test/m.gguf')).toMatchObject({ linkedHost: 'evil.test' });
+  expect(await asking('https://a.test/bench/?model=m.gguf', { ...SEARCH, isRedirected: async () => true })).toMatchObject({ linkedHost: 'where a.test leads' });
+  for (const none of ['https://', 'data:,m.gguf', 'blob:https://a.test/m.gguf', '%25', '', 'https://u:p@a.test/m.gguf']) {
+    expect(await asking(`https://a.test/bench/?model=${none}`)).toBeUndefined();
+  }
+});
+
+test('the page’s address is shown and given in results without secrets', () => {
+  const shown = (address: string) => shownPage(new URL(address)).href;
+  const address = 'https://a.test/bench/?x=1&model=';
+  expect(shown(`${address}${encodeURIComponent(`https://b.test/m.gguf?${SIGNED}`)}`)).toBe(`${address}https%3A%2F%2Fb.test%2Fm.gguf`);
+  for (const same of [`${address}hf%3Aa%2Fb%2Fc.gguf`, 'https://a.test/bench/?x=1']) expect(shown(same)).toBe(same);
 });
