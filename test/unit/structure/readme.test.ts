@@ -17,3 +17,8 @@ test('README.md links to what is there', () => {
     else if (!/\.png$|\/[^./]*$/.test(groups?.['path'] ?? '')) expect(readText(groups?.['path'] ?? '')).not.toBe('');
   }
 });
+
+test('README.md runs no package that is not pinned, and the esbuild that the tests have run', () => {
+  const { version } = JSON.parse(readText('node_modules/esbuild/package.json')) as { readonly version: string };
+  expect([...README.matchAll(/\bnpx (\S+)/g)].map(([, name]) => name)).toEqual([`esbuild@${version}`]);
+});
