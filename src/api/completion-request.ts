@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { hideQuery, TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Prompt } from '../core/protocol.ts';
 import { type Body, booleanIn, integerIn, invalid, numberIn } from './body-fields.ts';
 import { parseLogitsParams } from './logits-params.ts';
@@ -47,12 +47,8 @@ function checkModel(model: unknown, names: readonly string[]): void {
   if (typeof model !== 'string') throw invalid('"model" must be a string.', 'model');
   if (names.includes(model)) return;
   // The first is the model's id; what else was given may be a link with a signature.
-  const loaded = names.map((name, index) => `"${index === 0 ? name : withoutQuery(name)}"`).join(' or ');
-  throw invalid(`"model" is "${withoutQuery(model)}", but this client serves ${loaded}; give that or leave "model" out.`, 'model');
-}
-
-function withoutQuery(name: string): string {
-  return name.replace(/^(https?:[^?]*\?).*/is, '$1…');
+  const loaded = names.map((name, index) => `"${index === 0 ? name : hideQuery(name)}"`).join(' or ');
+  throw invalid(`"model" is "${hideQuery(model)}", but this client serves ${loaded}; give that or leave "model" out.`, 'model');
 }
 
 function parseStop(stop: unknown): readonly string[] {

@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { hideQuery, TabserveError } from '../core/errors.ts';
 import { addressOf } from '../core/protocol.ts';
 import type { HubSettings, ModelAddress, ModelSource } from '../core/protocol.ts';
 import { fileFingerprint } from './file-fingerprint.ts';
@@ -47,8 +47,7 @@ export function resolveSource(model: ModelSource, baseUrl: string): ModelSource 
   const name = model.trim();
   if (/^[a-z][a-z0-9+.-]*:/i.test(name)) return name;
   if (URL.canParse(name, baseUrl)) return new URL(name, baseUrl).href;
-  const shown = name.replace(/\?.*/s, '?…'); // there may be a secret in a query
-  throw new TabserveError('invalid_request', `\`model\` is '${shown}', and no URL or path; ${ALLOWED}.`, { param: 'model' });
+  throw new TabserveError('invalid_request', `\`model\` is '${hideQuery(name)}', and no URL or path; ${ALLOWED}.`, { param: 'model' });
 }
 
 /** A file of another frame's is no `instanceof` this one's. */

@@ -131,3 +131,11 @@ export function toTabserveError(error: unknown): TabserveError {
   const { code, message } = serializeError(error);
   return new TabserveError(code, message, { cause: error });
 }
+
+/**
+ * What somebody gave as a model, for the message of an error that refuses it: without its query, where there may be a
+ * secret. What is known to be a model's URL has a name that can be shown instead (`modelName` of the loader).
+ */
+export function hideQuery(given: string): string {
+  return given.replace(/\?.*/s, '?…');
+}

@@ -1,4 +1,4 @@
-import { TabserveError } from '../core/errors.ts';
+import { hideQuery, TabserveError } from '../core/errors.ts';
 import type { HubSettings } from '../core/protocol.ts';
 import { modelName } from './model-name.ts';
 
@@ -47,7 +47,7 @@ export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB)
   try {
     url = new URL(name, baseUrl);
   } catch (cause) {
-    throw invalid(`'${name.replace(/\?.*/s, '?…')}' is not a URL`, cause); // what is no URL may have a secret all the same
+    throw invalid(`'${hideQuery(name)}' is not a URL`, cause);
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid(`'${url.protocol}' URLs cannot be loaded`);
   if (url.username !== '' || url.password !== '') throw invalid('a URL must not carry a user name or password');

@@ -16,6 +16,7 @@ import { httpContext } from './http-request.ts';
 import type { Credentials, HttpContext } from './http-request.ts';
 import { openHttp } from './http-source.ts';
 import { resolveHubFile } from './hub.ts';
+import { modelName } from './model-name.ts';
 import { hubEndpoint, resolveModelUrl } from './model-url.ts';
 import type { ModelUrl } from './model-url.ts';
 import type { ModelStorage } from './model-storage.ts';
@@ -92,7 +93,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     retries: { ...retries, sleep },
     signal,
     log: warn,
-    onWait: (url) => beginWait({ cause: 'network', what: `bytes of ${withoutQuery(url)}: the server sends nothing` }),
+    onWait: (url) => beginWait({ cause: 'network', what: `bytes of ${modelName(url)}: the server sends nothing` }),
     onBytes: (offset, length) => meter.count('download', offset, length),
     credentials: credentialsFor(endpoint, hub),
   });
@@ -120,16 +121,11 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
 }
 
 function nextTry(url: string): LoadWait {
-  return { cause: 'network', what: `the next try to read ${withoutQuery(url)}, which its server or the network has failed` };
+  return { cause: 'network', what: `the next try to read ${modelName(url)}, which its server or the network has failed` };
 }
 
 function otherDownload(url: string): LoadWait {
-  return { cause: 'network', what: `a part of ${withoutQuery(url)} that another worker of this origin downloads` };
-}
-
-/** As it is shown: what is behind the path may be a secret. */
-function withoutQuery(url: string): string {
-  return url.replace(/[?#].*$/s, '');
+  return { cause: 'network', what: `a part of ${modelName(url)} that another worker of this origin downloads` };
 }
 
 function browserStorage(warn: (message: string) => void): ModelStorage | undefined {
