@@ -158,8 +158,9 @@ describe('without the default model', () => {
     const tab = await DemoTab.open(demo.context, `${demo.site.url}/?temperature=0`);
     await expectLocator(tab.get('no-default-model')).toContainText(REASON);
     await expectLocator(tab.get('model-babble')).toContainText('Random weights: babble');
-    await tab.get('model-babble').click();
+    await tab.get('model-babble').press('Enter');
     await tab.ready();
+    await expectLocator(tab.get('prompt')).toBeFocused();
     await expectLocator(tab.get('babble')).toBeVisible();
     await tab.limitTokens(12);
     await tab.ask('Hello');

@@ -140,6 +140,8 @@ export class TabserveApp extends LightElement {
 
   readonly #load = (event: CustomEvent<ModelChoice>): void => {
     const choice = event.detail;
+    // A dialog gives the focus back; a picker in the page is removed, so the focus needs another place.
+    if (this.dialog === undefined) this.#takeFocus();
     this.dialog = undefined;
     if (typeof choice.source === 'string' && !choice.babble) void this.#chat.cache.askToPersist();
     this.#chat.repository.leave();
