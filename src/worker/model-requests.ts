@@ -1,4 +1,4 @@
-import type { TabserveError } from '../core/errors.ts';
+import { TabserveError } from '../core/errors.ts';
 import type { Queued } from '../core/protocol.ts';
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
@@ -14,17 +14,6 @@ type KnownModel = Pick<ServedModel, 'info' | 'tokenizer'>;
 /** How often deadlines are looked at while there is no engine to do so. */
 const DEADLINE_CHECK_MS = 100;
 
-export interface ModelRequestsOptions {
-  /** The engine's clock, in milliseconds. */
-  readonly clock: () => number;
-  /** The engine that takes requests at the moment; undefined where they are to be kept. */
-  readonly engine: () => ServedEngine | undefined;
-  /** Called when none is kept any more. */
-  readonly onExpired: () => void;
-  /** Called when a long prompt has been encoded, or given up: its request may be one that is kept. */
-  readonly onEncoded: () => void;
-}
-
 /**
  * All requests for a model: those that its tokenizer has read, which an engine works on or which are kept for one; those
  * with a long prompt, which it is reading; and those that come before there is a tokenizer. Whatever is kept ends here when
@@ -34,11 +23,20 @@ export class ModelRequests {
   readonly #early = new EarlyRequests();
   readonly #encoding = new EncodingPrompts();
   readonly #live = new LiveRequests();
-  readonly #options: ModelRequestsOptions;
+  readonly #clock: () => number;
+  readonly #engine: () => ServedEngine | undefined;
+  readonly #onChange: () => void;
   #deadlines: ReturnType<typeof setInterval> | undefined;
 
-  constructor(options: ModelRequestsOptions) {
-    this.#options = options;
+  /**
+   * @param clock the engine's, in milliseconds
+   * @param engine that takes requests at the moment; undefined where they are to be kept
+   * @param onChange called when none is kept any more, and when a long prompt has been encoded or given up
+   */
+  constructor(clock: () => number, engine: () => ServedEngine | undefined, onChange: () => void) {
+    this.#clock = clock;
+    this.#engine = engine;
+    this.#onChange = onChange;
   }
 
   get size(): number {
@@ -48,10 +46,6 @@ export class ModelRequests {
   /** Whether an engine works on any of them. */
   get isServed(): boolean {
     return this.#live.isServed;
-  }
-
-  has(requestId: string): boolean {
-    return this.#live.has(requestId) || this.#encoding.has(requestId) || this.#early.has(requestId);
   }
 
   /** As they are shown while there is no engine. */
@@ -64,10 +58,13 @@ export class ModelRequests {
    *
    * @param known undefined while nothing is known of the model: the request is queued as soon as it is
    * @returns a promise where it is not queued in this turn
-   * @throws TabserveError what its prompt is refused with, or what the engine refuses it with
+   * @throws TabserveError `invalid_request` where its name is in use; what its prompt is refused with, or the engine refuses it with
    */
   add(request: EarlyRequest, known: KnownModel | undefined): Queued | Promise<Queued> {
-    const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, this.#options.engine);
+    const { requestId } = request.request;
+    const isInUse = [this.#live, this.#encoding, this.#early].some((requests) => requests.has(requestId));
+    if (isInUse) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
+    const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, this.#engine);
     this.#watchDeadlines();
     return queued;
   }
@@ -97,7 +94,7 @@ export class ModelRequests {
   /** Ends a session's request; false where it has none of that name. */
   abort(session: HostSession, requestId: string): boolean {
     const isWaiting = this.#early.abort(session, requestId) || this.#encoding.abort(session, requestId);
-    return isWaiting || this.#live.abort(session, requestId, this.#options.clock());
+    return isWaiting || this.#live.abort(session, requestId, this.#clock());
   }
 
   /** Forgets a session that has gone, or, where it is told a reason, has not. */
@@ -127,7 +124,7 @@ export class ModelRequests {
       this.#watchDeadlines();
       return { promptTokenIds };
     });
-    return queued instanceof Promise ? queued.finally(this.#options.onEncoded) : queued;
+    return queued instanceof Promise ? queued.finally(this.#onChange) : queued;
   }
 
   get #isKeeping(): boolean {
@@ -137,13 +134,13 @@ export class ModelRequests {
   #watchDeadlines(): void {
     if (this.#deadlines !== undefined || !this.#isKeeping) return;
     this.#deadlines = setInterval(() => {
-      const now = this.#options.clock();
+      const now = this.#clock();
       this.#early.expire(now);
       this.#live.expire(now);
       if (this.#isKeeping) return;
       clearInterval(this.#deadlines);
       this.#deadlines = undefined;
-      this.#options.onExpired();
+      this.#onChange();
     }, DEADLINE_CHECK_MS);
   }
 }

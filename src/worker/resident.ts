@@ -62,14 +62,10 @@ export class Resident implements Tenant {
     this.lastUsed = context.clock();
     this.status = new ModelStatus(() => this.sessions, context.clock);
     this.#slot = new ModelSlot(options, (slot) => context.load(this, slot), (model) => this.#serve(model));
-    this.#requests = new ModelRequests({
-      clock: context.clock,
-      engine: () => (context.isDraining(this) ? undefined : this.#slot.model?.engine),
-      onExpired: context.onChange,
-      onEncoded: () => {
-        this.resume();
-        context.onChange();
-      },
+    const engine = () => (context.isDraining(this) ? undefined : this.#slot.model?.engine);
+    this.#requests = new ModelRequests(context.clock, engine, () => {
+      this.resume();
+      context.onChange();
     });
     this.#comeback = new Comeback({
       load: () => this.#slot.load(),
@@ -180,11 +176,8 @@ export class Resident implements Tenant {
    * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
    */
   generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
-    const { requestId } = request;
-    if (this.#requests.has(requestId)) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
     this.lastUsed = this.#context.clock();
-    const early = { session, request, persistPrefix, arrivalTime: this.lastUsed };
-    const queued = this.#requests.add(early, this.#slot.known);
+    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.#slot.known);
     this.resume();
     return queued;
   }

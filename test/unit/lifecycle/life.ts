@@ -168,9 +168,10 @@ export class Life {
     const timeout = 1 + this.#random.below(this.#random.below(2) === 0 ? 50 : 5000);
     const [prompt, tokens, n] = [this.#pick(PROMPTS), 1 + this.#random.below(MAX_TOKENS), 1 + this.#random.below(3)];
     const body = { ...bodyOf(prompt, tokens), n, ...(hasDeadline ? { tabserve: { timeout_ms: timeout } } : {}) };
-    const isStreamed = this.#random.below(2) === 0;
+    // In the midst of an answer, as its stream shows.
     const loss = this.#pick([() => this.#lose(), () => this.#kill(), undefined, undefined, undefined]);
-    const lossAt = this.#random.below(2 * tokens);
+    const isStreamed = loss !== undefined || this.#random.below(3) === 0;
+    const lossAt = 1 + this.#random.below(tokens);
     const answered = tab.loading.catch(() => undefined).then(async (client) => {
       if (client === undefined) return; // there was none to ask
       if (isAborted) this.#world.after(abortAfter, () => cancel.abort());

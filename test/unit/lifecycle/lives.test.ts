@@ -9,7 +9,7 @@ import { inWorld, type Sequel, SEQUELS } from './scenario.ts';
 // any moment. `TABSERVE_PROPERTY_RUNS=1000` looks further.
 
 setMaxListeners(100); // calls in flight listen for the end of their worker
-const { numRuns, seed } = propertyParameters(10);
+const { numRuns, seed } = propertyParameters(16);
 const answers = new Map<Prompt, string>();
 const seen: Seen = new Map();
 const record = { seen, answers, tokens: 0 };
