@@ -86,11 +86,14 @@ async function requestDevice(adapter: GPUAdapter, wanted: readonly GPUFeatureNam
 
 /**
  * What has failed on a GPU, as the error to throw: a lost device fails whatever is under way first, in words of that,
- * and says that it is lost a moment later.
+ * and says that it is lost a moment later. An `AbortError` of WebGPU is no caller's abort: it is what a device that is lost,
+ * or a GPU process that is gone, answers reads with.
  */
 export async function explainFailure(lost: Promise<TabserveError>, error: unknown): Promise<TabserveError> {
-  const failure = toTabserveError(error);
-  if (failure.code !== 'internal') return failure;
+  const isAbort = error instanceof DOMException && error.name === 'AbortError';
+  const gone = `The GPU device was lost: ${String(error)}`;
+  const failure = isAbort ? new TabserveError('device_lost', gone, { cause: error }) : toTabserveError(error);
+  if (!isAbort && failure.code !== 'internal') return failure;
   const patience = new Promise<TabserveError>((resolve) => setTimeout(resolve, LOSS_NOTICE_MS, failure));
   return Promise.race([lost, patience]);
 }

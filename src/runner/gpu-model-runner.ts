@@ -78,8 +78,7 @@ export class GpuModelRunner implements ModelRunner {
       this.#recorder.submit(ops, shape, readback, this.profiler.timerOf(shape));
     }
     await staging.mapAsync(GPUMapMode.READ).catch(async (cause: unknown) => {
-      const unexplained = new TabserveError('internal', `Reading from the GPU failed: ${String(cause)}`, { cause });
-      throw await explainFailure(gpu.lost, unexplained);
+      throw await explainFailure(gpu.lost, cause);
     });
     const ids = new Uint32Array(staging.getMappedRange().slice(0));
     staging.unmap();

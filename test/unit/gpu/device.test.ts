@@ -1,7 +1,8 @@
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { missingSupport } from '../../../src/client/support.ts';
 import { WEBGPU_BROWSERS } from '../../../src/core/webgpu-browsers.ts';
-import { openGpu } from '../../../src/gpu/device.ts';
+import { TabserveError } from '../../../src/core/errors.ts';
+import { explainFailure, openGpu } from '../../../src/gpu/device.ts';
 
 const gpuWithoutAdapter = { requestAdapter: async () => null } as unknown as GPU;
 
@@ -48,4 +49,31 @@ test('page and worker name the same browsers', async () => {
     expect(page).toContain(`${browser} from ${from}`);
     expect(worker).toContain(`${browser} from ${from}`);
   }
+});
+
+describe('what fails on a GPU that is gone', () => {
+  const aborted = new DOMException('A valid external Instance reference no longer exists.', 'AbortError');
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  async function explained(lost: Promise<TabserveError>, error: unknown): Promise<TabserveError> {
+    const explaining = explainFailure(lost, error);
+    await vi.runAllTimersAsync();
+    return explaining;
+  }
+
+  test('a read that WebGPU aborts is a lost device, and no caller\u2019s abort', async () => {
+    const never = new Promise<TabserveError>(() => {});
+    const message = expect.stringContaining('Instance reference');
+    expect(await explained(never, aborted)).toMatchObject({ code: 'device_lost', name: 'TabserveError', message });
+    expect(await explained(never, new Error('odd'))).toMatchObject({ code: 'internal' });
+  });
+
+  test('the device\u2019s own word on it is what counts, and an error of ours stays', async () => {
+    const closed = new TabserveError('closed', 'unloaded');
+    for (const error of [aborted, new Error('odd')]) expect(await explained(Promise.resolve(closed), error)).toBe(closed);
+    const givenUp = new TabserveError('aborted', 'given up');
+    expect(await explained(Promise.resolve(closed), givenUp)).toBe(givenUp);
+  });
 });
