@@ -5,8 +5,8 @@ export interface Holdings {
   /** `GPUBuffer`s of those devices that are not destroyed. */
   readonly buffers: number;
   readonly bufferBytes: number;
-  /** Event listeners that were added and not removed, of targets that were not collected. */
-  readonly listeners: number;
+  /** Event listeners that were added and not removed, of targets that were not collected, by class and event. */
+  readonly listeners: Readonly<Record<string, number>>;
   /** IndexedDB connections that were opened and not closed. */
   readonly connections: number;
   /** Streams into files of the origin's storage that were opened and neither closed nor aborted. */

@@ -3,7 +3,9 @@ import { SOAK_CHANNEL } from './channel.ts';
 import type { Holdings } from './channel.ts';
 
 const devices = new Map<GPUDevice, Map<GPUBuffer, number>>();
-const counts = { listeners: 0, connections: 0, writables: 0 };
+const counts = { connections: 0, writables: 0 };
+/** How many listeners there are, by their target's class and the event. */
+const listeners = new Map<string, number>();
 type Counted = keyof typeof counts;
 
 /** Puts `around` in the place of a method; `original` is given as its last argument, bound to `this`. */
@@ -76,42 +78,58 @@ const keyOf = (type: unknown, options: unknown): string => {
   return `${String(type)} ${capture === true}`;
 };
 
+/** How many listeners one target has to one event. */
+interface ListenerCount {
+  /** The target's class and the event. */
+  readonly kind: string;
+  size: number;
+}
+
+interface ListenerList {
+  readonly count: ListenerCount;
+  readonly listeners: Set<object>;
+}
+
 function countListeners(): void {
   const uncounted = Reflect.get(EventTarget.prototype, 'addEventListener') as (...args: unknown[]) => void;
   const onceUncounted = (target: EventTarget, type: string, run: () => void): void =>
     Reflect.apply(uncounted, target, [type, run, { once: true }]);
-  const lists = new WeakMap<EventTarget, Map<string, Set<unknown>>>();
-  const collected = new FinalizationRegistry<Map<string, Set<unknown>>>((lost) => {
-    for (const { size } of lost.values()) counts.listeners -= size;
-  });
-  const listOf = (target: EventTarget, key: string): Set<unknown> => {
-    let list = lists.get(target);
-    if (list === undefined) {
-      list = new Map();
-      lists.set(target, list);
-      collected.register(target, list);
-    }
-    const listeners = list.get(key) ?? new Set();
-    list.set(key, listeners);
-    return listeners;
+  const lists = new WeakMap<EventTarget, Map<string, ListenerList>>();
+  const add = (count: ListenerCount, number: number): void => {
+    count.size += number;
+    listeners.set(count.kind, (listeners.get(count.kind) ?? 0) + number);
   };
-  const remove = (target: EventTarget, key: string, listener: unknown): void => {
-    if (listOf(target, key).delete(listener)) counts.listeners--;
+  // It holds the counts and no listeners, which may hold the target.
+  const collected = new FinalizationRegistry<ListenerCount>((count) => add(count, -count.size));
+  const listOf = (target: EventTarget, type: unknown, options: unknown): ListenerList => {
+    const ofTarget = lists.get(target) ?? new Map<string, ListenerList>();
+    lists.set(target, ofTarget);
+    const key = keyOf(type, options);
+    const existing = ofTarget.get(key);
+    if (existing !== undefined) return existing;
+    const list = { count: { kind: `${target.constructor.name} ${String(type)}`, size: 0 }, listeners: new Set<object>() };
+    ofTarget.set(key, list);
+    collected.register(target, list.count);
+    return list;
+  };
+  const remove = (list: ListenerList | undefined, listener: object | undefined): void => {
+    if (listener !== undefined && list?.listeners.delete(listener) === true) add(list.count, -1);
   };
   wrap(EventTarget.prototype, 'addEventListener', (target, [type, listener, options], original) => {
     const { signal, once = false } = (typeof options === 'object' ? options : undefined) as AddEventListenerOptions ?? {};
-    const key = keyOf(type, options);
-    const listeners = listOf(target, key);
-    if (typeof listener !== 'function' || signal?.aborted === true || listeners.has(listener)) return original();
-    listeners.add(listener);
-    counts.listeners++;
-    const forget = (): void => remove(target, key, listener);
+    const list = listOf(target, type, options);
+    if (typeof listener !== 'function' || signal?.aborted === true || list.listeners.has(listener)) return original();
+    list.listeners.add(listener);
+    add(list.count, 1);
+    // Weakly: a signal that lives on keeps no target that nobody else has.
+    const [its, itself] = [new WeakRef(list), new WeakRef(listener)];
+    const forget = (): void => remove(its.deref(), itself.deref());
     if (once) onceUncounted(target, String(type), forget);
     if (signal !== undefined) onceUncounted(signal, 'abort', forget);
     return original();
   });
   wrap(EventTarget.prototype, 'removeEventListener', (target, [type, listener, options], original) => {
-    remove(target, keyOf(type, options), listener);
+    if (typeof listener === 'function') remove(listOf(target, type, options), listener);
     return original();
   });
 }
@@ -142,15 +160,15 @@ function countStorage(): void {
 }
 
 async function holdings(): Promise<Holdings> {
-  const { gc } = globalThis as { gc?: () => void };
+  const { gc } = globalThis as { gc?: (options: { type: 'major'; execution: 'async' }) => Promise<void> };
   // Finalisers run in a turn after a collection, and what they let go is collected by the next.
   for (let i = 0; i < 3; i++) {
-    gc?.();
+    await gc?.({ type: 'major', execution: 'async' }); // not from here: the stack is no reason to keep anything
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const buffers = [...devices.values()].flatMap((sizes) => [...sizes.values()]);
   const bufferBytes = buffers.reduce((sum, bytes) => sum + bytes, 0);
-  return { devices: devices.size, buffers: buffers.length, bufferBytes, ...counts };
+  return { devices: devices.size, buffers: buffers.length, bufferBytes, ...counts, listeners: Object.fromEntries([...listeners].filter(([, number]) => number > 0)) };
 }
 
 /** Counts from here on, and answers on the channel. */
