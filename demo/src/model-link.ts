@@ -5,7 +5,7 @@ import { nameOf, repositoryPage, type ModelChoice, type RepositoryName } from '.
 export type ModelLink = LinkTarget & {
   /** Where it would be fetched, as `huggingface.co`: in punycode, so that no name looks like another one. */
   readonly host: string;
-  /** What would be fetched: ASCII, and without secrets. */
+  /** The URL that would be fetched: ASCII, and without secrets. */
   readonly url: string;
 };
 
@@ -18,9 +18,9 @@ type LinkTarget =
     }
   | { readonly kind: 'repository'; readonly repository: RepositoryName };
 
-/** What is known of where models are. */
+/** The page's address, the stored models, and the site's redirects. */
 export interface ModelPlaces {
-  /** What a model's path is relative to. */
+  /** A model's path is relative to it. */
   readonly baseUrl: string;
   readonly cache: Pick<CacheAccess, 'list'>;
   /** Whether this site answers for an address of its own with a redirect. */
@@ -34,8 +34,8 @@ export async function isAtHand({ source }: ModelChoice, { baseUrl, cache }: Pick
 }
 
 /**
- * What the user has to be asked before a model is loaded that only a link names: anyone can write a link. Undefined where
- * the model is at hand. No other host is asked to find out.
+ * Says what to ask the user before a model is loaded that only a link names: anyone can write a link. Undefined where the
+ * model is stored, or is the site's own. No other host is asked to find out.
  */
 export async function linkTo(choice: ModelChoice, places: ModelPlaces): Promise<ModelLink | undefined> {
   const { source } = choice;

@@ -28,7 +28,7 @@ export interface ReadyModel {
   readonly next?: LoadingModel | FailedModel | undefined;
 }
 
-/** What would have been loaded, had it not been deleted from this device; and what only a link names. */
+/** Models that wait for the user: one that was deleted from this device, and one that only a link names. */
 export type Offer =
   | { readonly why: 'deleted'; readonly choice: ModelChoice }
   | { readonly why: 'linked'; readonly link: ModelLink };

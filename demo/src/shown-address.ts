@@ -2,7 +2,7 @@ import { nameOf, parseAddress } from './model-choice.ts';
 
 /**
  * A model's address as the page shows and keeps it: without the signature and other secrets that its query may have, and
- * such that it names the same model where that is stored. What names no model loses its query.
+ * such that it names the same model where that is stored. An address that names no model loses its query.
  *
  * @param baseUrl what a path is relative to
  */

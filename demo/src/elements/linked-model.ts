@@ -2,7 +2,7 @@ import { html, type TemplateResult } from 'lit';
 import type { ModelLink } from '../model-link.ts';
 
 /**
- * What a link names, with where it would come from, and the button without which it does not come.
+ * A model or repository that a link names: its host, its address, and the button that loads it.
  *
  * @param inChat below a conversation: in short, and with a way to the picker
  * @param act called by the button

@@ -16,7 +16,7 @@ export class ModelPicker extends LightElement {
   @property({ attribute: false }) defaultModel: DefaultModel | undefined;
   /** The one that was asked for last. */
   @property({ attribute: false }) repository: RepositoryState | undefined;
-  /** What a link names: the address that is filled in. */
+  /** The address that a link names, which is filled in. */
   @property({ attribute: false }) link: ModelLink | undefined;
   @state() private address = '';
   @state() private refused = false;
@@ -60,7 +60,7 @@ export class ModelPicker extends LightElement {
 
   readonly #submit = (event: Event): void => {
     event.preventDefault();
-    // What is filled in has no secrets, which may be needed to fetch it.
+    // The address that is filled in has no secrets, and the download may need them.
     const named: Address | undefined = this.link?.url === this.address ? this.link : parseAddress(this.address);
     if (named === undefined) this.refused = true;
     else if (named.kind === 'model') this.emit('load-model', named.choice);

@@ -60,7 +60,7 @@ export class ModelStage extends LightElement {
     return linkedModel(offer.link, this.inChat, () => this.#follow(offer.link), choose);
   }
 
-  /** What a repository has is listed in the picker. */
+  /** The picker lists a repository's files. */
   #follow(link: ModelLink): void {
     if (link.kind === 'model') return this.emit('load-model', link.choice);
     this.emit('browse-repository', link.repository);
