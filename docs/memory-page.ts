@@ -2,7 +2,7 @@ import { TabserveError } from '../src/core/errors.ts';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../src/core/kv-cache-dtype.ts';
 import { BufferPool, maxBufferBytes } from '../src/gpu/buffers.ts';
 import { countingDevice } from '../src/gpu/counting-device.ts';
-import { type ModelFile, readModelFile } from '../src/loader/gguf.ts';
+import { type ModelFile, readModelFile } from '../src/formats/gguf.ts';
 import { readModelConfig } from '../src/models/architectures.ts';
 import { planWeights } from '../src/models/weights.ts';
 import { allocate } from '../src/runner/allocate.ts';

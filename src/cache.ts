@@ -1,9 +1,9 @@
-export type { CachedModel } from './loader/model-storage.ts';
+export type { CachedModel } from './storage/model-storage.ts';
 import { TabserveError } from './core/errors.ts';
 import type { HubSettings } from './core/protocol.ts';
-import { type CachedModel, listModels as listIn, removeModel } from './loader/model-storage.ts';
-import { hubEndpoint, resolveModelUrl } from './loader/model-url.ts';
-import { opfsStorage } from './loader/opfs-storage.ts';
+import { type CachedModel, listModels as listIn, removeModel } from './storage/model-storage.ts';
+import { hubEndpoint, resolveModelUrl } from './download/model-url.ts';
+import { opfsStorage } from './storage/opfs-storage.ts';
 
 /**
  * The models in this origin's storage, whole or in part, the last used first. Empty where the browser keeps nothing.

@@ -134,7 +134,7 @@ export function toTabserveError(error: unknown): TabserveError {
 
 /**
  * What somebody gave as a model, for the message of an error that refuses it: without its query, where there may be a
- * secret. What is known to be a model's URL has a name that can be shown instead (`modelName` of the loader).
+ * secret. What is known to be a model's URL has a name that can be shown instead (`modelName` of download/).
  */
 export function hideQuery(given: string): string {
   return given.replace(/\?.*/s, '?…');

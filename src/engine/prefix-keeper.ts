@@ -1,6 +1,6 @@
 import type { EngineStats } from '../core/metrics.ts';
-import { type KeptBlock, prefixKey } from '../loader/prefix-manifest.ts';
-import type { PrefixStore } from '../loader/prefix-store.ts';
+import { type KeptBlock, prefixKey } from '../storage/prefix-manifest.ts';
+import type { PrefixStore } from '../storage/prefix-store.ts';
 import type { CachedBlock } from '../scheduler/prefix-cache.ts';
 import { isHot, type PrefixExchange } from '../scheduler/prefix-exchange.ts';
 import type { GpuLock } from './gpu-lock.ts';

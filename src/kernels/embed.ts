@@ -2,7 +2,7 @@ import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { cost } from './cost.ts';
-import { isFloatFormat } from '../loader/packed-layout.ts';
+import { isFloatFormat } from '../quant/packed-layout.ts';
 import { matrixBytes, type PackedMatrix, packingOf, scaleModules, squaresVectors } from './matmul.ts';
 import { shader } from './shaders.ts';
 

@@ -3,8 +3,8 @@ import type { Numerics } from '../core/numerics.ts';
 import type { Choice, Way } from '../gpu/choice.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
-import { isFloatFormat, type PackedFormat, weightsPerWord } from '../loader/packed-layout.ts';
-import type { Packing } from '../loader/repack.ts';
+import { isFloatFormat, type PackedFormat, weightsPerWord } from '../quant/packed-layout.ts';
+import type { Packing } from '../quant/repack.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.ts';
@@ -28,7 +28,7 @@ export const MATMUL_NORMALISED = defineKernel({
   overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
 });
 
-/** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, packed as loader/repack.ts lays them out. */
+/** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, packed as quant/repack.ts lays them out. */
 export interface PackedMatrix {
   readonly format: PackedFormat;
   /** What products with it are computed in, and with that how its words are packed; of floats f32. */

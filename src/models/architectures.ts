@@ -1,8 +1,8 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import { clip } from '../loader/gguf-cursor.ts';
-import { getNumber, getNumbers, getString } from '../loader/gguf-metadata.ts';
-import type { GgufValue, ModelFile, TensorInfo } from '../loader/gguf.ts';
+import { clip } from '../formats/gguf-cursor.ts';
+import { getNumber, getNumbers, getString } from '../formats/gguf-metadata.ts';
+import type { GgufValue, ModelFile, TensorInfo } from '../formats/gguf.ts';
 import { checkBounds } from './config-bounds.ts';
 import { displayName } from './display-name.ts';
 

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import type { ModelFile } from '../loader/gguf.ts';
+import type { ModelFile } from '../formats/gguf.ts';
 
 /** Far more than any model has, and few enough that no size computed from them loses a digit. */
 const MAX_SIZE = 2 ** 24;

@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../core/model-config.ts';
-import { paddedSize } from '../loader/packed-layout.ts';
+import { paddedSize } from '../quant/packed-layout.ts';
 
 /** Elements that a row has on the GPU: the model's, rounded up to whole groups of k. What is added is zero. */
 export interface PaddedSizes {

@@ -1,5 +1,5 @@
 import type { RecommendedSampling } from '../core/recommended-sampling.ts';
-import type { GgufMetadata } from '../loader/gguf-metadata.ts';
+import type { GgufMetadata } from '../formats/gguf-metadata.ts';
 
 /** A GGUF key, the request's parameter, and what a request may give as it. */
 const KEYS = [

@@ -1,7 +1,7 @@
-import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
-import { packedWords, scaleWords, TILE_ROWS } from '../loader/packed-layout.ts';
-import { widenFloats } from '../loader/repack-floats.ts';
-import { repackRows, sourceRowBytes, widenScales } from '../loader/repack.ts';
+import type { ModelFile, TensorInfo } from '../formats/gguf.ts';
+import { packedWords, scaleWords, TILE_ROWS } from '../quant/packed-layout.ts';
+import { widenFloats } from '../quant/repack-floats.ts';
+import { repackRows, sourceRowBytes, widenScales } from '../quant/repack.ts';
 import { packingOf } from '../kernels/matmul.ts';
 import type { RowOrder } from './row-order.ts';
 import { UploadPace } from './upload-pace.ts';

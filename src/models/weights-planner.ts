@@ -2,12 +2,12 @@ import { TabserveError } from '../core/errors.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
-import type { ModelFile, TensorInfo } from '../loader/gguf.ts';
+import type { ModelFile, TensorInfo } from '../formats/gguf.ts';
 import {
   type FloatFormat, GROUP_SIZE, isFloatFormat, type PackedFormat, packedWords, paddedSize, scaleWords, TILE_LANES, TILE_ROWS,
-} from '../loader/packed-layout.ts';
-import { FLOAT_TYPE_NAMES, floatFormatOf } from '../loader/repack-floats.ts';
-import { packedFormatOf, SUPPORTED_TYPES } from '../loader/repack.ts';
+} from '../quant/packed-layout.ts';
+import { FLOAT_TYPE_NAMES, floatFormatOf } from '../quant/repack-floats.ts';
+import { packedFormatOf, SUPPORTED_TYPES } from '../quant/repack.ts';
 import { requireTensor } from './architectures.ts';
 import type { RowOrder } from './row-order.ts';
 

@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../core/model-config.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { PackedMatrix } from '../kernels/matmul.ts';
-import type { ModelFile } from '../loader/gguf.ts';
+import type { ModelFile } from '../formats/gguf.ts';
 import { findTensor } from './architectures.ts';
 import { paddedSizes } from './padded-sizes.ts';
 import { interleavedHalves } from './row-order.ts';

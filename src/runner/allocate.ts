@@ -2,7 +2,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
-import type { ModelFile } from '../loader/gguf.ts';
+import type { ModelFile } from '../formats/gguf.ts';
 import type { LayerCache } from '../models/decoder.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { planWeights } from '../models/weights.ts';

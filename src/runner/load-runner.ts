@@ -14,7 +14,7 @@ import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
 import { OpBuilder } from '../gpu/op.ts';
-import type { ModelFile } from '../loader/gguf.ts';
+import type { ModelFile } from '../formats/gguf.ts';
 import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, isLateWidth, type TilingPlan } from '../kernels/tiling.ts';

@@ -1,7 +1,7 @@
 import { holdLock, watchLock } from '../core/locks.ts';
 import type { Locks } from '../core/locks.ts';
 import type { FromBroker, ToBroker } from '../core/rendezvous.ts';
-import { shortHash } from '../loader/short-hash.ts';
+import { shortHash } from '../storage/short-hash.ts';
 
 interface Owner {
   readonly port: MessagePort;

@@ -1,7 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import { addressOf, settingsOf } from '../core/protocol.ts';
 import type { LoadOptions } from '../core/protocol.ts';
-import { signatureOf } from '../loader/signed-url.ts';
+import { signatureOf } from '../download/signed-url.ts';
 import type { HostSession } from './host-session.ts';
 import { sourceKey } from './model-identity.ts';
 import type { LoadModel } from './served-model.ts';

@@ -1,6 +1,6 @@
 import type { ModelAddress } from '../core/protocol.ts';
-import { modelName } from '../loader/model-name.ts';
-import { hubEndpoint, resolveModelUrl } from '../loader/model-url.ts';
+import { modelName } from '../download/model-name.ts';
+import { hubEndpoint, resolveModelUrl } from '../download/model-url.ts';
 
 /** Files that nothing tells from others: each is like no other. */
 const strangers = new WeakMap<File, string>();

@@ -2,7 +2,7 @@ import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
 import type { Tunable, Tuning, Winners } from '../core/tuning.ts';
 import { Autotuner, type AutotunerOptions } from '../engine/autotuner.ts';
-import { keepWinner, readWinners, type TuningStorage } from '../loader/tuning-store.ts';
+import { keepWinner, readWinners, type TuningStorage } from '../storage/tuning-store.ts';
 import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
 

@@ -1,8 +1,8 @@
 import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { ModelSource } from '../core/protocol.ts';
 import { untilAborted } from '../core/until-aborted.ts';
-import type { ByteSource } from '../loader/byte-source.ts';
-import { type OpenOptions, openSource } from '../loader/open-source.ts';
+import type { ByteSource } from '../core/byte-source.ts';
+import { type OpenOptions, openSource } from '../download/open-source.ts';
 import type { LoadContext } from './served-model.ts';
 
 const STORAGE: LoadWait = { cause: 'storage', what: 'the browser’s storage to be read, and what is read to be checked' };

@@ -1,8 +1,8 @@
 import { expose } from 'comlink';
 import { NUMERICS, type Numerics } from '../../src/core/numerics.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
-import { type ModelFile, readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import { type ModelFile, readModelFile } from '../../src/formats/gguf.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
 import { loadRunner } from '../../src/runner/load-runner.ts';
 import { logitsOfEveryPosition } from '../support/gpu-runner.ts';

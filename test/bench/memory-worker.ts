@@ -1,7 +1,7 @@
 import { expose } from 'comlink';
 import { openGpu } from '../../src/gpu/device.ts';
-import { readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import { loadRunner } from '../../src/runner/load-runner.ts';
 import { BufferMeter, type GpuBytes } from './buffer-meter.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { readModelFile } from '../../src/loader/gguf.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
 import { StepWork } from './models/step-work.ts';
 import type { ModelFacts } from './report.mjs';

@@ -1,6 +1,6 @@
 import { expose } from 'comlink';
-import { readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
+import { openSource } from '../../src/download/open-source.ts';
 
 /** What the loader asks for at once. */
 const SLICE_BYTES = 2 ** 20;

@@ -1,9 +1,9 @@
 import { expose } from 'comlink';
 import { sleep } from '../../src/core/sleep.ts';
 import { openGpu } from '../../src/gpu/device.ts';
-import type { ByteSource } from '../../src/loader/byte-source.ts';
-import { readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import type { ByteSource } from '../../src/core/byte-source.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import { loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import { BufferMeter, type GpuBytes } from './buffer-meter.ts';
 import type { BenchOptions, RowFigures } from './figures.ts';

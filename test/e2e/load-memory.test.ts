@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PART_BYTES } from '../../src/loader/cache-manifest.ts';
+import { PART_BYTES } from '../../src/storage/cache-manifest.ts';
 import { attachToWorker } from '../bench/heap-usage.mjs';
 import { CHROMIUM_ARGS, findChromium } from '../support/chromium.ts';
 import { PackageTab, startPackageSite, type PackageSite } from '../support/package-site.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BufferPool } from '../../src/gpu/buffers.ts';
-import type { ByteSource } from '../../src/loader/byte-source.ts';
-import { readModelFile } from '../../src/loader/gguf.ts';
+import type { ByteSource } from '../../src/core/byte-source.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
 import { allocate, type AllocateOptions } from '../../src/runner/allocate.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';

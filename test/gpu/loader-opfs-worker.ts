@@ -1,5 +1,5 @@
 /** Loads the test's file inside a SharedWorker, and says how many bytes the network and the reader saw. */
-import { openSource } from '../../src/loader/open-source.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import { MODEL_URL, rangedFetch } from './loader-ranged-fetch.ts';
 
 addEventListener('connect', (event) => {

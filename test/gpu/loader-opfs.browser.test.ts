@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { persistModels } from '../../src/cache.ts';
 import type { LoadProgress } from '../../src/core/progress.ts';
-import { newManifest } from '../../src/loader/cache-manifest.ts';
-import { listModels, removeModel, sweepModels } from '../../src/loader/model-storage.ts';
-import { openSource } from '../../src/loader/open-source.ts';
-import { opfsStorage } from '../../src/loader/opfs-storage.ts';
-import { lockUrl } from '../../src/loader/part-storage.ts';
-import { firstDifference, seededFile } from '../unit/loader/seeded-bytes.ts';
+import { newManifest } from '../../src/storage/cache-manifest.ts';
+import { listModels, removeModel, sweepModels } from '../../src/storage/model-storage.ts';
+import { openSource } from '../../src/download/open-source.ts';
+import { opfsStorage } from '../../src/storage/opfs-storage.ts';
+import { lockUrl } from '../../src/storage/part-storage.ts';
+import { firstDifference, seededFile } from '../unit/download/seeded-bytes.ts';
 import { CONTENT_BYTES, MODEL_URL, rangedFetch } from './loader-ranged-fetch.ts';
 import type { RangedFetch } from './loader-ranged-fetch.ts';
 

@@ -1,4 +1,4 @@
-import { seededFile } from '../unit/loader/seeded-bytes.ts';
+import { seededFile } from '../unit/download/seeded-bytes.ts';
 
 /** Two parts of 8 MiB and a bit, the size that ships; the same bytes on every side. */
 export const CONTENT_BYTES = 17 * 1024 * 1024 + 3;

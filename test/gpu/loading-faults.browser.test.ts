@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cdp } from 'vitest/browser';
 import { deleteModel, listModels } from '../../src/cache.ts';
 import { fileFingerprint } from '../../src/client/file-fingerprint.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import readme from '../../src/README.md?raw';
 import { createRandom } from '../support/random.ts';
 import {

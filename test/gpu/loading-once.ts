@@ -1,6 +1,6 @@
 import type { HubSettings } from '../../src/core/protocol.ts';
-import { openSource } from '../../src/loader/open-source.ts';
-import { firstDifference, seededFile } from '../unit/loader/seeded-bytes.ts';
+import { openSource } from '../../src/download/open-source.ts';
+import { firstDifference, seededFile } from '../unit/download/seeded-bytes.ts';
 
 export const PART = 65_536;
 /** Six parts, the last one short. */

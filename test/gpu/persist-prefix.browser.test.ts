@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
-import { removeKeptPrefixes } from '../../src/loader/prefix-manifest.ts';
+import { removeKeptPrefixes } from '../../src/storage/prefix-manifest.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 

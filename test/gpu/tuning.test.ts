@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Tuning, Winner } from '../../src/core/tuning.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
-import type { TuningRecord, TuningStorage } from '../../src/loader/tuning-store.ts';
+import type { TuningRecord, TuningStorage } from '../../src/storage/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts';
 import { blocksFor, loadBytes, loadWhole, step, TestSequence } from '../support/gpu-runner.ts';

@@ -17,10 +17,10 @@ const LATE = 'test/gpu/late-kernels.test.ts';
 const ATTENTION = 'test/gpu/kernels/attention.test.ts';
 const FUSED_ROPE = 'test/gpu/kernels/matmul-rope-kv-write.test.ts';
 const FILTER = 'test/gpu/kernels/filter.test.ts';
-const REPACK = 'test/unit/loader/repack.test.ts';
-const CACHE = 'test/unit/loader/cache.test.ts';
-const HTTP = 'test/unit/loader/http-source.test.ts';
-const HUB = 'test/unit/loader/hub.test.ts';
+const REPACK = 'test/unit/quant/repack.test.ts';
+const CACHE = 'test/unit/download/cached-source.test.ts';
+const HTTP = 'test/unit/download/http-source.test.ts';
+const HUB = 'test/unit/download/hub.test.ts';
 const FAULTS = 'test/gpu/loading-faults.browser.test.ts';
 const TOKENIZER = 'test/unit/tokenizer/tokenizer.test.ts';
 const DETOKENIZER = 'test/unit/tokenizer/detokenizer.test.ts';
@@ -122,14 +122,14 @@ export const MUTATIONS = [
   ...of('late kernels', 'src/engine/late-compiler.ts', [
     ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/late-compiler.test.ts'],
   ]),
-  ...of('repacking', 'src/loader/repack.ts', [
+  ...of('repacking', 'src/quant/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],
     ['neighbouring lanes have the same order of k', 'const order = lane & 3;', 'const order = lane & 2;', REPACK, MATMUL],
     ['Q4’s halves of a block change places', 'words[half + 2] = lowNibbles(a >>> 4)', 'words[half + 2] = lowNibbles(a)', REPACK],
     ['wide minima come before scales', 'wide[at + 4] = halves[word >>> 16] ?? 0;', 'wide[at + 4] = halves[word & 0xffff] ?? 0;', REPACK],
   ]),
 
-  ...of('repacking', 'src/loader/repack-floats.ts', [
+  ...of('repacking', 'src/quant/repack-floats.ts', [
     ['a quad’s pairs of floats stay where all lanes have them', 'pair ^ (order >> 1)', 'pair', REPACK, MATMUL],
   ]),
   ...of('repacking', 'src/models/row-order.ts', [
@@ -193,8 +193,8 @@ export const MUTATIONS = [
     ['a template at fault is told at the first question', 'render(SHORT_CHAT);', '', TOKENIZER],
     ['a template at fault blames the messages', 'if (cause instanceof TemplateRefusal) {', 'if (cause instanceof Error) {', TOKENIZER],
   ]),
-  ...of('loader', 'src/loader/gguf-cursor.ts', [
-    ['a header may become any number of objects', 'if (this.#madeBytes <= MAX_MADE_BYTES) return;', 'return;', 'test/unit/loader/gguf-limits.test.ts'],
+  ...of('loader', 'src/formats/gguf-cursor.ts', [
+    ['a header may become any number of objects', 'if (this.#madeBytes <= MAX_MADE_BYTES) return;', 'return;', 'test/unit/formats/gguf-limits.test.ts'],
   ]),
   ...of('models', 'src/models/config-bounds.ts', [
     ['there may be more layers than tensors', 'config.numLayers > tensors.length', 'false', FOUND],
@@ -231,56 +231,56 @@ export const MUTATIONS = [
     ['tokens of a plan’s later steps are not counted as computed', 'scheduled.tokenIds.length + plan.numSteps - 1', 'scheduled.tokenIds.length', 'test/unit/scheduler/multi-step.test.ts'],
   ]),
 
-  ...of('cache', 'src/loader/part-cache.ts', [
+  ...of('cache', 'src/storage/part-cache.ts', [
     ['a damaged part is believed', "&& !this.#verified.has(index) && (await sha256(bytes)) !== hash) problem = 'damaged'", "&& false) problem = 'damaged'", CACHE],
     ['a short part is believed', 'bytes.length !== partLength(this.file, index)', 'false', CACHE],
     ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
   ]),
-  ...of('cache', 'src/loader/part-cache.ts', [
+  ...of('cache', 'src/storage/part-cache.ts', [
     ['a new version leaves the old one behind', 'if (isStored) await this.#dropSuperseded();', '', HUB],
     ['other bytes repair a verified file', 'if (!this.isVerified || (await sha256(bytes)) === this.stored?.parts[index]) return;', 'return;', HUB],
     ['an old version keeps a full disk full', "if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;", 'throw error;', FAULTS],
   ]),
-  ...of('cache', 'src/loader/stored-versions.ts', [
+  ...of('cache', 'src/storage/stored-versions.ts', [
     ['an old version goes before the new one is here', 'others.filter((other) => !isComplete(other))', 'others', HUB],
   ]),
-  ...of('cache', 'src/loader/whole-check.ts', [
+  ...of('cache', 'src/storage/whole-check.ts', [
     ['a file with a wrong SHA-256 is believed', 'if (found === this.#expected) return', 'if (found !== undefined) return', HUB],
   ]),
-  ...of('cache', 'src/loader/cache.ts', [
+  ...of('cache', 'src/download/cached-source.ts', [
     ['a pinned file asks its server', 'isPinned ? undefined : await options.checkVersion()', 'await options.checkVersion()', HUB],
     ['a Wi-Fi portal takes a stored model away', "if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;", 'if (whole[0] === undefined || error) throw error;', FAULTS],
   ]),
-  ...of('cache', 'src/loader/hub.ts', [
+  ...of('cache', 'src/download/hub.ts', [
     ['a branch is pinned to itself', ': info.lastCommit?.id;', ': revision;', HUB],
   ]),
-  ...of('cache', 'src/loader/check-start.ts', [
-    ['a web page is stored as a model', "if (text.startsWith('GGUF')) return;", 'if (text.length > 0) return;', 'test/unit/loader/open-source.test.ts'],
+  ...of('cache', 'src/download/check-start.ts', [
+    ['a web page is stored as a model', "if (text.startsWith('GGUF')) return;", 'if (text.length > 0) return;', 'test/unit/download/open-source.test.ts'],
   ]),
-  ...of('cache', 'src/loader/with-lock.ts', [
+  ...of('cache', 'src/storage/with-lock.ts', [
     ['two workers download the same part', 'if (locks === undefined) return run();', 'if (locks !== null) return run();', FAULTS],
   ]),
-  ...of('cache', 'src/loader/http-request.ts', [
+  ...of('cache', 'src/download/http-request.ts', [
     ['a token is sent to any server', 'new URL(url).origin === credentials.origin ? credentials.token : undefined', 'url.length > 0 ? credentials.token : undefined', HUB],
   ]),
-  ...of('cache', 'src/loader/retry.ts', [
-    ['a server that names a date is not waited for', 'Number.isNaN(date) ? 0 : Math.max(0, date - now)', '0', 'test/unit/loader/retry.test.ts'],
+  ...of('cache', 'src/download/retry.ts', [
+    ['a server that names a date is not waited for', 'Number.isNaN(date) ? 0 : Math.max(0, date - now)', '0', 'test/unit/download/retry.test.ts'],
   ]),
-  ...of('cache', 'src/loader/http-source.ts', [
+  ...of('cache', 'src/download/http-source.ts', [
     ['a cut download begins anew in the middle of its bytes', 'const start = offset + received;', 'const start = offset;', HTTP],
     ['more than was asked for is taken', 'if (received + chunk.length > length) throw', 'if (false) throw', HTTP],
   ]),
-  ...of('cache', 'src/loader/prefix-manifest.ts', [
-    ['kept KV is named by its own tokens alone', '`${parent} ${tokenIds.join()}`', 'tokenIds.join()', 'test/unit/loader/prefix-store.test.ts'],
+  ...of('cache', 'src/storage/prefix-manifest.ts', [
+    ['kept KV is named by its own tokens alone', '`${parent} ${tokenIds.join()}`', 'tokenIds.join()', 'test/unit/storage/prefix-store.test.ts'],
   ]),
 
-  ...of('sources', 'src/loader/signed-url.ts', [
-    ['one parameter makes a signature', 'marks.every((mark) => keys.has(mark))', 'marks.some((mark) => keys.has(mark))', 'test/unit/loader/model-name.test.ts'],
+  ...of('sources', 'src/download/signed-url.ts', [
+    ['one parameter makes a signature', 'marks.every((mark) => keys.has(mark))', 'marks.some((mark) => keys.has(mark))', 'test/unit/download/model-name.test.ts'],
   ]),
-  ...of('sources', 'src/loader/http-source.ts', [
-    ['a signature is in what is kept and said', 'const at: Address = { url, name: modelName(url) };', 'const at: Address = { url, name: url };', 'test/unit/loader/signed-source.test.ts'],
+  ...of('sources', 'src/download/http-source.ts', [
+    ['a signature is in what is kept and said', 'const at: Address = { url, name: modelName(url) };', 'const at: Address = { url, name: url };', 'test/unit/download/signed-source.test.ts'],
   ]),
-  ...of('sources', 'src/loader/ask-version.ts', [
+  ...of('sources', 'src/download/ask-version.ts', [
     ['a server that refuses HEAD is not asked by GET', 'if (isWaitedFor(error)) throw error;\n    return undefined;', 'throw error;', HTTP],
   ]),
   ...of('sources', 'src/worker/model-identity.ts', [

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { ModelFile } from '../../src/loader/gguf.ts';
+import type { ModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { compileLate } from '../support/late-kernels.ts';
 import { logitsOfEveryPosition } from '../support/gpu-runner.ts';

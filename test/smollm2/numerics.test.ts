@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Numerics } from '../../src/core/numerics.ts';
-import type { ModelFile } from '../../src/loader/gguf.ts';
+import type { ModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { compileLate } from '../support/late-kernels.ts';
 import { compareLogits, goldenAnswers, goldenLogits, perplexity } from '../support/logit-costs.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
-import { removeKeptPrefixes } from '../../src/loader/prefix-manifest.ts';
+import { removeKeptPrefixes } from '../../src/storage/prefix-manifest.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 
 // Whether restoring a prefix of SmolLM2-135M-Instruct is faster than computing it, here: `npm run test:smollm2`.

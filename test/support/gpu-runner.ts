@@ -1,8 +1,8 @@
 import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../src/core/scheduler-output.ts';
 import { openGpu } from '../../src/gpu/device.ts';
-import { readModelFile } from '../../src/loader/gguf.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
-import type { ByteSource } from '../../src/loader/byte-source.ts';
+import type { ByteSource } from '../../src/core/byte-source.ts';
 import { logitsStride } from '../../src/kernels/sample.ts';
 import { compileLate } from './late-kernels.ts';
 import { sharedGpu } from './shared-gpu.ts';

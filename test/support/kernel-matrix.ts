@@ -1,7 +1,7 @@
 import type { Numerics } from '../../src/core/numerics.ts';
 import { type PackedMatrix, packingOf } from '../../src/kernels/matmul.ts';
-import { isFloatFormat, paddedSize, TILE_LANES } from '../../src/loader/packed-layout.ts';
-import { packedFormatOf, repackRows, widenScales } from '../../src/loader/repack.ts';
+import { isFloatFormat, paddedSize, TILE_LANES } from '../../src/quant/packed-layout.ts';
+import { packedFormatOf, repackRows, widenScales } from '../../src/quant/repack.ts';
 import { BLOCK, BLOCK_BYTES, byteLength, fromHalf, type GgmlType, isFloat, quantise, readFloat, toHalf } from './ggml-blocks.ts';
 import type { KernelLab } from './kernel-lab.ts';
 import type { Random } from './random.ts';

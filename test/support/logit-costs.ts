@@ -1,5 +1,5 @@
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
-import type { ModelFile } from '../../src/loader/gguf.ts';
+import type { ModelFile } from '../../src/formats/gguf.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import text from '../fixtures/moby-dick.txt?raw';
 import { logitsOfEveryPosition } from './gpu-runner.ts';

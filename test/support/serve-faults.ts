@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { TestProject } from 'vitest/node';
-import { seededFile } from '../unit/loader/seeded-bytes.ts';
+import { seededFile } from '../unit/download/seeded-bytes.ts';
 import { startFakeHub } from './fake-hub.ts';
 import type { FakeHub } from './fake-hub.ts';
 import type { FaultCommand, FaultLog, FaultServers, Recipe } from './fault-control.ts';

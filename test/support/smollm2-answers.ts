@@ -1,6 +1,6 @@
 import { Engine } from '../../src/engine/engine.ts';
-import { type ModelFile, readModelFile } from '../../src/loader/gguf.ts';
-import { openSource } from '../../src/loader/open-source.ts';
+import { type ModelFile, readModelFile } from '../../src/formats/gguf.ts';
+import { openSource } from '../../src/download/open-source.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';

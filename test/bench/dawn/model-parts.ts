@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import type { ByteSource } from '../../../src/loader/byte-source.ts';
+import type { ByteSource } from '../../../src/core/byte-source.ts';
 import { type Budget, NO_TIME } from '../models/budget.ts';
 import { loadSubject, type Subject as ModelSubject } from '../models/load-model.ts';
 import { ModelRuns } from '../models/model-runs.ts';

@@ -1,6 +1,6 @@
 import { openGpu } from '../../../src/gpu/device.ts';
-import type { ByteSource } from '../../../src/loader/byte-source.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import type { ByteSource } from '../../../src/core/byte-source.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
 import { compileLate } from '../../support/late-kernels.ts';

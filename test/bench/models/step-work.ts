@@ -1,8 +1,8 @@
 import type { ModelConfig } from '../../../src/core/model-config.ts';
 import { layerBlockBytes } from '../../../src/kernels/rope-kv-write.ts';
-import type { ModelFile } from '../../../src/loader/gguf.ts';
-import { packedWords, scaleWords } from '../../../src/loader/packed-layout.ts';
-import { packedFormatOf } from '../../../src/loader/repack.ts';
+import type { ModelFile } from '../../../src/formats/gguf.ts';
+import { packedWords, scaleWords } from '../../../src/quant/packed-layout.ts';
+import { packedFormatOf } from '../../../src/quant/repack.ts';
 
 /** What something has to read from memory and to compute at least. */
 export interface Work {

@@ -1,4 +1,4 @@
-import { type ByteSource, checkRange } from '../../../src/loader/byte-source.ts';
+import { type ByteSource, checkRange } from '../../../src/core/byte-source.ts';
 import { BLOCK_BYTES, type GgmlType, byteLength, toHalf } from '../../support/ggml-blocks.ts';
 import { type GgufTensorInfo, type GgufValue, writeGgufHeader } from '../../support/gguf-writer.ts';
 import { createRandom, deriveSeed } from '../../support/random.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { vi } from 'vitest';
 import { holdLock, type Locks } from '../../../src/core/locks.ts';
-import type { PartStorage } from '../../../src/loader/part-storage.ts';
+import type { PartStorage } from '../../../src/storage/part-storage.ts';
 
 type Gate = (label: string) => Promise<void>;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SchedulerOutput } from '../../../src/core/scheduler-output.ts';
 import type { AdapterLimits } from '../../../src/core/profile.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
 import { Budget } from '../../bench/models/budget.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { StepWork } from '../../bench/models/step-work.ts';
 import { SYNTHETIC, SYNTHETIC_SHAPES, type SyntheticShape, syntheticModel } from '../../bench/models/synthetic-model.ts';

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { fileFingerprint, sampledRanges } from '../../../src/client/file-fingerprint.ts';
 import { checkModelSource, modelAddress } from '../../../src/client/model-source.ts';
-import { blobSource } from '../../../src/loader/byte-source.ts';
-import { openSource } from '../../../src/loader/open-source.ts';
+import { blobSource } from '../../../src/core/byte-source.ts';
+import { openSource } from '../../../src/download/open-source.ts';
 import { sourceKey } from '../../../src/worker/model-identity.ts';
 import { createClient } from '../../../src/index.ts';
 import { tinyModel } from '../../support/tiny-model.ts';

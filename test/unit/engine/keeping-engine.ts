@@ -3,10 +3,10 @@ import type { EngineRequest, RequestOutput } from '../../../src/core/request.ts'
 import { Engine } from '../../../src/engine/engine.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { PrefixKeeper } from '../../../src/engine/prefix-keeper.ts';
-import type { PrefixManifest } from '../../../src/loader/prefix-manifest.ts';
-import { PrefixStore } from '../../../src/loader/prefix-store.ts';
+import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
+import { PrefixStore } from '../../../src/storage/prefix-store.ts';
 import { Scheduler } from '../../../src/scheduler/scheduler.ts';
-import { type MemoryStorage, memoryStorage } from '../loader/memory-storage.ts';
+import { type MemoryStorage, memoryStorage } from '../storage/memory-storage.ts';
 import { FakeRunner } from '../scheduler/fake-runner.ts';
 import { CONFIG, makeRequest as makeAnyRequest } from '../scheduler/requests.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { u64 } from '../loader/gguf-bytes.ts';
+import { u64 } from '../formats/gguf-bytes.ts';
 import { encodeHeader, float, floats, type Header, ints, soundHeader, text, texts, TYPE, uint, type Value } from './header.ts';
 import { type Attempt, attemptLoad } from './load-attempt.ts';
 

@@ -1,4 +1,4 @@
-import { bytes, string, tensor, u32, u64 } from '../loader/gguf-bytes.ts';
+import { bytes, string, tensor, u32, u64 } from '../formats/gguf-bytes.ts';
 
 /** A GGUF header taken apart, so that each part can be wrong by itself. */
 export interface Header {

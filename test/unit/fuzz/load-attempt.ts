@@ -1,8 +1,8 @@
 import { TabserveError } from '../../../src/core/errors.ts';
 import { BufferPool } from '../../../src/gpu/buffers.ts';
 import { countingDevice } from '../../../src/gpu/counting-device.ts';
-import type { ByteSource } from '../../../src/loader/byte-source.ts';
-import { type ModelFile, readModelFile } from '../../../src/loader/gguf.ts';
+import type { ByteSource } from '../../../src/core/byte-source.ts';
+import { type ModelFile, readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { planWeights } from '../../../src/models/weights.ts';
 import { createTokenizer } from '../../../src/tokenizer/tokenizer.ts';

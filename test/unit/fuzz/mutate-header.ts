@@ -1,5 +1,5 @@
 import type { Random } from '../../support/random.ts';
-import { bytes, u32, u64 } from '../loader/gguf-bytes.ts';
+import { bytes, u32, u64 } from '../formats/gguf-bytes.ts';
 import { array, ARCHITECTURES, encodeHeader, flag, float, floats, type Header, ints, type Pair, soundHeader, text, texts, TYPE, uint, type Value } from './header.ts';
 
 /** A file as a hostile server would have it: its first bytes, and how long it says that it is. */

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import { isManifest } from '../../../src/loader/cache-manifest.ts';
-import { removeModel, sweepModels } from '../../../src/loader/model-storage.ts';
-import { openSource } from '../../../src/loader/open-source.ts';
-import { folderName } from '../../../src/loader/part-storage.ts';
-import { sha256 } from '../../../src/loader/sha256.ts';
+import { isManifest } from '../../../src/storage/cache-manifest.ts';
+import { removeModel, sweepModels } from '../../../src/storage/model-storage.ts';
+import { openSource } from '../../../src/download/open-source.ts';
+import { folderName } from '../../../src/storage/part-storage.ts';
+import { sha256 } from '../../../src/storage/sha256.ts';
 import type { LockClient } from '../../support/fake-locks.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 import type { SimulatedOrigin } from '../../support/simulation/origin.ts';
 import { gatedFetch, gatedStorage } from '../../support/simulation/platform.ts';
 import type { World } from '../../support/simulation/world.ts';
-import { firstDifference, seededFile } from '../loader/seeded-bytes.ts';
+import { firstDifference, seededFile } from '../download/seeded-bytes.ts';
 import { count, propertyParameters, type Seen } from '../scheduler/scenario.ts';
 import { inWorld } from './scenario.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { atOnce } from '../../../src/core/turns.ts';
 import { rotationTable } from '../../../src/kernels/rope-kv-write.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { memorySource } from '../../support/gpu-runner.ts';
 import { type GgufValue, writeGguf } from '../../support/gguf-writer.ts';

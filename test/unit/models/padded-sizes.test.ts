@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { BufferPool } from '../../../src/gpu/buffers.ts';
 import { countingDevice } from '../../../src/gpu/counting-device.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { planWeights } from '../../../src/models/weights.ts';
 import { writeGguf } from '../../support/gguf-writer.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseChatRequest } from '../../../src/api/chat-request.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readRecommendedSampling } from '../../../src/models/recommended-sampling.ts';
 import { memorySource } from '../../support/gpu-runner.ts';
 import { type GgufValue, writeGguf } from '../../support/gguf-writer.ts';

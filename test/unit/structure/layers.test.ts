@@ -48,13 +48,13 @@ test('WGSL lies in .wgsl files', () => {
 
 test('the rules find what they forbid', () => {
   const bad = new Map([
-    ['src/gpu/a.ts', ['src/loader/b.ts', 'src/kernels/c.ts', 'src/core/d.ts', 'node:fs']],
+    ['src/gpu/a.ts', ['src/storage/b.ts', 'src/kernels/c.ts', 'src/core/d.ts', 'node:fs']],
     ['src/engine/e.ts', ['src/runner/f.ts', 'src/index.ts', 'shaders/x.wgsl', 'test/support/y.ts']],
     ['demo/src/g.ts', ['src/index.ts', 'src/core/d.ts', 'src/client/h.ts']],
     ['src/odd/i.ts', ['src/core/d.ts']],
   ]);
   expect(layerViolations(bad)).toEqual([
-    'src/gpu/a.ts imports src/loader/b.ts: gpu/ and loader/ are siblings',
+    'src/gpu/a.ts imports src/storage/b.ts: gpu/ and storage/ are siblings',
     'src/gpu/a.ts imports src/kernels/c.ts: gpu/ (1) is below kernels/ (2)',
     'src/gpu/a.ts imports node:fs: a browser has no Node modules',
     'src/engine/e.ts imports src/index.ts: nothing imports the entry point',

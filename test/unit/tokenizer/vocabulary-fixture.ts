@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import zlib from 'node:zlib';
-import { blobSource } from '../../../src/loader/byte-source.ts';
-import { readModelFile } from '../../../src/loader/gguf.ts';
+import { blobSource } from '../../../src/core/byte-source.ts';
+import { readModelFile } from '../../../src/formats/gguf.ts';
 import type { Metadata } from '../../../src/tokenizer/metadata.ts';
 import type { Tokenizer } from '../../../src/tokenizer/tokenizer.ts';
 

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions, LoadSettings } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
-import type { PrefixManifest } from '../../../src/loader/prefix-manifest.ts';
+import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { Host } from '../../../src/worker/host.ts';
@@ -11,7 +11,7 @@ import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
-import { memoryStorage } from '../loader/memory-storage.ts';
+import { memoryStorage } from '../storage/memory-storage.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
 
 const bytes = tinyModel({ type: 'Q8_0' });

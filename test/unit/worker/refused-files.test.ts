@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions } from '../../../src/core/protocol.ts';
-import { sha256 } from '../../../src/loader/sha256.ts';
+import { sha256 } from '../../../src/storage/sha256.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
@@ -9,8 +9,8 @@ import { noProfiler } from '../../support/fake-profiler.ts';
 import { type FileServer, startFileServer } from '../../support/file-server.ts';
 import { writeGguf } from '../../support/gguf-writer.ts';
 import { tinyModel, tinyModelContents } from '../../support/tiny-model.ts';
-import { firstDifference } from '../loader/seeded-bytes.ts';
-import { memoryStorage, type MemoryStorage } from '../loader/memory-storage.ts';
+import { firstDifference } from '../download/seeded-bytes.ts';
+import { memoryStorage, type MemoryStorage } from '../storage/memory-storage.ts';
 
 // What a file's header says decides whether anything of the file is stored.
 

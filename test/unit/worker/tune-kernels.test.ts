@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { Tuning } from '../../../src/core/tuning.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
-import type { TuningRecord, TuningStorage } from '../../../src/loader/tuning-store.ts';
+import type { TuningRecord, TuningStorage } from '../../../src/storage/tuning-store.ts';
 import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
 import { fakeTunable } from '../engine/fake-contest.ts';
 

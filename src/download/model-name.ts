@@ -1,0 +1,26 @@
+import { shortHash } from '../storage/short-hash.ts';
+import { queryPairs, splitQuery, withoutSignature } from './signed-url.ts';
+
+/** Parameters whose value is a secret by its name: `token`, `accessToken`, `api_key`, `sig`. */
+const SECRET = /(token|key|secret|passw(or)?d|pwd|sig|signature|auth(orization)?|credentials?|jwt|bearer|hmac)$/;
+/** What stands for a secret. */
+const HASHED = /^~[0-9a-f]{16}$/;
+
+/**
+ * What a model's URL is called wherever it is shown or kept: in logs, errors, metrics, manifests,
+ * and what tells it from others. It has no fragment and no signature, so that a URL that is signed anew names the same
+ * file. Of other secrets it has a hash, because they may be what says which file is meant. A name is its own name; so is
+ * whatever is no web address.
+ */
+export function modelName(source: string): string {
+  if (!/^https?:/i.test(source)) return source;
+  const { before, query } = splitQuery(withoutSignature(source));
+  return query === '' ? before : `${before}?${queryPairs(`?${query}`).map(({ text, key }) => shown(text, key)).join('&')}`;
+}
+
+function shown(text: string, key: string): string {
+  const start = text.indexOf('=') + 1;
+  const value = text.slice(start);
+  if (start === 0 || value === '' || !SECRET.test(key) || HASHED.test(value)) return text;
+  return `${text.slice(0, start)}~${shortHash(value)}`;
+}
