@@ -4,7 +4,7 @@ import type { ChatClient } from './contract.ts';
 /** How many steps a press of the button profiles. */
 export const PROFILED_STEPS = 8;
 /** How long it waits for an answer to profile. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 export type ProfilingState =
   | { readonly kind: 'none' }
@@ -39,7 +39,7 @@ export class Profiling {
     this.#current = current;
     this.#set(current, { kind: 'waiting' });
     try {
-      const profile = await client.profile({ steps: PROFILED_STEPS, timeoutMs: PATIENCE_MS });
+      const profile = await client.profile({ steps: PROFILED_STEPS, timeoutMs: TIMEOUT_MS });
       this.#set(current, { kind: 'ready', profile });
       if (profile.limits !== undefined) return;
       const limits = await client.limits().catch(() => undefined); // the profile is worth showing without them

@@ -7,7 +7,7 @@ import type { RequestTimings } from '../core/metrics.ts';
 import { onAbort } from './abort.ts';
 import type { Choices } from './choices.ts';
 import { disposeBy } from './dispose.ts';
-import { Leavable } from './leavable.ts';
+import { CancellableGenerator } from './cancellable-generator.ts';
 
 export interface CompletionStreamOptions<Chunk> {
   readonly id: string;
@@ -109,7 +109,7 @@ export class CompletionStream<Chunk> implements AsyncIterable<Chunk>, Disposable
   [Symbol.asyncIterator](): AsyncGenerator<Chunk, void> {
     if (this.#isConsumed) throw new TabserveError('invalid_request', 'A stream can be read once only.');
     this.#isConsumed = true;
-    return new Leavable(this.#read(), () => this.abort());
+    return new CancellableGenerator(this.#read(), () => this.abort());
   }
 
   /** The chunks as lines of JSON, as the OpenAI client's method of this name gives them. */

@@ -12,7 +12,7 @@ import { sleep } from '../core/sleep.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { onAbort } from './abort.ts';
-import { greet, PATIENCE_MS } from './host-connection.ts';
+import { HANDSHAKE_TIMEOUT_MS, performHandshake } from './host-connection.ts';
 import type { HostConnection } from './host-connection.ts';
 import { type ListenerOptions, Listeners } from './listeners.ts';
 import type { PendingRequest } from './pending-request.ts';
@@ -23,11 +23,11 @@ import type { Transport } from './transport.ts';
 import { ANSWER, LINK, LOCK, WorkerWatch } from './worker-watch.ts';
 
 /** A worker that does not answer a goodbye within so long learns it from the session's lock, when it can. */
-const GOODBYE_MS = 1000;
+const DISCONNECT_TIMEOUT_MS = 1000;
 
 export interface ConnectionOptions extends ListenerOptions {
-  /** Milliseconds after which a worker that has not answered is greeted anew. */
-  readonly patienceMs?: number;
+  /** Milliseconds after which a worker that has not answered is asked anew, over another link. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 /**
@@ -45,9 +45,9 @@ export class Connection {
   readonly #transport: Transport;
   readonly #locks: Locks;
   #releaseLock: () => void = () => {};
-  readonly #patienceMs: number;
+  readonly #handshakeTimeoutMs: number;
   readonly #pending = new PendingRequests((frames, reason) => this.abort(frames, reason));
-  #numGreetings = 0;
+  #numHandshakes = 0;
   readonly #watch = new WorkerWatch(() => this.metrics(), (status) => {
     if (status.state === 'stalled') this.listeners.warn(status.message);
     this.listeners.status(status);
@@ -63,7 +63,7 @@ export class Connection {
   private constructor(transport: Transport, locks: Locks, options: ConnectionOptions) {
     this.#transport = transport;
     this.#locks = locks;
-    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.listeners = new Listeners(options);
     this.#worker = new Succession({
       connect: () => this.#reconnect(),
@@ -170,7 +170,7 @@ export class Connection {
     const host = await this.#worker.last.catch(() => undefined);
     const told = host?.call((remote) => remote.disconnect()).catch(() => {}); // it is gone, or learns it from the lock
     const said = new AbortController();
-    await Promise.race([told, sleep(GOODBYE_MS, said.signal).catch(() => {})]);
+    await Promise.race([told, sleep(DISCONNECT_TIMEOUT_MS, said.signal).catch(() => {})]);
     said.abort();
     host?.close(reason);
     this.#letGo();
@@ -178,13 +178,13 @@ export class Connection {
 
   async #connect(giveUp: AbortSignal): Promise<HostConnection> {
     const { sessionId, lockName } = this;
-    const nextHello = () => ({ sessionId, lockName, greeting: this.#numGreetings++ });
+    const nextHello = () => ({ sessionId, lockName, handshake: this.#numHandshakes++ });
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
     const options = { locks: this.#locks, onFrames, giveUp };
     const transport = { open: (signal: AbortSignal) => this.#watch.during(LINK, this.#transport.open(signal)) };
     // Begun a moment later: the wait for a link is part of the wait for an answer, and is told in its place.
-    const greeting = Promise.resolve().then(() => greet(transport, options, nextHello, this.#patienceMs));
-    const { connection, answer } = await this.#watch.during(ANSWER, greeting);
+    const handshake = Promise.resolve().then(() => performHandshake(transport, options, nextHello, this.#handshakeTimeoutMs));
+    const { connection, answer } = await this.#watch.during(ANSWER, handshake);
     this.#watch.heard();
     this.hasWebGpu = answer.hasWebGpu;
     return connection;

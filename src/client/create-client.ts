@@ -14,8 +14,8 @@ import type { LogLine } from './client.ts';
 import { Connection } from './connection.ts';
 import { MODULE_URL } from './engine-worker.ts';
 import { checkCacheKey, checkModelSource, modelAddress } from './model-source.ts';
-import { otherSettings } from './other-settings.ts';
-import { checkOwnership, openWherePossible } from './ownership.ts';
+import { settingsConflict } from './settings-conflict.ts';
+import { checkOwnership, openWithFallback } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
 import { DENIED_SENTENCE, requireSupport } from './support.ts';
 import type { Transport } from './transport.ts';
@@ -153,7 +153,7 @@ async function openClient(options: ClientOptions): Promise<Client> {
     moduleUrl: MODULE_URL,
   });
   const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal, options);
-  return createClientOn(await openWherePossible(open, locks, ownership, script), options);
+  return createClientOn(await openWithFallback(open, locks, ownership, script), options);
 }
 
 /** {@link createClient} on a session that is open. */
@@ -168,7 +168,7 @@ export async function createClientOn(connection: Connection, options: ClientOpti
       return connection.load(wanted, onProgress);
     });
     const info = await abortable(loading, options.signal, () => {});
-    const message = otherSettings(settings, info.settings);
+    const message = settingsConflict(settings, info.settings);
     if (message !== undefined) connection.listeners.warn(message);
     const names = [info.id, typeof model === 'string' ? model : model.name];
     return new Client(connection, info, [...new Set(names)], options.cacheSalt);

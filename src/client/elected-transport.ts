@@ -14,8 +14,8 @@ export class ElectedTransport implements Transport {
 
   async open(signal: AbortSignal): Promise<HostLink> {
     const { broken } = this.#owner;
-    const met = await this.#rendezvous.meet(AbortSignal.any([signal, broken]));
-    return { ...met, broken };
+    const peer = await this.#rendezvous.connect(AbortSignal.any([signal, broken]));
+    return { ...peer, broken };
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import type { Rendezvous } from './rendezvous.ts';
 import { startWorker, watchScript } from './shared-worker-transport.ts';
 
 /** A worker that has not started after so long is replaced; each further one may take twice as long. */
-export const START_MS = 15_000;
+export const START_TIMEOUT_MS = 15_000;
 
 /** Workers in a row that may fail to start. */
 export const MAX_STARTS = 3;
@@ -33,7 +33,7 @@ export class EngineOwner {
 
   constructor(options: EngineOwnerOptions) {
     this.#options = options;
-    this.#campaign().catch((error: unknown) => this.#fail(error)); // or closed before it was elected
+    this.#awaitOwnership().catch((error: unknown) => this.#fail(error)); // or closed before it was elected
   }
 
   /** Aborted, with a TabserveError, when this page's worker does not start. The lock is another page's then. */
@@ -47,10 +47,10 @@ export class EngineOwner {
     this.#closed.abort(new TabserveError('closed', 'The client has been closed.'));
   }
 
-  async #campaign(): Promise<void> {
+  async #awaitOwnership(): Promise<void> {
     const { locks, rendezvous } = this.#options;
     const { signal } = this.#closed;
-    const lockName = ownerLockName(await rendezvous.place(signal));
+    const lockName = ownerLockName(await rendezvous.scope(signal));
     const release = await holdLock(locks, lockName, signal);
     if (signal.aborted) return release();
     signal.addEventListener('abort', release, { once: true });
@@ -67,10 +67,10 @@ export class EngineOwner {
     worker.addEventListener('message', ({ data: { lockName } }: MessageEvent<StartedMessage>) => {
       if (this.#worker !== worker) return;
       started.abort();
-      this.#orFail(() => this.#introduce(worker, lockName));
+      this.#orFail(() => this.#announce(worker, lockName));
     });
     // A dedicated Worker that is ended by the browser, or hangs, tells nobody.
-    const late = sleep(START_MS * 2 ** (start - 1), AbortSignal.any([started.signal, this.#closed.signal]));
+    const late = sleep(START_TIMEOUT_MS * 2 ** (start - 1), AbortSignal.any([started.signal, this.#closed.signal]));
     late.then(() => this.#orFail(() => this.#replace(worker, start)), () => {});
   }
 
@@ -82,14 +82,14 @@ export class EngineOwner {
   }
 
   /** The worker is up. */
-  #introduce(worker: Worker, lockName: string): void {
+  #announce(worker: Worker, lockName: string): void {
     const gone = new AbortController();
     watchLock(this.#options.locks, lockName, this.#closed.signal, () => {
       gone.abort();
       this.#orFail(() => this.#run(1));
     });
     const until = AbortSignal.any([gone.signal, this.#closed.signal]);
-    this.#options.rendezvous.offer(worker, lockName, until, (error) => this.#fail(error));
+    this.#options.rendezvous.announce(worker, lockName, until, (error) => this.#fail(error));
   }
 
   /** For what is called by the browser, which has nobody to tell of an error. */

@@ -10,12 +10,12 @@ import type { EngineHost, HostHello, SessionHello } from '../core/protocol.ts';
 import type { HostLink, Transport } from './transport.ts';
 
 /** How long a worker may take to answer the first hello; each further one may take twice as long. */
-export const PATIENCE_MS = 1000;
+export const HANDSHAKE_TIMEOUT_MS = 1000;
 
 /** A worker that does not answer within so long does not start: it has its code to load first. */
-const MAX_PATIENCE_MS = 60_000;
+const MAX_HANDSHAKE_TIMEOUT_MS = 60_000;
 
-const LATE_MESSAGE = `The engine's worker did not answer in ${MAX_PATIENCE_MS / 1000} s; chrome://inspect/#workers shows its errors.`;
+const LATE_MESSAGE = `The engine's worker did not answer in ${MAX_HANDSHAKE_TIMEOUT_MS / 1000} s; chrome://inspect/#workers shows its errors.`;
 
 const LOST_MESSAGE = 'The browser ended the worker that ran the engine.';
 
@@ -29,7 +29,7 @@ export interface HostConnectionOptions {
   /** Aborted, with the reason, when the worker is not worth waiting for any more. */
   readonly giveUp: AbortSignal;
   /** Milliseconds that the worker may take to answer. */
-  readonly patienceMs: number;
+  readonly handshakeTimeoutMs: number;
 }
 
 /** A connection, and what the worker said. */
@@ -67,7 +67,7 @@ export class HostConnection {
    * @throws TabserveError `device_lost` where the worker dies before it has answered, or why it was given up
    */
   static async open(options: HostConnectionOptions): Promise<Opened | undefined> {
-    const { hostLink, hello, locks, giveUp, patienceMs } = options;
+    const { hostLink, hello, locks, giveUp, handshakeTimeoutMs } = options;
     const connection = new HostConnection(options);
     const { signal } = connection.#over;
     const opened = new AbortController();
@@ -78,7 +78,7 @@ export class HostConnection {
     const timer = setTimeout(() => {
       isLate = true;
       connection.close(new TabserveError('internal', 'The worker did not answer.'));
-    }, patienceMs);
+    }, handshakeTimeoutMs);
     const lost = (): void => connection.close(new TabserveError('device_lost', LOST_MESSAGE));
     if (hostLink.hostLock !== undefined) watchLock(locks, hostLink.hostLock, signal, lost);
     let answer: HostHello;
@@ -143,21 +143,21 @@ function callError(error: unknown): TabserveError {
 }
 
 /**
- * Greets the worker; again, on another link, where no answer comes: a browser may still connect a tab to a worker that is
- * dying, after its lock was released. A worker that was only slow takes the last greeting for the session's.
+ * Shakes hands with the worker; again, on another link, where no answer comes: a browser may still connect a tab to a worker that is
+ * dying, after its lock was released. A worker that was only slow takes the last handshake for the session's.
  *
- * @param nextHello what to say next: each time a later greeting
- * @param patienceMs milliseconds that the first greeting is given; each further one gets twice as many
+ * @param nextHello the next hello: each time of a later handshake
+ * @param handshakeTimeoutMs milliseconds that the first handshake may take; each further one may take twice as long
  */
-export async function greet(
+export async function performHandshake(
   transport: Pick<Transport, 'open'>,
-  options: Omit<HostConnectionOptions, 'hostLink' | 'hello' | 'patienceMs'>,
+  options: Omit<HostConnectionOptions, 'hostLink' | 'hello' | 'handshakeTimeoutMs'>,
   nextHello: () => SessionHello,
-  patienceMs: number,
+  handshakeTimeoutMs: number,
 ): Promise<Opened> {
-  for (let ms = patienceMs; ms < MAX_PATIENCE_MS; ms *= 2) {
+  for (let ms = handshakeTimeoutMs; ms < MAX_HANDSHAKE_TIMEOUT_MS; ms *= 2) {
     const hostLink = await transport.open(options.giveUp);
-    const opened = await HostConnection.open({ ...options, hello: nextHello(), hostLink, patienceMs: ms });
+    const opened = await HostConnection.open({ ...options, hello: nextHello(), hostLink, handshakeTimeoutMs: ms });
     if (opened !== undefined) return opened;
   }
   throw new TabserveError('internal', LATE_MESSAGE);

@@ -49,7 +49,7 @@ export function transportFor(ownership: Ownership, locks: Locks, script: WorkerS
  * Opens a session where the page asks for it, else in the first place that works here: not every browser has
  * SharedWorkers, or WebGPU in them.
  */
-export async function openWherePossible(
+export async function openWithFallback(
   open: (transport: Transport) => Promise<Connection>,
   locks: Locks,
   wanted: Ownership | undefined,

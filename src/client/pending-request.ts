@@ -31,7 +31,7 @@ export class PendingRequest {
   }
 
   /** Whether no worker has it: it waits in this tab. */
-  get isHeld(): boolean {
+  get isWaiting(): boolean {
     return this.#worker?.aborted ?? true;
   }
 
@@ -39,7 +39,7 @@ export class PendingRequest {
   toGenerateRequest(now: number): GenerateRequest {
     const { promptTokenIds, tokenIds } = this.frames;
     const { scheduling, ...request } = this.#request;
-    const timeoutMs = this.#msLeft(now);
+    const timeoutMs = this.#remainingMs(now);
     return {
       ...request,
       ...(scheduling === undefined ? {} : { scheduling: { ...scheduling, ...(timeoutMs === undefined ? {} : { timeoutMs }) } }),
@@ -48,11 +48,11 @@ export class PendingRequest {
   }
 
   /** Calls back once its time is over, whoever has it by then, unless it ends before. */
-  whenLate(onLate: () => void): void {
-    const msLeft = this.#msLeft(performance.now());
-    if (msLeft === undefined || this.frames.ended) return;
-    if (msLeft === 0) onLate();
-    else this.#timer = setTimeout(() => this.whenLate(onLate), Math.min(msLeft, MAX_TIMER_MS));
+  startDeadline(onDeadline: () => void): void {
+    const remainingMs = this.#remainingMs(performance.now());
+    if (remainingMs === undefined || this.frames.ended) return;
+    if (remainingMs === 0) onDeadline();
+    else this.#timer = setTimeout(() => this.startDeadline(onDeadline), Math.min(remainingMs, MAX_TIMER_MS));
   }
 
   /** A worker has queued it. @param worker aborted when that dies */
@@ -63,8 +63,8 @@ export class PendingRequest {
   }
 
   /** A frame has arrived. */
-  push(frame: RequestFrame, now: number): void {
-    this.frames.push(frame, now);
+  receive(frame: RequestFrame, now: number): void {
+    this.frames.append(frame, now);
     if (this.frames.ended) clearTimeout(this.#timer);
   }
 
@@ -75,7 +75,7 @@ export class PendingRequest {
     this.frames.fail(reason);
   }
 
-  #msLeft(now: number): number | undefined {
+  #remainingMs(now: number): number | undefined {
     const timeoutMs = this.#request.scheduling?.timeoutMs;
     return timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (now - this.#called));
   }

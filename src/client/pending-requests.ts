@@ -7,11 +7,11 @@ import type { RequestFrame, RequestFrames } from './request-frames.ts';
 /** A session's requests that have not ended, in the order in which they came. */
 export class PendingRequests {
   readonly #requests = new Map<string, PendingRequest>();
-  readonly #onLate: (frames: RequestFrames, reason: TabserveError) => void;
+  readonly #onDeadline: (frames: RequestFrames, reason: TabserveError) => void;
 
-  /** @param onLate is to end a request whose time is over, here and in the worker */
-  constructor(onLate: (frames: RequestFrames, reason: TabserveError) => void) {
-    this.#onLate = onLate;
+  /** @param onDeadline is to end a request whose time is over, here and in the worker */
+  constructor(onDeadline: (frames: RequestFrames, reason: TabserveError) => void) {
+    this.#onDeadline = onDeadline;
   }
 
   get size(): number {
@@ -23,13 +23,13 @@ export class PendingRequests {
    * @throws TabserveError `queue_full` where too many wait that no worker has queued
    */
   add(request: GenerateRequest, called: number): PendingRequest {
-    const numHeld = [...this.#requests.values()].filter(({ isHeld }) => isHeld).length;
-    checkWaitingLimits({}, numHeld, numHeld, () => UNKNOWN_RETRY_MS);
+    const numWaiting = [...this.#requests.values()].filter(({ isWaiting }) => isWaiting).length;
+    checkWaitingLimits({}, numWaiting, numWaiting, () => UNKNOWN_RETRY_MS);
     const pending = new PendingRequest(request, called);
     this.#requests.set(request.requestId, pending);
-    pending.whenLate(() => {
+    pending.startDeadline(() => {
       const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
-      this.#onLate(pending.frames, new TabserveError('deadline_exceeded', message));
+      this.#onDeadline(pending.frames, new TabserveError('deadline_exceeded', message));
     });
     return pending;
   }
@@ -42,7 +42,7 @@ export class PendingRequests {
   deliver(frame: RequestFrame, now: number): void {
     const pending = this.#requests.get(frame.request);
     if (pending === undefined) return;
-    pending.push(frame, now);
+    pending.receive(frame, now);
     if (pending.frames.ended) this.#requests.delete(frame.request);
   }
 

@@ -11,7 +11,7 @@ import type { Broadcast, FromBroker, ListenMessage, ToBroker, WelcomeMessage } f
 import { watchScript } from './shared-worker-transport.ts';
 
 /** A link to a worker that is known by its lock. */
-export interface Met {
+export interface Peer {
   readonly link: Link;
   readonly hostLock: string;
 }
@@ -19,11 +19,11 @@ export interface Met {
 /** Where tabs and the elected engine's worker find each other. */
 export interface Rendezvous {
   /** Resolves to a name for where this is, the same for all who can meet. @param signal aborted, with the reason, to give up */
-  place(signal: AbortSignal): Promise<string>;
+  scope(signal: AbortSignal): Promise<string>;
   /** Resolves when there is a worker, and a link to it. @param signal aborted, with the reason, to give up */
-  meet(signal: AbortSignal): Promise<Met>;
+  connect(signal: AbortSignal): Promise<Peer>;
   /** Lets tabs meet this worker, which holds this lock, until the signal is aborted. @param fail called where they cannot */
-  offer(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void;
+  announce(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void;
 }
 
 /** Through a SharedWorker that hands on the ends of MessageChannels. */
@@ -39,7 +39,7 @@ export class BrokerRendezvous implements Rendezvous {
     this.#workerUrl = workerUrl;
   }
 
-  place(signal: AbortSignal): Promise<string> {
+  scope(signal: AbortSignal): Promise<string> {
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
       const fail = (error: unknown): void => {
@@ -47,22 +47,22 @@ export class BrokerRendezvous implements Rendezvous {
         reject(toTabserveError(error));
       };
       onAbort(signal, settled.signal, () => fail(signal.reason));
-      const note = (_broker: MessagePort, place: string): void => {
+      const note = (_broker: MessagePort, scope: string): void => {
         settled.abort();
-        resolve(`broker:${place}`);
+        resolve(`broker:${scope}`);
       };
       this.#talk(note, settled.signal, fail);
     });
   }
 
-  meet(signal: AbortSignal): Promise<Met> {
+  connect(signal: AbortSignal): Promise<Peer> {
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
       const fail = (error: unknown): void => {
         settled.abort();
         reject(toTabserveError(error));
       };
-      const knock = (broker: MessagePort): void => {
+      const connect = (broker: MessagePort): void => {
         const id = crypto.randomUUID();
         const { port1, port2 } = new MessageChannel();
         port1.start();
@@ -75,21 +75,21 @@ export class BrokerRendezvous implements Rendezvous {
         broker.postMessage({ type: 'connect', id } satisfies ToBroker, [port2]);
       };
       onAbort(signal, settled.signal, () => fail(signal.reason));
-      this.#talk(knock, settled.signal, fail);
+      this.#talk(connect, settled.signal, fail);
     });
   }
 
-  offer(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void {
-    const offer = (broker: MessagePort): void => {
+  announce(worker: Worker, hostLock: string, until: AbortSignal, fail: (error: unknown) => void): void {
+    const announce = (broker: MessagePort): void => {
       const { port1, port2 } = new MessageChannel();
       worker.postMessage({ type: 'broker' } satisfies ListenMessage, [port1]);
-      broker.postMessage({ type: 'offer', lockName: hostLock } satisfies ToBroker, [port2]);
+      broker.postMessage({ type: 'announce', lockName: hostLock } satisfies ToBroker, [port2]);
     };
-    this.#talk(offer, until, fail);
+    this.#talk(announce, until, fail);
   }
 
   /** Has something said to the broker, and to the next one whenever one dies, until the signal is aborted. */
-  #talk(say: (broker: MessagePort, place: string) => void, until: AbortSignal, fail: (error: unknown) => void): void {
+  #talk(say: (broker: MessagePort, scope: string) => void, until: AbortSignal, fail: (error: unknown) => void): void {
     if (until.aborted) return;
     try {
       const broker = this.#startBroker();
@@ -99,7 +99,7 @@ export class BrokerRendezvous implements Rendezvous {
       const listen = ({ data }: MessageEvent<FromBroker>): void => {
         if (data.type !== 'hello') return;
         try {
-          say(port, data.place);
+          say(port, data.scope);
         } catch (error) {
           fail(error);
         }
@@ -122,41 +122,41 @@ export class BroadcastRendezvous implements Rendezvous {
     this.#channelName = channelName;
   }
 
-  async place(): Promise<string> {
+  async scope(): Promise<string> {
     return `channel:${this.#channelName}`;
   }
 
-  async meet(signal: AbortSignal): Promise<Met> {
+  async connect(signal: AbortSignal): Promise<Peer> {
     const channel = new BroadcastChannel(this.#channelName);
     try {
-      return await meetOn(channel, await KeyExchange.begin(), signal);
+      return await connectOn(channel, await KeyExchange.begin(), signal);
     } catch (error) {
       channel.close();
       throw toTabserveError(error);
     }
   }
 
-  offer(worker: Worker): void {
+  announce(worker: Worker): void {
     worker.postMessage({ type: 'broadcast', channel: this.#channelName } satisfies ListenMessage);
   }
 }
 
-/** Of those that answer, the first with the same keys is met. */
-function meetOn(channel: BroadcastChannel, exchange: KeyExchange, signal: AbortSignal): Promise<Met> {
+/** Of those that answer, the first with the same keys is connected to. */
+function connectOn(channel: BroadcastChannel, exchange: KeyExchange, signal: AbortSignal): Promise<Peer> {
   const tab: LinkEnd = { address: crypto.randomUUID(), publicKey: exchange.publicKey };
   return new Promise((resolve, reject) => {
     const settled = new AbortController();
-    const knock = (): void => {
+    const connect = (): void => {
       channel.postMessage({ type: 'connect', from: tab.address, publicKey: tab.publicKey } satisfies Broadcast);
     };
     const answered = (worker: LinkEnd): void => {
-      const met = new AbortController();
+      const connected = new AbortController();
       const keys = exchange.agree('tab', { tab, worker });
-      const onClosed = (): void => (met.signal.aborted ? channel.close() : undefined);
+      const onClosed = (): void => (connected.signal.aborted ? channel.close() : undefined);
       const link = new BroadcastLink({ channel, local: tab.address, remote: worker.address, keys, onClosed });
-      onAbort(settled.signal, met.signal, () => link.close());
+      onAbort(settled.signal, connected.signal, () => link.close());
       const listen = ({ data }: Event & { data?: unknown }): void => {
-        met.abort();
+        connected.abort();
         settled.abort();
         resolve({ link, hostLock: (data as WelcomeMessage).hostLock });
       };
@@ -164,7 +164,7 @@ function meetOn(channel: BroadcastChannel, exchange: KeyExchange, signal: AbortS
     };
     const listen = ({ data }: MessageEvent<unknown>): void => {
       const message = readBroadcast(data);
-      if (message?.type === 'offer') knock(); // nobody heard it before
+      if (message?.type === 'announce') connect(); // nobody heard it before
       if (message?.type !== 'accepted' || message.to !== tab.address) return;
       answered({ address: message.from, publicKey: message.publicKey });
     };
@@ -173,6 +173,6 @@ function meetOn(channel: BroadcastChannel, exchange: KeyExchange, signal: AbortS
       settled.abort();
       reject(toTabserveError(signal.reason));
     });
-    knock();
+    connect();
   });
 }

@@ -26,7 +26,7 @@ export class RequestFrames {
   #end: End | undefined;
   #wake: (() => void) | undefined;
 
-  /** @param called when the caller asked, on the clock that `push` is given */
+  /** @param called when the caller asked, on the clock that `append` is given */
   constructor(requestId: string, called: number) {
     this.requestId = requestId;
     this.#timer = new RequestTimer(called);
@@ -57,7 +57,7 @@ export class RequestFrames {
   }
 
   /** A frame has arrived. */
-  push(frame: RequestFrame, now: number): void {
+  append(frame: RequestFrame, now: number): void {
     if (this.#end !== undefined) return;
     if (frame.type === 'error') {
       this.fail(deserializeError(frame.error));

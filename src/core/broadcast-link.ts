@@ -1,5 +1,5 @@
 import type { Link } from './link.ts';
-import { seal, unseal } from './link-keys.ts';
+import { decrypt, encrypt } from './link-keys.ts';
 import type { LinkKeys } from './link-keys.ts';
 import { decodePlain, encodePlain } from './plain-codec.ts';
 import { readBroadcast } from './rendezvous.ts';
@@ -77,10 +77,10 @@ export class BroadcastLink extends EventTarget implements Link {
   #send(content: Content): void {
     const { text, blobs } = encodePlain(content);
     const number = this.#numSent++;
-    const about = `${this.#local} ${this.#remote}`;
+    const additionalData = `${this.#local} ${this.#remote}`;
     const sent = this.#sent.then(async () => {
-      const sealed = await seal((await this.#keys).send, number, about, text);
-      this.#channel.postMessage({ type: 'data', to: this.#remote, number, sealed, blobs } satisfies Broadcast);
+      const ciphertext = await encrypt((await this.#keys).send, number, additionalData, text);
+      this.#channel.postMessage({ type: 'data', to: this.#remote, number, ciphertext, blobs } satisfies Broadcast);
     });
     this.#sent = sent;
     sent.catch(() => this.#fail()); // the other end would wait for it for ever
@@ -92,10 +92,10 @@ export class BroadcastLink extends EventTarget implements Link {
     this.#received = this.#received.then(() => this.#open(message), () => {});
   };
 
-  async #open({ number, sealed, blobs }: Extract<Broadcast, { type: 'data' }>): Promise<void> {
+  async #open({ number, ciphertext, blobs }: Extract<Broadcast, { type: 'data' }>): Promise<void> {
     if (number < this.#numReceived) return; // repeated
     const { receive } = await this.#keys;
-    const content = await unseal(receive, number, `${this.#remote} ${this.#local}`, sealed).then(
+    const content = await decrypt(receive, number, `${this.#remote} ${this.#local}`, ciphertext).then(
       (text) => decodePlain({ text, blobs }) as Content,
     ).catch(() => undefined);
     if (this.#isClosed || content === undefined) return;

@@ -68,18 +68,18 @@ export class KeyExchange {
   }
 }
 
-/** Encrypts the link's message of that number. A number must not be used twice. @param about what the message belongs to */
-export function seal(key: CryptoKey, number: number, about: string, text: string): Promise<ArrayBuffer> {
-  return crypto.subtle.encrypt(parameters(number, about), key, new TextEncoder().encode(text));
+/** Encrypts the link's message of that number. A number must not be used twice. @param additionalData authenticated with it: the link that the message belongs to */
+export function encrypt(key: CryptoKey, number: number, additionalData: string, text: string): Promise<ArrayBuffer> {
+  return crypto.subtle.encrypt(parameters(number, additionalData), key, new TextEncoder().encode(text));
 }
 
-/** @throws DOMException where it is not what was sealed by this key, as this number, about this */
-export async function unseal(key: CryptoKey, number: number, about: string, sealed: ArrayBuffer): Promise<string> {
-  return new TextDecoder().decode(await crypto.subtle.decrypt(parameters(number, about), key, sealed));
+/** @throws DOMException where it is not what was encrypted with this key, number and additional data */
+export async function decrypt(key: CryptoKey, number: number, additionalData: string, ciphertext: ArrayBuffer): Promise<string> {
+  return new TextDecoder().decode(await crypto.subtle.decrypt(parameters(number, additionalData), key, ciphertext));
 }
 
-function parameters(number: number, about: string): AesGcmParams {
+function parameters(number: number, additionalData: string): AesGcmParams {
   const iv = new Uint8Array(12);
   new DataView(iv.buffer).setBigUint64(4, BigInt(number));
-  return { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(about) };
+  return { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(additionalData) };
 }

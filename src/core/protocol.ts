@@ -223,12 +223,12 @@ export type Fault =
 
 /** What a session (a tab) says on connecting. */
 export interface SessionHello {
-  /** A secret: who says it again, in a later greeting, takes the session over. */
+  /** A secret: whoever repeats it in a later handshake takes the session over. */
   readonly sessionId: string;
   /** The Web Lock that the tab holds for as long as it lives. Names of locks are seen by all of the origin. */
   readonly lockName: string;
-  /** Higher than in any greeting of this session before: which one is the last does not follow from which arrives last. */
-  readonly greeting: number;
+  /** Higher than in any earlier handshake of this session: they may arrive in another order. */
+  readonly handshake: number;
 }
 
 /** What the worker answers. */

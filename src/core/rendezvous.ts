@@ -6,11 +6,11 @@
 /**
  * Held by the tab whose worker is the engine's.
  *
- * @param place where tabs meet that worker. Tabs that meet elsewhere, as those of another release do, elect their own:
+ * @param scope where tabs meet that worker. Tabs that meet elsewhere, as those of another release do, elect their own:
  *   they would otherwise wait for an owner that they cannot reach. Of all these workers one has the GPU at a time.
  */
-export function ownerLockName(place: string): string {
-  return `tabserve:owner:${place}`;
+export function ownerLockName(scope: string): string {
+  return `tabserve:owner:${scope}`;
 }
 
 /** The BroadcastChannel's name begins so; what follows is the release's. */
@@ -25,12 +25,12 @@ export interface StartedMessage {
   readonly lockName: string;
 }
 
-/** From the owner's tab to its worker: where tabs will knock. With a port to the broker for `broker`. */
+/** From the owner's tab to its worker: where tabs will connect. With a port to the broker for `broker`. */
 export type ListenMessage = { readonly type: 'broker' } | { readonly type: 'broadcast'; readonly channel: string };
 
-/** From a tab to the broker. With a port: `offer`, by which the worker takes in links; `connect`, the worker's end of one. */
+/** From a tab to the broker. With a port: `announce`, by which the worker takes in links; `connect`, the worker's end of one. */
 export type ToBroker =
-  | { readonly type: 'offer'; readonly lockName: string }
+  | { readonly type: 'announce'; readonly lockName: string }
   | { readonly type: 'connect'; readonly id: string };
 
 /** From the broker to a tab. */
@@ -40,7 +40,7 @@ export type FromBroker =
       readonly type: 'hello';
       readonly lockName: string;
       /** The same for each broker of this script and name: what {@link ownerLockName} takes. */
-      readonly place: string;
+      readonly scope: string;
     }
   | {
       /** The end of a link is on its way to the worker that holds this lock. */
@@ -54,7 +54,7 @@ export type FromBroker =
  * each end of a link. The first of an accepted link's messages is a {@link WelcomeMessage}.
  */
 export type Broadcast =
-  | { readonly type: 'offer' } // a worker is up: knock
+  | { readonly type: 'announce' } // a worker is up: connect
   | { readonly type: 'connect'; readonly from: string; readonly publicKey: string }
   | { readonly type: 'accepted'; readonly to: string; readonly from: string; readonly publicKey: string }
   | {
@@ -63,7 +63,7 @@ export type Broadcast =
       /** 0 for the first message of this direction. */
       readonly number: number;
       /** The message, encrypted. */
-      readonly sealed: ArrayBuffer;
+      readonly ciphertext: ArrayBuffer;
       /** The contents of files in it. */
       readonly blobs: readonly Blob[];
     };
@@ -80,16 +80,16 @@ export function readBroadcast(heard: unknown): Broadcast | undefined {
   const message = heard as { readonly [key: string]: unknown };
   const areTexts = (...values: readonly unknown[]): boolean => values.every((value) => typeof value === 'string');
   switch (message['type']) {
-    case 'offer':
+    case 'announce':
       return heard as Broadcast;
     case 'connect':
       return areTexts(message['from'], message['publicKey']) ? (heard as Broadcast) : undefined;
     case 'accepted':
       return areTexts(message['to'], message['from'], message['publicKey']) ? (heard as Broadcast) : undefined;
     case 'data': {
-      const { to, number, sealed, blobs } = message;
+      const { to, number, ciphertext, blobs } = message;
       const isOne = areTexts(to) && Number.isSafeInteger(number) && (number as number) >= 0;
-      return isOne && sealed instanceof ArrayBuffer && Array.isArray(blobs) ? (heard as Broadcast) : undefined;
+      return isOne && ciphertext instanceof ArrayBuffer && Array.isArray(blobs) ? (heard as Broadcast) : undefined;
     }
     default:
       return undefined;

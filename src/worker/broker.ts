@@ -8,7 +8,7 @@ interface Owner {
   readonly lockName: string;
 }
 
-interface Knock {
+interface PendingLink {
   readonly tab: MessagePort;
   readonly id: string;
   readonly link: MessagePort;
@@ -21,15 +21,15 @@ interface Knock {
 export class Broker {
   readonly #lockName = `tabserve:broker:${crypto.randomUUID()}`;
   readonly #locks: Locks;
-  readonly #place: string;
+  readonly #scope: string;
   readonly #locked: Promise<unknown>;
-  readonly #waiting: Knock[] = [];
+  readonly #waiting: PendingLink[] = [];
   #owner: Owner | undefined;
 
-  /** @param place what tells this broker, and those before and after it, from others of the origin */
-  constructor(locks: Locks, place: string) {
+  /** @param scope what tells this broker, and those before and after it, from others of the origin */
+  constructor(locks: Locks, scope: string) {
     this.#locks = locks;
-    this.#place = place;
+    this.#scope = scope;
     this.#locked = holdLock(locks, this.#lockName);
   }
 
@@ -37,12 +37,12 @@ export class Broker {
   connect(tab: MessagePort): void {
     tab.onmessage = ({ data, ports: [port] }: MessageEvent<ToBroker>) => {
       if (port === undefined) return;
-      if (data.type === 'offer') this.#install({ port, lockName: data.lockName });
+      if (data.type === 'announce') this.#install({ port, lockName: data.lockName });
       else if (this.#owner === undefined) this.#waiting.push({ tab, id: data.id, link: port });
       else forward({ tab, id: data.id, link: port }, this.#owner);
     };
     void this.#locked.then(() => {
-      tab.postMessage({ type: 'hello', lockName: this.#lockName, place: this.#place } satisfies FromBroker);
+      tab.postMessage({ type: 'hello', lockName: this.#lockName, scope: this.#scope } satisfies FromBroker);
     });
   }
 
@@ -51,11 +51,11 @@ export class Broker {
     watchLock(this.#locks, elected.lockName, new AbortController().signal, () => {
       if (this.#owner === elected) this.#owner = undefined;
     });
-    for (const knock of this.#waiting.splice(0)) forward(knock, elected);
+    for (const pending of this.#waiting.splice(0)) forward(pending, elected);
   }
 }
 
-function forward({ tab, id, link }: Knock, elected: Owner): void {
+function forward({ tab, id, link }: PendingLink, elected: Owner): void {
   elected.port.postMessage(undefined, [link]);
   tab.postMessage({ type: 'forwarded', id, lockName: elected.lockName } satisfies FromBroker);
 }

@@ -14,7 +14,7 @@ export interface ChannelReceptionOptions {
   readonly accept: (link: Link) => void;
 }
 
-/** Lets tabs that knock on a channel have links to this worker, each with keys of its own. */
+/** Gives tabs that connect over a channel links to this worker, each with keys of its own. */
 export async function listenOnChannel({ channel, hostLock, accept }: ChannelReceptionOptions): Promise<void> {
   const exchange = await KeyExchange.begin();
   const { publicKey } = exchange;
@@ -31,11 +31,11 @@ export async function listenOnChannel({ channel, hostLock, accept }: ChannelRece
   channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
     const message = readBroadcast(data);
     if (message?.type !== 'connect') return;
-    // A tab knocks again when it hears an offer. An address alone may have been heard, and used, by anyone.
-    const knock = `${message.from} ${message.publicKey}`;
-    if (known.has(knock)) return;
-    known.add(knock);
+    // A tab connects again when it hears an announcement. An address alone may have been heard, and used, by anyone.
+    const peer = `${message.from} ${message.publicKey}`;
+    if (known.has(peer)) return;
+    known.add(peer);
     answer({ address: message.from, publicKey: message.publicKey }).catch(() => {}); // no key of a tab's
   });
-  post({ type: 'offer' });
+  post({ type: 'announce' });
 }

@@ -42,7 +42,7 @@ export class Host {
   readonly #prefixes: HostOptions['prefixes'];
   readonly #sessions = new Set<HostSession>();
   /** The last of each session. */
-  readonly #greetings = new WeakMap<HostSession, number>();
+  readonly #handshakes = new WeakMap<HostSession, number>();
   /** Those whose requests may be kept in storage. */
   readonly #persisting = new WeakSet<HostSession>();
   readonly #unreadLog: LogFrame[] = [];
@@ -59,17 +59,17 @@ export class Host {
   }
 
   /**
-   * A session of the same name is one whose tab has not heard the answer, and greets anew: the last greeting counts,
+   * A session of the same name is one whose tab has not heard the answer, and shakes hands again: the last handshake counts,
    * whichever arrives first. @throws TabserveError `closed` for an earlier one
    */
-  attach(session: HostSession, greeting = 0): void {
+  attach(session: HostSession, handshake = 0): void {
     const other = [...this.#sessions].find(({ sessionId }) => sessionId === session.sessionId);
-    if (other !== undefined && (this.#greetings.get(other) ?? 0) > greeting) {
-      throw new TabserveError('closed', 'The tab has greeted the worker anew since.');
+    if (other !== undefined && (this.#handshakes.get(other) ?? 0) > handshake) {
+      throw new TabserveError('closed', 'The tab has connected to the worker again since.');
     }
     if (other !== undefined) this.detach(other);
     this.#sessions.add(session);
-    this.#greetings.set(session, greeting);
+    this.#handshakes.set(session, handshake);
     session.send(this.#unreadLog.splice(0));
   }
 

@@ -48,7 +48,7 @@ export function serveSharedWorker(parts: HostParts): void {
   });
 }
 
-/** Makes this dedicated Worker a host, whose tab tells it where the other tabs will knock. */
+/** Makes this dedicated Worker a host, whose tab tells it where the other tabs will connect. */
 export function serveElectedWorker(parts: HostParts): void {
   const reception = openReception(parts);
   void reception.then(({ lockName }) => postMessage({ type: 'started', lockName } satisfies StartedMessage));

@@ -36,7 +36,7 @@ export class Session implements EngineHost {
     this.#options = options;
   }
 
-  async connect({ sessionId, lockName, greeting }: SessionHello): Promise<HostHello> {
+  async connect({ sessionId, lockName, handshake }: SessionHello): Promise<HostHello> {
     if (this.#attached !== undefined) throw new TabserveError('internal', 'The session is connected already.');
     const send = (batch: readonly Frame[]): void => {
       try {
@@ -46,7 +46,7 @@ export class Session implements EngineHost {
       }
     };
     const session = { sessionId, send };
-    this.#options.host.attach(session, greeting);
+    this.#options.host.attach(session, handshake);
     this.#attached = session;
     watchLock(this.#options.locks, lockName, this.#ended.signal, () => {
       this.#end();

@@ -73,6 +73,6 @@ function openBroker(origin: FakeOrigin, open: (channel: MessagePort) => void): M
   };
   const lockName = 'broker';
   void origin.locks.locks.request(lockName, () => new Promise(() => {}));
-  port1.postMessage({ type: 'hello', lockName, place: 'broker' } satisfies FromBroker);
+  port1.postMessage({ type: 'hello', lockName, scope: 'broker' } satisfies FromBroker);
   return port2;
 }

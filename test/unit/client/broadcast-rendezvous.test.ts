@@ -5,7 +5,7 @@ import { createClient } from '../../../src/client/create-client.ts';
 import type { ClientOptions } from '../../../src/client/create-client.ts';
 import { CHANNEL } from '../../../src/client/engine-worker.ts';
 import { BroadcastRendezvous } from '../../../src/client/rendezvous.ts';
-import type { Met } from '../../../src/client/rendezvous.ts';
+import type { Peer } from '../../../src/client/rendezvous.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { KeyExchange } from '../../../src/core/link-keys.ts';
 import { bytes, END } from '../../support/fake-model.ts';
@@ -84,9 +84,9 @@ test('where a message of the worker is lost, the session goes on over another li
   await client.close();
 });
 
-test('a knock is answered whatever a stranger has said under the same address', async () => {
+test('a connect message is answered whatever a stranger has said under the same address', async () => {
   const { publicKey } = await KeyExchange.begin();
-  new BroadcastRendezvous(CHANNEL).offer(new Worker('/engine-worker.js'));
+  new BroadcastRendezvous(CHANNEL).announce(new Worker('/engine-worker.js'));
   await until(() => heard.length > 0);
   for (const key of ['no key', (await KeyExchange.begin()).publicKey, publicKey, publicKey]) {
     stranger.postMessage({ type: 'connect', from: 'a tab', publicKey: key });
@@ -97,10 +97,10 @@ test('a knock is answered whatever a stranger has said under the same address', 
   expect(accepted()).toEqual(['a tab', 'a tab', 'the last']);
 });
 
-async function meet(): Promise<Met> {
-  const met = await new BroadcastRendezvous(CHANNEL).meet(never);
-  ends.push(met.link);
-  return met;
+async function connect(): Promise<Peer> {
+  const peer = await new BroadcastRendezvous(CHANNEL).connect(never);
+  ends.push(peer.link);
+  return peer;
 }
 
 const ends: { close(): void }[] = [];
@@ -108,7 +108,7 @@ afterEach(() => {
   for (const end of ends.splice(0)) end.close();
 });
 
-test('forged and stray answers to a knock, and knocks under a tab’s address, keep nobody from meeting', async () => {
+test('forged and stray answers to a connect message, and connect messages under a tab’s address, keep nobody from connecting', async () => {
   const { publicKey } = await KeyExchange.begin();
   stranger.addEventListener('message', ({ data }: MessageEvent<{ type: string; from: string }>) => {
     if (data.type !== 'connect' || data.from === 'stranger') return;
@@ -116,14 +116,14 @@ test('forged and stray answers to a knock, and knocks under a tab’s address, k
       stranger.postMessage({ type: 'accepted', to: data.from, from: 'stranger', publicKey: key });
       stranger.postMessage({ type: 'connect', from: data.from, publicKey: key });
     }
-    stranger.postMessage({ type: 'data', to: data.from, number: 0, sealed: new ArrayBuffer(40), blobs: [] });
+    stranger.postMessage({ type: 'data', to: data.from, number: 0, ciphertext: new ArrayBuffer(40), blobs: [] });
     stranger.postMessage({ type: 'accepted', to: data.from });
   });
-  const meeting = meet();
-  await until(() => heard.length > 0); // the first knock is heard by nobody else: there is no worker yet
-  for (const message of [null, 'offer', {}, { type: 'connect' }, { type: 'connect', from: 7 }]) stranger.postMessage(message);
+  const meeting = connect();
+  await until(() => heard.length > 0); // the first connect message is heard by nobody else: there is no worker yet
+  for (const message of [null, 'announce', {}, { type: 'connect' }, { type: 'connect', from: 7 }]) stranger.postMessage(message);
   const worker = new Worker('/engine-worker.js');
-  new BroadcastRendezvous(CHANNEL).offer(worker);
+  new BroadcastRendezvous(CHANNEL).announce(worker);
   const { link, hostLock } = await meeting;
   expect(hostLock).toBe(page.origin.hostLock);
   expect(link).toBeDefined();
@@ -131,11 +131,11 @@ test('forged and stray answers to a knock, and knocks under a tab’s address, k
 
 test('a tab that gives up while it looks for a worker lets go of the channel', async () => {
   const giveUp = new AbortController();
-  const meeting = new BroadcastRendezvous(CHANNEL).meet(giveUp.signal);
+  const meeting = new BroadcastRendezvous(CHANNEL).connect(giveUp.signal);
   await until(() => heard.length > 0);
   giveUp.abort(new TabserveError('aborted', 'enough'));
   await expect(meeting).rejects.toMatchObject({ message: 'enough' });
-  stranger.postMessage({ type: 'offer' });
+  stranger.postMessage({ type: 'announce' });
   const other = new BroadcastChannel(CHANNEL);
   other.postMessage({ type: 'mark' });
   await until(() => heard.some((message) => (message as { type: string }).type === 'mark'));

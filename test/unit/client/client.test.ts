@@ -95,10 +95,10 @@ describe('the connection', () => {
     for (const lockName of locks.held) {
       expect(lockName).not.toContain(connection.sessionId);
       for (const sessionId of [lockName, lockName.slice(lockName.lastIndexOf(':') + 1)]) {
-        await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, greeting: 99 });
+        await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, handshake: 99 });
       }
     }
-    await stranger.connect({ sessionId: 'stranger', lockName: connection.lockName, greeting: 99 });
+    await stranger.connect({ sessionId: 'stranger', lockName: connection.lockName, handshake: 99 });
     await stranger.disconnect();
     expect(engine.live.size).toBe(1);
     expect(locks.isHeld(connection.lockName)).toBe(true);

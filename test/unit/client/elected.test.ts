@@ -3,9 +3,9 @@ import { Connection } from '../../../src/client/connection.ts';
 import { createClient } from '../../../src/client/create-client.ts';
 import type { Client } from '../../../src/client/client.ts';
 import { ElectedTransport } from '../../../src/client/elected-transport.ts';
-import { MAX_STARTS, shareOwner, START_MS } from '../../../src/client/engine-owner.ts';
+import { MAX_STARTS, shareOwner, START_TIMEOUT_MS } from '../../../src/client/engine-owner.ts';
 import { BroadcastRendezvous, BrokerRendezvous } from '../../../src/client/rendezvous.ts';
-import type { Met, Rendezvous } from '../../../src/client/rendezvous.ts';
+import type { Peer, Rendezvous } from '../../../src/client/rendezvous.ts';
 import type { HostLink } from '../../../src/client/transport.ts';
 import type { ListenMessage } from '../../../src/core/rendezvous.ts';
 import type { EngineStatus } from '../../../src/core/status.ts';
@@ -79,10 +79,10 @@ class Origin {
   }
 
   async hostOf(tab: ElectedTransport): Promise<string | undefined> {
-    const met = await tab.open(never);
-    this.#links.push(met);
-    met.link.close();
-    return met.hostLock;
+    const peer = await tab.open(never);
+    this.#links.push(peer);
+    peer.link.close();
+    return peer.hostLock;
   }
 
   #startBroker(name: string): SharedWorker {
@@ -124,18 +124,18 @@ describe('a worker that does not start', () => {
     undo.push(() => vi.useRealTimers());
   });
 
-  /** Tabs meet the worker that was offered last, without a broker. */
+  /** Tabs meet the worker that was announced last, without a broker. */
   function page(startsAt: number) {
     const locks = new FakeLocks();
     const workers: TestWorker[] = [];
-    let offered: (lockName: string) => void = () => {};
+    let announced: (lockName: string) => void = () => {};
     const rendezvous: Rendezvous = {
-      place: async () => 'here',
-      meet: (signal) => new Promise<Met>((resolve, reject) => {
+      scope: async () => 'here',
+      connect: (signal) => new Promise<Peer>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason as Error));
-        offered = (hostLock) => resolve({ link: new MessageChannel().port1, hostLock });
+        announced = (hostLock) => resolve({ link: new MessageChannel().port1, hostLock });
       }),
-      offer: (_worker, hostLock) => offered(hostLock),
+      announce: (_worker, hostLock) => announced(hostLock),
     };
     const startWorker = (): Worker => {
       workers.push(new TestWorker(locks, `host ${workers.length + 1}`, workers.length + 1 === startsAt));
@@ -149,13 +149,13 @@ describe('a worker that does not start', () => {
   test('is ended and replaced', async () => {
     const { workers, transport } = page(2);
     const opening = transport.open(never);
-    await vi.advanceTimersByTimeAsync(START_MS - 1);
+    await vi.advanceTimersByTimeAsync(START_TIMEOUT_MS - 1);
     expect(workers.map(({ isTerminated }) => isTerminated)).toEqual([false]);
     await vi.advanceTimersByTimeAsync(1);
     expect(workers.map(({ isTerminated }) => isTerminated)).toEqual([true, false]);
     const { hostLock, broken } = await opening;
     expect([hostLock, broken.aborted]).toEqual(['host 2', false]);
-    await vi.advanceTimersByTimeAsync(10 * START_MS);
+    await vi.advanceTimersByTimeAsync(10 * START_TIMEOUT_MS);
     expect(workers).toHaveLength(2);
   });
 
@@ -169,11 +169,11 @@ describe('a worker that does not start', () => {
     await vi.advanceTimersByTimeAsync(13_000);
     expect(statuses).toMatchObject([{ state: 'stalled', waitsFor: 'worker', message: expect.stringContaining('does not start') as string }]);
     expect(locks.held).toContain('tabserve:owner:here');
-    await vi.advanceTimersByTimeAsync(START_MS * (2 ** MAX_STARTS - 1));
+    await vi.advanceTimersByTimeAsync(START_TIMEOUT_MS * (2 ** MAX_STARTS - 1));
     expect(await failed).toMatchObject({ name: 'TabserveError', code: 'internal', message: expect.stringMatching(/did not start, in 3 tries/) as string });
     expect(workers.map(({ isTerminated }) => isTerminated)).toEqual([true, true, true]);
     expect(locks.held).toEqual([]);
-    await vi.advanceTimersByTimeAsync(10 * START_MS);
+    await vi.advanceTimersByTimeAsync(10 * START_TIMEOUT_MS);
     expect(workers).toHaveLength(MAX_STARTS);
   });
 });

@@ -280,7 +280,7 @@ test('a link to a worker that is dying already, after its lock was released, is 
     silent.push(port1, port2);
     return { link: port2, hostLock: undefined, broken: new AbortController().signal };
   };
-  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { patienceMs: 20 });
+  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
   const loading = connection.load({ source: 'm' }, () => {});
   await finishLoad();
   const client = new Client(connection, await loading, ['m']);
@@ -294,7 +294,7 @@ test('a link to a worker that is dying already, after its lock was released, is 
   for (const port of silent) port.close();
 });
 
-test.each(['as they were sent', 'the last one first'])('a worker that was only slow takes the last greeting for the session\u2019s: heard %s', async (order) => {
+test.each(['as they were sent', 'the last one first'])('a worker that was only slow takes the last handshake for the session\u2019s: heard %s', async (order) => {
   const links: MessagePort[] = [];
   const { transport } = origin;
   // What is said on a link is heard only when the worker is up.
@@ -304,7 +304,7 @@ test.each(['as they were sent', 'the last one first'])('a worker that was only s
     port2.start();
     return { link: port2, hostLock: undefined, broken: new AbortController().signal };
   };
-  const opening = Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { patienceMs: 20 });
+  const opening = Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
   await until(() => links.length === 2);
   for (const link of order === 'the last one first' ? links.toReversed() : links) {
     origin.answer(link);

@@ -3,12 +3,12 @@ import { PendingRequests } from '../../../src/client/pending-requests.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { FinishFrame } from '../../../src/core/frames.ts';
 
-const onLate = vi.fn();
+const onDeadline = vi.fn();
 let pending: PendingRequests;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-  pending = new PendingRequests(onLate.mockReset());
+  pending = new PendingRequests(onDeadline.mockReset());
 });
 afterEach(() => void vi.useRealTimers());
 
@@ -25,9 +25,9 @@ const finish: FinishFrame = {
 test('a request’s time is over once it has passed since the call', () => {
   const { frames } = add('r', 1000, performance.now() - 400);
   vi.advanceTimersByTime(599);
-  expect(onLate).not.toHaveBeenCalled();
+  expect(onDeadline).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
-  expect(onLate).toHaveBeenCalledExactlyOnceWith(frames, expect.objectContaining({ code: 'deadline_exceeded' }));
+  expect(onDeadline).toHaveBeenCalledExactlyOnceWith(frames, expect.objectContaining({ code: 'deadline_exceeded' }));
 });
 
 test.each([
@@ -43,7 +43,7 @@ test.each([
 test('a limit longer than a timer takes is kept, too', () => {
   add('r', 2 ** 32);
   vi.advanceTimersByTime(2 ** 32 - 1);
-  expect(onLate).not.toHaveBeenCalled();
+  expect(onDeadline).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
-  expect(onLate).toHaveBeenCalledTimes(1);
+  expect(onDeadline).toHaveBeenCalledTimes(1);
 });

@@ -11,7 +11,7 @@ test.each([
   ['not at all', [0, 2]],
 ])('a token that comes %s ends the request: the text would be wrong, and nobody would know', async (_what, indices) => {
   const frames = new RequestFrames('r', 0);
-  for (const index of indices) frames.push(token(index), 1);
+  for (const index of indices) frames.append(token(index), 1);
   expect(frames.ended).toBe(true);
   const read = async () => {
     for await (const _ of frames.read());
@@ -27,12 +27,12 @@ test('every worker is given what is left of a request’s time since its call, a
   const pending = new PendingRequest(request, 100);
   expect(pending.toGenerateRequest(300)).toEqual({ ...request, scheduling: { timeoutMs: 800, priority: 2 } });
   const worker = new AbortController();
-  expect(pending.isHeld).toBe(true);
+  expect(pending.isWaiting).toBe(true);
   pending.accepted({ promptTokenIds: [1, 2] }, worker.signal);
-  expect(pending.isHeld).toBe(false);
+  expect(pending.isWaiting).toBe(false);
   worker.abort();
-  expect(pending.isHeld).toBe(true);
-  pending.frames.push(token(0), 300);
+  expect(pending.isWaiting).toBe(true);
+  pending.frames.append(token(0), 300);
   expect(pending.toGenerateRequest(400)).toEqual({
     ...request, scheduling: { timeoutMs: 700, priority: 2 }, resume: { promptTokenIds: [1, 2], tokenIds: [7] },
   });

@@ -91,13 +91,13 @@ test('who listens sees nothing of what is said, and no two messages alike', asyn
   for (let i = 0; i < 2; i++) pair.tab.postMessage({ token: 'hf_secret', prompt: 'What is the capital of France?' });
   await settle(pair);
   const seen = heard.map((message) => {
-    const { sealed } = message as { sealed: ArrayBuffer };
-    return `${inspect(message)} ${Buffer.from(sealed).toString('latin1')}`;
+    const { ciphertext } = message as { ciphertext: ArrayBuffer };
+    return `${inspect(message)} ${Buffer.from(ciphertext).toString('latin1')}`;
   });
   expect(seen.length).toBe(3);
   for (const text of seen) expect(text).not.toMatch(/hf_secret|France|token|prompt/);
-  const [first, second] = heard as { sealed: ArrayBuffer }[];
-  expect(Buffer.from(first?.sealed ?? new ArrayBuffer(0)).equals(Buffer.from(second?.sealed ?? new ArrayBuffer(0)))).toBe(false);
+  const [first, second] = heard as { ciphertext: ArrayBuffer }[];
+  expect(Buffer.from(first?.ciphertext ?? new ArrayBuffer(0)).equals(Buffer.from(second?.ciphertext ?? new ArrayBuffer(0)))).toBe(false);
 });
 
 test('what is forged, stray, changed, repeated or sent back changes nothing', async () => {
@@ -105,19 +105,19 @@ test('what is forged, stray, changed, repeated or sent back changes nothing', as
   const heard = pair.room.listen();
   pair.tab.postMessage('one');
   await settle(pair);
-  const [one] = heard as { number: number; sealed: ArrayBuffer; blobs: Blob[] }[];
+  const [one] = heard as { number: number; ciphertext: ArrayBuffer; blobs: Blob[] }[];
   if (one === undefined) throw new Error('Nothing was heard.');
-  const changed = one.sealed.slice(0);
+  const changed = one.ciphertext.slice(0);
   new Uint8Array(changed)[0] = (new Uint8Array(changed)[0] ?? 0) ^ 1;
   const post = (message: unknown): void => stranger.postMessage(message);
   const stranger = pair.room.enter();
   const ofNext = { ...one, number: 2 };
   for (const message of [
     null, 7, 'data', {}, { type: 'data' }, { type: 'data', to: 'worker', data: 'clear' }, // stray
-    { type: 'data', to: 'worker', number: 2, sealed: new ArrayBuffer(0), blobs: [] },
-    { type: 'data', to: 'worker', number: 2, sealed: new ArrayBuffer(64), blobs: [] },
+    { type: 'data', to: 'worker', number: 2, ciphertext: new ArrayBuffer(0), blobs: [] },
+    { type: 'data', to: 'worker', number: 2, ciphertext: new ArrayBuffer(64), blobs: [] },
     { ...one, number: -1 }, { ...one, number: 0.5 }, { ...one, number: 2 ** 60 }, { ...one, blobs: 'none' },
-    one, ofNext, { ...ofNext, sealed: changed }, // repeated, under its own and the next number; changed
+    one, ofNext, { ...ofNext, ciphertext: changed }, // repeated, under its own and the next number; changed
     { ...ofNext, to: 'tab' }, { ...one, to: 'tab' }, // sent back
     { ...one, number: 2 ** 52 },
   ]) post(message);

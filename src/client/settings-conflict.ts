@@ -1,7 +1,7 @@
 import type { LoadSettings } from '../core/protocol.ts';
 
 /** What is said where another tab has loaded the model before, otherwise than this one asks; undefined where it has not. */
-export function otherSettings({ persistPrefixCache, ...asked }: LoadSettings, held: LoadSettings): string | undefined {
+export function settingsConflict({ persistPrefixCache, ...asked }: LoadSettings, held: LoadSettings): string | undefined {
   const settings: Readonly<Record<string, unknown>> = { ...held };
   // Plain data that has come from the worker, so that objects are told apart by what they hold.
   const isOther = ([name, value]: readonly [string, unknown]): boolean => JSON.stringify(value) !== JSON.stringify(settings[name]);
