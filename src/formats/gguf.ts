@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import { Turn } from '../core/turns.ts';
+import { TimeSlice } from '../core/cooperative-task.ts';
 import type { ByteSource } from '../core/byte-source.ts';
 import { clip, GgufCursor } from './gguf-cursor.ts';
 import { MAX_METADATA, readMetadata, whole } from './gguf-metadata.ts';
@@ -43,12 +43,12 @@ export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   // A copy, because the source may free its own when more is read.
   const cursor = new GgufCursor(window.slice(), source.id, source.size);
   const parser = parseHeader(cursor, source);
-  const turn = new Turn();
+  const slice = new TimeSlice();
   for (;;) {
     const step = parser.next();
     if (step.done === true) return { ...step.value, source };
     if (step.value !== undefined) await extendWindow(cursor, source, step.value);
-    else if (turn.isOver) await turn.next();
+    else if (slice.isOver) await slice.next();
   }
 }
 

@@ -1,4 +1,4 @@
-import { yieldTurn } from '../core/yield-turn.ts';
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 import type { Access, KernelSpec } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
@@ -64,7 +64,7 @@ export class Choice<Detail = unknown> {
     const isOther = winner !== undefined && winner !== initial.name;
     this.#way = (isOther ? options.others().find(({ name }) => name === winner) : undefined) ?? initial;
     // Linking takes milliseconds, and there are many: each in a turn of its own.
-    if (options.isLate !== true) void yieldTurn().then(() => void this.#start());
+    if (options.isLate !== true) void yieldToEventLoop().then(() => void this.#start());
   }
 
   /** The way in use. */

@@ -1,5 +1,5 @@
 import type { Winners } from '../core/tuning.ts';
-import { yieldTurn } from '../core/yield-turn.ts';
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 import { type Contain, uncontained } from './contain.ts';
 import { Choice, type ChoiceOptions, type OpBuffers } from './choice.ts';
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
@@ -87,7 +87,7 @@ export class OpBuilder {
     const key = variantKey(spec, modules, values);
     if (!this.#pipelines.has(key)) {
       const layout = this.#layout(spec);
-      const pipeline = yieldTurn().then(() => compile(this.device, key, layout, modules, values, this.contain));
+      const pipeline = yieldToEventLoop().then(() => compile(this.device, key, layout, modules, values, this.contain));
       pipeline.catch(() => {}); // reported by ready()
       this.#pipelines.set(key, pipeline);
     }

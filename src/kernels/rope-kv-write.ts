@@ -1,5 +1,5 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
@@ -155,7 +155,7 @@ export function* rotationTable(
   dimensions: number,
   theta: number,
   { factor = 1, factors }: RopeScaling = {},
-): Work<Float32Array<ArrayBuffer>> {
+): Task<Float32Array<ArrayBuffer>> {
   const pairs = dimensions / 2;
   const table = new Float32Array(positions * dimensions);
   for (let i = 0; i < pairs; i++) {

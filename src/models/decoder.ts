@@ -1,7 +1,7 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import type { BufferRange } from '../gpu/kernel.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { attention } from '../kernels/attention.ts';
@@ -103,7 +103,7 @@ interface Parts {
  *
  * Layer by layer, between which others get their turns.
  */
-export function* buildDecoder(parts: Parts, weights: ModelWeights): Work<readonly Op[]> {
+export function* buildDecoder(parts: Parts, weights: ModelWeights): Task<readonly Op[]> {
   const { builder, config, state } = parts;
   const { layers, outputNorm, embedding, head } = weights;
   const { vocabSize } = config;

@@ -1,5 +1,5 @@
 import { freeBuffer } from '../core/free-buffer.ts';
-import { yieldTurn } from '../core/yield-turn.ts';
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 
 /** Bytes handed to the GPU that it may not have taken yet. */
 const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
@@ -23,7 +23,7 @@ export class UploadPace {
    */
   async next(bytes: number, written: readonly { readonly buffer: ArrayBuffer }[]): Promise<void> {
     for (const { buffer } of written) freeBuffer(buffer);
-    await yieldTurn();
+    await yieldToEventLoop();
     this.#inFlight += bytes;
     if (this.#inFlight < MAX_BYTES_IN_FLIGHT) return;
     this.#inFlight = 0;

@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import { inTurns } from '../core/turns.ts';
+import { runCooperatively } from '../core/cooperative-task.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import { partialsBytes } from '../kernels/attention.ts';
 import { filterBytes } from '../kernels/filter.ts';
@@ -82,6 +82,6 @@ export async function fillState(
   factors: Float32Array | undefined,
 ): Promise<void> {
   const scaling = { factor: config.ropeScalingFactor, factors };
-  const table = await inTurns(rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta, scaling));
+  const table = await runCooperatively(rotationTable(maxModelLen, config.ropeDimensions, config.ropeTheta, scaling));
   device.queue.writeBuffer(state.rotation, 0, table);
 }

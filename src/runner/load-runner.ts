@@ -9,7 +9,7 @@ import type { Profiler } from '../core/profile.ts';
 import type { CutReason } from '../core/protocol.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
-import { inTurns } from '../core/turns.ts';
+import { runCooperatively } from '../core/cooperative-task.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
 import { explainFailure, type Gpu, openGpu } from '../gpu/device.ts';
@@ -153,7 +153,7 @@ async function putOnGpu(
   const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
   const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
   const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
-  const ops = await inTurns(buildDecoder({ builder, config, state, limits }, weights));
+  const ops = await runCooperatively(buildDecoder({ builder, config, state, limits }, weights));
   signal.throwIfAborted();
   options.onStage?.('load');
   await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile

@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { yieldTurn } from '../core/yield-turn.ts';
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 
 /** Hashed without a break: a few milliseconds. */
 const SLICE_BYTES = 256 * 1024;
@@ -56,7 +56,7 @@ export class FileHasher {
     for (let bytes = this.#take(); bytes !== undefined; bytes = this.#take()) {
       for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
         this.#hash.update(bytes.subarray(at, at + SLICE_BYTES));
-        await yieldTurn();
+        await yieldToEventLoop();
       }
       this.#next++;
     }

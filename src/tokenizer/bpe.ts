@@ -1,4 +1,4 @@
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import { BYTE_CHARACTERS } from './byte-level.ts';
 import { encodeAround } from './literals.ts';
 import { composed } from './composed.ts';
@@ -13,12 +13,12 @@ const utf8 = new TextEncoder();
  * Text to token ids by byte-level BPE; no control token is ever recognised. A byte that the vocabulary has no token for
  * is left out, as llama.cpp does (SmolLM2 lacks a few control characters).
  */
-export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Work<Encode> {
+export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Task<Encode> {
   const ids = yield* textIds(vocabulary);
   const byteIds = Int32Array.from(BYTE_CHARACTERS, (character) => ids.get(character) ?? -1);
   const merge = createMerger(yield* readMerges(vocabulary, ids));
 
-  function* encodePiece(piece: string, out: number[]): Work<void> {
+  function* encodePiece(piece: string, out: number[]): Task<void> {
     const bytes = utf8.encode(piece);
     // Longer than any token is.
     const isShort = pre.ignoreMerges && bytes.length <= MAX_TOKEN_LENGTH;
@@ -34,7 +34,7 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Wo
     });
   }
 
-  function* piecesOf(section: string): Work<Iterable<string>> {
+  function* piecesOf(section: string): Task<Iterable<string>> {
     return cutIntoPieces(pre.normalizer === undefined ? section : yield* composed(section), pre);
   }
   return encodeAround(literalIds(vocabulary), piecesOf, encodePiece);
@@ -49,7 +49,7 @@ const RUN = 4096;
  * A file's merges, "left right", best first. One whose parts or result are no tokens never applies. Lookups are binary
  * searches in arrays, so that no file can be made for which they, or reading it, would be slow.
  */
-function* readMerges({ merges, tokens }: Vocabulary, ids: ReadonlyMap<string, number>): Work<MergeTable> {
+function* readMerges({ merges, tokens }: Vocabulary, ids: ReadonlyMap<string, number>): Task<MergeTable> {
   const lefts = new Int32Array(merges.length).fill(-1);
   const rights = new Int32Array(merges.length);
   const results = new Int32Array(merges.length);

@@ -1,4 +1,4 @@
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 
 /** Characters composed without a pause. */
 const RUN = 2 ** 14;
@@ -15,7 +15,7 @@ const BEYOND_MOST = new RegExp(`(?<=${COMPOSING}{${MOST_IN_A_ROW}})(?=${COMPOSIN
  * `text.normalize('NFC')`, but for marks beyond 64 in a row, which are composed alone: to put many in their order takes
  * JavaScript a time that grows with the square of their number, half a minute for 160,000.
  */
-export function* composed(text: string): Work<string> {
+export function* composed(text: string): Task<string> {
   let whole = '';
   for (let start = 0; start < text.length;) {
     const end = sectionEnd(text, start + RUN);

@@ -1,4 +1,4 @@
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import type { TextPart } from './jinja/text.ts';
 import { createLiteralMatcher } from './literals.ts';
 
@@ -9,7 +9,7 @@ export type PromptPiece = { readonly text: string } | { readonly controlTokenId:
  * Cuts a prompt at its control tokens. All characters of one are the template's own, side by side: none comes of a
  * message's text, or of that and what stands beside it. Texts between control tokens are whole.
  */
-export type SplitPrompt = (parts: readonly TextPart[]) => Work<readonly PromptPiece[]>;
+export type SplitPrompt = (parts: readonly TextPart[]) => Task<readonly PromptPiece[]>;
 
 /** @param ids token id by the control token's text */
 export function createPromptSplitter(ids: ReadonlyMap<string, number>): SplitPrompt {

@@ -1,4 +1,4 @@
-import { atOnce, type Work } from '../core/turns.ts';
+import { runSync, type Task } from '../core/cooperative-task.ts';
 import { LONGEST_CACHED, cachePieces } from './piece-cache.ts';
 import type { Encode } from './vocabulary.ts';
 
@@ -10,7 +10,7 @@ export interface LiteralMatcher {
   /** How long the longest literal is that begins at this place; 0 where none does. */
   lengthAt(text: string, place: number): number;
   /** The text cut at its literals, from left to right, longest first; each second piece is a literal. */
-  split(text: string): Work<readonly string[]>;
+  split(text: string): Task<readonly string[]>;
 }
 
 /** A literal's beginning. */
@@ -40,7 +40,7 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
     }
     return longest;
   };
-  function* split(text: string): Work<readonly string[]> {
+  function* split(text: string): Task<readonly string[]> {
     const pieces: string[] = [];
     let start = 0;
     let pause = RUN;
@@ -68,13 +68,13 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
  */
 export function encodeAround(
   literals: ReadonlyMap<string, number>,
-  piecesOf: (section: string) => Work<Iterable<string>>,
-  encodePiece: (piece: string, out: number[]) => Work<void>,
+  piecesOf: (section: string) => Task<Iterable<string>>,
+  encodePiece: (piece: string, out: number[]) => Task<void>,
 ): Encode {
   const matcher = createLiteralMatcher(literals.keys());
   const encodeShort = cachePieces((piece) => {
     const ids: number[] = [];
-    atOnce(encodePiece(piece, ids));
+    runSync(encodePiece(piece, ids));
     return ids;
   });
   return function* encode(text, out, enough = Infinity) {

@@ -1,4 +1,4 @@
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 
 /** Which neighbouring tokens merge, and in what order. */
 export interface MergeTable {
@@ -11,7 +11,7 @@ export interface MergeTable {
 }
 
 /** Merges a text's first tokens, negative for what the vocabulary lacks, and tells what remains and where it began. */
-export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => Work<void>;
+export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => Task<void>;
 
 /** Places looked at, or merges made, without a pause. */
 const RUN = 4096;

@@ -1,4 +1,4 @@
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import { encodeAround } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
@@ -19,7 +19,7 @@ const RUN = 4096;
 export function* createSentencePieceEncoder(
   vocabulary: Vocabulary,
   addSpacePrefix: boolean,
-): Work<Encode> {
+): Task<Encode> {
   const ids = yield* textIds(vocabulary);
   const merges = yield* rankByScore(vocabulary);
   const byteIds = readByteIds(vocabulary);
@@ -30,7 +30,7 @@ export function* createSentencePieceEncoder(
     if (!found.includes(-1)) return found;
     return vocabulary.unknownTokenId === undefined ? [] : [vocabulary.unknownTokenId];
   };
-  function* encodeWord(word: string, out: number[]): Work<void> {
+  function* encodeWord(word: string, out: number[]): Task<void> {
     const characters: string[] = [];
     const first = new Int32Array(word.length);
     for (const character of word) {
@@ -46,7 +46,7 @@ export function* createSentencePieceEncoder(
     });
   }
 
-  function* wordsOf(section: string): Work<Iterable<string>> {
+  function* wordsOf(section: string): Task<Iterable<string>> {
     let spaced = addSpacePrefix && section !== '' ? SPACE_CHARACTER : '';
     for (let start = 0; start < section.length; start += RUN) {
       if (start > 0) yield;
@@ -70,7 +70,7 @@ function* cutIntoWords(text: string): Generator<string, void, undefined> {
 }
 
 /** Whether a token has a space behind anything else: if none has, no merge ever crosses from one word to the next. */
-function* mergesAcrossWords({ tokens, kinds }: Vocabulary): Work<boolean> {
+function* mergesAcrossWords({ tokens, kinds }: Vocabulary): Task<boolean> {
   for (const [id, token] of tokens.entries()) {
     if (kinds[id] === 'text' && token.lastIndexOf(SPACE_CHARACTER) > 0 && /[^\u2581]\u2581/u.test(token)) return true;
     if (id % RUN === 0) yield;
@@ -91,7 +91,7 @@ function readByteIds({ tokens, kinds }: Vocabulary): Int32Array {
  * The merges that the scores imply: any two that together spell a token, the one of the highest score first. They are
  * looked up as they are needed, since a vocabulary has many more of them than any text takes; a merge is its token.
  */
-function* rankByScore({ tokens, scores }: Vocabulary): Work<Omit<MergeTable, 'find'>> {
+function* rankByScore({ tokens, scores }: Vocabulary): Task<Omit<MergeTable, 'find'>> {
   const ascending = Float64Array.from(scores).sort();
   yield;
   const ranks = new Int32Array(tokens.length);

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ChatMessage, ChatTemplateOrigin } from '../core/protocol.ts';
-import { atOnce, inTurns, type Work } from '../core/turns.ts';
+import { runSync, runCooperatively, type Task } from '../core/cooperative-task.ts';
 import { createBpeEncoder } from './bpe.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { createPromptSplitter, type PromptPiece } from './control-tokens.ts';
@@ -40,9 +40,9 @@ export interface Tokenizer {
    */
   encodePrompt(text: string): number[];
   /** {@link encodeChat} as work that may be interrupted: a long text takes longer than other tabs' streams can wait. */
-  chatWork(messages: readonly ChatMessage[]): Work<number[]>;
+  chatTask(messages: readonly ChatMessage[]): Task<number[]>;
   /** {@link encodePrompt} alike. */
-  promptWork(text: string): Work<number[]>;
+  promptTask(text: string): Task<number[]>;
   createDetokenizer(): Detokenizer;
 }
 
@@ -58,15 +58,15 @@ export interface TokenizerOptions {
  * `corrupt_model` where the metadata contradicts itself, `invalid_request`, param `chatTemplate`, for one that cannot be used
  */
 export function createTokenizer(metadata: Metadata, options: TokenizerOptions = {}): Tokenizer {
-  return atOnce(buildTokenizer(metadata, options));
+  return runSync(buildTokenizer(metadata, options));
 }
 
-/** The same in short turns: reading hundreds of thousands of tokens takes longer than other tabs' streams can wait. */
+/** The same, cooperatively: reading hundreds of thousands of tokens takes longer than other tabs' streams can wait. */
 export function loadTokenizer(metadata: Metadata, options: TokenizerOptions = {}): Promise<Tokenizer> {
-  return inTurns(buildTokenizer(metadata, options));
+  return runCooperatively(buildTokenizer(metadata, options));
 }
 
-function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Work<Tokenizer> {
+function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Task<Tokenizer> {
   const warnings: string[] = [];
   const warn: Warn = (message) => void warnings.push(message);
   const vocabulary = readVocabulary(metadata, warn);
@@ -76,21 +76,21 @@ function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Work<To
   const bytesOf = createTokenByteTable(vocabulary);
   const prompts = createPromptEncoder(metadata, vocabulary, encode, addBos ? vocabulary.bosTokenId : undefined);
   const template = findChatTemplate(metadata, options.chatTemplate);
-  const chatWork = createChatEncoder(template, vocabulary, prompts);
+  const chatTask = createChatEncoder(template, vocabulary, prompts);
   return {
     vocabSize: vocabulary.tokens.length,
     warnings,
     stopTokenIds: vocabulary.stopTokenIds,
     encode: (text) => {
       const ids: number[] = [];
-      atOnce(encode(text, ids));
+      runSync(encode(text, ids));
       return ids;
     },
     chatTemplate: template?.origin ?? 'none',
-    encodeChat: (messages) => atOnce(chatWork(messages)),
-    encodePrompt: (text) => atOnce(prompts.promptWork(text)),
-    chatWork,
-    promptWork: prompts.promptWork,
+    encodeChat: (messages) => runSync(chatTask(messages)),
+    encodePrompt: (text) => runSync(prompts.promptTask(text)),
+    chatTask,
+    promptTask: prompts.promptTask,
     createDetokenizer: () => createDetokenizer(bytesOf, addsSpacePrefix),
   };
 }
@@ -103,7 +103,7 @@ interface Encoder {
 }
 
 /** What a file leaves unsaid is as llama.cpp takes it. */
-function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn): Work<Encoder> {
+function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn): Task<Encoder> {
   const addBos = readFlag(metadata, 'tokenizer.ggml.add_bos_token', warn);
   if (vocabulary.algorithm === 'spm') {
     const addsSpacePrefix = readFlag(metadata, 'tokenizer.ggml.add_space_prefix', warn) ?? true;
@@ -120,8 +120,8 @@ interface PromptEncoder {
   /** @throws TabserveError `context_length_exceeded` where so many characters fit no prompt */
   readonly checkLength: (chars: number, param: PromptParam) => void;
   /** @throws TabserveError `context_length_exceeded` where they make more tokens than any prompt that fits */
-  readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => Work<number[]>;
-  readonly promptWork: (text: string) => Work<number[]>;
+  readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => Task<number[]>;
+  readonly promptTask: (text: string) => Task<number[]>;
 }
 
 /** The request's parameter that a prompt comes from. */
@@ -140,7 +140,7 @@ function createPromptEncoder(
   const checkLength = (chars: number, param: PromptParam): void => {
     if (chars > maxChars) throw tooLong(chars, param);
   };
-  function* encodeParts(parts: readonly TextPart[], chars: number, param: PromptParam): Work<number[]> {
+  function* encodeParts(parts: readonly TextPart[], chars: number, param: PromptParam): Task<number[]> {
     try {
       return yield* encodePieces(parts, chars, param);
     } catch (cause) {
@@ -148,7 +148,7 @@ function createPromptEncoder(
       throw cause instanceof RangeError ? tooLong(chars, param, cause) : cause;
     }
   }
-  function* encodePieces(parts: readonly TextPart[], chars: number, param: PromptParam): Work<number[]> {
+  function* encodePieces(parts: readonly TextPart[], chars: number, param: PromptParam): Task<number[]> {
     const prompt: number[] = [];
     const pieces = yield* split(parts);
     for (const piece of pieces) {
@@ -162,18 +162,18 @@ function createPromptEncoder(
     if (bosTokenId !== undefined && !hasBos) prompt.unshift(bosTokenId);
     return prompt;
   }
-  function* promptWork(text: string): Work<number[]> {
+  function* promptTask(text: string): Task<number[]> {
     checkLength(text.length, 'prompt');
     return yield* encodeParts([{ text, isOwn: true }], text.length, 'prompt');
   }
-  return { checkLength, encodeParts, promptWork };
+  return { checkLength, encodeParts, promptTask };
 }
 
 function createChatEncoder(
   template: TemplateSource | undefined,
   { tokens, bosTokenId: bos, eosTokenId: eos }: Vocabulary,
   { checkLength, encodeParts }: PromptEncoder,
-): (messages: readonly ChatMessage[]) => Work<number[]> {
+): (messages: readonly ChatMessage[]) => Task<number[]> {
   if (template === undefined) {
     return () => {
       throw noChatTemplate();
@@ -182,7 +182,7 @@ function createChatEncoder(
   const { source } = template;
   const textOf = (id: number | undefined): string => (id === undefined ? '' : (tokens[id] ?? ''));
   const render = blame(template, () => createChatTemplate(source, { bos: textOf(bos), eos: textOf(eos) }));
-  return function* chatWork(messages) {
+  return function* chatTask(messages) {
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
     checkLength(chars, 'messages');
     if (chars > LONG_CHAT) yield;

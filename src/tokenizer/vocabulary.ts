@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import { readIntegers, readNumbers, readString, readStrings, type Metadata, type Warn } from './metadata.ts';
 import { findStopTokens, looksLikeControl, readSpecialTokenIds, type SpecialTokenIds } from './special-tokens.ts';
 
@@ -10,7 +10,7 @@ import { findStopTokens, looksLikeControl, readSpecialTokenIds, type SpecialToke
 export type TokenKind = 'text' | 'byte' | 'literal' | 'control' | 'unused';
 
 /** Puts a text's token ids behind those that are in `out`. With more than `enough` in it the rest of the text is left out. */
-export type Encode = (text: string, out: number[], enough?: number) => Work<void>;
+export type Encode = (text: string, out: number[], enough?: number) => Task<void>;
 
 /** A model's tokens, by id. */
 export interface Vocabulary {
@@ -190,7 +190,7 @@ function checkAddedTokens(tokens: readonly string[], kinds: readonly TokenKind[]
 const RUN = 4096;
 
 /** The ids of tokens that merges may make of text, by the token; of several alike the first. */
-export function* textIds({ tokens, kinds }: Vocabulary): Work<ReadonlyMap<string, number>> {
+export function* textIds({ tokens, kinds }: Vocabulary): Task<ReadonlyMap<string, number>> {
   const ids = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
     if (kinds[id] === 'text' && !ids.has(token)) ids.set(token, id);

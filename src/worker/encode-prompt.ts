@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { ModelInfo, Prompt } from '../core/protocol.ts';
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import type { ServedTokenizer } from './served-model.ts';
 
 /**
@@ -12,9 +12,9 @@ import type { ServedTokenizer } from './served-model.ts';
 export function* encodePrompt(
   prompt: Prompt,
   { tokenizer, info }: { readonly tokenizer: ServedTokenizer; readonly info: Pick<ModelInfo, 'vocabSize'> },
-): Work<readonly number[]> {
-  if ('messages' in prompt) return yield* tokenizer.chatWork(prompt.messages);
-  if ('text' in prompt) return checkLength(yield* tokenizer.promptWork(prompt.text));
+): Task<readonly number[]> {
+  if ('messages' in prompt) return yield* tokenizer.chatTask(prompt.messages);
+  if ('text' in prompt) return checkLength(yield* tokenizer.promptTask(prompt.text));
   return checkLength(checkTokenIds(prompt.tokenIds, info.vocabSize));
 }
 

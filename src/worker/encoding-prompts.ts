@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import { atOnceOrInTurns, type Work } from '../core/turns.ts';
+import { runSyncOrCooperatively, type Task } from '../core/cooperative-task.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 import type { HostSession } from './host-session.ts';
 
@@ -26,9 +26,9 @@ export class EncodingPrompts {
    * @returns what `then` returns; a promise where it takes turns, rejected with the reason if the request ends meanwhile
    * @throws TabserveError `queue_full` for a long one where too many are being encoded
    */
-  encode<Ids, Result>(session: HostSession, requestId: string, work: Work<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
+  encode<Ids, Result>(session: HostSession, requestId: string, work: Task<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
     const ended = new AbortController();
-    const ids = atOnceOrInTurns(work, ended.signal);
+    const ids = runSyncOrCooperatively(work, ended.signal);
     if (!(ids instanceof Promise)) return then(ids);
     ids.catch(() => {}); // where it is refused here, nobody else hears of it
     try {

@@ -2,7 +2,7 @@ import type { Frame } from '../core/frames.ts';
 import type { GenerateRequest, Prompt } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
-import type { Work } from '../core/turns.ts';
+import type { Task } from '../core/cooperative-task.ts';
 import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { encodePrompt } from './encode-prompt.ts';
 import type { HostSession } from './host-session.ts';
@@ -84,7 +84,7 @@ interface RequestContext extends Pick<ServedModel, 'tokenizer' | 'info'> {
 export function* promptOf(
   { prompt, logits, resume }: GenerateRequest,
   model: Pick<ServedModel, 'tokenizer' | 'info'>,
-): Work<readonly number[]> {
+): Task<readonly number[]> {
   checkLogitBias(logits, model.info);
   return resume?.promptTokenIds ?? (yield* encodePrompt(prompt, model));
 }

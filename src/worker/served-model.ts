@@ -12,7 +12,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelProfiler } from './model-profiler.ts';
 
 /** What the host needs of a tokenizer. */
-export type ServedTokenizer = Pick<Tokenizer, 'chatWork' | 'promptWork' | 'createDetokenizer' | 'stopTokenIds'>;
+export type ServedTokenizer = Pick<Tokenizer, 'chatTask' | 'promptTask' | 'createDetokenizer' | 'stopTokenIds'>;
 
 /** What the host needs of an engine. Tests use a fake. */
 export interface ServedEngine {

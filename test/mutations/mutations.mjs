@@ -139,8 +139,8 @@ export const MUTATIONS = [
   ...of('tokenizer', 'src/tokenizer/piece-ends.ts', [
     ['a word takes all spaces before it', 'last < end && last - place > 1 ? last - 1 : last', 'last', 'test/unit/tokenizer/smollm2.test.ts'],
   ]),
-  ...of('tokenizer', 'src/core/turns.ts', [
-    ['a long text is one turn', 'while (!turn.isOver) {', 'for (;;) {', 'test/unit/core/turns.test.ts'],
+  ...of('tokenizer', 'src/core/cooperative-task.ts', [
+    ['a long text is one time slice', 'while (!slice.isOver) {', 'for (;;) {', 'test/unit/core/cooperative-task.test.ts'],
   ]),
   ...of('tokenizer', 'src/worker/encoding-prompts.ts', [
     ['a prompt is encoded for a tab that has gone', 'ended.abort(reason);', '', 'test/unit/worker/encoding-prompts.test.ts'],

@@ -2,7 +2,7 @@ import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
 import { settingsOf } from '../../src/core/protocol.ts';
 import type { ChatTemplateOrigin, LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
-import type { Work } from '../../src/core/turns.ts';
+import type { Task } from '../../src/core/cooperative-task.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
 import { noChatTemplate } from '../../src/tokenizer/template-source.ts';
 import { modelId } from '../../src/worker/model-identity.ts';
@@ -17,8 +17,8 @@ export const END = 256;
 /** Each byte is a token; a chat is its messages' texts. */
 export const byteTokenizer: ServedTokenizer = {
   stopTokenIds: [END],
-  chatWork: (messages) => bytesInSteps(messages.map(({ content }) => content).join('\n')),
-  promptWork: bytesInSteps,
+  chatTask: (messages) => bytesInSteps(messages.map(({ content }) => content).join('\n')),
+  promptTask: bytesInSteps,
   createDetokenizer: () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
@@ -35,7 +35,7 @@ function cannotChat(): never {
 /** Each of them a step of a long text's work; a short one is none. */
 const STEP = 4096;
 
-function* bytesInSteps(text: string): Work<number[]> {
+function* bytesInSteps(text: string): Task<number[]> {
   for (let place = STEP; place < text.length; place += STEP) yield;
   return bytes(text);
 }
@@ -174,7 +174,7 @@ export class FakeLoader {
         },
         adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },
         gpuBytes,
-        tokenizer: this.chatTemplate === 'none' ? { ...byteTokenizer, chatWork: cannotChat } : byteTokenizer,
+        tokenizer: this.chatTemplate === 'none' ? { ...byteTokenizer, chatTask: cannotChat } : byteTokenizer,
         engine,
         profiler: { profile: async () => fakeProfile(engine.added), limits: async () => FAKE_LIMITS },
         lost,

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { matmulRopeKvWrite } from '../../../src/kernels/matmul-rope-kv-write.ts';
 import { type PackedMatrix, squaresBytes } from '../../../src/kernels/matmul.ts';
 import { queriesBytes, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
@@ -85,7 +85,7 @@ function setUp(shape: Shape, parts: readonly Part[]) {
     x: lab.input(x),
     squares: lab.input(squares),
     rows: lab.input(new Uint32Array(rows.flatMap(({ position, slot }) => [9999, position, slot, 9999]))),
-    rotation: lab.input(atOnce(rotationTable(POSITIONS, shape.ropeDimensions, THETA))),
+    rotation: lab.input(runSync(rotationTable(POSITIONS, shape.ropeDimensions, THETA))),
     counts: lab.rowCount,
     tokens: ({ tokens }: { tokens: number }) => tokens,
   };

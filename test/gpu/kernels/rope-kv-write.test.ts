@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import { queriesBytes, ropeKvWrite, rotationTable } from '../../../src/kernels/rope-kv-write.ts';
 import { fromHalf } from '../../support/ggml-blocks.ts';
@@ -68,7 +68,7 @@ function setUp(shape: Shape, dtype: KvCacheDtype, ropeLanes = 64) {
     blockSize: BLOCK_SIZE,
     kvCacheDtype: dtype,
     ropeLanes,
-    rotation: lab.input(atOnce(rotationTable(POSITIONS, shape.ropeDimensions, THETA))),
+    rotation: lab.input(runSync(rotationTable(POSITIONS, shape.ropeDimensions, THETA))),
     queries: queries.buffer,
     keys: keys.buffer,
     values: values.buffer,

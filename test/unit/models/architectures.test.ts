@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { rotationTable } from '../../../src/kernels/rope-kv-write.ts';
 import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
@@ -71,7 +71,7 @@ test('angles of a long context come in short turns, and are the same', () => {
   const [positions, dimensions, theta] = [10_000, 4, 500];
   const turns = [...rotationTable(positions, dimensions, theta)];
   expect(turns).toHaveLength((dimensions / 2) * 3); // of 4,096 angles at most
-  const table = atOnce(rotationTable(positions, dimensions, theta));
+  const table = runSync(rotationTable(positions, dimensions, theta));
   for (const position of [0, 4095, 4096, 8191, 8192, 9999]) {
     const expected = [position, position * theta ** -0.5].flatMap((angle) => [Math.cos(angle), Math.sin(angle)]);
     expect([...table.subarray(4 * position, 4 * position + 4)]).toEqual(expected.map((value) => Math.fround(value)));
@@ -81,7 +81,7 @@ test('angles of a long context come in short turns, and are the same', () => {
 test('angles are divided by the factor of all and by that of each pair', () => {
   const [positions, dimensions, theta] = [7, 8, 500];
   const factors = [1, 1.5, 4, 8];
-  const table = atOnce(rotationTable(positions, dimensions, theta, { factor: 2, factors }));
+  const table = runSync(rotationTable(positions, dimensions, theta, { factor: 2, factors }));
   for (let position = 0; position < positions; position++) {
     for (const [i, factor] of factors.entries()) {
       const angle = (position / 2) * theta ** ((-2 * i) / dimensions) / factor;

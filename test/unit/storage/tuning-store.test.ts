@@ -30,7 +30,7 @@ test('a new version takes the place of the old one', async () => {
 test('what is no winner is left out, whatever is stored', async () => {
   const winners = {
     good: WINNER, nothing: null, text: 'fast', noWay: { ms: 1, defaultMs: 2 }, noTime: { way: 'a', ms: NaN, defaultMs: 1 },
-    never: { way: 'a', ms: 1, defaultMs: Infinity }, atOnce: { way: 'a', ms: 0, defaultMs: 1 },
+    never: { way: 'a', ms: 1, defaultMs: Infinity }, immediate: { way: 'a', ms: 0, defaultMs: 1 },
   };
   const record = { version: '1', winners } as unknown as TuningRecord;
   expect([...(await readWinners(memory(new Map([['A', record]])), 'A', '1')).keys()]).toEqual(['good']);

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { atOnce, type Work } from '../../../src/core/turns.ts';
+import { runSync, type Task } from '../../../src/core/cooperative-task.ts';
 import { createTokenizer, type Tokenizer } from '../../../src/tokenizer/tokenizer.ts';
 import { tinyTokenizer } from '../../support/tiny-tokenizer.ts';
 
@@ -20,14 +20,14 @@ const TOKENIZERS: readonly [string, Tokenizer][] = [
 ];
 const UNITS = ['a', ' ', 'ab ', '\u3042', '1', '\u{1f600}'];
 
-/** What each step of the work looks at: the characters and tokens that are looked up in it. */
-function stepsOf(work: Work<number[]>): { readonly ids: readonly number[]; readonly lookups: readonly number[] } {
+/** The characters and tokens that each step of the task looks up. */
+function stepsOf(task: Task<number[]>): { readonly ids: readonly number[]; readonly lookups: readonly number[] } {
   const get = vi.spyOn(Map.prototype, 'get');
   const lookups: number[] = [];
   try {
     for (;;) {
       get.mockClear();
-      const step = work.next();
+      const step = task.next();
       lookups.push(get.mock.calls.length);
       if (step.done === true) return { ids: step.value, lookups };
     }
@@ -41,7 +41,7 @@ describe.each(TOKENIZERS)('a long prompt of %s', (_name, tokenizer) => {
 
   it.each(UNITS)('of %j is encoded in steps that each look at little of it', (unit) => {
     const text = unit.repeat(LENGTH / unit.length);
-    const { ids, lookups } = stepsOf(tokenizer.chatWork([{ role: 'user', content: text }]));
+    const { ids, lookups } = stepsOf(tokenizer.chatTask([{ role: 'user', content: text }]));
     expect(ids.length).toBeGreaterThan(LENGTH / 300);
     expect(lookups.length).toBeGreaterThanOrEqual(LENGTH / 4096);
     expect(Math.max(...lookups)).toBeLessThanOrEqual(2.5 * 4096);
@@ -49,15 +49,15 @@ describe.each(TOKENIZERS)('a long prompt of %s', (_name, tokenizer) => {
 
   it('does not mind another one between its steps', () => {
     const texts = ['ab a'.repeat(1500), 'b ba\u3042'.repeat(1500)];
-    const works = texts.map((text) => tokenizer.promptWork(text));
+    const tasks = texts.map((text) => tokenizer.promptTask(text));
     const results: (number[] | undefined)[] = [undefined, undefined];
     while (results.includes(undefined)) {
-      works.forEach((work, i) => {
-        const step = work.next();
+      tasks.forEach((task, i) => {
+        const step = task.next();
         if (step.done === true && results[i] === undefined) results[i] = step.value;
       });
     }
-    expect(results).toEqual(texts.map((text) => atOnce(tokenizer.promptWork(text))));
+    expect(results).toEqual(texts.map((text) => runSync(tokenizer.promptTask(text))));
   });
 });
 
@@ -80,7 +80,7 @@ describe('a prompt of as many characters as may be', () => {
   });
 
   it('one more is refused before anything is done', () => {
-    const work = small.chatWork([{ role: 'user', content: 'a'.repeat(2 ** 22 + 1) }]);
-    expect(() => work.next()).toThrow(expect.objectContaining({ code: 'context_length_exceeded' }) as Error);
+    const task = small.chatTask([{ role: 'user', content: 'a'.repeat(2 ** 22 + 1) }]);
+    expect(() => task.next()).toThrow(expect.objectContaining({ code: 'context_length_exceeded' }) as Error);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { createMerger, type MergeTable } from '../../../src/tokenizer/merge.ts';
 
 /** Merges as the definition has them: look at all pairs, take the best, begin again. */
@@ -18,7 +18,7 @@ function mergeByDefinition({ find, ranks, results }: MergeTable, ids: readonly n
 
 const merged = (table: MergeTable, ids: readonly number[]): readonly number[] => {
   const out: number[] = [];
-  atOnce(createMerger(table)(Int32Array.from(ids), (id) => out.push(id)));
+  runSync(createMerger(table)(Int32Array.from(ids), (id) => out.push(id)));
   return out;
 };
 
@@ -57,7 +57,7 @@ describe('createMerger', () => {
   it('says where what remains began', () => {
     const places: number[] = [];
     const pairs: MergeTable = { find: (left, right) => (left === 0 && right === 0 ? 0 : -1), ranks: [0], results: [1] };
-    atOnce(createMerger(pairs)(Int32Array.of(-1, 0, 0, -1), (_, place) => places.push(place)));
+    runSync(createMerger(pairs)(Int32Array.of(-1, 0, 0, -1), (_, place) => places.push(place)));
     expect(places).toEqual([0, 1, 3]);
   });
 });

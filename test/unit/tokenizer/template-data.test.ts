@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChatMessage } from '../../../src/core/protocol.ts';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { createPromptSplitter } from '../../../src/tokenizer/control-tokens.ts';
 import { TemplateBudget } from '../../../src/tokenizer/jinja/budget.ts';
 import { renderTemplate } from '../../../src/tokenizer/jinja/render.ts';
@@ -217,7 +217,7 @@ describe('no text of a message becomes a control token, whatever a template does
 /** The control tokens in a rendered prompt, as places in `names`. */
 function controlIds(parts: readonly TextPart[], names: readonly string[]): readonly number[] {
   const split = createPromptSplitter(new Map(names.map((name, id) => [name, id])));
-  return atOnce(split(parts)).flatMap((piece) => ('text' in piece ? [] : [piece.controlTokenId]));
+  return runSync(split(parts)).flatMap((piece) => ('text' in piece ? [] : [piece.controlTokenId]));
 }
 
 describe('what a template writes itself makes control tokens, wherever it has been', () => {

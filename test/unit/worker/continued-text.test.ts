@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Prompt } from '../../../src/core/protocol.ts';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { createDetokenizer } from '../../../src/tokenizer/detokenizer.ts';
 import { createLiveRequest, promptOf } from '../../../src/worker/live-request.ts';
 import { bytes, byteTokenizer } from '../../support/fake-model.ts';
@@ -13,7 +13,7 @@ function textAfter(prompt: Prompt, text: readonly number[], resume?: readonly nu
   const session = { sessionId: 's', send: () => {} };
   const resumed = resume === undefined ? {} : { resume: { promptTokenIds: bytes('é').slice(0, 1), tokenIds: resume } };
   const request = { requestId: 'r', prompt, maxTokens: 9, temperature: 0, seed: 1, stop: [], ...resumed };
-  const ids = atOnce(promptOf(request, { tokenizer, info }));
+  const ids = runSync(promptOf(request, { tokenizer, info }));
   const live = createLiveRequest(session, request, ids, { tokenizer, info, persistPrefix: false, now: 0 });
   const output = { requestId: 'r', newTokenIds: text, finishReason: undefined, firstScheduledTime: 0, numCachedTokens: 0 };
   return live.push(output).map((frame) => ('text' in frame ? frame.text : '')).join('');

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
-import { atOnce } from '../../../src/core/turns.ts';
+import { runSync } from '../../../src/core/cooperative-task.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
@@ -80,7 +80,7 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
   expect(progress.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['open', 'load', 'compile']));
   expect(progress.at(-1)).toMatchObject({ stage: 'compile', bytesTotal: bytes.length });
 
-  const promptTokenIds = atOnce(model.tokenizer.chatWork([{ role: 'user', content: 'Hi' }]));
+  const promptTokenIds = runSync(model.tokenizer.chatTask([{ role: 'user', content: 'Hi' }]));
   const sampling = { temperature: 0, seed: 1, maxTokens: 3, stopTokenIds: model.tokenizer.stopTokenIds };
   model.engine.add({ requestId: 'r', sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
   expect(model.engine.snapshot()).toMatchObject({
@@ -156,7 +156,7 @@ describe('the chat template', () => {
     const { lines, progress, loading } = load('{{ messages[0].content }}!');
     const { info, tokenizer } = await loading;
     expect(info).toMatchObject({ chatTemplate: 'file', settings: {} });
-    expect(atOnce(tokenizer.chatWork(hi))).toEqual(atOnce(tokenizer.promptWork('Hi!')));
+    expect(runSync(tokenizer.chatTask(hi))).toEqual(runSync(tokenizer.promptTask('Hi!')));
     expect(lines.filter((line) => line.includes('template'))).toEqual([]);
     expect(progress[0]?.chatTemplate).toBeUndefined();
     expect(progress.at(-1)).toMatchObject({ stage: 'compile', chatTemplate: 'file' });
@@ -166,9 +166,9 @@ describe('the chat template', () => {
     const { lines, progress, loading } = load(template);
     const { info, tokenizer } = await loading;
     expect(info.chatTemplate).toBe('none');
-    expect(atOnce(tokenizer.promptWork('Hi')).length).toBeGreaterThan(0);
+    expect(runSync(tokenizer.promptTask('Hi')).length).toBeGreaterThan(0);
     const advice = expect.stringMatching(/chatTemplate.*client\.completions/) as unknown;
-    expect(() => atOnce(tokenizer.chatWork(hi))).toThrow(refusal('unsupported_model', { message: advice }) as Error);
+    expect(() => runSync(tokenizer.chatTask(hi))).toThrow(refusal('unsupported_model', { message: advice }) as Error);
     expect(lines).toContainEqual(expect.stringMatching(/^warn: .*no chat template.*client\.completions/));
     expect(lines.join()).not.toContain('base model');
     const told = progress.findIndex(({ chatTemplate }) => chatTemplate === 'none');
@@ -182,7 +182,7 @@ describe('the chat template', () => {
     const { lines, loading } = load(template, { chatTemplate: 'Q: {{ messages[0].content }}' });
     const { info, tokenizer } = await loading;
     expect(info).toMatchObject({ chatTemplate: 'option', settings: { chatTemplate: 'Q: {{ messages[0].content }}' } });
-    expect(atOnce(tokenizer.chatWork(hi))).toEqual(atOnce(tokenizer.promptWork('Q: Hi')));
+    expect(runSync(tokenizer.chatTask(hi))).toEqual(runSync(tokenizer.promptTask('Q: Hi')));
     expect(lines.filter((line) => line.includes('template'))).toEqual([]);
   });
 
