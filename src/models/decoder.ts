@@ -22,7 +22,7 @@ import { siluMul } from '../kernels/silu-mul.ts';
 import type { TilingPlan } from '../kernels/tiling.ts';
 import { paddedSizes } from './padded-sizes.ts';
 import type { LayerWeights, ModelWeights } from './weights.ts';
-import type { PlacedMatrix } from './weights-planner.ts';
+import type { ProjectionMatrix } from './weights-planner.ts';
 
 /** One layer's part of the paged KV cache. */
 export interface LayerCache {
@@ -187,7 +187,7 @@ function queriesKeysValues(parts: Parts, layer: LayerWeights, cache: LayerCache)
 }
 
 /** silu(gate) * up: at once, where both are one matrix. */
-function gatedUp(parts: Parts, weights: readonly PlacedMatrix[]): Op[] {
+function gatedUp(parts: Parts, weights: readonly ProjectionMatrix[]): Op[] {
   const { builder, config, state } = parts;
   const [first, second] = weights;
   if (first !== undefined && second === undefined) {
@@ -204,7 +204,7 @@ function norm({ rmsNormEps, hiddenSize }: ModelConfig) {
 }
 
 /** y = x · Wᵀ of the normalised stream; the parts of W fill y's rows from left to right. */
-function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): Op[] {
+function project(parts: Parts, weights: readonly ProjectionMatrix[], y: GPUBuffer): Op[] {
   const { builder, config, state } = parts;
   const outputStride = weights.reduce((sum, { matrix }) => sum + matrix.rows, 0);
   return weights.map(({ matrix, outputOffset }) => {
@@ -215,7 +215,7 @@ function project(parts: Parts, weights: readonly PlacedMatrix[], y: GPUBuffer): 
 }
 
 /** What products of x take instead of it, where they are not in f32; until another x is quantised. */
-function quantised({ builder, state, limits }: Parts, weights: readonly Pick<PlacedMatrix, 'matrix'>[], x: GPUBuffer): readonly Op[] {
+function quantised({ builder, state, limits }: Parts, weights: readonly Pick<ProjectionMatrix, 'matrix'>[], x: GPUBuffer): readonly Op[] {
   const { numerics } = limits;
   const { quantised: y, rowCount: counts } = state;
   const needing = weights.find(({ matrix }) => matrix.numerics !== 'f32')?.matrix;

@@ -9,16 +9,16 @@ import {
 import { FLOAT_TYPE_NAMES, floatFormatOf } from '../quant/repack-floats.ts';
 import { packedFormatOf, SUPPORTED_TYPES } from '../quant/repack.ts';
 import { requireTensor } from './architectures.ts';
-import type { RowOrder } from './row-order.ts';
+import type { RowPermutation } from './row-permutation.ts';
 
 /** A matrix whose outputs land at `outputOffset` of a wider row: a part of a projection. */
-export interface PlacedMatrix {
+export interface ProjectionMatrix {
   readonly matrix: PackedMatrix;
   readonly outputOffset: number;
 }
 
 /** Where some of a tensor's rows go. */
-export interface MatrixPart {
+export interface MatrixShard {
   readonly matrix: PackedMatrix;
   /** The tensor's first row here, how many follow, and which row of the matrix it becomes. */
   readonly firstRow: number;
@@ -28,14 +28,14 @@ export interface MatrixPart {
 
 /** Where a tensor's bytes go. */
 export type Destination =
-  | { readonly kind: 'matrix'; readonly parts: readonly MatrixPart[]; readonly order: RowOrder | undefined }
+  | { readonly kind: 'matrix'; readonly shards: readonly MatrixShard[]; readonly permutation: RowPermutation | undefined }
   | {
       readonly kind: 'vector';
       readonly format: FloatFormat;
       readonly buffer: GPUBuffer;
       /** In elements. */
       readonly offset: number;
-      readonly order: RowOrder | undefined;
+      readonly permutation: RowPermutation | undefined;
     }
   | { readonly kind: 'host'; readonly format: FloatFormat; readonly values: Float32Array };
 
@@ -51,28 +51,28 @@ export interface MatrixLayout {
 }
 
 /** A tensor as a part of a matrix. */
-export interface Piece {
+export interface TensorSlice {
   readonly tensor: TensorInfo;
   /** The tensor's, or more: the others are zero. */
   readonly rows: number;
   readonly format: PackedFormat;
   /** @default as they are */
-  readonly order?: RowOrder | undefined;
+  readonly permutation?: RowPermutation | undefined;
 }
 
 /** What may be said of a tensor as a part of a matrix. */
-export interface PieceOptions {
-  readonly order?: RowOrder | undefined;
+export interface TensorSliceOptions {
+  readonly permutation?: RowPermutation | undefined;
   /** Rows that it takes of the matrix, a multiple of 4; those that it does not have are zero. @default its own, rounded up */
   readonly heldRows?: number;
 }
 
 /** A part of a vector. */
-export interface VectorPiece {
+export interface VectorSlice {
   readonly name: string;
   readonly length: number;
   /** @default as they are */
-  readonly order?: RowOrder | undefined;
+  readonly permutation?: RowPermutation | undefined;
 }
 
 /** Creates weights' buffers, and notes what fills them. */
@@ -89,12 +89,12 @@ export class WeightsPlanner {
   }
 
   /** A matrix of exactly this shape, in the file. */
-  piece(name: string, rows: number, columns: number, { order, heldRows = roundedUp(rows) }: PieceOptions = {}): Piece {
+  slice(name: string, rows: number, columns: number, { permutation, heldRows = roundedUp(rows) }: TensorSliceOptions = {}): TensorSlice {
     const tensor = requireTensor(this.#file, name);
     this.#checkShape(tensor, [rows, columns]);
     const format = packedFormatOf(tensor.type);
     if (format === undefined) throw this.#unsupportedType(tensor, `matrices may be ${SUPPORTED_TYPES.join(', ')}`);
-    return { tensor, rows: heldRows, format, order };
+    return { tensor, rows: heldRows, format, permutation };
   }
 
   /** A vector of floats, widened to f32, and zeros up to `heldLength` elements. */
@@ -103,17 +103,17 @@ export class WeightsPlanner {
   }
 
   /** Vectors in one buffer, one behind the other. */
-  vectors(label: string, pieces: readonly VectorPiece[], usage?: GPUBufferUsageFlags): GPUBuffer {
-    return this.#vectors(label, pieces, pieces.reduce((sum, piece) => sum + piece.length, 0), usage);
+  vectors(label: string, slices: readonly VectorSlice[], usage?: GPUBufferUsageFlags): GPUBuffer {
+    return this.#vectors(label, slices, slices.reduce((sum, slice) => sum + slice.length, 0), usage);
   }
 
-  #vectors(label: string, pieces: readonly VectorPiece[], length: number, usage?: GPUBufferUsageFlags): GPUBuffer {
+  #vectors(label: string, slices: readonly VectorSlice[], length: number, usage?: GPUBufferUsageFlags): GPUBuffer {
     const buffer = this.#buffers.create(label, length * 4, usage);
     let offset = 0;
-    for (const piece of pieces) {
-      const format = this.#floats(piece.name, piece.length);
-      this.destinations.set(piece.name, { kind: 'vector', format, buffer, offset, order: piece.order });
-      offset += piece.length;
+    for (const slice of slices) {
+      const format = this.#floats(slice.name, slice.length);
+      this.destinations.set(slice.name, { kind: 'vector', format, buffer, offset, permutation: slice.permutation });
+      offset += slice.length;
     }
     return buffer;
   }
@@ -125,54 +125,54 @@ export class WeightsPlanner {
     return values;
   }
 
-  /** The pieces' rows, one below the other, as few matrices as their formats, tile boundaries and the GPU's bindings allow. */
-  fuse(pieces: readonly Piece[]): PlacedMatrix[] {
-    const runs: Piece[][] = [];
-    for (const piece of pieces) {
+  /** The slices' rows, one below the other, as few matrices as their formats, tile boundaries and the GPU's bindings allow. */
+  merge(slices: readonly TensorSlice[]): ProjectionMatrix[] {
+    const runs: TensorSlice[][] = [];
+    for (const slice of slices) {
       const run = runs.at(-1);
       const last = run?.at(-1);
-      const fits = last !== undefined && last.rows % TILE_ROWS === 0 && last.format === piece.format;
-      if (run !== undefined && fits && this.#isBindable([...run, piece])) run.push(piece);
-      else runs.push([piece]);
+      const fits = last !== undefined && last.rows % TILE_ROWS === 0 && last.format === slice.format;
+      if (run !== undefined && fits && this.#isBindable([...run, slice])) run.push(slice);
+      else runs.push([slice]);
     }
     let outputOffset = 0;
     return runs.flatMap((run) => {
       const [first] = run;
-      const isAlone = run.length === 1 && first !== undefined && first.order === undefined;
+      const isAlone = run.length === 1 && first !== undefined && first.permutation === undefined;
       const placed = isAlone ? this.split(first, outputOffset) : [{ matrix: this.matrix(run), outputOffset }];
       outputOffset += run.reduce((sum, { rows }) => sum + rows, 0);
       return placed;
     });
   }
 
-  /** The piece's rows, as few matrices as the GPU's bindings allow. */
-  split(piece: Piece, outputOffset = 0): PlacedMatrix[] {
-    const { tensor, rows, format } = piece;
+  /** The slice's rows, as few matrices as the GPU's bindings allow. */
+  split(slice: TensorSlice, outputOffset = 0): ProjectionMatrix[] {
+    const { tensor, rows, format } = slice;
     const tileBytes = packedWords(format, TILE_ROWS, columnsOf(tensor)) * 4;
     const most = Math.max(1, Math.floor(this.#layout.maxBindingBytes / tileBytes)) * TILE_ROWS;
-    const parts: MatrixPart[] = [];
+    const shards: MatrixShard[] = [];
     for (let firstRow = 0; firstRow < rows; firstRow += most) {
       const count = Math.min(most, rows - firstRow);
       const name = count < rows ? `${tensor.name} from row ${firstRow}` : tensor.name;
       const matrix = this.#create(name, format, count, columnsOf(tensor));
       const own = Math.min(count, rowsOf(tensor) - firstRow);
-      parts.push({ matrix, firstRow, rows: own, rowOffset: 0 });
+      shards.push({ matrix, firstRow, rows: own, rowOffset: 0 });
     }
-    this.destinations.set(tensor.name, { kind: 'matrix', parts, order: piece.order });
-    return parts.map(({ matrix, firstRow }) => ({ matrix, outputOffset: outputOffset + firstRow }));
+    this.destinations.set(tensor.name, { kind: 'matrix', shards, permutation: slice.permutation });
+    return shards.map(({ matrix, firstRow }) => ({ matrix, outputOffset: outputOffset + firstRow }));
   }
 
-  /** One matrix of the pieces' rows; all but the last have whole tiles, all have one format. */
-  matrix(pieces: readonly Piece[]): PackedMatrix {
-    const [first] = pieces;
-    if (first === undefined) throw new Error('a matrix needs a piece');
-    const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
-    const name = pieces.map(({ tensor }) => tensor.name).join(' + ');
+  /** One matrix of the slices' rows; all but the last have whole tiles, all have one format. */
+  matrix(slices: readonly TensorSlice[]): PackedMatrix {
+    const [first] = slices;
+    if (first === undefined) throw new Error('a matrix needs a slice');
+    const rows = slices.reduce((sum, slice) => sum + slice.rows, 0);
+    const name = slices.map(({ tensor }) => tensor.name).join(' + ');
     const matrix = this.#create(name, first.format, rows, columnsOf(first.tensor));
     let rowOffset = 0;
-    for (const { tensor, rows: own, order } of pieces) {
-      const parts = [{ matrix, firstRow: 0, rows: rowsOf(tensor), rowOffset }];
-      this.destinations.set(tensor.name, { kind: 'matrix', parts, order });
+    for (const { tensor, rows: own, permutation } of slices) {
+      const shards = [{ matrix, firstRow: 0, rows: rowsOf(tensor), rowOffset }];
+      this.destinations.set(tensor.name, { kind: 'matrix', shards, permutation });
       rowOffset += own;
     }
     return matrix;
@@ -200,8 +200,8 @@ export class WeightsPlanner {
     return { format, numerics, wideScales, rows, columns: padded, lanes: TILE_LANES, sliceGroups, weights, scales };
   }
 
-  #isBindable(pieces: readonly Piece[]): boolean {
-    const bytes = pieces.reduce((sum, { tensor, rows, format }) => sum + packedWords(format, rows, columnsOf(tensor)) * 4, 0);
+  #isBindable(slices: readonly TensorSlice[]): boolean {
+    const bytes = slices.reduce((sum, { tensor, rows, format }) => sum + packedWords(format, rows, columnsOf(tensor)) * 4, 0);
     return bytes <= this.#layout.maxBindingBytes;
   }
 

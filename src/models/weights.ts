@@ -4,28 +4,28 @@ import type { PackedMatrix } from '../kernels/matmul.ts';
 import type { ModelFile } from '../formats/gguf.ts';
 import { findTensor } from './architectures.ts';
 import { paddedSizes } from './padded-sizes.ts';
-import { interleavedHalves } from './row-order.ts';
-import { type Destination, type MatrixLayout, type PlacedMatrix, WeightsPlanner } from './weights-planner.ts';
+import { interleavedHalves } from './row-permutation.ts';
+import { type Destination, type MatrixLayout, type ProjectionMatrix, WeightsPlanner } from './weights-planner.ts';
 
 /** One decoder layer, its shapes as PaddedSizes has them: the rest is zero. A projection is one matrix where its tensors could be packed together, else several. */
 export interface LayerWeights {
   readonly attentionNorm: GPUBuffer; // [hidden]
-  readonly qkv: readonly PlacedMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hidden]
+  readonly qkv: readonly ProjectionMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hidden]
   readonly qkvBias: GPUBuffer | undefined; // [(numHeads + 2 numKvHeads) * headSize], where there are biases
   readonly qkGain: GPUBuffer | undefined; // [2][headSize] of queries and keys, where they are normalised
   readonly attentionOutput: PackedMatrix; // [hidden][attended]
   readonly ffnNorm: GPUBuffer; // [hidden]
-  readonly gateUp: readonly PlacedMatrix[]; // [2 * ffn][hidden]
+  readonly gateUp: readonly ProjectionMatrix[]; // [2 * ffn][hidden]
   readonly down: PackedMatrix; // [hidden][ffn]
 }
 
-/** Rows of queries and keys, and what is added to or multiplied with them, are in the order of RowOrder. */
+/** Rows of queries and keys, and what is added to or multiplied with them, are permuted, see RowPermutation. */
 export interface ModelWeights {
   /** One below the other: a GPU may not bind as much as one would take. */
-  readonly embedding: readonly PlacedMatrix[]; // [vocabSize, rounded up to 4][hidden]
+  readonly embedding: readonly ProjectionMatrix[]; // [vocabSize, rounded up to 4][hidden]
   readonly layers: readonly LayerWeights[];
   readonly outputNorm: GPUBuffer; // [hidden]
-  readonly head: readonly PlacedMatrix[]; // as the embedding, which it is where they are tied
+  readonly head: readonly ProjectionMatrix[]; // as the embedding, which it is where they are tied
 }
 
 /** The weights' buffers, still empty, and what fills them. */
@@ -46,8 +46,8 @@ export function planWeights(file: ModelFile, config: ModelConfig, buffers: Buffe
   const planner = new WeightsPlanner(file, buffers, layout);
   const { hiddenSize, vocabSize } = config;
   const layers = Array.from({ length: config.numLayers }, (_, i) => planLayer(planner, config, `blk.${i}`));
-  const embedding = planner.split(planner.piece('token_embd.weight', vocabSize, hiddenSize));
-  const head = config.tiedEmbeddings ? embedding : planner.split(planner.piece('output.weight', vocabSize, hiddenSize));
+  const embedding = planner.split(planner.slice('token_embd.weight', vocabSize, hiddenSize));
+  const head = config.tiedEmbeddings ? embedding : planner.split(planner.slice('output.weight', vocabSize, hiddenSize));
   const outputNorm = planner.vector('output_norm.weight', hiddenSize, paddedSizes(config).hidden);
   const hasFactors = config.ropeFactors && findTensor(file, 'rope_freqs.weight') !== undefined;
   const ropeFactors = hasFactors ? planner.hostVector('rope_freqs.weight', config.ropeDimensions / 2) : undefined;
@@ -60,24 +60,24 @@ function planLayer(planner: WeightsPlanner, config: ModelConfig, layer: string):
   const name = (suffix: string): string => `${layer}.${suffix}.weight`;
   const held = paddedSizes(config);
   const heads = numHeads * headSize;
-  const order = config.ropeStyle === 'half-split' ? interleavedHalves(headSize, config.ropeDimensions) : undefined;
+  const permutation = config.ropeStyle === 'half-split' ? interleavedHalves(headSize, config.ropeDimensions) : undefined;
   const kvHeads = numKvHeads * headSize;
-  const projections = [['attn_q', heads, order], ['attn_k', kvHeads, order], ['attn_v', kvHeads, undefined]] as const;
-  const qkv = projections.map(([part, rows, own]) => planner.piece(name(part), rows, hiddenSize, { order: own }));
-  const biases = projections.map(([part, length, own]) => ({ name: `${layer}.${part}.bias`, length, order: own }));
-  const gains = ['attn_q_norm', 'attn_k_norm'].map((part) => ({ name: name(part), length: headSize, order }));
+  const projections = [['attn_q', heads, permutation], ['attn_k', kvHeads, permutation], ['attn_v', kvHeads, undefined]] as const;
+  const qkv = projections.map(([part, rows, own]) => planner.slice(name(part), rows, hiddenSize, { permutation: own }));
+  const biases = projections.map(([part, length, own]) => ({ name: `${layer}.${part}.bias`, length, permutation: own }));
+  const gains = ['attn_q_norm', 'attn_k_norm'].map((part) => ({ name: name(part), length: headSize, permutation }));
   const ofFfn = { heldRows: held.ffn };
-  const gateUp = ['ffn_gate', 'ffn_up'].map((part) => planner.piece(name(part), intermediateSize, hiddenSize, ofFfn));
+  const gateUp = ['ffn_gate', 'ffn_up'].map((part) => planner.slice(name(part), intermediateSize, hiddenSize, ofFfn));
   const ofHidden = { heldRows: held.hidden };
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   return {
     attentionNorm: planner.vector(name('attn_norm'), hiddenSize, held.hidden),
-    qkv: planner.fuse(qkv),
+    qkv: planner.merge(qkv),
     qkvBias: config.qkvBias ? planner.vectors(`${layer} biases`, biases, UNIFORM | STORAGE | COPY_DST) : undefined,
     qkGain: config.qkNorm ? planner.vectors(`${layer} gains of queries and keys`, gains) : undefined,
-    attentionOutput: planner.matrix([planner.piece(name('attn_output'), hiddenSize, heads, ofHidden)]),
+    attentionOutput: planner.matrix([planner.slice(name('attn_output'), hiddenSize, heads, ofHidden)]),
     ffnNorm: planner.vector(name('ffn_norm'), hiddenSize, held.hidden),
-    gateUp: planner.fuse(gateUp),
-    down: planner.matrix([planner.piece(name('ffn_down'), hiddenSize, intermediateSize, ofHidden)]),
+    gateUp: planner.merge(gateUp),
+    down: planner.matrix([planner.slice(name('ffn_down'), hiddenSize, intermediateSize, ofHidden)]),
   };
 }

@@ -35,14 +35,14 @@ export function widenFloats(format: FloatFormat, bytes: Uint8Array): Float32Arra
  * neighbouring k (f16, bf16) or one. Rows missing from the last tile are zero, and so are the columns that make k a
  * multiple of 32.
  *
- * @param place where in the tiles a row goes
+ * @param targetRow where in the tiles a row goes
  */
 export function repackFloats(
   format: FloatFormat,
   bytes: Uint8Array,
   rows: number,
   columns: number,
-  place: (row: number) => number,
+  targetRow: (row: number) => number,
 ): Uint32Array<ArrayBuffer> {
   const weights = new Uint32Array(packedWords(format, rows, columns));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -55,7 +55,7 @@ export function repackFloats(
   const last = new Uint8Array(quadBytes);
   const lastView = new DataView(last.buffer);
   for (let row = 0; row < rows; row++) {
-    const to = place(row);
+    const to = targetRow(row);
     const tileRow = to % TILE_ROWS;
     const order = (tileRow >> 2) & 3; // of the lane, see shaders/README.md
     // A quad has as many words as bytes a float.

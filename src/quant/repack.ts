@@ -147,7 +147,7 @@ export interface PackedTiles {
  * weights `[tile][k / word][lane][row of the lane]`, scales `[tile][k / 32][lane][row of the lane]`; floats have none.
  *
  * @param bytes the rows in the GGUF type's own blocks, row-major
- * @param place where in the tiles a row goes
+ * @param targetRow where in the tiles a row goes
  */
 export function repackRows(
   ggufType: string,
@@ -155,11 +155,11 @@ export function repackRows(
   rows: number,
   columns: number,
   packing: Packing = 'quads',
-  place: (row: number) => number = (row) => row,
+  targetRow: (row: number) => number = (row) => row,
 ): PackedTiles {
   const floats = floatFormatOf(ggufType);
   if (floats !== undefined) {
-    return { weights: repackFloats(floats, bytes, rows, columns, place), scales: new Uint32Array(0) };
+    return { weights: repackFloats(floats, bytes, rows, columns, targetRow), scales: new Uint32Array(0) };
   }
   const format = sourceFormat(ggufType);
   const groups = columns / GROUP_SIZE;
@@ -169,7 +169,7 @@ export function repackRows(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const words = new Uint32Array(groupWords);
   for (let row = 0; row < rows; row++) {
-    const to = place(row);
+    const to = targetRow(row);
     const tile = Math.floor(to / TILE_ROWS);
     const tileRow = to % TILE_ROWS;
     const pack = packer(format.packed, packing, tileRow >> 2);

@@ -132,8 +132,8 @@ export const MUTATIONS = [
   ...of('repacking', 'src/quant/repack-floats.ts', [
     ['a quad’s pairs of floats stay where all lanes have them', 'pair ^ (order >> 1)', 'pair', REPACK, MATMUL],
   ]),
-  ...of('repacking', 'src/models/row-order.ts', [
-    ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-order.test.ts'],
+  ...of('repacking', 'src/models/row-permutation.ts', [
+    ['partly rotated heads move all their rows', 'if (element >= ropeDimensions) return row;', '', 'test/unit/models/row-permutation.test.ts'],
   ]),
 
   ...of('tokenizer', 'src/tokenizer/piece-ends.ts', [

@@ -28,7 +28,7 @@ test.each([259, 260, 261, 262])('a vocabulary of %i: whole words of rows, in one
       expect(matrices.reduce((sum, { matrix }) => sum + matrix.rows, 0)).toBe(Math.ceil(vocabSize / 4) * 4);
       const destination = destinations.get(tensor);
       if (destination?.kind !== 'matrix') throw new Error(`${tensor} goes nowhere`);
-      expect(destination.parts.reduce((sum, { rows }) => sum + rows, 0)).toBe(vocabSize);
+      expect(destination.shards.reduce((sum, { rows }) => sum + rows, 0)).toBe(vocabSize);
     }
   }
 });

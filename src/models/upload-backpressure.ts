@@ -8,7 +8,7 @@ const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
  * Makes an upload wait for others between its slices: for the tabs that the same worker feeds, and for the GPU, since what
  * it has not taken yet is copied somewhere.
  */
-export class UploadPace {
+export class UploadBackpressure {
   readonly #queue: Pick<GPUQueue, 'onSubmittedWorkDone'>;
   #inFlight = 0;
 
@@ -21,7 +21,7 @@ export class UploadPace {
    *
    * @param written what the GPU was given of it, which nobody needs any more
    */
-  async next(bytes: number, written: readonly { readonly buffer: ArrayBuffer }[]): Promise<void> {
+  async throttle(bytes: number, written: readonly { readonly buffer: ArrayBuffer }[]): Promise<void> {
     for (const { buffer } of written) freeBuffer(buffer);
     await yieldToEventLoop();
     this.#inFlight += bytes;
