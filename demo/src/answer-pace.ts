@@ -22,7 +22,7 @@ export class AnswerPace {
     this.#sinceLast++;
     if (this.#last !== undefined && at - this.#last < AT_ONCE) return;
     if (this.#last !== undefined) {
-      push(this.latencies, (at - this.#last) / this.#sinceLast);
+      appendSample(this.latencies, (at - this.#last) / this.#sinceLast);
       this.#addRate(at);
     } else this.#arrivals.push({ at, count: this.#count });
     this.#last = at;
@@ -33,11 +33,11 @@ export class AnswerPace {
     this.#arrivals.push({ at, count: this.#count });
     while ((this.#arrivals[1]?.at ?? Infinity) <= at - WINDOW) this.#arrivals.shift();
     const first = this.#arrivals[0];
-    if (first !== undefined && at > first.at) push(this.rates, ((this.#count - first.count) * 1000) / (at - first.at));
+    if (first !== undefined && at > first.at) appendSample(this.rates, ((this.#count - first.count) * 1000) / (at - first.at));
   }
 }
 
-function push(samples: number[], sample: number): void {
+function appendSample(samples: number[], sample: number): void {
   samples.push(sample);
   if (samples.length > POINTS) samples.shift();
 }

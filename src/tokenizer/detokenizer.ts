@@ -2,10 +2,10 @@ import { tokenBytes } from './byte-level.ts';
 import { SPACE_CHARACTER } from './sentencepiece.ts';
 import { byteValue, type Vocabulary } from './vocabulary.ts';
 
-/** Token ids to text, one at a time: the text is the same however it is pushed. Cost is linear in the text. */
+/** Token ids to text, one at a time: the text is the same however it is split. Cost is linear in the text. */
 export interface Detokenizer {
   /** What the token adds to the text; '' while a code point is incomplete, and for control tokens. */
-  push(id: number): string;
+  decode(id: number): string;
   /** What is left: U+FFFD for a code point that stayed incomplete. */
   flush(): string;
 }
@@ -44,7 +44,7 @@ export function createDetokenizer(bytesOf: (id: number) => Uint8Array, stripsFir
     return strips ? bytes.subarray(1) : bytes;
   };
   return {
-    push: (id) => decoder.decode(bytesToShow(id), { stream: true }),
+    decode: (id) => decoder.decode(bytesToShow(id), { stream: true }),
     flush: () => decoder.decode(),
   };
 }

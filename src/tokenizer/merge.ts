@@ -30,7 +30,7 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
     const previous = new Int32Array(length);
     /** By a pair's left place, the merge that it may take; what the queue says otherwise is out of date. */
     const merges = new Int32Array(length).fill(-1);
-    const queue = new Queue(3 * length);
+    const queue = new MinHeap(3 * length);
     const look = (place: number): void => {
       const right = next[place] ?? length;
       const merge = right < length ? find(ids[place] ?? -1, ids[right] ?? -1) : -1;
@@ -71,7 +71,7 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
 }
 
 /** The smallest of numbers, in a binary heap. */
-class Queue {
+class MinHeap {
   readonly #heap: Float64Array;
   #size = 0;
 

@@ -2,9 +2,9 @@
 export interface StopMatcher {
   /**
    * The text that can be shown now. `stopped`: a stop string has come; neither it nor what follows is shown, and later
-   * pushes give nothing. Of several it is the one that is complete first, and of those the longest.
+   * calls return no text. Of several it is the one that is complete first, and of those the longest.
    */
-  push(text: string): { readonly text: string; readonly stopped: boolean };
+  scan(text: string): { readonly text: string; readonly stopped: boolean };
   /** The text still held back, when no more is to come. */
   flush(): string;
 }
@@ -26,7 +26,7 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
   let state = root;
   let held = '';
   let stopped = false;
-  const push = (text: string): { text: string; stopped: boolean } => {
+  const scan = (text: string): { text: string; stopped: boolean } => {
     if (stopped) return { text: '', stopped };
     const all = held + text;
     for (let i = held.length; i < all.length; i++) {
@@ -47,7 +47,7 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
     state = root;
     return rest;
   };
-  return { push, flush };
+  return { scan, flush };
 }
 
 function buildAutomaton(stops: readonly string[]): State {

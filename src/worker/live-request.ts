@@ -121,6 +121,6 @@ const MAX_TOKENS_OF_A_BEGINNING = 3;
  */
 function detokenizerBehind(prompt: Prompt, promptTokenIds: readonly number[], tokenizer: ServedTokenizer): Detokenizer {
   const detokenizer = tokenizer.createDetokenizer();
-  if (!('messages' in prompt)) for (const id of promptTokenIds.slice(-MAX_TOKENS_OF_A_BEGINNING)) detokenizer.push(id);
+  if (!('messages' in prompt)) for (const id of promptTokenIds.slice(-MAX_TOKENS_OF_A_BEGINNING)) detokenizer.decode(id);
   return detokenizer;
 }

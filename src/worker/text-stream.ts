@@ -67,12 +67,12 @@ export class TextStream {
 
   #textOf(tokenId: number): { readonly text: string; readonly stopped: boolean } {
     if (this.#options.stopTokenIds.includes(tokenId)) return { text: '', stopped: false };
-    return this.#stopMatcher.push(this.#options.detokenizer.push(tokenId));
+    return this.#stopMatcher.scan(this.#options.detokenizer.decode(tokenId));
   }
 
   /** The last bytes of a code point that never became whole may still complete a stop string. */
   #drain(finishReason: FinishReason): FinishFrame {
-    const { text, stopped } = this.#stopMatcher.push(this.#options.detokenizer.flush());
+    const { text, stopped } = this.#stopMatcher.scan(this.#options.detokenizer.flush());
     if (stopped) return this.#finishFrame('stop', text);
     return this.#finishFrame(finishReason, text + this.#stopMatcher.flush());
   }

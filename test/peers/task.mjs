@@ -58,7 +58,7 @@ function taskOf({ name, messages, promptTokenIds }, maxTokens, render) {
 function textsOf(tokenizer, ids) {
   const detokenizer = tokenizer.createDetokenizer();
   let text = '';
-  return ids.map((id) => (text += detokenizer.push(id)));
+  return ids.map((id) => (text += detokenizer.decode(id)));
 }
 
 /**

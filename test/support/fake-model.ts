@@ -22,7 +22,7 @@ export const byteTokenizer: ServedTokenizer = {
   createDetokenizer: () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
-      push: (id) => decoder.decode(id === END ? new Uint8Array(0) : Uint8Array.of(id), { stream: true }),
+      decode: (id) => decoder.decode(id === END ? new Uint8Array(0) : Uint8Array.of(id), { stream: true }),
       flush: () => decoder.decode(),
     };
   },

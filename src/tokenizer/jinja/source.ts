@@ -32,13 +32,13 @@ export function tokenizeTemplate(source: string): readonly Token[] {
     const start = tag?.index ?? text.length;
     const data = text.slice(place, start);
     const beginsLine = place === 0 || text[place - 1] === '\n';
-    pushText(tokens, tag === null ? data : trimBefore(data, text[start + 2], tag[0] === '{{', beginsLine));
+    appendText(tokens, tag === null ? data : trimBefore(data, text[start + 2], tag[0] === '{{', beginsLine));
     place = tag === null ? text.length : readTag(text, start, tokens);
   }
   return tokens;
 }
 
-function pushText(tokens: Token[], value: string): void {
+function appendText(tokens: Token[], value: string): void {
   if (value !== '') tokens.push({ type: 'Text', value });
 }
 
@@ -86,7 +86,7 @@ function readRaw(text: string, start: number, tokens: Token[]): number {
   if (end === null) throw new TemplateFault('raw has no end');
   const data = text.slice(start, end.index);
   const beginsLine = text[start - 1] === '\n';
-  pushText(tokens, trimBefore(data, end[1] === '' ? undefined : end[1], false, beginsLine));
+  appendText(tokens, trimBefore(data, end[1] === '' ? undefined : end[1], false, beginsLine));
   return RAW_END.lastIndex;
 }
 

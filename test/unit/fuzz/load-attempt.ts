@@ -54,7 +54,7 @@ function useTokenizer({ metadata }: ModelFile): void {
   const tokenizer = createTokenizer(metadata);
   const ids = tokenizer.encode('Hello, hell <s>\u{1f600}\n 123');
   const detokenizer = tokenizer.createDetokenizer();
-  for (const id of [...ids, 0, 5, 10_000]) detokenizer.push(id);
+  for (const id of [...ids, 0, 5, 10_000]) detokenizer.decode(id);
   detokenizer.flush();
   const prompt = tokenizer.encodeChat([{ role: 'user', content: 'hello' }]);
   const isToken = (id: number): boolean => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabSize;

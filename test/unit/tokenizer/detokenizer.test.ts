@@ -25,39 +25,39 @@ const vocabulary: Vocabulary = {
 };
 const bytesOf = createTokenByteTable(vocabulary);
 
-function pushes(ids: readonly number[]): readonly string[] {
+function textsOf(ids: readonly number[]): readonly string[] {
   const detokenizer = createDetokenizer(bytesOf);
-  return [...ids.map((id) => detokenizer.push(id)), detokenizer.flush()];
+  return [...ids.map((id) => detokenizer.decode(id)), detokenizer.flush()];
 }
 
 describe('createDetokenizer', () => {
   it('keeps bytes until a code point is complete', () => {
-    expect(pushes([...new TextEncoder().encode('é🙂a')])).toEqual(['', 'é', '', '', '', '🙂', 'a', '']);
+    expect(textsOf([...new TextEncoder().encode('é🙂a')])).toEqual(['', 'é', '', '', '', '🙂', 'a', '']);
   });
 
   it('gives the same text as decoding all bytes at once, for any bytes', () => {
     const random = createRandom(3);
     for (let trial = 0; trial < 500; trial++) {
       const ids = Array.from({ length: random.below(30) }, () => (random.below(3) === 0 ? 0x41 : random.below(256)));
-      expect(pushes(ids).join('')).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(ids)));
+      expect(textsOf(ids).join('')).toBe(new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(ids)));
     }
   });
 
   it('shows what cannot become a code point at once, and an unfinished one at the end', () => {
-    expect(pushes([0xff, 0x41])).toEqual(['\ufffd', 'A', '']);
-    expect(pushes([0xf0, 0x9f])).toEqual(['', '', '\ufffd']);
+    expect(textsOf([0xff, 0x41])).toEqual(['\ufffd', 'A', '']);
+    expect(textsOf([0xf0, 0x9f])).toEqual(['', '', '\ufffd']);
   });
 
   it('gives no text for control and unused tokens and ids outside the vocabulary', () => {
-    expect(pushes([0x41, CONTROL, UNUSED, 100_000, 0x42])).toEqual(['A', '', '', '', 'B', '']);
-    expect(pushes([0xc3, CONTROL, 0xa9])).toEqual(['', '', 'é', '']);
+    expect(textsOf([0x41, CONTROL, UNUSED, 100_000, 0x42])).toEqual(['A', '', '', '', 'B', '']);
+    expect(textsOf([0xc3, CONTROL, 0xa9])).toEqual(['', '', 'é', '']);
   });
 
   it('gives added tokens and characters outside the byte alphabet as they are', () => {
-    expect(pushes([LITERAL, FOREIGN])).toEqual(['<think>é', '日', '']);
+    expect(textsOf([LITERAL, FOREIGN])).toEqual(['<think>é', '日', '']);
   });
 
   it('keeps a byte order mark', () => {
-    expect(pushes([0xef, 0xbb, 0xbf]).join('')).toBe('\ufeff');
+    expect(textsOf([0xef, 0xbb, 0xbf]).join('')).toBe('\ufeff');
   });
 });

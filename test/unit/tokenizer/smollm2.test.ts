@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 function detokenize(ids: readonly number[]): string {
   const detokenizer = tokenizer.createDetokenizer();
-  return ids.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
+  return ids.map((id) => detokenizer.decode(id)).join('') + detokenizer.flush();
 }
 
 describe('SmolLM2, against llama.cpp', () => {

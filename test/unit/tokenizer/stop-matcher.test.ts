@@ -12,9 +12,9 @@ function reference(stops: readonly string[], text: string): { text: string; stop
   return { text, stopped: false };
 }
 
-function stream(stops: readonly string[], pushes: readonly string[]): { text: string; stopped: boolean } {
+function stream(stops: readonly string[], texts: readonly string[]): { text: string; stopped: boolean } {
   const matcher = createStopMatcher(stops);
-  const results = pushes.map((push) => matcher.push(push));
+  const results = texts.map((text) => matcher.scan(text));
   return {
     text: results.map(({ text }) => text).join('') + matcher.flush(),
     stopped: results.some(({ stopped }) => stopped),
@@ -24,23 +24,23 @@ function stream(stops: readonly string[], pushes: readonly string[]): { text: st
 describe('createStopMatcher', () => {
   it('finds a stop string across pushes and shows nothing of it', () => {
     const matcher = createStopMatcher(['END']);
-    expect(matcher.push('the E')).toEqual({ text: 'the ', stopped: false });
-    expect(matcher.push('N')).toEqual({ text: '', stopped: false });
-    expect(matcher.push('D of it')).toEqual({ text: '', stopped: true });
-    expect(matcher.push('more')).toEqual({ text: '', stopped: true });
+    expect(matcher.scan('the E')).toEqual({ text: 'the ', stopped: false });
+    expect(matcher.scan('N')).toEqual({ text: '', stopped: false });
+    expect(matcher.scan('D of it')).toEqual({ text: '', stopped: true });
+    expect(matcher.scan('more')).toEqual({ text: '', stopped: true });
     expect(matcher.flush()).toBe('');
   });
 
   it('gives back what it held when the stop string does not come', () => {
     const matcher = createStopMatcher(['\n\nUser:']);
-    expect(matcher.push('a\n\nUs')).toEqual({ text: 'a', stopped: false });
-    expect(matcher.push('ed\n')).toEqual({ text: '\n\nUsed', stopped: false });
+    expect(matcher.scan('a\n\nUs')).toEqual({ text: 'a', stopped: false });
+    expect(matcher.scan('ed\n')).toEqual({ text: '\n\nUsed', stopped: false });
     expect(matcher.flush()).toBe('\n');
   });
 
   it('holds nothing back where nothing can begin a stop string', () => {
-    expect(createStopMatcher([]).push('text')).toEqual({ text: 'text', stopped: false });
-    expect(createStopMatcher(['']).push('text')).toEqual({ text: 'text', stopped: false });
+    expect(createStopMatcher([]).scan('text')).toEqual({ text: 'text', stopped: false });
+    expect(createStopMatcher(['']).scan('text')).toEqual({ text: 'text', stopped: false });
   });
 
   it('agrees with searching the whole text, however it is cut', () => {
@@ -66,7 +66,7 @@ describe('createStopMatcher', () => {
       let shown = '';
       for (let i = 0; i < 10; i++) {
         const text = 'ab'.charAt(random.below(2));
-        const result = matcher.push(text);
+        const result = matcher.scan(text);
         if (result.stopped) break;
         all += text;
         shown += result.text;

@@ -34,7 +34,7 @@ function prompt(template: string, contents: readonly string[]): { readonly text:
   const tokenizer = tokenizerOf(template);
   const ids = tokenizer.encodeChat(asMessages(contents));
   const detokenizer = tokenizer.createDetokenizer();
-  return { text: ids.map((id) => NAMES[id] ?? detokenizer.push(id)).join(''), control: ids.filter((id) => id < NAMES.length) };
+  return { text: ids.map((id) => NAMES[id] ?? detokenizer.decode(id)).join(''), control: ids.filter((id) => id < NAMES.length) };
 }
 
 const ONE = '{% set m = messages[0].content %}{% set n = messages[1].content if messages | length > 1 else "" %}';

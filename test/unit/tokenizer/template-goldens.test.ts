@@ -76,7 +76,7 @@ function chat(tokenizer: ReturnType<typeof createTokenizer>, variables: Variable
   try {
     const ids = tokenizer.encodeChat(variables['messages'] as readonly ChatMessage[]);
     const detokenizer = tokenizer.createDetokenizer();
-    return { text: ids.map((id) => NAMES[id] ?? detokenizer.push(id)).join('') };
+    return { text: ids.map((id) => NAMES[id] ?? detokenizer.decode(id)).join('') };
   } catch (error) {
     if (!(error instanceof TabserveError)) throw error;
     const { code, param, message } = error;

@@ -247,7 +247,7 @@ describe('encode', () => {
     expect(
       tokenizer
         .encode('__proto__')
-        .map((id) => detokenizer.push(id))
+        .map((id) => detokenizer.decode(id))
         .join(''),
     ).toBe('__proto__');
   });
@@ -283,7 +283,7 @@ describe('pre-tokenizers', () => {
       'tokenizer.ggml.merges': merges,
     });
     const detokenizer = tokenizer.createDetokenizer();
-    return tokenizer.encode(text).map((id) => detokenizer.push(id));
+    return tokenizer.encode(text).map((id) => detokenizer.decode(id));
   };
 
   it.each([

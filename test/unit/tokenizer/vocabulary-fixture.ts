@@ -19,5 +19,5 @@ export async function ggufMetadata(file: Uint8Array<ArrayBuffer>): Promise<Metad
 /** The text of the ids, as a stream would show it. */
 export function decode(tokenizer: Tokenizer, ids: readonly number[]): string {
   const detokenizer = tokenizer.createDetokenizer();
-  return ids.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
+  return ids.map((id) => detokenizer.decode(id)).join('') + detokenizer.flush();
 }
