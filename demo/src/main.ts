@@ -13,7 +13,7 @@ import { lackOf } from './webgpu-help.ts';
 /** Whether the build has a service worker: a static site's has, `npm run demo`'s has not. */
 declare const __TABSERVE_OFFLINE__: boolean;
 
-/** `?tuning=force` shows the races of kernels on adapters that are not tuned by themselves. */
+/** `?tuning=force` shows the trials of kernels on adapters that are not tuned by themselves. */
 const asked = new URL(location.href).searchParams.get('tuning');
 const tuning = TUNINGS.find((each) => each === asked);
 const storage: Partial<StorageManager> | undefined = navigator.storage; // there is none over plain http

@@ -100,9 +100,9 @@ export interface ClientOptions {
    */
   readonly cacheSalt?: string | undefined;
   /**
-   * Whether kernels are fitted to this adapter by racing their variants, while nothing is asked; no answer depends on it.
-   * `auto` races what it does not know from an earlier load, in at most 2 s of the GPU's time, and nothing on a software
-   * adapter; `off` neither races nor looks it up; `force` races all anew, however long it takes. `metrics().tuning` tells.
+   * Whether kernels are fitted to this adapter by trials of their variants, while there is no request; no answer depends on it.
+   * `auto` tries kernels not known from an earlier load, within 2 s of GPU time, and none on a software adapter; `off` runs
+   * no trials and looks up no earlier ones; `force` tries all kernels anew, however long it takes. See `metrics().tuning`.
    * The first tab's choice holds. @default auto
    */
   readonly tuning?: Tuning | undefined;

@@ -1,18 +1,18 @@
-import type { Contest, Tunable, TunedKernel, TuningMetrics, Winner, Winners } from '../core/tuning.ts';
+import type { BestVariant, BestVariants, Trial, Tunable, TunedKernel, TuningMetrics } from '../core/tuning.ts';
 import type { GpuLock } from './gpu-lock.ts';
-import { race } from './race.ts';
+import { runTrial } from './trial.ts';
 
 export interface AutotunerOptions {
   readonly tunables: readonly Tunable[];
   /** What was found before, and is in use. */
-  readonly known: Winners;
-  /** Milliseconds of the GPU's time that races may take; 0: nothing is raced. */
+  readonly known: BestVariants;
+  /** Milliseconds of the GPU's time that trials may take; 0: no trials. */
   readonly budgetMs: number;
   /** Keeps what was found. */
-  readonly save: (key: string, winner: Winner) => void;
+  readonly save: (key: string, best: BestVariant) => void;
   /** A run has the GPU to itself. */
   readonly gpuLock: GpuLock;
-  /** Resolves when other work of idle moments is done, which would be in the races' way. */
+  /** Resolves when other work of idle moments is done, which would disturb a trial. */
   readonly othersSettled: () => Promise<void>;
   readonly log: (level: 'info', message: string) => void;
 }
@@ -21,15 +21,15 @@ export interface AutotunerOptions {
 class Ended extends Error {}
 
 /**
- * Fits kernels to the adapter, in moments when no engine of the worker has anything to do: races the ways that there are to
- * run them, has each winner run from the next step on, and keeps it for the next load.
+ * Fits kernels to the adapter, in moments when no engine of the worker has anything to do: runs a trial of each kernel's
+ * variants, uses the best from the next step on, and keeps it for the next load.
  *
  * Each run has the GPU to itself. A request, of this model or another, waits for one run at most, of a few milliseconds on
- * a GPU; then the race pauses. What there is no time for keeps its default, and is raced at the next load.
+ * a GPU; then the trial pauses. Kernels not reached within the budget keep the default until the next load.
  */
 export class Autotuner {
   readonly #options: AutotunerOptions;
-  readonly #winners: Map<string, Winner>;
+  readonly #bestVariants: Map<string, BestVariant>;
   readonly #stopped = new AbortController();
   #gpuMs = 0;
   #state: TuningMetrics['state'];
@@ -38,13 +38,13 @@ export class Autotuner {
   constructor(options: AutotunerOptions) {
     this.#options = options;
     const { tunables, known, budgetMs } = options;
-    // A winner that does not compile any more is not in use.
-    const inUse = tunables.flatMap(({ key, way }) => {
-      const winner = known.get(key);
-      return winner?.way === way ? [[key, winner] as const] : [];
+    // A best variant that does not compile any more is not in use.
+    const inUse = tunables.flatMap(({ key, variant }) => {
+      const best = known.get(key);
+      return best?.variant === variant ? [[key, best] as const] : [];
     });
-    this.#winners = new Map(inUse);
-    const isMissing = this.#winners.size < tunables.length;
+    this.#bestVariants = new Map(inUse);
+    const isMissing = this.#bestVariants.size < tunables.length;
     if (isMissing) this.#state = budgetMs > 0 ? 'idle' : 'off';
     else this.#state = tunables.length > 0 ? 'cached' : 'off';
   }
@@ -54,7 +54,7 @@ export class Autotuner {
     if (this.#state === 'idle') this.#settled ??= this.#raceAll();
   }
 
-  /** Resolves when all races are over; never rejects. */
+  /** Resolves when all trials are over; never rejects. */
   get settled(): Promise<void> {
     return this.#settled ?? Promise.resolve();
   }
@@ -67,9 +67,9 @@ export class Autotuner {
   metrics(): TuningMetrics {
     const { tunables } = this.#options;
     const kernels = tunables.flatMap(({ key, name, tokens }): TunedKernel[] => {
-      const winner = this.#winners.get(key);
-      if (winner === undefined) return [];
-      return [{ name, tokens, variant: winner.way, gain: winner.defaultMs / winner.ms }];
+      const best = this.#bestVariants.get(key);
+      if (best === undefined) return [];
+      return [{ name, tokens, variant: best.variant, gain: best.defaultMs / best.ms }];
     });
     return { state: this.#state, gpuMs: this.#gpuMs, numKernels: tunables.length, kernels };
   }
@@ -86,12 +86,12 @@ export class Autotuner {
     this.#state = 'done';
     const { length: all } = this.#options.tunables;
     const gpuMs = Math.round(this.#gpuMs);
-    if (!signal.aborted) log('info', `Tuned ${this.#winners.size} of ${all} kernels to this adapter, in ${gpuMs} ms of its time.`);
+    if (!signal.aborted) log('info', `Tuned ${this.#bestVariants.size} of ${all} kernels to this adapter, in ${gpuMs} ms of its time.`);
   }
 
-  /** What has no winner yet: decoding first, then prompts, then what lies between. */
+  /** Kernels without a trial so far: decoding first, then prompts, then what lies between. */
   #inOrder(): readonly Tunable[] {
-    const missing = this.#options.tunables.filter(({ key }) => !this.#winners.has(key));
+    const missing = this.#options.tunables.filter(({ key }) => !this.#bestVariants.has(key));
     const widths = [...new Set(missing.map(({ tokens }) => tokens))].sort((a, b) => a - b);
     const [least, ...others] = widths;
     const order = least === undefined ? [] : [least, ...others.toReversed()];
@@ -101,17 +101,17 @@ export class Autotuner {
   async #raceOne(tunable: Tunable): Promise<void> {
     const { gpuLock, save } = this.#options;
     await this.#alone(async () => {}); // while nothing is asked
-    const contest = await gpuLock.shared(() => tunable.prepare());
-    const winner = await race(contest, (way, dispatches) => this.#time(contest, way, dispatches));
+    const trial = await gpuLock.shared(() => tunable.prepare());
+    const best = await runTrial(trial, (variant, dispatches) => this.#time(trial, variant, dispatches));
     this.#stopped.signal.throwIfAborted();
-    contest.use(winner.way);
-    this.#winners.set(tunable.key, winner);
-    save(tunable.key, winner);
+    trial.use(best.variant);
+    this.#bestVariants.set(tunable.key, best);
+    save(tunable.key, best);
   }
 
-  async #time(contest: Contest, way: string, dispatches: number): Promise<number> {
+  async #time(trial: Trial, variant: string, dispatches: number): Promise<number> {
     if (this.#gpuMs >= this.#options.budgetMs) throw new Ended();
-    const ms = await this.#alone(() => contest.time(way, dispatches));
+    const ms = await this.#alone(() => trial.time(variant, dispatches));
     this.#gpuMs += ms;
     return ms;
   }

@@ -4,11 +4,11 @@ import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { Doorbell } from './doorbell.ts';
+import { AutoResetEvent } from './auto-reset-event.ts';
 import { GpuLock, type Release } from './gpu-lock.ts';
 import { PlanQueue } from './plan-queue.ts';
 import { StepBudget } from './step-budget.ts';
-import { StepMeter } from './step-meter.ts';
+import { ThroughputMeter } from './throughput-meter.ts';
 
 /** How far back the speeds in the statistics reach. */
 const SPEED_WINDOW_MS = 5000;
@@ -41,9 +41,9 @@ export class Engine {
   readonly #budget: StepBudget;
   readonly #onIdle: () => void;
   readonly #gpuLock: GpuLock;
-  readonly #meter = new StepMeter(SPEED_WINDOW_MS);
+  readonly #meter = new ThroughputMeter(SPEED_WINDOW_MS);
   /** Rung when there may be something to do. */
-  readonly #doorbell = new Doorbell();
+  readonly #workEvent = new AutoResetEvent();
   /** Final outputs of aborted requests, for `run` to yield. */
   readonly #aborted: RequestOutput[] = [];
   /** When the last step ended, unless the engine has been idle since. */
@@ -100,20 +100,20 @@ export class Engine {
    */
   async *run(signal: AbortSignal): AsyncGenerator<readonly RequestOutput[], void, undefined> {
     if (this.#isRunning) throw new TabserveError('internal', 'The engine is running already.');
-    const ring = (): void => this.#doorbell.ring();
-    signal.addEventListener('abort', ring);
+    const wake = (): void => this.#workEvent.set();
+    signal.addEventListener('abort', wake);
     this.#isRunning = true;
     try {
       while (!signal.aborted) {
         const stepped = await this.#stepOrFail();
         const outputs = [...(stepped ?? []), ...this.#aborted.splice(0)];
         if (outputs.length > 0) yield outputs;
-        else if (stepped === undefined) await this.#doorbell.wait();
+        else if (stepped === undefined) await this.#workEvent.wait();
       }
     } finally {
       this.#isRunning = false;
       this.#leaveGpu();
-      signal.removeEventListener('abort', ring);
+      signal.removeEventListener('abort', wake);
     }
   }
 
@@ -180,6 +180,6 @@ export class Engine {
 
   #endAborted(outputs: readonly RequestOutput[]): void {
     this.#aborted.push(...outputs);
-    this.#doorbell.ring();
+    this.#workEvent.set();
   }
 }

@@ -8,7 +8,7 @@ const AT_ONCE_MS = 0.5;
 const MIN_TOKENS = 32;
 
 /** What the next step will find, as the last one left it. */
-interface Outlook {
+interface Forecast {
   /** Keys that a token fed next will read, but for those fed before it in its own step. */
   readonly context: number;
   /** A step in which each request decodes. */
@@ -51,7 +51,7 @@ export class StepBudget {
   #hasFollowed = false;
   /** Whether the last ones of those came at once. */
   #isLate = false;
-  #outlook: Outlook = { context: 0, decode: { steps: 1, rows: 1, attended: 1 }, maxSteps: 1 };
+  #forecast: Forecast = { context: 0, decode: { steps: 1, rows: 1, attended: 1 }, maxSteps: 1 };
 
   /** @param maxPlanMs milliseconds for the plans in flight, where the least that a step may have does not take longer. */
   constructor(
@@ -74,7 +74,7 @@ export class StepBudget {
   allowsAnother(numInFlight: number): boolean {
     if (numInFlight >= this.#maxPlansInFlight) return false;
     if (!this.#hasFollowed || this.#isLate) return true;
-    const { decode } = this.#outlook;
+    const { decode } = this.#forecast;
     return (numInFlight + 1) * this.#cost.expect(decode) <= this.#maxPlanMs;
   }
 
@@ -92,12 +92,12 @@ export class StepBudget {
     const context = weighted / totalNumScheduledTokens;
     const isDecode = totalNumScheduledTokens === requests.length;
     const maxSteps = isDecode ? Math.min(2 * numSteps, this.#maxSteps) : 1;
-    this.#outlook = { context, decode: { steps: 1, rows: requests.length, attended }, maxSteps };
+    this.#forecast = { context, decode: { steps: 1, rows: requests.length, attended }, maxSteps };
   }
 
   /** Milliseconds that the next plan is expected to take if it is a step of so many tokens; 0 while nothing is known. */
   expect(numTokens: number): number {
-    const attended = numTokens * this.#outlook.context + (numTokens * (numTokens + 1)) / 2;
+    const attended = numTokens * this.#forecast.context + (numTokens * (numTokens + 1)) / 2;
     return this.#cost.expect({ steps: 1, rows: numTokens, attended });
   }
 
@@ -128,7 +128,7 @@ export class StepBudget {
   }
 
   #numSteps(): number {
-    const { decode, maxSteps } = this.#outlook;
+    const { decode, maxSteps } = this.#forecast;
     if (this.#isLate) return maxSteps;
     const fitting = Math.floor(this.#maxPlanMs / (this.#maxPlansInFlight * this.#cost.expect(decode)));
     return Math.max(1, Math.min(maxSteps, fitting));

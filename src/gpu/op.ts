@@ -1,7 +1,7 @@
-import type { Winners } from '../core/tuning.ts';
+import type { BestVariants } from '../core/tuning.ts';
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 import { type Contain, uncontained } from './contain.ts';
-import { Choice, type ChoiceOptions, type OpBuffers } from './choice.ts';
+import { type OpBuffers, type Variant, VariantSet, type VariantSetOptions } from './variant-set.ts';
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
@@ -43,18 +43,12 @@ export interface Op {
   pipeline(step: StepShape): GPUComputePipeline;
   /** Zero workgroups: nothing to do this step. */
   grid(step: StepShape): Grid;
-  /** Whether it may have work: not before its kernel, which comes late, is compiled. @default it may */
+  /** Whether it may have work: not before its kernel, which may be deferred, is compiled. @default it may */
   isReady?(): boolean;
   /** For profiles. */
   cost?(step: StepShape): OpCost;
   /** The decoder's layer that it belongs to, from 0. */
   readonly layer?: number;
-}
-
-/** One compiled form of a kernel, and when it is the one to use. */
-export interface Variant {
-  readonly modules: readonly ShaderModule[];
-  readonly overrides: Readonly<Record<string, number | boolean>>;
 }
 
 type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
@@ -68,17 +62,17 @@ export class OpBuilder {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   readonly #compiled = new Map<string, GPUComputePipeline>();
-  readonly #choices = new Map<string, Choice>();
-  readonly #winners: Winners;
+  readonly #variantSets = new Map<string, VariantSet>();
+  readonly #bestVariants: BestVariants;
 
   /**
-   * @param winners the ways to begin with, by the keys of their choices: see {@link choice}
+   * @param bestVariants the variants to begin with, by the keys of their sets: see {@link variantSet}
    * @param contain who hears of what goes wrong. @default whoever listens to the device
    */
-  constructor(device: GPUDevice, winners: Winners = new Map(), contain: Contain = uncontained) {
+  constructor(device: GPUDevice, bestVariants: BestVariants = new Map(), contain: Contain = uncontained) {
     this.device = device;
     this.contain = contain;
-    this.#winners = winners;
+    this.#bestVariants = bestVariants;
   }
 
   /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
@@ -95,28 +89,28 @@ export class OpBuilder {
   }
 
   /**
-   * What all ops that begin with the same variant share: which way they are run, for a number of tokens. Its key, the same
-   * at the next load, is that variant's.
+   * The set that all ops with the same initial variant share, for one number of tokens. Its key is that variant's, and the
+   * same at the next load.
    */
-  choice<Detail>(options: ChoiceOptions<Detail>): Choice<Detail> {
+  variantSet<Detail>(options: VariantSetOptions<Detail>): VariantSet<Detail> {
     const { spec, initial } = options;
     const key = variantKey(spec, initial.modules, initial.overrides);
-    const known = this.#choices.get(key);
-    if (known !== undefined) return known as Choice<Detail>;
+    const known = this.#variantSets.get(key);
+    if (known !== undefined) return known as VariantSet<Detail>;
     const layout = this.#layout(spec);
-    const choice = new Choice<Detail>(
+    const variantSet = new VariantSet<Detail>(
       key,
       options,
       ({ modules, overrides }) => compile(this.device, variantKey(spec, modules, overrides), layout, modules, overrides),
-      this.#winners.get(key)?.way,
+      this.#bestVariants.get(key)?.variant,
     );
-    this.#choices.set(key, choice as Choice);
-    return choice;
+    this.#variantSets.set(key, variantSet as VariantSet);
+    return variantSet;
   }
 
   /** All there are so far, in the order of a step. */
-  get choices(): readonly Choice[] {
-    return [...this.#choices.values()];
+  get variantSets(): readonly VariantSet[] {
+    return [...this.#variantSets.values()];
   }
 
   /** The buffers of one op. */
@@ -139,10 +133,10 @@ export class OpBuilder {
     return pipeline;
   }
 
-  /** Waits for every variant registered so far, but for late choices. @throws TabserveError where one does not compile. */
+  /** Waits for every variant registered so far, but for deferred sets. @throws TabserveError where one does not compile. */
   async ready(): Promise<void> {
     for (const [key, pipeline] of this.#pipelines) this.#compiled.set(key, await pipeline);
-    for (const choice of this.#choices.values()) if (choice.options.isLate !== true) await choice.ready();
+    for (const variantSet of this.#variantSets.values()) if (variantSet.options.isDeferred !== true) await variantSet.ready();
   }
 
   #layout(spec: AnySpec): GPUBindGroupLayout {

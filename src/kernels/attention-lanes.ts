@@ -31,7 +31,7 @@ const LEAST_LANES = 16;
 /** Elements of queries that a lane may hold in registers, of all heads and rows. */
 const MOST_QUERIES = 128;
 
-/** What else is worth racing where `rows` rows are taken at once; as many rows a tile as the default has. */
+/** Other lanes worth a trial where `rows` rows are taken at once; as many rows a tile as the default has. */
 export function candidateLanes(isSoftware: boolean, heads: Heads, rows: number): readonly AttentionLanes[] {
   const { headSize, numHeads, numKvHeads } = heads;
   const { tileRows } = defaultLanes(isSoftware, heads);

@@ -1,7 +1,7 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
-import type { Way } from '../gpu/choice.ts';
+import type { Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
 import { cost } from './cost.ts';
@@ -71,10 +71,10 @@ function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attended
 
 export interface AttentionArgs extends AttentionShape {
   readonly attentionLanes: AttentionLanes;
-  /** What may be raced against them where so many rows are taken at once. @default none */
-  readonly attentionRivals?: ((rows: number) => readonly AttentionLanes[]) | undefined;
-  /** Whether the kernel of tiles of several rows is compiled late: until then each row is a tile. @default false */
-  readonly lateTiles?: boolean;
+  /** Other lanes worth a trial where `rows` rows are taken at once. @default none */
+  readonly attentionCandidates?: ((rows: number) => readonly AttentionLanes[]) | undefined;
+  /** Whether the kernel of tiles of several rows is deferred: until it is compiled each row is a tile. @default false */
+  readonly deferTiles?: boolean;
   readonly kvCacheDtype: KvCacheDtype;
   readonly subgroups: boolean;
   /** As rope-kv-write leaves them. */
@@ -166,35 +166,35 @@ interface Tiles {
 }
 
 function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, count }: Tiles): Op {
-  const { numHeads, numKvHeads, headSize, attentionLanes, attentionRivals = () => [], lateTiles = false } = args;
+  const { numHeads, numKvHeads, headSize, attentionLanes, attentionCandidates = () => [], deferTiles = false } = args;
   const { queries, keys, values, rows, blockTables, partials, y } = args;
   const buffers = { queries, keys, values, rows, blockTables, tiles, partials, y };
   const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
   const gridOf = (tileCount: number, context: number): Grid => [tileCount, fours, Math.ceil(context / ATTENTION_SPLIT)];
-  const scene = raceScene(args, tileRows);
-  const wayOf = (lanes: AttentionLanes): Way => ({
+  const scene = trialScene(args, tileRows);
+  const variantOf = (lanes: AttentionLanes): Variant => ({
     name: nameOfLanes(lanes),
     detail: undefined,
     modules: attentionModules(args, lanes, tileRows),
     overrides: overridesOf(args, lanes),
-    raceGrid: gridOf(scene.tiles, scene.context),
+    trialGrid: gridOf(scene.tiles, scene.context),
   });
-  const choice = builder.choice({
+  const variantSet = builder.variantSet({
     name: `${name}-${args.kvCacheDtype}-${numHeads}x${headSize}`,
     spec: ATTENTION,
     tokens: tileRows,
-    initial: wayOf(attentionLanes),
-    isLate: lateTiles && tileRows > 1,
-    others: () => attentionRivals(tileRows).map(wayOf),
-    raceInputs: scene.inputs,
+    initial: variantOf(attentionLanes),
+    isDeferred: deferTiles && tileRows > 1,
+    candidates: () => attentionCandidates(tileRows).map(variantOf),
+    trialInputs: scene.inputs,
   });
-  choice.buffers.push(buffers);
+  variantSet.buffers.push(buffers);
   const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);
   return {
     name,
     bindGroup: builder.bind(ATTENTION, buffers),
-    isReady: () => choice.isReady,
-    pipeline: () => choice.pipeline,
+    isReady: () => variantSet.isReady,
+    pipeline: () => variantSet.pipeline,
     grid: (step) => gridOf(count(step), step.maxContext),
     // In a step that has rows of both kinds, each kind's share by its rows.
     cost: (step) => {
@@ -224,15 +224,15 @@ function mergeOverrides(args: AttentionArgs) {
   return { NUM_HEADS: numHeads, HEAD_SIZE: headSize, MAX_SPLITS: maxSplits(args), Y_STRIDE: yStride };
 }
 
-/** Tokens that a raced row attends to, and rows that are raced in tiles, at most. */
-const RACED_CONTEXT = 512;
-const RACED_ROWS = 64;
+/** The most tokens that a row attends to in a trial, and the most rows of a trial of tiles. */
+const TRIAL_CONTEXT = 512;
+const TRIAL_ROWS = 64;
 
-/** What variants are raced on: one row, or tiles of one request's last rows, whatever its blocks hold. */
-function raceScene(args: AttentionArgs, tileRows: number) {
+/** The inputs of a trial: one row, or tiles of one request's last rows, whatever its blocks hold. */
+function trialScene(args: AttentionArgs, tileRows: number) {
   const { blockSize, maxBlocks, keys, kvCacheDtype } = args;
-  const context = Math.min(RACED_CONTEXT, maxBlocks * blockSize);
-  const most = Math.min(RACED_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
+  const context = Math.min(TRIAL_CONTEXT, maxBlocks * blockSize);
+  const most = Math.min(TRIAL_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
   const tiles = tileRows === 1 ? 1 : Math.max(1, Math.floor(most / tileRows));
   const numBlocks = keys.size / layerBlockBytes(args, kvCacheDtype);
   const inputs = () => {

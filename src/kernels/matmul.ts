@@ -1,6 +1,6 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
 import type { Numerics } from '../core/numerics.ts';
-import type { Choice, Way } from '../gpu/choice.ts';
+import type { Variant, VariantSet } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import { isFloatFormat, type PackedFormat, weightsPerWord } from '../quant/packed-layout.ts';
@@ -164,32 +164,32 @@ function groupShape({ numerics, format }: PackedMatrix) {
   return { X_VECTORS: xVectors, VECTOR_WORDS: words / xVectors, WORD_OPERANDS: (4 * xVectors) / words };
 }
 
-/** Tokens that the widest lanes are raced with: they carry prompts, too. */
-const RACED_TOKENS = 64;
+/** Tokens of a trial of the widest lanes: they carry prompts, too. */
+const TRIAL_TOKENS = 64;
 
 /** An epilogue of x · Wᵀ. */
 export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: MatmulArgs, epilogue: Epilogue<S>): Op {
-  const { matrix, x, counts, tilings, isLate, rivals = () => [], tokens } = args;
+  const { matrix, x, counts, tilings, isDeferred, candidateTilings = () => [], tokens } = args;
   const { spec } = epilogue;
   const name = `${spec.name}-${matrix.format}-${matrix.rows}x${matrix.columns}`;
   const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers } as unknown as Buffers<S>;
-  const choices = tilings.map((tiling) => {
-    const raced = tiling === tilings.at(-1) ? RACED_TOKENS : tiling.tokens;
-    const wayOf = (each: Tiling): Way<Tiling> => tiledWay(args, epilogue, each, raced);
-    const others = (): Way<Tiling>[] => rivals(tiling.tokens).map(wayOf);
-    const raceInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
-    const late = isLate?.(tiling.tokens) ?? false;
-    const initial = wayOf(tiling);
-    const choice = builder.choice({ name, spec, tokens: tiling.tokens, initial, isLate: late, others, raceInputs });
-    choice.buffers.push(buffers);
-    return choice;
+  const variantSets = tilings.map((tiling) => {
+    const trialTokens = tiling === tilings.at(-1) ? TRIAL_TOKENS : tiling.tokens;
+    const variantOf = (each: Tiling): Variant<Tiling> => tiledVariant(args, epilogue, each, trialTokens);
+    const candidates = (): Variant<Tiling>[] => candidateTilings(tiling.tokens).map(variantOf);
+    const trialInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
+    const deferred = isDeferred?.(tiling.tokens) ?? false;
+    const initial = variantOf(tiling);
+    const variantSet = builder.variantSet({ name, spec, tokens: tiling.tokens, initial, isDeferred: deferred, candidates, trialInputs });
+    variantSet.buffers.push(buffers);
+    return variantSet;
   });
-  const choiceOf = (step: StepShape) => widthOf(choices, tokens(step));
+  const variantSetOf = (step: StepShape) => widthOf(variantSets, tokens(step));
   return {
     name,
     bindGroup: builder.bind(spec, buffers),
-    pipeline: (step) => choiceOf(step).pipeline,
-    grid: (step) => gridOf(matrix, choiceOf(step).way.detail, tokens(step)),
+    pipeline: (step) => variantSetOf(step).pipeline,
+    grid: (step) => gridOf(matrix, variantSetOf(step).variant.detail, tokens(step)),
     cost: (step) => {
       const words = tokens(step) * (matrix.columns + matrix.rows * (epilogue.wordsPerOutput ?? 1));
       return cost({ words, bytes: matrixBytes(matrix), macs: tokens(step) * matrix.rows * matrix.columns });
@@ -198,7 +198,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
 }
 
 /** The first that is compiled and has room for all tokens, else the widest that is compiled. */
-function widthOf<Detail>(ascending: readonly Choice<Detail>[], tokens: number): Choice<Detail> {
+function widthOf<Detail>(ascending: readonly VariantSet<Detail>[], tokens: number): VariantSet<Detail> {
   const found =
     ascending.find(({ isReady, options }) => isReady && options.tokens >= tokens) ?? ascending.findLast(({ isReady }) => isReady);
   if (found === undefined) throw new Error('no tiling of a matmul is compiled: await ready() first');
@@ -206,7 +206,7 @@ function widthOf<Detail>(ascending: readonly Choice<Detail>[], tokens: number): 
 }
 
 /** A product in one tiling. */
-function tiledWay<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>, tiling: Tiling, raced: number): Way<Tiling> {
+function tiledVariant<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>, tiling: Tiling, trialTokens: number): Variant<Tiling> {
   const { matrix } = args;
   const { paired = false } = epilogue;
   return {
@@ -222,7 +222,7 @@ function tiledWay<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue<S>,
       TILE_STEP: tileStep(tiling, paired),
       TILE_STRIDE: paired ? tilesOf(matrix) / 2 : 1,
     },
-    raceGrid: gridOf(matrix, tiling, raced),
+    trialGrid: gridOf(matrix, tiling, trialTokens),
   };
 }
 

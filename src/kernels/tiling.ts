@@ -29,10 +29,10 @@ export function workgroupBytes({ tokens, tiles, series, set, splits }: Tiling): 
 export interface TilingPlan {
   /** What to begin with. */
   readonly tilings: Tilings;
-  /** Whether the one of so many tokens a lane is compiled late: until then a step takes another. @default none is */
-  readonly isLate?: (tokens: number) => boolean;
-  /** What may be raced against one of them, by the tokens of its lanes. @default nothing */
-  readonly rivals?: (tokens: number) => Tilings;
+  /** Whether the tiling of `tokens` tokens a lane is deferred: until it is compiled a step takes another. @default none is */
+  readonly isDeferred?: (tokens: number) => boolean;
+  /** Other tilings of `tokens` tokens a lane that are worth a trial. @default none */
+  readonly candidateTilings?: (tokens: number) => Tilings;
 }
 
 /** How many tiles lie between those of neighbouring sets of lanes: the two halves of a pair are half the matrix apart. */
@@ -54,7 +54,7 @@ export interface TilingNeeds {
 }
 
 /**
- * What is good without having been raced. A software adapter has few registers, slow barriers, a slow compiler and no more
+ * Good without a trial. A software adapter has few registers, slow barriers, a slow compiler and no more
  * than some threads to keep busy; a GPU wants many lanes, and hides nothing where one has much to do alone.
  */
 export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
@@ -82,7 +82,7 @@ export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, pair
  * Whether a model is ready without it: one token has its own kernel from the beginning, all else the one that is good for
  * most. What is that on a GPU is slow to compile on a software adapter.
  */
-export function isLateWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>, tokens: number): boolean {
+export function isDeferredWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>, tokens: number): boolean {
   return tokens !== 1 && tokens !== (isSoftware ? 4 : 8);
 }
 

@@ -76,9 +76,9 @@ export interface DecoderLimits {
   readonly unrolled: boolean;
   readonly attentionLanes: AttentionLanes;
   /** See AttentionArgs. */
-  readonly attentionRivals: (rows: number) => readonly AttentionLanes[];
+  readonly attentionCandidates: (rows: number) => readonly AttentionLanes[];
   /** See AttentionArgs. */
-  readonly lateTiles: boolean;
+  readonly deferTiles: boolean;
   readonly ropeLanes: number;
   readonly filterLanes: number;
   /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */

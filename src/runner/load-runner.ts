@@ -8,7 +8,7 @@ import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { CutReason } from '../core/protocol.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
+import type { BestVariants, DeferredKernel, Tunable } from '../core/tuning.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
@@ -17,7 +17,7 @@ import { OpBuilder } from '../gpu/op.ts';
 import type { ModelFile } from '../formats/gguf.ts';
 import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
-import { candidateTilings, defaultTilings, isLateWidth, type TilingPlan } from '../kernels/tiling.ts';
+import { candidateTilings, defaultTilings, isDeferredWidth, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
 import { uploadWeights } from '../models/upload.ts';
@@ -29,7 +29,7 @@ import { type GpuNeed, gpuMemoryOf } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache-plan.ts';
-import { lateKernelsOf, tunablesOf } from './tunables.ts';
+import { deferredKernelsOf, tunablesOf } from './tunables.ts';
 
 export interface LoadRunnerOptions {
   readonly file: ModelFile;
@@ -63,8 +63,8 @@ export interface LoadRunnerOptions {
   readonly maxBindingBytes?: number;
   /** Whether subgroup kernels are used where there are any. @default true */
   readonly subgroups?: boolean;
-  /** What races on this adapter have found before; loading waits for it no longer than for the GPU. @default nothing */
-  readonly winners?: ((adapter: AdapterSummary) => Promise<Winners>) | undefined;
+  /** The results of earlier trials on this adapter; loading waits for them no longer than for the GPU. @default none */
+  readonly bestVariants?: ((adapter: AdapterSummary) => Promise<BestVariants>) | undefined;
 }
 
 /** A model on the GPU, ready to run plans. */
@@ -86,10 +86,10 @@ export interface LoadedRunner {
   /** Where it was asked for. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
-  /** What may be raced on this adapter. */
+  /** Kernels with variants to try on this adapter. */
   readonly tunables: readonly Tunable[];
   /** What is still to be compiled; until then steps take what is not as fast for their number of tokens. */
-  readonly lateKernels: readonly LateKernel[];
+  readonly deferredKernels: readonly DeferredKernel[];
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
@@ -136,7 +136,7 @@ async function putOnGpu(
   buffers: BufferPool,
 ): Promise<Omit<LoadedRunner, 'destroy'>> {
   const { numerics, signal, maxBindingBytes = buffers.maxBytes } = options;
-  const winners = options.winners?.(gpu.adapter);
+  const bestVariants = options.bestVariants?.(gpu.adapter);
   const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
   const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
   const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
@@ -149,7 +149,7 @@ async function putOnGpu(
   const { scheduler, state, inputs, staging, layout } = fitted.made;
   const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
   options.log?.(level, message);
-  const builder = new OpBuilder(gpu.device, await winners);
+  const builder = new OpBuilder(gpu.device, await bestVariants);
   const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
   const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
   const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
@@ -172,7 +172,7 @@ async function putOnGpu(
   const cuts = { contextCut, kvCacheCut };
   const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, ...cuts, gpuBytes: buffers.bytes, blockTransfer };
   const { profiler } = runner;
-  const tuning = { tunables: tunablesOf(gpu, builder), lateKernels: lateKernelsOf(gpu, builder) };
+  const tuning = { tunables: tunablesOf(gpu, builder), deferredKernels: deferredKernelsOf(gpu, builder) };
   const made = { ...kvCache, numerics, profiler, ...tuning, counters };
   return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice };
 }
@@ -209,13 +209,13 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
     const needs = { isSoftware, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
     return {
       tilings: defaultTilings(needs),
-      isLate: (tokens) => isLateWidth(needs, tokens),
-      rivals: (tokens) => candidateTilings(needs, tokens),
+      isDeferred: (tokens) => isDeferredWidth(needs, tokens),
+      candidateTilings: (tokens) => candidateTilings(needs, tokens),
     };
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
-  const attentionRivals = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
+  const attentionCandidates = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
   // Of what a software adapter would compile before a model is ready, attention over tiles takes the longest.
-  const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionRivals, lateTiles: isSoftware };
+  const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionCandidates, deferTiles: isSoftware };
   return { ...sizes, unrolled, tilings, ...attention };
 }

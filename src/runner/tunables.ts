@@ -1,45 +1,45 @@
-import type { Contest, LateKernel, Tunable } from '../core/tuning.ts';
-import type { Choice, Way } from '../gpu/choice.ts';
+import type { DeferredKernel, Trial, Tunable } from '../core/tuning.ts';
+import type { Variant, VariantSet } from '../gpu/variant-set.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
 
-/** The choices that the GPU offers, for races. A race writes nothing that a step would read, and needs hardly any memory. */
+/** The variant sets that trials are run of. A trial writes nothing that a step would read, and needs hardly any memory. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
-  let commons: RaceCommons | undefined;
-  return builder.choices.map((choice) => ({
-    key: choice.key,
-    name: choice.options.name,
-    tokens: choice.options.tokens,
-    get way() {
-      return choice.way.name;
+  let resources: TrialResources | undefined;
+  return builder.variantSets.map((variantSet) => ({
+    key: variantSet.key,
+    name: variantSet.options.name,
+    tokens: variantSet.options.tokens,
+    get variant() {
+      return variantSet.variant.name;
     },
-    prepare: () => GpuContest.open(gpu, builder, choice, (commons ??= raceCommons(gpu.device))),
+    prepare: () => GpuTrial.open(gpu, builder, variantSet, (resources ??= createTrialResources(gpu.device))),
   }));
 }
 
-/** The choices that steps do without until they are compiled. */
-export function lateKernelsOf(gpu: Gpu, builder: OpBuilder): readonly LateKernel[] {
-  return builder.choices.filter(({ isReady }) => !isReady).map((choice) => ({
-    tokens: choice.options.tokens,
-    compile: () => contained(gpu, () => choice.ready()),
+/** The variant sets that steps do without until they are compiled. */
+export function deferredKernelsOf(gpu: Gpu, builder: OpBuilder): readonly DeferredKernel[] {
+  return builder.variantSets.filter(({ isReady }) => !isReady).map((variantSet) => ({
+    tokens: variantSet.options.tokens,
+    compile: () => contained(gpu, () => variantSet.ready()),
   }));
 }
 
-/** What all races of a device share; they take turns. */
-interface RaceCommons {
+/** Shared by all trials of a device, which run one after the other. */
+interface TrialResources {
   /** Copied to the probe. */
   readonly source: GPUBuffer;
-  /** Mapped when a race is over. */
+  /** Mapped when a trial is over. */
   readonly probe: GPUBuffer;
   readonly clockMs: number;
 }
 
-function raceCommons(device: GPUDevice): RaceCommons {
+function createTrialResources(device: GPUDevice): TrialResources {
   const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   return {
-    source: device.createBuffer({ label: 'race source', size: 16, usage: COPY_SRC }),
-    probe: device.createBuffer({ label: 'race probe', size: 16, usage: MAP_READ | COPY_DST }),
+    source: device.createBuffer({ label: 'trial source', size: 16, usage: COPY_SRC }),
+    probe: device.createBuffer({ label: 'trial probe', size: 16, usage: MAP_READ | COPY_DST }),
     clockMs: clockStep(),
   };
 }
@@ -57,53 +57,53 @@ function clockStep(): number {
   return Math.min(tick(), tick(), tick());
 }
 
-/** A way that compiles. */
+/** A variant that compiles. */
 interface Runner {
-  readonly way: Way;
+  readonly variant: Variant;
   readonly pipeline: GPUComputePipeline;
 }
 
 /**
- * Runs ops of one choice on their own buffers, those of all layers in turn, but for a step's inputs. A matmul is told that
+ * Runs ops of one variant set on their own buffers, those of all layers in turn, but for a step's inputs. A matmul is told that
  * there are no rows: it does all its work and writes nothing, for it looks how many there are only when it has outputs,
  * and no compiler knows that there are none. Attention gets rows of a long context, and overwrites what it does in a step.
  */
-class GpuContest implements Contest {
-  readonly ways: readonly string[];
+class GpuTrial implements Trial {
+  readonly variants: readonly string[];
   readonly clockMs: number;
   readonly #gpu: Gpu;
-  readonly #choice: Choice;
+  readonly #variantSet: VariantSet;
   readonly #runners: ReadonlyMap<string, Runner>;
   readonly #bindGroups: readonly GPUBindGroup[];
-  readonly #commons: RaceCommons;
+  readonly #resources: TrialResources;
 
-  private constructor(gpu: Gpu, builder: OpBuilder, choice: Choice, runners: readonly Runner[], commons: RaceCommons) {
+  private constructor(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, runners: readonly Runner[], resources: TrialResources) {
     this.#gpu = gpu;
-    this.#choice = choice;
-    this.#runners = new Map(runners.map((runner) => [runner.way.name, runner]));
-    this.#commons = commons;
-    this.clockMs = commons.clockMs;
-    this.ways = [...this.#runners.keys()];
-    const inputs = Object.entries(choice.options.raceInputs()).map(([name, words]) => [name, raceInput(gpu.device, words)]);
+    this.#variantSet = variantSet;
+    this.#runners = new Map(runners.map((runner) => [runner.variant.name, runner]));
+    this.#resources = resources;
+    this.clockMs = resources.clockMs;
+    this.variants = [...this.#runners.keys()];
+    const inputs = Object.entries(variantSet.options.trialInputs()).map(([name, words]) => [name, trialInput(gpu.device, words)]);
     const standIns = Object.fromEntries(inputs) as Record<string, GPUBuffer>;
-    this.#bindGroups = choice.buffers.map((own) => builder.bindApart(choice.options.spec, { ...own, ...standIns }));
+    this.#bindGroups = variantSet.buffers.map((own) => builder.bindApart(variantSet.options.spec, { ...own, ...standIns }));
   }
 
   /** Ways that do not compile, whatever a driver has against them, are left out. */
-  static async open(gpu: Gpu, builder: OpBuilder, choice: Choice, commons: RaceCommons): Promise<GpuContest> {
-    await contained(gpu, () => choice.ready());
-    const compile = (way: Way): Promise<GPUComputePipeline> =>
-      way.name === choice.way.name ? Promise.resolve(choice.pipeline) : contained(gpu, () => choice.compile(way));
+  static async open(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, resources: TrialResources): Promise<GpuTrial> {
+    await contained(gpu, () => variantSet.ready());
+    const compile = (variant: Variant): Promise<GPUComputePipeline> =>
+      variant.name === variantSet.variant.name ? Promise.resolve(variantSet.pipeline) : contained(gpu, () => variantSet.compile(variant));
     const compiled = await Promise.allSettled(
-      choice.ways().map(async (way): Promise<Runner> => ({ way, pipeline: await compile(way) })),
+      variantSet.variants().map(async (variant): Promise<Runner> => ({ variant, pipeline: await compile(variant) })),
     );
     const runners = compiled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    return new GpuContest(gpu, builder, choice, runners, commons);
+    return new GpuTrial(gpu, builder, variantSet, runners, resources);
   }
 
   async time(name: string, dispatches: number): Promise<number> {
     const { device, lost } = this.#gpu;
-    const { probe } = this.#commons;
+    const { probe } = this.#resources;
     const runner = this.#runner(name);
     let start = 0;
     const submitted = containErrors(this.#gpu, (contain) =>
@@ -126,33 +126,33 @@ class GpuContest implements Contest {
   }
 
   use(name: string): void {
-    const { way, pipeline } = this.#runner(name);
-    this.#choice.use(way, pipeline);
+    const { variant, pipeline } = this.#runner(name);
+    this.#variantSet.use(variant, pipeline);
   }
 
-  #encode({ way, pipeline }: Runner, dispatches: number): GPUCommandBuffer {
+  #encode({ variant, pipeline }: Runner, dispatches: number): GPUCommandBuffer {
     const encoder = this.#gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
     for (let i = 0; i < dispatches; i++) {
       pass.setBindGroup(0, this.#bindGroups[i % this.#bindGroups.length]);
-      pass.dispatchWorkgroups(...way.raceGrid);
+      pass.dispatchWorkgroups(...variant.trialGrid);
     }
     pass.end();
-    encoder.copyBufferToBuffer(this.#commons.source, 0, this.#commons.probe, 0, 16);
+    encoder.copyBufferToBuffer(this.#resources.source, 0, this.#resources.probe, 0, 16);
     return encoder.finish();
   }
 
   #runner(name: string): Runner {
     const runner = this.#runners.get(name);
-    if (runner === undefined) throw new Error(`there is no ${name} to race`);
+    if (runner === undefined) throw new Error(`there is no variant ${name}`);
     return runner;
   }
 }
 
-function raceInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuffer {
+function trialInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuffer {
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-  const buffer = device.createBuffer({ label: 'race input', size: words.byteLength, usage });
+  const buffer = device.createBuffer({ label: 'trial input', size: words.byteLength, usage });
   device.queue.writeBuffer(buffer, 0, words);
   return buffer;
 }

@@ -1,14 +1,14 @@
 import { get, update } from 'idb-keyval';
-import type { Winner, Winners } from '../core/tuning.ts';
+import type { BestVariant, BestVariants } from '../core/tuning.ts';
 import { keyValueStore } from './key-value-store.ts';
 
-/** Kernels' winners on one adapter: those of some models. The oldest go first. */
-const MAX_WINNERS = 400;
+/** Kernels' best variants on one adapter: those of some models. The oldest go first. */
+const MAX_VARIANTS = 400;
 
-/** What is kept of one adapter. Winners of another version are of other kernels, or of another compiler. */
+/** One adapter's best variants. Those of another version are of other kernels, or of another compiler. */
 export interface TuningRecord {
   readonly version: string;
-  readonly winners: Readonly<Record<string, Winner>>;
+  readonly bestVariants: Readonly<Record<string, BestVariant>>;
 }
 
 /** Where records are kept, by adapter. */
@@ -29,32 +29,32 @@ export function idbTuningStorage(): TuningStorage | undefined {
 }
 
 /** What was found on an adapter by the same version. @throws what the storage does */
-export async function readWinners(storage: TuningStorage, adapter: string, version: string): Promise<Winners> {
-  return winnersOf(await storage.read(adapter), version);
+export async function readBestVariants(storage: TuningStorage, adapter: string, version: string): Promise<BestVariants> {
+  return bestVariantsOf(await storage.read(adapter), version);
 }
 
-/** Adds what a race has found. @throws what the storage does */
-export async function keepWinner(
+/** Adds a trial's result. @throws what the storage does */
+export async function keepBestVariant(
   storage: TuningStorage,
   { adapter, version }: { readonly adapter: string; readonly version: string },
   key: string,
-  winner: Winner,
+  best: BestVariant,
 ): Promise<void> {
   await storage.update(adapter, (record) => {
-    const winners = new Map(winnersOf(record, version));
-    winners.delete(key);
-    winners.set(key, winner);
-    return { version, winners: Object.fromEntries([...winners].slice(-MAX_WINNERS)) };
+    const bestVariants = new Map(bestVariantsOf(record, version));
+    bestVariants.delete(key);
+    bestVariants.set(key, best);
+    return { version, bestVariants: Object.fromEntries([...bestVariants].slice(-MAX_VARIANTS)) };
   });
 }
 
-/** Whatever is in the storage: what is no winner is left out. */
-function winnersOf(record: Partial<TuningRecord> | undefined, version: string): Winners {
+/** Whatever is in the storage: what is no best variant is left out. */
+function bestVariantsOf(record: Partial<TuningRecord> | undefined, version: string): BestVariants {
   if (record?.version !== version) return new Map();
-  return new Map(Object.entries(record.winners ?? {}).filter(([, winner]) => isWinner(winner)));
+  return new Map(Object.entries(record.bestVariants ?? {}).filter(([, best]) => isBestVariant(best)));
 }
 
-function isWinner(value: Partial<Winner> | null): boolean {
+function isBestVariant(value: Partial<BestVariant> | null): boolean {
   const isTime = (ms: unknown): boolean => typeof ms === 'number' && ms > 0 && ms < Infinity;
-  return typeof value?.way === 'string' && isTime(value.ms) && isTime(value.defaultMs);
+  return typeof value?.variant === 'string' && isTime(value.ms) && isTime(value.defaultMs);
 }

@@ -5,12 +5,12 @@ import type { LoadProgress } from '../core/progress.ts';
 import { settingsOf } from '../core/protocol.ts';
 import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import type { LateKernel, Tunable, Winners } from '../core/tuning.ts';
+import type { BestVariants, DeferredKernel, Tunable } from '../core/tuning.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
 import { GpuLock } from '../engine/gpu-lock.ts';
-import { LateCompiler } from '../engine/late-compiler.ts';
+import { DeferredKernels } from '../engine/deferred-kernels.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import { readModelFile } from '../formats/gguf.ts';
 import { identifiedSource } from '../download/identified-source.ts';
@@ -32,10 +32,10 @@ import { KernelTuning } from './tune-kernels.ts';
 import { openWatched } from './watched-source.ts';
 
 /** What is needed of a loaded runner: nothing of the GPU. */
-type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'lateKernels'> & {
+type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'deferredKernels'> & {
   readonly runner: ModelRunner;
   readonly tunables?: readonly Tunable[];
-  readonly lateKernels?: readonly LateKernel[];
+  readonly deferredKernels?: readonly DeferredKernel[];
   readonly blockTransfer?: (BlockTransfer & { readonly blockBytes: number }) | undefined;
 };
 
@@ -105,35 +105,35 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
     signal.throwIfAborted(); // by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
-    const winners = (found: AdapterSummary): Promise<Winners> => tuning.winners(found);
+    const bestVariants = (found: AdapterSummary): Promise<BestVariants> => tuning.bestVariants(found);
     const onStage: LoadRunnerOptions['onStage'] = (stage) => {
       progress.stage(stage);
       if (stage === 'load') plain.want(); // its header is accepted, and it fits
       if (stage === 'compile') beginWait(COMPILER); // until the end of the load
     };
-    const shared = { file, reserve, blockTransfer, winners, log, signal, onStage };
+    const shared = { file, reserve, blockTransfer, bestVariants, log, signal, onStage };
     const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...runnerSettings })));
-    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], lateKernels: kernels = [] } = loaded;
+    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
-    const lateCompiler = new LateCompiler({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, gpuLock, log });
+    const deferred = new DeferredKernels({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, gpuLock, log });
     const othersSettled = async (): Promise<void> => {
-      await lateCompiler.settled;
+      await deferred.settled;
       await keeper?.settled;
     };
     const tuner = tuning.start({ adapter, tunables, gpuLock, othersSettled });
     const onIdle = (): void => {
-      lateCompiler.onIdle();
+      deferred.onIdle();
       keeper?.onIdle();
       tuner.onIdle();
     };
     const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle });
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
-    return serve(loaded, info, tokenizer, engine, { gpuLock, lateCompiler, keeper, prefixes, tuner });
+    return serve(loaded, info, tokenizer, engine, { gpuLock, deferred, keeper, prefixes, tuner });
   };
 }
 
@@ -151,7 +151,7 @@ function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo
 /** What is done in moments without requests, and what tells them. */
 interface IdleWork {
   readonly gpuLock: GpuLock;
-  readonly lateCompiler: LateCompiler;
+  readonly deferred: DeferredKernels;
   readonly keeper: PrefixKeeper | undefined;
   readonly prefixes: KeptPrefixes;
   readonly tuner: Autotuner;
@@ -162,7 +162,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { gpuLock, lateCompiler, keeper, prefixes, tuner }: IdleWork,
+  { gpuLock, deferred, keeper, prefixes, tuner }: IdleWork,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -174,7 +174,7 @@ function serve(
     profiler: new ModelProfiler({ profiler: loaded.profiler, gpuLock, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
-    kernelsToCompile: () => lateCompiler.numLeft,
+    kernelsToCompile: () => deferred.numLeft,
     loseDevice: () => loaded.loseDevice(),
     engine: {
       add: (request) => engine.add(request),
@@ -186,7 +186,7 @@ function serve(
     },
     destroy: () => {
       stop.abort();
-      lateCompiler.stop();
+      deferred.stop();
       if (keeper !== undefined) prefixes.release(keeper);
       tuner.stop();
       loaded.destroy();

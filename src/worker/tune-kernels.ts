@@ -1,14 +1,14 @@
 import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
-import type { Tunable, Tuning, Winners } from '../core/tuning.ts';
+import type { BestVariants, Tunable, Tuning } from '../core/tuning.ts';
 import { Autotuner, type AutotunerOptions } from '../engine/autotuner.ts';
-import { keepWinner, readWinners, type TuningStorage } from '../storage/tuning-store.ts';
+import { keepBestVariant, readBestVariants, type TuningStorage } from '../storage/tuning-store.ts';
 import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
 
-/** GPU time that races may take, of one load. */
+/** GPU time that trials may take, of one load. */
 const BUDGET_MS = 2000;
-/** Loading does not wait longer for a storage: without it kernels are raced again. */
+/** Loading does not wait longer for a storage: without it kernels are tried again. */
 const MAX_READ_MS = 250;
 
 type StartOptions = Pick<AutotunerOptions, 'gpuLock' | 'othersSettled'> & {
@@ -21,7 +21,7 @@ export class KernelTuning {
   readonly #tuning: Tuning;
   readonly #storage: TuningStorage | undefined;
   readonly #log: LoadContext['log'];
-  #known: Winners = new Map();
+  #known: BestVariants = new Map();
 
   constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: LoadContext['log']) {
     this.#tuning = tuning;
@@ -29,10 +29,10 @@ export class KernelTuning {
     this.#log = log;
   }
 
-  /** What earlier loads have found on this adapter, unless all is to be raced anew. Never rejects. */
-  async winners(adapter: AdapterSummary): Promise<Winners> {
+  /** The results of earlier loads on this adapter, unless all kernels are to be tried anew. Never rejects. */
+  async bestVariants(adapter: AdapterSummary): Promise<BestVariants> {
     if (this.#storage === undefined || this.#tuning === 'force') return this.#known;
-    const reading = readWinners(this.#storage, adapterKey(adapter), VERSION).catch(this.#tellOfStorage);
+    const reading = readBestVariants(this.#storage, adapterKey(adapter), VERSION).catch(this.#tellOfStorage);
     this.#known = (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? this.#known;
     return this.#known;
   }
@@ -46,8 +46,8 @@ export class KernelTuning {
       ...options,
       known: this.#known,
       budgetMs,
-      save: (key, winner) => {
-        if (storage !== undefined) keepWinner(storage, place, key, winner).catch(this.#tellOfStorage);
+      save: (key, best) => {
+        if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#tellOfStorage);
       },
       log: this.#log,
     });

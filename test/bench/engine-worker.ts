@@ -7,7 +7,7 @@ import { openSource } from '../../src/download/open-source.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { BenchOptions, EngineFigures, StepCost } from './figures.ts';
-import { compileLate } from '../support/late-kernels.ts';
+import { compileDeferred } from '../support/deferred-kernels.ts';
 import { tune } from './models/tune.ts';
 
 /** Loads the model as the engine's worker does, and times requests of one sequence. */
@@ -19,7 +19,7 @@ async function benchEngine(options: BenchOptions): Promise<EngineFigures> {
   const loaded = await loadRunner({ file: await readModelFile(source) });
   const loadSeconds = (performance.now() - start) / 1000;
   try {
-    await compileLate(loaded);
+    await compileDeferred(loaded);
     const tuning = await tune(loaded);
     await timeRequest(loaded, 40, 4); // the first of everything
     const runs = [];

@@ -45,7 +45,7 @@ function tuningInWords({ state, gpuMs, numKernels, kernels }) {
   if (state === 'off') return `off: ${numKernels} kernels as they are by default`;
   const faster = kernels.map(({ gain }) => gain).filter((gain) => gain > 1);
   const best = faster.length === 0 ? '' : `: ${significant(median(faster))}${range(faster)} times as fast`;
-  return `${kernels.length} of ${numKernels} kernels raced in ${gpuMs.toFixed(0)} ms of the GPU's time; ${faster.length} gained${best}`;
+  return `${kernels.length} of ${numKernels} kernels tried in ${gpuMs.toFixed(0)} ms of the GPU's time; ${faster.length} gained${best}`;
 }
 
 /** Each part under its name, and what all of its rows have in common beside that.

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { Tuning, Winner } from '../../src/core/tuning.ts';
+import type { BestVariant, Tuning } from '../../src/core/tuning.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { TuningRecord, TuningStorage } from '../../src/storage/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
@@ -9,7 +9,7 @@ import { sharedGpu } from '../support/shared-gpu.ts';
 import { readTinyGoldens } from '../support/tiny-goldens.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
-// Every way to run a kernel gives the same bits, and racing them leaves no trace.
+// Every variant of a kernel gives the same bits, and a trial leaves no trace.
 
 const golden = readTinyGoldens().find(({ model }) => model.preset === 'gqa3' && model.type === 'Q4_1');
 if (golden === undefined) throw new Error('no golden');
@@ -27,11 +27,11 @@ afterEach(() => {
 });
 
 /** As on a GPU, whatever it is: k is summed in slices, and sets of lanes may share them out. */
-async function load(model: typeof bytes, isSoftware: boolean, winners?: ReadonlyMap<string, Winner>): Promise<LoadedRunner> {
+async function load(model: typeof bytes, isSoftware: boolean, bestVariants?: ReadonlyMap<string, BestVariant>): Promise<LoadedRunner> {
   const gpu = await sharedGpu();
   const asOn = { ...gpu, adapter: { ...gpu.adapter, isSoftware } };
-  const options = { kvCacheBytes: 2 ** 20, gpu: asOn, limits, winners: winners && (async () => winners) };
-  // A software adapter compiles what is meant for a GPU very slowly: what is late there only where it is raced.
+  const options = { kvCacheBytes: 2 ** 20, gpu: asOn, limits, bestVariants: bestVariants && (async () => bestVariants) };
+  // A software adapter compiles what is meant for a GPU very slowly: deferred kernels there only where they are tried.
   loaded = await (isSoftware ? loadWhole : loadBytes)(model, options);
   return loaded;
 }
@@ -82,23 +82,23 @@ function some<T extends { readonly tokens: number; readonly name: string }>(tuna
   return [1, 2, 4, 8].flatMap((width, i) => matmuls.filter(({ tokens }) => tokens === width).slice(i, i + 1));
 }
 
-test.each([true, false])('software %s: races leave no word changed, and every way gives the same bits', async (isSoftware) => {
+test.each([true, false])('software %s: trials leave no word changed, and every variant gives the same bits', async (isSoftware) => {
   const runner = await load(shipped, isSoftware);
   const ids = await greedy(runner, 12);
-  const others = new Map<string, Winner>();
+  const others = new Map<string, BestVariant>();
   const chosen = (of: LoadedRunner) => (isSoftware ? some(of.tunables) : some(of.tunables).slice(1, 3));
   for (const tunable of chosen(runner)) {
     const before = await feed(runner, tunable.tokens);
-    const { ways, time, use } = await prepared(tunable);
-    expect(ways.length).toBeGreaterThan(2);
-    for (const way of ways) expect(await time(way, 3)).toBeGreaterThan(0);
-    expect(firstDifference(before, await readState(runner)), `${tunable.name} is raced`).toBeUndefined();
-    for (const way of ways) {
-      use(way);
-      expect(tunable.way).toBe(way);
-      expect(firstDifference(before, await feed(runner, tunable.tokens)), `${tunable.name} as ${way}`).toBeUndefined();
+    const { variants, time, use } = await prepared(tunable);
+    expect(variants.length).toBeGreaterThan(2);
+    for (const variant of variants) expect(await time(variant, 3)).toBeGreaterThan(0);
+    expect(firstDifference(before, await readState(runner)), `${tunable.name} is tried`).toBeUndefined();
+    for (const variant of variants) {
+      use(variant);
+      expect(tunable.variant).toBe(variant);
+      expect(firstDifference(before, await feed(runner, tunable.tokens)), `${tunable.name} as ${variant}`).toBeUndefined();
     }
-    others.set(tunable.key, { way: ways.at(-1) ?? '', ms: 1, defaultMs: 2 });
+    others.set(tunable.key, { variant: variants.at(-1) ?? '', ms: 1, defaultMs: 2 });
   }
   const names = chosen(runner).map(({ name }) => name.replace(/-int.*/, ''));
   expect(names).toEqual(expect.arrayContaining(['matmul-residual', 'matmul-silu-mul']));
@@ -108,42 +108,42 @@ test.each([true, false])('software %s: races leave no word changed, and every wa
 
   runner.destroy();
   const next = await load(shipped, isSoftware, others);
-  expect(chosen(next).map(({ key, way }) => [key, way])).toEqual([...others].map(([key, { way }]) => [key, way]));
+  expect(chosen(next).map(({ key, variant }) => [key, variant])).toEqual([...others].map(([key, { variant }]) => [key, variant]));
   expect(await greedy(next, 12)).toEqual(ids);
 }, 240_000);
 
-test('attention of one row and of tiles is raced on rows of its own, and every way gives the same bits', async () => {
+test('attention of one row and of tiles is tried on rows of its own, and every variant gives the same bits', async () => {
   const runner = await load(bytes, false);
   const ids = await greedy(runner, 12);
   const ofAttention = runner.tunables.filter(({ name }) => name.startsWith('attention'));
   expect(ofAttention.map(({ tokens }) => tokens)).toEqual([1, 4]);
   for (const tunable of ofAttention) {
     const before = await feed(runner, tunable.tokens, true);
-    const { ways, time, use } = await prepared(tunable);
-    expect(ways.length).toBeGreaterThan(2);
-    for (const way of ways) expect(await time(way, 3)).toBeGreaterThan(0);
-    expect(firstDifference(before, await readState(runner, true)), `${tunable.name} is raced`).toBeUndefined();
-    for (const way of ways) {
-      use(way);
-      expect(tunable.way).toBe(way);
-      expect(firstDifference(before, await feed(runner, tunable.tokens, true)), `${tunable.name} as ${way}`).toBeUndefined();
+    const { variants, time, use } = await prepared(tunable);
+    expect(variants.length).toBeGreaterThan(2);
+    for (const variant of variants) expect(await time(variant, 3)).toBeGreaterThan(0);
+    expect(firstDifference(before, await readState(runner, true)), `${tunable.name} is tried`).toBeUndefined();
+    for (const variant of variants) {
+      use(variant);
+      expect(tunable.variant).toBe(variant);
+      expect(firstDifference(before, await feed(runner, tunable.tokens, true)), `${tunable.name} as ${variant}`).toBeUndefined();
     }
   }
   expect(await greedy(runner, 12)).toEqual(ids);
 }, 240_000);
 
 async function prepared(tunable: LoadedRunner['tunables'][number]) {
-  const contest = await tunable.prepare();
-  return { ways: contest.ways, time: contest.time.bind(contest), use: contest.use.bind(contest) };
+  const trial = await tunable.prepare();
+  return { variants: trial.variants, time: trial.time.bind(trial), use: trial.use.bind(trial) };
 }
 
-test('a winner that is not known any more, or does not compile, leaves the default', async () => {
+test('a best variant that is not known any more, or does not compile, leaves the default', async () => {
   const first = await load(bytes, true);
-  const winners = new Map(first.tunables.map(({ key }) => [key, { way: 'of another release', ms: 1, defaultMs: 2 }]));
-  const defaults = first.tunables.map(({ way }) => way);
+  const bestVariants = new Map(first.tunables.map(({ key }) => [key, { variant: 'of another release', ms: 1, defaultMs: 2 }]));
+  const defaults = first.tunables.map(({ variant }) => variant);
   first.destroy();
-  const next = await load(bytes, true, winners);
-  expect(next.tunables.map(({ way }) => way)).toEqual(defaults);
+  const next = await load(bytes, true, bestVariants);
+  expect(next.tunables.map(({ variant }) => variant)).toEqual(defaults);
   expect(await greedy(next, 4)).toEqual(golden?.greedyIds.slice(0, 4));
 });
 
@@ -188,7 +188,7 @@ test('a load that is told to tunes while it is idle, and the next one begins wit
   const first = await serve('force', storage);
   expect(first.tuning()).toMatchObject({ gpuMs: 0, numKernels: 4, kernels: [] });
   await expect.poll(() => first.tuning().gpuMs, { timeout: 60_000 }).toBeGreaterThan(0);
-  await ask(first, 'between races');
+  await ask(first, 'between trials');
   await expect.poll(() => first.tuning().state, { timeout: 100_000 }).toBe('done');
   const { kernels } = first.tuning();
   expect(kernels.map(({ tokens }) => tokens)).toEqual([1, 2, 4, 8]);

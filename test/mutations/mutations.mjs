@@ -13,7 +13,7 @@ function of(area, file, changes) {
 }
 
 const MATMUL = 'test/gpu/kernels/matmul.test.ts';
-const LATE = 'test/gpu/late-kernels.test.ts';
+const DEFERRED = 'test/gpu/deferred-kernels.test.ts';
 const ATTENTION = 'test/gpu/kernels/attention.test.ts';
 const FUSED_ROPE = 'test/gpu/kernels/matmul-rope-kv-write.test.ts';
 const FILTER = 'test/gpu/kernels/filter.test.ts';
@@ -112,15 +112,15 @@ export const MUTATIONS = [
     ['the goal is not lowered by what lies above', 'selection.goal = subtract64(selection.goal, above);', '', FILTER],
   ]),
 
-  ...of('late kernels', 'src/kernels/matmul.ts', [
-    ['a kernel that came late is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isLate !== true && options.tokens >= tokens', LATE],
+  ...of('deferred kernels', 'src/kernels/matmul.ts', [
+    ['a deferred kernel is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isDeferred !== true && options.tokens >= tokens', DEFERRED],
   ]),
-  ...of('late kernels', 'src/runner/gpu-model-runner.ts', [
-    ['rows are never attended to in tiles', 'this.#areReady ? tileRows : 1', '1', LATE],
-    ['rows are in tiles before there is a kernel for them', '#areReady = false;', '#areReady = true;', LATE],
+  ...of('deferred kernels', 'src/runner/gpu-model-runner.ts', [
+    ['rows are never attended to in tiles', 'this.#areReady ? tileRows : 1', '1', DEFERRED],
+    ['rows are in tiles before there is a kernel for them', '#areReady = false;', '#areReady = true;', DEFERRED],
   ]),
-  ...of('late kernels', 'src/engine/late-compiler.ts', [
-    ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/late-compiler.test.ts'],
+  ...of('deferred kernels', 'src/engine/deferred-kernels.ts', [
+    ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/deferred-kernels.test.ts'],
   ]),
   ...of('repacking', 'src/quant/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { blocksFor, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
-import { compileLate } from '../support/late-kernels.ts';
+import { compileDeferred } from '../support/deferred-kernels.ts';
 import { answerGoldens, openSmolLm2 } from '../support/smollm2-answers.ts';
 import { type ChatGolden, SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 
@@ -24,7 +24,7 @@ describe.skipIf('reason' in model)('SmolLM2-135M-Instruct', () => {
     const tokenizer = createTokenizer(file.metadata);
     encode = ({ messages }) => tokenizer.encodeChat(messages);
     loaded = await loadRunner({ file, maxModelLen: 1024 });
-    await compileLate(loaded);
+    await compileDeferred(loaded);
     answers = await answerGoldens(file, loaded);
   }, 30 * MINUTES);
   afterAll(() => loaded?.destroy());

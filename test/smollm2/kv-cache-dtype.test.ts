@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
-import { compileLate } from '../support/late-kernels.ts';
+import { compileDeferred } from '../support/deferred-kernels.ts';
 import { logitsOfEveryPosition } from '../support/gpu-runner.ts';
 import { argmax } from '../support/sampling-references.ts';
 import { answerGoldens, openSmolLm2 } from '../support/smollm2-answers.ts';
@@ -23,7 +23,7 @@ describe.skipIf('reason' in model).each([
     if ('reason' in model) return;
     file = await openSmolLm2(model.url);
     loaded = await loadRunner({ file, maxModelLen: 1024, kvCacheDtype });
-    await compileLate(loaded);
+    await compileDeferred(loaded);
   }, 5 * MINUTES);
   afterAll(() => loaded?.destroy());
 
@@ -45,7 +45,7 @@ describe.skipIf('reason' in model).each([
 
   test('the logits along the golden answers', async () => {
     const exact = await loadRunner({ file, maxModelLen: 1024 });
-    await compileLate(exact);
+    await compileDeferred(exact);
     let [worst, sum, count, flips, steps] = [0, 0, 0, 0, 0];
     for (const { name, promptTokenIds, greedyIds } of prompts) {
       const tokenIds = [...promptTokenIds, ...greedyIds.slice(0, -1)];

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Numerics } from '../../src/core/numerics.ts';
 import type { ModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
-import { compileLate } from '../support/late-kernels.ts';
+import { compileDeferred } from '../support/deferred-kernels.ts';
 import { compareLogits, goldenAnswers, goldenLogits, perplexity } from '../support/logit-costs.ts';
 import { openSmolLm2 } from '../support/smollm2-answers.ts';
 import { SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
@@ -30,7 +30,7 @@ describe.skipIf('reason' in model)('SmolLM2-135M-Instruct', () => {
   async function open(numerics: Numerics): Promise<LoadedRunner | string> {
     try {
       loaded = await loadRunner({ file, numerics, maxModelLen: 1024 });
-      await compileLate(loaded);
+      await compileDeferred(loaded);
       return loaded;
     } catch (error) {
       if (String(error).includes('numerics is')) return String(error);
@@ -52,7 +52,7 @@ describe.skipIf('reason' in model)('SmolLM2-135M-Instruct', () => {
     if ('reason' in model) return;
     file = await openSmolLm2(model.url);
     const runner = await loadRunner({ file, maxModelLen: 1024 });
-    await compileLate(runner);
+    await compileDeferred(runner);
     ({ logits: exact, perplexity: exactPerplexity } = await row('f32', runner));
     runner.destroy();
   }, 60 * MINUTES);

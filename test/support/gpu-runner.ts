@@ -4,7 +4,7 @@ import { readModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { ByteSource } from '../../src/core/byte-source.ts';
 import { logitsStride } from '../../src/kernels/sample.ts';
-import { compileLate } from './late-kernels.ts';
+import { compileDeferred } from './deferred-kernels.ts';
 import { sharedGpu } from './shared-gpu.ts';
 
 /** A file in memory. */
@@ -24,10 +24,10 @@ export async function loadBytes(
   return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, gpu, file: await readModelFile(memorySource(bytes)) });
 }
 
-/** With those that come late as well. A software adapter compiles them for as long as all others. */
+/** With the deferred kernels as well. A software adapter compiles them for as long as all others. */
 export async function loadWhole(...args: Parameters<typeof loadBytes>): Promise<LoadedRunner> {
   const loaded = await loadBytes(...args);
-  await compileLate(loaded);
+  await compileDeferred(loaded);
   return loaded;
 }
 

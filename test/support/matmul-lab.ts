@@ -35,8 +35,8 @@ const ODD_SHARED = [oneTiling(2, 1, 8, 16), oneTiling(1, 1, 32, 3)];
 const ODD_PAIRED = [oneTiling(1, 1, 64, 1, 2), oneTiling(2, 2), oneTiling(3, 1, 8, 1, 2)];
 const ODD_PAIRED_SHARED = [oneTiling(2, 2, 8, 16), oneTiling(1, 1, 32, 3, 2)];
 
-/** A way to compute a product, which must not show in its bits. */
-export interface Way {
+/** A configuration to compute a product, which must not show in its bits. */
+export interface KernelConfig {
   readonly name: string;
   readonly subgroups: boolean;
   readonly unrolled: boolean;
@@ -53,17 +53,17 @@ function someTilings(matrix: PackedMatrix, paired: boolean, turn: number): reado
   return [...defaults, ...odd.map((each) => each[turn % each.length] ?? [])];
 }
 
-/** Ways to compute an epilogue, other ones in each `turn`. */
-export function someWays(lab: KernelLab, matrix: PackedMatrix, options: { paired?: boolean; turn?: number } = {}): Way[] {
+/** Configurations to compute an epilogue, other ones in each `turn`. */
+export function someConfigs(lab: KernelLab, matrix: PackedMatrix, options: { paired?: boolean; turn?: number } = {}): KernelConfig[] {
   const { paired = false, turn = 0 } = options;
-  return waysOf(lab, someTilings(matrix, paired, turn), turn);
+  return configsOf(lab, someTilings(matrix, paired, turn), turn);
 }
 
 /**
  * Each tiling once, x reaching the lanes by subgroups and without in turn: what a tiling and a kind have in common is the
  * template, so not all pairs of them are compiled. `turn` says which is first.
  */
-export function waysOf(lab: KernelLab, all: readonly Tilings[], turn = 0): Way[] {
+export function configsOf(lab: KernelLab, all: readonly Tilings[], turn = 0): KernelConfig[] {
   const kinds = lab.gpu.hasSubgroups ? [true, false] : [false];
   return all.map((tilings, i) => {
     const subgroups = kinds[(i + turn) % kinds.length] ?? false;
@@ -76,21 +76,21 @@ export function waysOf(lab: KernelLab, all: readonly Tilings[], turn = 0): Way[]
 const nameOf = (tilings: Tilings): string =>
   tilings.map((tiling) => Object.entries(tiling).map(([key, value]) => `${value} ${key}`).join(' ')).join(' or ');
 
-/** A way as ops, with outputs of its own. */
-export interface Variant {
+/** A configuration as ops, with outputs of its own. */
+export interface LabVariant {
   readonly name: string;
   readonly ops: readonly Op[];
   readonly outputs: readonly Output[];
 }
 
 /** Runs all of them in one pass; each variant's results in the order of its outputs. */
-export async function runVariants(lab: KernelLab, all: readonly Variant[], step: Partial<StepShape>): Promise<Result[][]> {
+export async function runVariants(lab: KernelLab, all: readonly LabVariant[], step: Partial<StepShape>): Promise<Result[][]> {
   const results = await lab.run(all.flatMap(({ ops }) => ops), step, all.flatMap(({ outputs }) => outputs));
   return all.map(({ outputs }) => results.splice(0, outputs.length));
 }
 
 /** The first variant whose outputs, with what it should not touch, are not the first one's to the bit. */
-export function firstDeviant(all: readonly Variant[], results: readonly (readonly Result[])[]): string | undefined {
+export function firstDeviant(all: readonly LabVariant[], results: readonly (readonly Result[])[]): string | undefined {
   for (const [i, variant] of all.entries()) {
     for (const [j, result] of (results[i] ?? []).entries()) {
       const fault = firstDifference(result, results[0]?.[j] ?? result);

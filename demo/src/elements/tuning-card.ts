@@ -5,7 +5,7 @@ import { formatDuration } from '../format.ts';
 const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
   off: 'as they are by default',
   idle: 'waiting for a quiet moment',
-  tuning: 'racing variants',
+  tuning: 'trying variants',
   done: 'fitted to this adapter',
   cached: 'fitted at an earlier visit',
 };

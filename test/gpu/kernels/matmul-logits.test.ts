@@ -7,7 +7,7 @@ import { SAMPLE_BYTES, writeSample } from '../../../src/kernels/step-inputs.ts';
 import { exactly, firstWrong, KernelLab, POISON, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, rowsFrom, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, inverseRmsReference, matmulOfReference, matmulReference, productReference } from '../../support/kernel-references.ts';
-import { activations, firstDeviant, firstUnlike, MAX_ROWS, runVariants, someWays } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, firstUnlike, MAX_ROWS, runVariants, someConfigs } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
 import { type Candidate, runSampler } from '../../support/sampler-lab.ts';
 
@@ -72,10 +72,10 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   const room = rows === 260 ? SAMPLED.length : 16;
   const samples = lab.input(samplesOf(SAMPLED, room));
   const shared = { matrix, x: lab.input(x), squares: lab.input(squares), samples, epsilon: EPSILON, counts: lab.sampleCount };
-  const all = someWays(lab, matrix, { turn }).map(({ name, ...way }) => {
+  const all = someConfigs(lab, matrix, { turn }).map(({ name, ...config }) => {
     const outputs = [lab.output(SAMPLED.length * rows), lab.output(candidatesBytes(rows, SAMPLED.length) / 4)] as const;
     const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
-    const op = matmulLogits(lab.builder, { ...shared, ...way, tokens: (step) => step.samples, logits, candidates });
+    const op = matmulLogits(lab.builder, { ...shared, ...config, tokens: (step) => step.samples, logits, candidates });
     return { name, ops: [op], outputs };
   });
   const every = await runVariants(lab, all, { tokens: 17, samples: SAMPLED.length });
@@ -128,10 +128,10 @@ test('a vocabulary of 4k + 1: what pads its matrix is no candidate', async () =>
   const x = activations(columns, random);
   const squares = new Float32Array((MAX_ROWS * squaresBytes(columns, 1)) / 4).map(() => random.uniform() * columns);
   const inputs = { x: lab.input(x), squares: lab.input(squares), samples: lab.input(samplesOf(SAMPLED, 16)), counts: lab.sampleCount };
-  const all = someWays(lab, matrix).map(({ name, ...way }) => {
+  const all = someConfigs(lab, matrix).map(({ name, ...config }) => {
     const outputs = [lab.output(SAMPLED.length * rows), lab.output(candidatesBytes(vocabSize, SAMPLED.length) / 4)] as const;
     const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
-    const args = { ...inputs, ...way, matrix, vocabSize, epsilon: EPSILON, logits, candidates };
+    const args = { ...inputs, ...config, matrix, vocabSize, epsilon: EPSILON, logits, candidates };
     return { name, ops: [matmulLogits(lab.builder, { ...args, tokens: (step) => step.samples })], outputs };
   });
   const results = await runVariants(lab, all, { tokens: 17, samples: SAMPLED.length });
@@ -160,8 +160,8 @@ test('a head in several matrices, as where a GPU binds no more: the same logits 
     const [logits, candidates] = [outputs[0].buffer, outputs[1].buffer];
     const ops = firsts.map((outputOffset, i) => {
       const matrix = packMatrix(lab, rowsFrom(block, outputOffset, firsts[i + 1] ?? rows));
-      const way = someWays(lab, matrix)[0]!;
-      return matmulLogits(lab.builder, { ...shared, ...way, matrix, outputOffset, tokens: (step) => step.samples, logits, candidates });
+      const config = someConfigs(lab, matrix)[0]!;
+      return matmulLogits(lab.builder, { ...shared, ...config, matrix, outputOffset, tokens: (step) => step.samples, logits, candidates });
     });
     return { name: `from ${firsts}`, ops, outputs };
   });
@@ -182,10 +182,10 @@ test.each([[576, 1536, 512], [96, 160, 68]])('residual of %i x %i, then a head o
   const logits = lab.output(SAMPLED.length * vocabulary);
   const begun = { hidden: hidden.buffer, weighted: weighted.buffer, squares: squares.buffer };
   const [lower, upper] = [packMatrix(lab, down), packMatrix(lab, head)];
-  const wayFor = (matrix: typeof lower) => someWays(lab, matrix)[0]!;
+  const configFor = (matrix: typeof lower) => someConfigs(lab, matrix)[0]!;
   const first = matmulResidual(lab.builder, {
     ...begun,
-    ...wayFor(lower),
+    ...configFor(lower),
     matrix: lower,
     x: lab.input(x),
     gain: lab.input(gain),
@@ -193,7 +193,7 @@ test.each([[576, 1536, 512], [96, 160, 68]])('residual of %i x %i, then a head o
     tokens: ({ tokens }) => tokens,
   });
   const second = matmulLogits(lab.builder, {
-    ...wayFor(upper),
+    ...configFor(upper),
     matrix: upper,
     x: weighted.buffer,
     squares: squares.buffer,

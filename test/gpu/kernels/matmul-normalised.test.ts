@@ -4,7 +4,7 @@ import { matmulNormalised, squaresBytes } from '../../../src/kernels/matmul.ts';
 import { type Expected, exactly, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, type RowWeights, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, inverseRmsReference, matmulOfReference, matmulReference, productReference } from '../../support/kernel-references.ts';
-import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someWays, TOKEN_COUNTS } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someConfigs, TOKEN_COUNTS } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -31,10 +31,10 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   const squares = new Float32Array(MAX_ROWS * sums).map((_, i) => random.uniform() * 10 ** ((Math.floor(i / sums) % 8) - 6));
   const before = new Float32Array(MOST * outputStride).map(() => random.normal());
   const shared = { matrix, x: lab.input(x), squares: lab.input(squares), epsilon: EPSILON, counts: lab.rowCount };
-  const all = someWays(lab, matrix, { turn }).map(({ name, ...way }) => {
+  const all = someConfigs(lab, matrix, { turn }).map(({ name, ...config }) => {
     const outputs = [lab.inOut(before)] as const;
     const place = { y: outputs[0].buffer, outputOffset, outputStride };
-    const op = matmulNormalised(lab.builder, { ...shared, ...way, ...place, tokens: ({ tokens }) => tokens });
+    const op = matmulNormalised(lab.builder, { ...shared, ...config, ...place, tokens: ({ tokens }) => tokens });
     return { name, ops: [op], outputs };
   });
   const weights = Array.from({ length: rows }, (_, row) => weightsOfRow(block, row));
@@ -85,8 +85,8 @@ test.each([[960, 576], [68, 160], [4, 32]])('embed, then %i x %i: the product wi
     gain: lab.input(gain),
   });
   const matrix = packMatrix(lab, block);
-  const [way] = someWays(lab, matrix);
-  const args = { matrix, ...way!, x: weighted.buffer, squares: squares.buffer, epsilon: EPSILON, y: y.buffer };
+  const [config] = someConfigs(lab, matrix);
+  const args = { matrix, ...config!, x: weighted.buffer, squares: squares.buffer, epsilon: EPSILON, y: y.buffer };
   const second = matmulNormalised(lab.builder, { ...args, counts: lab.rowCount, tokens: ({ tokens }) => tokens });
   const [result] = await lab.run([first, second], { tokens: ids.length }, [y, hidden, weighted, squares]);
   const weights = Array.from({ length: rows }, (_, row) => weightsOfRow(block, row));

@@ -3,7 +3,7 @@ import { matmulResidual } from '../../../src/kernels/matmul-residual.ts';
 import { exactly, firstWritten, firstWrong, KernelLab, type Result } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, type RowWeights, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, matmulReference } from '../../support/kernel-references.ts';
-import { activations, firstDeviant, firstUnlike, MAX_ROWS, onlyRows, runVariants, someWays, tokenCounts } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, firstUnlike, MAX_ROWS, onlyRows, runVariants, someConfigs, tokenCounts } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -53,10 +53,10 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   const gain = new Float32Array(rows).map(() => random.normal());
   const words = 4 * Math.ceil(rows / 128);
   const shared = { matrix, x: lab.input(x), gain: lab.input(gain), counts: lab.rowCount };
-  const all = someWays(lab, matrix, { turn }).map(({ name, ...way }) => {
+  const all = someConfigs(lab, matrix, { turn }).map(({ name, ...config }) => {
     const outputs = [lab.inOut(hidden), lab.output(MOST * rows), lab.output(MOST * words)] as const;
     const [stream, weighted, squares] = [outputs[0].buffer, outputs[1].buffer, outputs[2].buffer];
-    const op = matmulResidual(lab.builder, { ...shared, ...way, tokens: ({ tokens }) => tokens, hidden: stream, weighted, squares });
+    const op = matmulResidual(lab.builder, { ...shared, ...config, tokens: ({ tokens }) => tokens, hidden: stream, weighted, squares });
     return { name, ops: [op], outputs };
   });
   const most = await runVariants(lab, all, { tokens: MOST });

@@ -8,7 +8,7 @@ import { exactly, KernelLab } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { inverseRmsReference, matmulReference, productReference, sumReference } from '../../support/kernel-references.ts';
 import { cacheWords, elementWord } from '../../support/kv-layout.ts';
-import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someWays, tokenCounts, type Variant } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, MAX_ROWS, onlyRows, runVariants, someConfigs, tokenCounts, type LabVariant } from '../../support/matmul-lab.ts';
 import { expectedQkv, firstMisplaced, firstUnlikeAll } from '../../support/qkv-layout.ts';
 import { createRandom } from '../../support/random.ts';
 
@@ -92,15 +92,15 @@ function setUp(shape: Shape, parts: readonly Part[]) {
   const words = cacheWords({ ...shape, blockSize: BLOCK_SIZE }, 'f32', NUM_BLOCKS);
   const [{ matrix } = { matrix: undefined }] = parts;
   if (matrix === undefined) throw new Error('no matrix');
-  const ways = someWays(lab, matrix, { turn: SHAPES.indexOf(shape) });
-  const all = ways.map(({ name, ...way }): Variant => {
+  const configs = someConfigs(lab, matrix, { turn: SHAPES.indexOf(shape) });
+  const all = configs.map(({ name, ...config }): LabVariant => {
     const outputs = [lab.output(queriesBytes(shape, ROWS.length) / 4), lab.output(words), lab.output(words)] as const;
     const [queries, keys, values] = [outputs[0].buffer, outputs[1].buffer, outputs[2].buffer];
     const dtype = { kvCacheDtype: 'f32' } as const;
-    const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, ...dtype, ...way, ...part, queries, keys, values }));
+    const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, ...dtype, ...config, ...part, queries, keys, values }));
     return { name, ops, outputs };
   });
-  return { x, squares, bias, shared, way: ways[0]!, all };
+  return { x, squares, bias, shared, config: configs[0]!, all };
 }
 
 test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize, $ropeDimensions rotated, k $columns in $maxSlices', async (shape) => {
@@ -136,12 +136,12 @@ test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize, $ropeD
 test.each(SHAPES)('$types, $numHeads heads over $numKvHeads of $headSize: a cache of half floats holds what one of f32 does', async (shape) => {
   const { numKvHeads, headSize } = shape;
   const parts = partsOf(shape);
-  const { shared, way, all } = setUp(shape, parts);
+  const { shared, config, all } = setUp(shape, parts);
   const layout = { ...shape, blockSize: BLOCK_SIZE };
   const words = cacheWords(layout, 'f16', NUM_BLOCKS);
   const outputs = [lab.output(all[0]!.outputs[0]!.words), lab.output(words), lab.output(words)] as const;
   const [queries, keys, values] = [outputs[0].buffer, outputs[1].buffer, outputs[2].buffer];
-  const { name: _, ...how } = way;
+  const { name: _, ...how } = config;
   const ops = parts.map((part) => matmulRopeKvWrite(lab.builder, { ...shared, kvCacheDtype: 'f16', ...how, ...part, queries, keys, values }));
   const exact = await lab.run(all[0]!.ops, { tokens: ROWS.length }, all[0]!.outputs);
   const halves = await lab.run(ops, { tokens: ROWS.length }, outputs);

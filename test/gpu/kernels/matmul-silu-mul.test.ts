@@ -4,7 +4,7 @@ import { squaresBytes } from '../../../src/kernels/matmul.ts';
 import { exactly, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { inverseRmsReference, matmulReference, productReference, siluMulReference } from '../../support/kernel-references.ts';
-import { activations, firstDeviant, firstUnlike, MAX_ROWS, onlyRows, runVariants, someWays, tokenCounts } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, firstUnlike, MAX_ROWS, onlyRows, runVariants, someConfigs, tokenCounts } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -31,9 +31,9 @@ test.each(SHAPES.map((shape, turn) => [...shape, turn] as const))('%s %i x %i in
   const sums = squaresBytes(columns, 1) / 4;
   const squares = new Float32Array(MAX_ROWS * sums).map((_, i) => random.uniform() * 10 ** ((Math.floor(i / sums) % 5) - 1));
   const shared = { matrix, x: lab.input(x), squares: lab.input(squares), epsilon: EPSILON, counts: lab.rowCount };
-  const all = someWays(lab, matrix, { paired: true, turn }).map(({ name, ...way }) => {
+  const all = someConfigs(lab, matrix, { paired: true, turn }).map(({ name, ...config }) => {
     const outputs = [lab.output(MOST * (rows / 2))] as const;
-    const op = matmulSiluMul(lab.builder, { ...shared, ...way, tokens: ({ tokens }) => tokens, y: outputs[0].buffer });
+    const op = matmulSiluMul(lab.builder, { ...shared, ...config, tokens: ({ tokens }) => tokens, y: outputs[0].buffer });
     return { name, ops: [op], outputs };
   });
   const most = await runVariants(lab, all, { tokens: MOST });
@@ -62,9 +62,9 @@ test('saturates: nothing is NaN, however large the gate', async () => {
   const x = activations(32, random).map((value) => value * 1e4);
   const y = lab.output(64);
   const squares = lab.input(new Float32Array(4).fill(8));
-  const [way] = someWays(lab, matrix, { paired: true });
+  const [config] = someConfigs(lab, matrix, { paired: true });
   const args = { matrix, x: lab.input(x), squares, epsilon: 0, counts: lab.rowCount, y: y.buffer };
-  const op = matmulSiluMul(lab.builder, { ...args, ...way!, tokens: () => 1 });
+  const op = matmulSiluMul(lab.builder, { ...args, ...config!, tokens: () => 1 });
   const [result] = await lab.run([op], { tokens: 1 }, [y]);
   const products = Array.from({ length: 128 }, (_, row) => matmulReference(weightsOfRow(block, row), x.subarray(0, 32)));
   expect(Math.min(...products.map(({ value }) => value))).toBeLessThan(-200);

@@ -4,7 +4,7 @@ import { defaultTilings, type Tilings } from '../../../src/kernels/tiling.ts';
 import { firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { matmulReference } from '../../support/kernel-references.ts';
-import { activations, firstDeviant, firstUnlike, MAX_ROWS, oneTiling as one, onlyRows, runVariants, TOKEN_COUNTS, type Variant, waysOf } from '../../support/matmul-lab.ts';
+import { activations, firstDeviant, firstUnlike, MAX_ROWS, oneTiling as one, onlyRows, runVariants, TOKEN_COUNTS, configsOf, type LabVariant } from '../../support/matmul-lab.ts';
 import { createRandom } from '../../support/random.ts';
 
 let lab: KernelLab;
@@ -44,7 +44,7 @@ function defaultsFor({ rows }: PackedMatrix, isSoftware: boolean): Tilings {
 type Product = Pick<StoreArgs, 'x' | 'outputOffset' | 'outputStride'>;
 
 /**
- * A product by each tiling, on the matrices (the same, packed in several ways) and with the ways of x to the lanes in turn;
+ * A product by each tiling, on the matrices (the same, packed in several ways) and with x by subgroups and without, in turn;
  * `turn` says which come first.
  */
 function variantsOf(
@@ -53,14 +53,14 @@ function variantsOf(
   product: Product,
   y: () => Output,
   turn = 0,
-): Variant[] {
+): LabVariant[] {
   const [first] = matrices;
-  return waysOf(lab, tilings, turn).map(({ name, ...way }, i) => {
+  return configsOf(lab, tilings, turn).map(({ name, ...config }, i) => {
     const matrix = matrices[Math.floor((i + turn) / 2) % matrices.length] ?? first;
     const output = y();
     const op = matmul(lab.builder, {
       ...product,
-      ...way,
+      ...config,
       matrix,
       y: output.buffer,
       counts: lab.rowCount,

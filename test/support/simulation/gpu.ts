@@ -101,8 +101,8 @@ export class SimulatedGpu {
     if (bytes > NEED.budgetBytes) this.violations.add(`${bytes} of ${NEED.budgetBytes} bytes are taken`);
   }
 
-  async #fill(device: Device, { file, reserve, winners, onStage, signal }: LoadRunnerOptions, gate: Gate): Promise<void> {
-    const known = winners?.(ADAPTER);
+  async #fill(device: Device, { file, reserve, bestVariants, onStage, signal }: LoadRunnerOptions, gate: Gate): Promise<void> {
+    const known = bestVariants?.(ADAPTER);
     device.bytes = (await reserve?.(NEED)) ?? MODEL_BYTES;
     await gate('buffers');
     if (this.isFull) throw new TabserveError('out_of_memory', 'The GPU refuses memory.');
@@ -144,7 +144,7 @@ function partsOf({ file, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }
     kvCacheDtype,
     numerics,
     kvCacheBytes: 4096,
-    lateKernels: [{ tokens: 8, compile: () => gate('late kernel') }],
+    deferredKernels: [{ tokens: 8, compile: () => gate('deferred kernel') }],
     blockTransfer: blockTransfer === true ? transfer : undefined,
     profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),

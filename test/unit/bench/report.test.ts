@@ -198,7 +198,7 @@ test('the table says what was measured, on what, how far it scatters, and whethe
   const table = formatResults(resultsOf());
   const told = ['acme one (no optional features)', 'Chromium 150.0, commit abc1234', '0.20 on 4 cores', 'Small (small.gguf)'];
   for (const words of told) expect(table).toContain(words);
-  expect(table).toContain(`3 of 4 kernels raced in 1234 ms of the GPU's time; 2 gained: 1.88 [1.50..2.25] times as fast`);
+  expect(table).toContain(`3 of 4 kernels tried in 1234 ms of the GPU's time; 2 gained: 1.88 [1.50..2.25] times as fast`);
   expect(table).toMatch(/^ {2}prefill \(prompt 128\) +200 \[100\.\.300\] tok\/s +95 %: 100\.\.300 +n = 3 +\d+\.\d % of ceiling$/m);
   expect(table).toMatch(/^ {2}decode \(context 128, tokens 32, batch 1\) +45 \[40\.\.50\] tok\/s +n = 2/m);
   expect(table).toMatch(/^load, prompt 50, answer 4$/m);

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
-import type { Winner } from '../../../src/core/tuning.ts';
+import type { BestVariant } from '../../../src/core/tuning.ts';
 import { Autotuner, type AutotunerOptions } from '../../../src/engine/autotuner.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
-import { type FakeTunable, fakeTunable } from './fake-contest.ts';
+import { type FakeTunable, fakeTunable } from './fake-trial.ts';
 
 const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
 
 function start(tunables: readonly FakeTunable[], options: Partial<AutotunerOptions> = {}) {
-  const saved: [string, Winner][] = [];
+  const saved: [string, BestVariant][] = [];
   const lines: string[] = [];
   const gpuLock = new GpuLock();
   const tuner = new Autotuner({
     tunables,
     known: new Map(),
     budgetMs: 2000,
-    save: (key, winner) => void saved.push([key, winner]),
+    save: (key, best) => void saved.push([key, best]),
     gpuLock,
     othersSettled: async () => {},
     log: (_level, line) => void lines.push(line),
@@ -27,15 +27,15 @@ const turns = async (count = 50): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-test('while nothing is asked all are raced; winners are used, kept and told of', async () => {
+test('while nothing is asked all are tried; the best variants are used, kept and told of', async () => {
   const tunables = [fakeTunable('a', 1, SPEEDS), fakeTunable('b', 1, { default: 0.1, slow: 0.2 })];
   const { tuner, saved, lines } = start(tunables);
   expect(tuner.metrics()).toEqual({ state: 'idle', gpuMs: 0, numKernels: 2, kernels: [] });
   tuner.onIdle();
   await tuner.settled;
-  expect(tunables.map(({ contest }) => contest.used)).toEqual([['fast'], ['default']]);
-  expect(saved.map(([key, { way }]) => [key, way])).toEqual([['a', 'fast'], ['b', 'default']]);
-  const spent = tunables.flatMap(({ contest }) => contest.runs).reduce((sum, { ms }) => sum + ms, 0);
+  expect(tunables.map(({ trial }) => trial.used)).toEqual([['fast'], ['default']]);
+  expect(saved.map(([key, { variant }]) => [key, variant])).toEqual([['a', 'fast'], ['b', 'default']]);
+  const spent = tunables.flatMap(({ trial }) => trial.runs).reduce((sum, { ms }) => sum + ms, 0);
   const { kernels, ...metrics } = tuner.metrics();
   expect(metrics).toEqual({ state: 'done', gpuMs: expect.closeTo(spent, 5), numKernels: 2 });
   expect(kernels).toEqual([
@@ -45,7 +45,7 @@ test('while nothing is asked all are raced; winners are used, kept and told of',
   expect(lines).toEqual([expect.stringMatching(/^Tuned 2 of 2 kernels/)]);
 });
 
-test('decoding is raced first, then prompts, then what lies between', async () => {
+test('decoding is tried first, then prompts, then what lies between', async () => {
   const order: string[] = [];
   const tunables = [1, 2, 4, 8, 1, 2, 4, 8].map((tokens, i) => fakeTunable(`${i}`, tokens, SPEEDS));
   const { tuner } = start(tunables, { save: (key) => void order.push(key) });
@@ -54,32 +54,32 @@ test('decoding is raced first, then prompts, then what lies between', async () =
   expect(order.map((key) => tunables[Number(key)]?.tokens)).toEqual([1, 1, 8, 8, 4, 4, 2, 2]);
 });
 
-test('the budget is kept, and what there was no time for keeps its default and is raced next time', async () => {
+test('the budget is kept, and what there was no time for keeps its default and is tried next time', async () => {
   const make = (): FakeTunable[] => Array.from({ length: 40 }, (_, i) => fakeTunable(`${i}`, 1, SPEEDS));
   const tunables = make();
   const { tuner, saved } = start(tunables, { budgetMs: 300 });
   tuner.onIdle();
   await tuner.settled;
-  const runs = tunables.flatMap(({ contest }) => contest.runs);
+  const runs = tunables.flatMap(({ trial }) => trial.runs);
   const spent = runs.reduce((sum, { ms }) => sum + ms, 0);
   expect(spent).toBeGreaterThan(290);
   expect(spent).toBeLessThan(300 + Math.max(...runs.map(({ ms }) => ms)));
   expect(saved.length).toBeGreaterThan(2);
   expect(saved.length).toBeLessThan(40);
-  expect(tunables.flatMap(({ contest }) => contest.used)).toHaveLength(saved.length);
+  expect(tunables.flatMap(({ trial }) => trial.used)).toHaveLength(saved.length);
   expect(tuner.metrics()).toMatchObject({ state: 'done', numKernels: 40, kernels: { length: saved.length } });
 
-  const again = make().map((each, i) => (i < saved.length ? { ...each, way: 'fast' } : each));
+  const again = make().map((each, i) => (i < saved.length ? { ...each, variant: 'fast' } : each));
   const next = start(again, { known: new Map(saved), budgetMs: 10_000 });
   expect(next.tuner.metrics()).toMatchObject({ state: 'idle', kernels: { length: saved.length } });
   next.tuner.onIdle();
   await next.tuner.settled;
-  expect(again.map(({ contest }) => contest.runs.length > 0)).toEqual(again.map((_, i) => i >= saved.length));
+  expect(again.map(({ trial }) => trial.runs.length > 0)).toEqual(again.map((_, i) => i >= saved.length));
   expect(next.tuner.metrics().kernels).toHaveLength(40);
 });
 
-test('what is known is not raced, nor is anything without a budget', async () => {
-  const known = new Map([['a', { way: 'fast', ms: 1, defaultMs: 3 }]]);
+test('what is known is not tried, nor is anything without a budget', async () => {
+  const known = new Map([['a', { variant: 'fast', ms: 1, defaultMs: 3 }]]);
   const all = fakeTunable('a', 1, SPEEDS, 'fast');
   const { tuner } = start([all], { known });
   tuner.onIdle();
@@ -95,8 +95,8 @@ test('what is known is not raced, nor is anything without a budget', async () =>
   expect([all.isPrepared, off.isPrepared]).toEqual([false, false]);
 });
 
-test('a winner that is not in use is raced again', async () => {
-  const known = new Map([['a', { way: 'gone', ms: 1, defaultMs: 3 }]]);
+test('a best variant that is not in use is tried again', async () => {
+  const known = new Map([['a', { variant: 'gone', ms: 1, defaultMs: 3 }]]);
   const { tuner } = start([fakeTunable('a', 1, SPEEDS)], { known });
   expect(tuner.metrics()).toMatchObject({ state: 'idle', kernels: [] });
   tuner.onIdle();
@@ -104,25 +104,25 @@ test('a winner that is not in use is raced again', async () => {
   expect(tuner.metrics().kernels).toMatchObject([{ variant: 'fast' }]);
 });
 
-test('a request that comes waits for one run; then the race rests until the GPU is free', async () => {
+test('a request that comes waits for one run; then the trial rests until the GPU is free', async () => {
   const tunable = fakeTunable('a', 1, SPEEDS);
-  const { contest } = tunable;
+  const { trial } = tunable;
   const { tuner, gpuLock } = start([tunable]);
   let held = Promise.resolve(() => {});
-  contest.onRun = () => {
-    if (contest.runs.length === 6) held = gpuLock.hold();
+  trial.onRun = () => {
+    if (trial.runs.length === 6) held = gpuLock.hold();
   };
   tuner.onIdle();
   await turns();
-  expect(contest.runs).toHaveLength(7);
+  expect(trial.runs).toHaveLength(7);
   expect(tuner.metrics()).toMatchObject({ state: 'idle' });
   const release = await held;
-  contest.onRun = () => {
+  trial.onRun = () => {
     expect(gpuLock.numHolders).toBe(0);
   };
   release();
   await tuner.settled;
-  expect(contest.used).toEqual(['fast']);
+  expect(trial.used).toEqual(['fast']);
 });
 
 test('nothing is prepared before other work of idle moments is done, or while a request runs', async () => {
@@ -146,16 +146,16 @@ test('stopped, it ends after the run under way, even the last, uses nothing and 
   const { tuner: unhurried } = start([whole]);
   unhurried.onIdle();
   await unhurried.settled;
-  for (const count of [5, whole.contest.runs.length]) {
+  for (const count of [5, whole.trial.runs.length]) {
     const tunable = fakeTunable('a', 1, SPEEDS);
     const { tuner, saved, lines } = start([tunable, fakeTunable('b', 1, SPEEDS)]);
-    tunable.contest.onRun = () => {
-      if (tunable.contest.runs.length === count - 1) tuner.stop();
+    tunable.trial.onRun = () => {
+      if (tunable.trial.runs.length === count - 1) tuner.stop();
     };
     tuner.onIdle();
     await tuner.settled;
-    expect(tunable.contest.runs).toHaveLength(count);
-    expect([saved, lines, tunable.contest.used]).toEqual([[], [], []]);
+    expect(tunable.trial.runs).toHaveLength(count);
+    expect([saved, lines, tunable.trial.used]).toEqual([[], [], []]);
   }
 });
 
@@ -168,10 +168,10 @@ test('stopped while a request runs, it ends', async () => {
   await tuner.settled;
 });
 
-test('a race that fails ends them all, and no request', async () => {
+test('a trial that fails ends them all, and no request', async () => {
   const tunable = fakeTunable('a', 1, SPEEDS);
   const { tuner, lines } = start([tunable, fakeTunable('b', 1, SPEEDS)]);
-  tunable.contest.onRun = () => Promise.reject(new Error('the GPU has a fault'));
+  tunable.trial.onRun = () => Promise.reject(new Error('the GPU has a fault'));
   tuner.onIdle();
   await tuner.settled;
   expect(lines[0]).toMatch(/not tuned any more.*the GPU has a fault/);

@@ -4,7 +4,7 @@ import { candidateLanes, defaultLanes, nameOfLanes } from '../../../src/kernels/
 const SHAPES = [[9, 3, 64], [32, 8, 128], [4, 1, 256], [3, 3, 32]] as const;
 const HEADS = SHAPES.flatMap((heads) => [true, false].map((isSoftware) => [...heads, isSoftware] as const));
 
-test.each(HEADS)('%i heads over %i of %i, software %s: what is raced runs anywhere, and keeps the rows of a tile', (numHeads, numKvHeads, headSize, isSoftware) => {
+test.each(HEADS)('%i heads over %i of %i, software %s: what is tried runs anywhere, and keeps the rows of a tile', (numHeads, numKvHeads, headSize, isSoftware) => {
   const heads = { numHeads, numKvHeads, headSize };
   const initial = defaultLanes(isSoftware, heads);
   for (const rows of [1, initial.tileRows]) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { candidateTilings, defaultTilings, isLateWidth, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
+import { candidateTilings, defaultTilings, isDeferredWidth, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
 
 const needs = [true, false].flatMap((isSoftware) =>
   [true, false].flatMap((paired) =>
@@ -39,12 +39,12 @@ test('names tell every tiling from every other', () => {
   expect(new Set(all.map(nameOfTiling)).size).toBe(distinct.size);
 });
 
-test('a model is ready with the kernel of one token and the one of most; the others are late', () => {
-  const late = (isSoftware: boolean): number[] => [1, 2, 4, 8].filter((tokens) => isLateWidth({ isSoftware }, tokens));
-  expect(late(false)).toEqual([2, 4]);
-  expect(late(true)).toEqual([2, 8]);
+test('a model is ready with the kernel of one token and the one of most; the others are deferred', () => {
+  const deferred = (isSoftware: boolean): number[] => [1, 2, 4, 8].filter((tokens) => isDeferredWidth({ isSoftware }, tokens));
+  expect(deferred(false)).toEqual([2, 4]);
+  expect(deferred(true)).toEqual([2, 8]);
   for (const need of needs) {
     const widths = defaultTilings(need).map(({ tokens }) => tokens);
-    expect(widths.filter((tokens) => !isLateWidth(need, tokens)).length).toBe(2);
+    expect(widths.filter((tokens) => !isDeferredWidth(need, tokens)).length).toBe(2);
   }
 });

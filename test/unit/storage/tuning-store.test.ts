@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { keepWinner, readWinners, type TuningRecord, type TuningStorage } from '../../../src/storage/tuning-store.ts';
+import { keepBestVariant, readBestVariants, type TuningRecord, type TuningStorage } from '../../../src/storage/tuning-store.ts';
 
-const WINNER = { way: 'fast', ms: 1, defaultMs: 2 };
+const BEST = { variant: 'fast', ms: 1, defaultMs: 2 };
 
 function memory(records = new Map<string, TuningRecord>()): TuningStorage {
   return {
@@ -10,40 +10,40 @@ function memory(records = new Map<string, TuningRecord>()): TuningStorage {
   };
 }
 
-test('winners are found again on the same adapter by the same version, and nowhere else', async () => {
+test('best variants are found again on the same adapter by the same version, and nowhere else', async () => {
   const storage = memory();
-  await keepWinner(storage, { adapter: 'A', version: '1' }, 'kernel', WINNER);
-  await keepWinner(storage, { adapter: 'A', version: '1' }, 'other', { ...WINNER, way: 'slow' });
-  expect(await readWinners(storage, 'A', '1')).toEqual(new Map([['kernel', WINNER], ['other', { ...WINNER, way: 'slow' }]]));
-  expect(await readWinners(storage, 'A', '2')).toEqual(new Map());
-  expect(await readWinners(storage, 'B', '1')).toEqual(new Map());
+  await keepBestVariant(storage, { adapter: 'A', version: '1' }, 'kernel', BEST);
+  await keepBestVariant(storage, { adapter: 'A', version: '1' }, 'other', { ...BEST, variant: 'slow' });
+  expect(await readBestVariants(storage, 'A', '1')).toEqual(new Map([['kernel', BEST], ['other', { ...BEST, variant: 'slow' }]]));
+  expect(await readBestVariants(storage, 'A', '2')).toEqual(new Map());
+  expect(await readBestVariants(storage, 'B', '1')).toEqual(new Map());
 });
 
 test('a new version takes the place of the old one', async () => {
   const storage = memory();
-  await keepWinner(storage, { adapter: 'A', version: '1' }, 'old', WINNER);
-  await keepWinner(storage, { adapter: 'A', version: '2' }, 'new', WINNER);
-  expect([...(await readWinners(storage, 'A', '2')).keys()]).toEqual(['new']);
-  expect(await readWinners(storage, 'A', '1')).toEqual(new Map());
+  await keepBestVariant(storage, { adapter: 'A', version: '1' }, 'old', BEST);
+  await keepBestVariant(storage, { adapter: 'A', version: '2' }, 'new', BEST);
+  expect([...(await readBestVariants(storage, 'A', '2')).keys()]).toEqual(['new']);
+  expect(await readBestVariants(storage, 'A', '1')).toEqual(new Map());
 });
 
-test('what is no winner is left out, whatever is stored', async () => {
-  const winners = {
-    good: WINNER, nothing: null, text: 'fast', noWay: { ms: 1, defaultMs: 2 }, noTime: { way: 'a', ms: NaN, defaultMs: 1 },
-    never: { way: 'a', ms: 1, defaultMs: Infinity }, immediate: { way: 'a', ms: 0, defaultMs: 1 },
+test('what is no best variant is left out, whatever is stored', async () => {
+  const bestVariants = {
+    good: BEST, nothing: null, text: 'fast', noVariant: { ms: 1, defaultMs: 2 }, noTime: { variant: 'a', ms: NaN, defaultMs: 1 },
+    never: { variant: 'a', ms: 1, defaultMs: Infinity }, immediate: { variant: 'a', ms: 0, defaultMs: 1 },
   };
-  const record = { version: '1', winners } as unknown as TuningRecord;
-  expect([...(await readWinners(memory(new Map([['A', record]])), 'A', '1')).keys()]).toEqual(['good']);
-  for (const odd of [null, 7, { version: '1' }, { version: '1', winners: null }] as unknown as TuningRecord[]) {
-    expect(await readWinners(memory(new Map([['A', odd]])), 'A', '1')).toEqual(new Map());
+  const record = { version: '1', bestVariants } as unknown as TuningRecord;
+  expect([...(await readBestVariants(memory(new Map([['A', record]])), 'A', '1')).keys()]).toEqual(['good']);
+  for (const odd of [null, 7, { version: '1' }, { version: '1', bestVariants: null }] as unknown as TuningRecord[]) {
+    expect(await readBestVariants(memory(new Map([['A', odd]])), 'A', '1')).toEqual(new Map());
   }
 });
 
 test('it does not grow without end: the oldest go first', async () => {
   const storage = memory();
-  for (let i = 0; i < 410; i++) await keepWinner(storage, { adapter: 'A', version: '1' }, `kernel ${i}`, WINNER);
-  await keepWinner(storage, { adapter: 'A', version: '1' }, 'kernel 100', WINNER); // as good as new
-  const keys = [...(await readWinners(storage, 'A', '1')).keys()];
+  for (let i = 0; i < 410; i++) await keepBestVariant(storage, { adapter: 'A', version: '1' }, `kernel ${i}`, BEST);
+  await keepBestVariant(storage, { adapter: 'A', version: '1' }, 'kernel 100', BEST); // as good as new
+  const keys = [...(await readBestVariants(storage, 'A', '1')).keys()];
   expect(keys).toHaveLength(400);
   expect([keys[0], keys.at(-1)]).toEqual(['kernel 10', 'kernel 100']);
 });

@@ -12,8 +12,8 @@ import { tinyModelContents } from '../../support/tiny-model.ts';
 const source = new File([writeGguf(tinyModelContents({ type: 'Q8_0' }))], 'tiny.gguf', { lastModified: 1 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-type Work = 'step' | 'load' | 'compile' | 'race' | 'limits';
-const MEASURES: readonly Work[] = ['race', 'limits'];
+type Work = 'step' | 'load' | 'compile' | 'trial' | 'limits';
+const MEASURES: readonly Work[] = ['trial', 'limits'];
 
 /** A GPU that several models are loaded on, and what was under way at the same time though one of the two measures. */
 class SharedGpu {
@@ -64,16 +64,16 @@ class SharedGpu {
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
       lost: new Promise<TabserveError>(() => {}), loseDevice: () => {}, destroy: () => {},
       tunables: [this.#tunable('a'), this.#tunable('b')],
-      lateKernels: [{ tokens: 8, compile: () => this.during('compile', undefined) }],
+      deferredKernels: [{ tokens: 8, compile: () => this.during('compile', undefined) }],
     });
   }
 
   #tunable(key: string): Tunable {
-    const contest = {
-      ways: ['default', 'fast'], clockMs: 0.001, use: () => {},
-      time: (way: string, dispatches: number) => this.during('race', 0.4 + dispatches * (way === 'fast' ? 0.1 : 0.2)),
+    const trial = {
+      variants: ['default', 'fast'], clockMs: 0.001, use: () => {},
+      time: (variant: string, dispatches: number) => this.during('trial', 0.4 + dispatches * (variant === 'fast' ? 0.1 : 0.2)),
     };
-    return { key, name: key, tokens: 1, way: 'default', prepare: async () => contest };
+    return { key, name: key, tokens: 1, variant: 'default', prepare: async () => trial };
   }
 }
 
@@ -89,8 +89,8 @@ test('whatever measures is alone on the GPU, whichever of the worker’s models 
   for (let i = 0; i < 4; i++) await turn();
   ask(two, 'while kernels are compiled');
   const limits = [one.profiler.limits(), two.profiler.limits()];
-  await waitFor(() => (gpu.seen.get('race') ?? 0) > 4);
-  ask(one, 'while kernels are raced');
+  await waitFor(() => (gpu.seen.get('trial') ?? 0) > 4);
+  ask(one, 'while kernels are tried');
   const third = await gpu.start();
   limits.push(third.profiler.limits());
   ask(two, 'while limits are measured');
@@ -98,7 +98,7 @@ test('whatever measures is alone on the GPU, whichever of the worker’s models 
   await Promise.all(answered);
   await waitFor(() => [one, two, third].every((model) => model.tuning().state === 'done'));
   expect([...gpu.disturbed]).toEqual([]);
-  expect(Object.fromEntries(gpu.seen)).toMatchObject({ load: 3, compile: 3, limits: 3, step: 27, race: expect.any(Number) });
+  expect(Object.fromEntries(gpu.seen)).toMatchObject({ load: 3, compile: 3, limits: 3, step: 27, trial: expect.any(Number) });
   for (const model of [one, two, third]) expect(model.tuning().kernels.map(({ variant }) => variant)).toEqual(['fast', 'fast']);
   for (const model of [one, two, third]) model.destroy();
 });

@@ -4,7 +4,7 @@ import type { Tuning } from '../../../src/core/tuning.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import type { TuningRecord, TuningStorage } from '../../../src/storage/tuning-store.ts';
 import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
-import { fakeTunable } from '../engine/fake-contest.ts';
+import { fakeTunable } from '../engine/fake-trial.ts';
 
 const GPU: AdapterSummary = {
   vendor: 'v', architecture: 'a', device: 'd', description: '', isSoftware: false, features: ['subgroups'],
@@ -18,69 +18,69 @@ function memory(records = new Map<string, TuningRecord>()): TuningStorage {
   };
 }
 
-/** One load: what it begins with, what it races, and what it says. */
+/** One load: what it begins with, what it tries, and what it says. */
 async function load(tuning: Tuning | undefined, adapter: AdapterSummary, storage: TuningStorage | undefined, count = 1) {
   const lines: string[] = [];
   const openStorage = vi.fn(() => storage);
   const kernels = new KernelTuning(tuning, openStorage, (_level, line) => void lines.push(line));
-  const winners = await kernels.winners(adapter);
+  const bestVariants = await kernels.bestVariants(adapter);
   const speeds = { default: 0.2, fast: 0.1 };
-  const tunables = Array.from({ length: count }, (_, i) => fakeTunable(`${i}`, 1, speeds, winners.get(`${i}`)?.way));
+  const tunables = Array.from({ length: count }, (_, i) => fakeTunable(`${i}`, 1, speeds, bestVariants.get(`${i}`)?.variant));
   const tuner = kernels.start({ adapter, tunables, gpuLock: new GpuLock(), othersSettled: async () => {} });
   const before = tuner.metrics().state;
   tuner.onIdle();
   await tuner.settled;
-  const raced = tunables.filter(({ isPrepared }) => isPrepared).length;
-  return { winners: winners.size, before, raced, metrics: tuner.metrics(), lines, openStorage };
+  const tried = tunables.filter(({ isPrepared }) => isPrepared).length;
+  return { bestVariants: bestVariants.size, before, tried, metrics: tuner.metrics(), lines, openStorage };
 }
 
-test('on a GPU the first load races, and the next goes by what it found', async () => {
+test('on a GPU the first load runs trials, and the next goes by what it found', async () => {
   const storage = memory();
-  expect(await load('auto', GPU, storage)).toMatchObject({ winners: 0, before: 'idle', raced: 1 });
+  expect(await load('auto', GPU, storage)).toMatchObject({ bestVariants: 0, before: 'idle', tried: 1 });
   expect(await load(undefined, GPU, storage)).toMatchObject({
-    winners: 1, before: 'cached', raced: 0, metrics: { gpuMs: 0, kernels: [{ variant: 'fast' }] },
+    bestVariants: 1, before: 'cached', tried: 0, metrics: { gpuMs: 0, kernels: [{ variant: 'fast' }] },
   });
   const others: Partial<AdapterSummary>[] = [
     { vendor: 'w' }, { architecture: 'b' }, { device: 'e' }, { description: 'x' }, { features: [] },
   ];
-  for (const other of others) expect(await load('auto', { ...GPU, ...other }, storage)).toMatchObject({ winners: 0, raced: 1 });
+  for (const other of others) expect(await load('auto', { ...GPU, ...other }, storage)).toMatchObject({ bestVariants: 0, tried: 1 });
 });
 
-test('a software adapter is not raced unless told to; then what was found is used', async () => {
+test('a software adapter is not tried unless told to; then what was found is used', async () => {
   const storage = memory();
-  expect(await load('auto', SOFTWARE, storage)).toMatchObject({ before: 'off', raced: 0 });
-  expect(await load('force', SOFTWARE, storage)).toMatchObject({ before: 'idle', raced: 1 });
-  expect(await load('auto', SOFTWARE, storage)).toMatchObject({ winners: 1, before: 'cached', raced: 0 });
+  expect(await load('auto', SOFTWARE, storage)).toMatchObject({ before: 'off', tried: 0 });
+  expect(await load('force', SOFTWARE, storage)).toMatchObject({ before: 'idle', tried: 1 });
+  expect(await load('auto', SOFTWARE, storage)).toMatchObject({ bestVariants: 1, before: 'cached', tried: 0 });
 });
 
-test('force races all anew, however long it takes; auto stops after 2 s', async () => {
+test('force tries all anew, however long it takes; auto stops after 2 s', async () => {
   const storage = memory();
   const { metrics } = await load('auto', GPU, storage, 200);
   expect(metrics.gpuMs).toBeGreaterThan(1900);
   expect(metrics.gpuMs).toBeLessThan(2020);
   expect(metrics.kernels.length).toBeLessThan(200);
   const forced = await load('force', GPU, storage, 200);
-  expect(forced).toMatchObject({ winners: 0, raced: 200 });
+  expect(forced).toMatchObject({ bestVariants: 0, tried: 200 });
   expect(forced.metrics.gpuMs).toBeGreaterThan(2100);
 });
 
-test('off neither races nor opens the storage', async () => {
+test('off neither tries nor opens the storage', async () => {
   const storage = memory();
   await load('auto', GPU, storage);
   const off = await load('off', GPU, storage);
-  expect(off).toMatchObject({ winners: 0, before: 'off', raced: 0 });
+  expect(off).toMatchObject({ bestVariants: 0, before: 'off', tried: 0 });
   expect(off.openStorage).not.toHaveBeenCalled();
 });
 
-test('a storage that refuses, or is not there, only means racing again, and is told of once', async () => {
+test('a storage that refuses, or is not there, only means trying again, and is told of once', async () => {
   const refuses = { read: () => Promise.reject(new Error('denied')), update: () => Promise.reject(new Error('full')) };
   const refused = await load('auto', GPU, refuses, 3);
-  expect(refused).toMatchObject({ winners: 0, raced: 3, metrics: { state: 'done' } });
+  expect(refused).toMatchObject({ bestVariants: 0, tried: 3, metrics: { state: 'done' } });
   expect(refused.lines.filter((line) => /storage/.test(line))).toEqual([expect.stringMatching(/denied/)]);
-  expect(await load('auto', GPU, undefined)).toMatchObject({ winners: 0, raced: 1, lines: [expect.stringMatching(/^Tuned/)] });
+  expect(await load('auto', GPU, undefined)).toMatchObject({ bestVariants: 0, tried: 1, lines: [expect.stringMatching(/^Tuned/)] });
 });
 
 test('loading does not wait for a storage that does not answer', async () => {
   const silent = { read: () => new Promise<undefined>(() => {}), update: () => new Promise<void>(() => {}) };
-  expect(await load('auto', GPU, silent)).toMatchObject({ winners: 0, raced: 1, metrics: { state: 'done' } });
+  expect(await load('auto', GPU, silent)).toMatchObject({ bestVariants: 0, tried: 1, metrics: { state: 'done' } });
 });

@@ -1,10 +1,10 @@
 import { TabserveError } from '../core/errors.ts';
-import type { LateKernel } from '../core/tuning.ts';
-import { Doorbell } from './doorbell.ts';
+import type { DeferredKernel } from '../core/tuning.ts';
+import { AutoResetEvent } from './auto-reset-event.ts';
 import type { GpuLock } from './gpu-lock.ts';
 
-export interface LateCompilerOptions {
-  readonly kernels: readonly LateKernel[];
+export interface DeferredKernelsOptions {
+  readonly kernels: readonly DeferredKernel[];
   /** Whether a request runs or waits. */
   readonly isBusy: () => boolean;
   /** Whether it compiles only while there is no request: on a software adapter both want the same cores. */
@@ -15,14 +15,14 @@ export interface LateCompilerOptions {
 }
 
 /** Compiles what a model was ready without, one kernel after the other, the widest first: they carry prompts. */
-export class LateCompiler {
-  readonly #options: LateCompilerOptions;
-  readonly #left: LateKernel[];
-  readonly #doorbell = new Doorbell();
+export class DeferredKernels {
+  readonly #options: DeferredKernelsOptions;
+  readonly #left: DeferredKernel[];
+  readonly #workEvent = new AutoResetEvent();
   readonly #settled: Promise<void>;
   #isStopped = false;
 
-  constructor(options: LateCompilerOptions) {
+  constructor(options: DeferredKernelsOptions) {
     this.#options = options;
     this.#left = options.kernels.toSorted((a, b) => b.tokens - a.tokens);
     this.#settled = this.#compileAll();
@@ -40,20 +40,20 @@ export class LateCompiler {
 
   /** The engine has nothing to do. */
   onIdle(): void {
-    this.#doorbell.ring();
+    this.#workEvent.set();
   }
 
   /** Ends it after the kernel under way. */
   stop(): void {
     this.#isStopped = true;
-    this.#doorbell.ring();
+    this.#workEvent.set();
   }
 
   async #compileAll(): Promise<void> {
     const { isBusy, whileIdleOnly, gpuLock, log } = this.#options;
-    if (whileIdleOnly) await this.#doorbell.wait(); // before the engine runs, nobody can have asked for anything
+    if (whileIdleOnly) await this.#workEvent.wait(); // before the engine runs, nobody can have asked for anything
     for (let kernel = this.#left[0]; kernel !== undefined; kernel = this.#left[0]) {
-      while (whileIdleOnly && isBusy() && !this.#isStopped) await this.#doorbell.wait();
+      while (whileIdleOnly && isBusy() && !this.#isStopped) await this.#workEvent.wait();
       const release = await gpuLock.hold();
       try {
         if (this.#isStopped) return;

@@ -3,7 +3,7 @@ import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import { blocksFor, loadBytes, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
-// A model is ready before all of its kernels are compiled. What comes late must be used, and change no bit.
+// A model is ready before all of its kernels are compiled. The deferred ones must be used, and change no bit.
 
 let loaded: LoadedRunner;
 beforeAll(async () => {
@@ -27,13 +27,13 @@ async function run(chunks: readonly number[]) {
   return { widths: valuesOf(/^matmul.*"TOKENS":(\d+)/), tileRows: valuesOf(/^attention .*"ROWS":(\d+)/), logits };
 }
 
-test('steps of any length run without what is late, then with it, and give the same bits', async () => {
+test('steps of any length run without the deferred kernels, then with them, and give the same bits', async () => {
   const chunks = [1, 2, 3, 9, 20];
   const { isSoftware, architecture } = loaded.adapter;
   const widths = isSoftware && architecture !== 'swiftshader' ? [1, 2, 4] : [1, 2, 4, 8]; // see kernelSizes
   const early = await run(chunks);
   expect(early).toMatchObject(isSoftware ? { widths: [1, 4], tileRows: [1] } : { widths: [1, 8], tileRows: [1, 4] });
-  for (const kernel of loaded.lateKernels) await kernel.compile();
+  for (const kernel of loaded.deferredKernels) await kernel.compile();
   const complete = await run(chunks);
   expect(complete).toMatchObject({ widths, tileRows: [1, 4] });
   expect(complete.logits).toEqual(early.logits);

@@ -20,7 +20,7 @@ function stepKind({ requests }: SchedulerOutput): StepKind {
  * The speed of the last steps, prefill and decode apart, over all requests of the batch. The window reaches back from
  * the last step of its kind, not from now: an idle engine keeps the speed it had.
  */
-export class StepMeter {
+export class ThroughputMeter {
   readonly #windowMs: number;
   readonly #samples: Record<Exclude<StepKind, 'mixed'>, Sample[]> = { prefill: [], decode: [] };
 

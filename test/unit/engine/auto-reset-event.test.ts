@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Doorbell } from '../../../src/engine/doorbell.ts';
+import { AutoResetEvent } from '../../../src/engine/auto-reset-event.ts';
 
 /** Whether a promise has been settled once everything that can happen now has happened. */
 async function isSettled(promise: Promise<void>): Promise<boolean> {
@@ -9,20 +9,20 @@ async function isSettled(promise: Promise<void>): Promise<boolean> {
   return settled;
 }
 
-test('waits for a ring, each time anew', async () => {
-  const doorbell = new Doorbell();
+test('waits until it is set, each time anew', async () => {
+  const event = new AutoResetEvent();
   for (let i = 0; i < 3; i++) {
-    const waiting = doorbell.wait();
+    const waiting = event.wait();
     expect(await isSettled(waiting)).toBe(false);
-    doorbell.ring();
+    event.set();
     expect(await isSettled(waiting)).toBe(true);
   }
 });
 
-test('a ring before the wait is not lost, several are one', async () => {
-  const doorbell = new Doorbell();
-  doorbell.ring();
-  doorbell.ring();
-  expect(await isSettled(doorbell.wait())).toBe(true);
-  expect(await isSettled(doorbell.wait())).toBe(false);
+test('set before the wait is not lost, several times are one', async () => {
+  const event = new AutoResetEvent();
+  event.set();
+  event.set();
+  expect(await isSettled(event.wait())).toBe(true);
+  expect(await isSettled(event.wait())).toBe(false);
 });

@@ -1,4 +1,4 @@
-import type { Contest, Winner } from '../core/tuning.ts';
+import type { BestVariant, Trial } from '../core/tuning.ts';
 
 /** What a run that counts should take: long enough for the clock, short enough for a request that comes meanwhile. */
 const RUN_MS = 3;
@@ -7,8 +7,8 @@ const RUN_STEPS = 20;
 const RUN_IDLES = 3;
 /** Beyond that a request would wait for too long. */
 const MAX_RUN_MS = 50;
-/** The heats are shorter, and only tell who is far behind. */
-const HEAT_SHARE = 4;
+/** Screening runs are shorter, and only show which variants are far behind. */
+const SCREENING_SHARE = 4;
 const MAX_LAG = 1.5;
 const MAX_FINALISTS = 4;
 const ROUNDS = 3;
@@ -19,40 +19,40 @@ const MAX_GROWTH = 8;
 const MIN_GAIN = 1.05;
 
 /**
- * Races all ways of a contest against each other: one heat for all, a final among the fastest and the default, each the
+ * Runs all variants of a trial: one screening run of each, then a final among the fastest and the default, each the
  * best of several rounds, in turns. Other work on the GPU can only make a run longer.
  *
- * @param time runs so many dispatches of a way, see {@link Contest}
+ * @param time see {@link Trial}
  * @returns the default unless another is clearly faster
  * @throws Error where the clock is too coarse, and what `time` does
  */
-export async function race({ ways, clockMs }: Pick<Contest, 'ways' | 'clockMs'>, time: Contest['time']): Promise<Winner> {
-  const [initial] = ways;
-  if (initial === undefined) throw new Error('there is nothing to race');
+export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | 'clockMs'>, time: Trial['time']): Promise<BestVariant> {
+  const [initial] = variants;
+  if (initial === undefined) throw new Error('there is no variant to try');
   if (RUN_STEPS * clockMs > MAX_RUN_MS) throw new Error(`this browser's clock is too coarse: it goes by ${clockMs} ms`);
   const idleMs = Math.min(await time(initial, 0), await time(initial, 0), await time(initial, 0));
   const runMs = Math.min(MAX_RUN_MS, Math.max(RUN_MS, RUN_STEPS * clockMs, RUN_IDLES * idleMs));
-  const msOf = async (way: string, dispatches: number): Promise<number> => {
-    const ms = await time(way, dispatches);
+  const msOf = async (variant: string, dispatches: number): Promise<number> => {
+    const ms = await time(variant, dispatches);
     return Math.max(ms - idleMs, ms / 2) / dispatches; // a lucky run may be shorter than asking alone was
   };
   const dispatches = await dispatchesFor(runMs, (count) => msOf(initial, count));
-  const heats = new Map<string, number>();
-  for (const way of ways) {
-    await time(way, 1); // the first run sets things up
-    heats.set(way, await msOf(way, Math.ceil(dispatches / HEAT_SHARE)));
+  const screening = new Map<string, number>();
+  for (const variant of variants) {
+    await time(variant, 1); // the first run sets things up
+    screening.set(variant, await msOf(variant, Math.ceil(dispatches / SCREENING_SHARE)));
   }
-  const finalists = fastest(heats).filter((way) => way !== initial).slice(0, MAX_FINALISTS - 1);
+  const finalists = fastest(screening).filter((variant) => variant !== initial).slice(0, MAX_FINALISTS - 1);
   const best = new Map<string, number>();
   for (let round = 0; round < ROUNDS; round++) {
-    for (const way of [initial, ...finalists]) {
-      best.set(way, Math.min(best.get(way) ?? Infinity, await msOf(way, dispatches)));
+    for (const variant of [initial, ...finalists]) {
+      best.set(variant, Math.min(best.get(variant) ?? Infinity, await msOf(variant, dispatches)));
     }
   }
   const defaultMs = best.get(initial) ?? Infinity;
-  const [way = initial] = fastest(best);
-  const ms = best.get(way) ?? defaultMs;
-  return ms * MIN_GAIN <= defaultMs ? { way, ms, defaultMs } : { way: initial, ms: defaultMs, defaultMs };
+  const [variant = initial] = fastest(best);
+  const ms = best.get(variant) ?? defaultMs;
+  return ms * MIN_GAIN <= defaultMs ? { variant, ms, defaultMs } : { variant: initial, ms: defaultMs, defaultMs };
 }
 
 /** How many take about so long. */
@@ -69,5 +69,5 @@ async function dispatchesFor(wantedMs: number, msOf: (count: number) => Promise<
 /** The fastest, and who is not far behind, in order. */
 function fastest(times: ReadonlyMap<string, number>): string[] {
   const limit = MAX_LAG * Math.min(...times.values());
-  return [...times].filter(([, ms]) => ms <= limit).sort(([, a], [, b]) => a - b).map(([way]) => way);
+  return [...times].filter(([, ms]) => ms <= limit).sort(([, a], [, b]) => a - b).map(([variant]) => variant);
 }

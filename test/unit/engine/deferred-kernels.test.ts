@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
-import { LateCompiler } from '../../../src/engine/late-compiler.ts';
+import { DeferredKernels } from '../../../src/engine/deferred-kernels.ts';
 
 /** Kernels that compile when they are told to, and what came of them. */
 function lab(tokens: readonly number[], whileIdleOnly: boolean) {
@@ -19,7 +19,7 @@ function lab(tokens: readonly number[], whileIdleOnly: boolean) {
     },
   }));
   const log = (_level: string, message: string): void => void logged.push(message);
-  const compiler = new LateCompiler({ kernels, isBusy: () => state.isBusy, whileIdleOnly, gpuLock: new GpuLock(), log });
+  const compiler = new DeferredKernels({ kernels, isBusy: () => state.isBusy, whileIdleOnly, gpuLock: new GpuLock(), log });
   const finish = async (error?: unknown): Promise<void> => {
     await settle();
     end?.(error);
@@ -85,7 +85,7 @@ test('one that does not compile is left out, and told', async () => {
 });
 
 test.each([
-  ['a model that is unloaded', (compiler: LateCompiler) => compiler.stop(), undefined],
+  ['a model that is unloaded', (compiler: DeferredKernels) => compiler.stop(), undefined],
   ['a GPU that is lost', () => {}, new TabserveError('device_lost', 'gone')],
 ] as const)('%s ends it without a word', async (_what, happen, error) => {
   const { compiler, started, logged, finish } = lab([8, 2], false);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RequestOutput } from '../../../src/core/request.ts';
 import type { SchedulerOutput } from '../../../src/core/scheduler-output.ts';
-import { StepMeter } from '../../../src/engine/step-meter.ts';
+import { ThroughputMeter } from '../../../src/engine/throughput-meter.ts';
 
 /** A plan by what each request feeds and whether it samples. */
 function plan(...requests: readonly (readonly [number, boolean])[]): SchedulerOutput {
@@ -30,14 +30,14 @@ function outputs(...numTokens: readonly number[]): RequestOutput[] {
   }));
 }
 
-describe('StepMeter', () => {
+describe('ThroughputMeter', () => {
   test('knows nothing at first', () => {
-    const { prefillTokensPerSecond, decodeTokensPerSecond } = new StepMeter(1000);
+    const { prefillTokensPerSecond, decodeTokensPerSecond } = new ThroughputMeter(1000);
     expect([prefillTokensPerSecond, decodeTokensPerSecond]).toEqual([0, 0]);
   });
 
   test('counts fed tokens of prefill steps and given tokens of decode steps, over the whole batch', () => {
-    const meter = new StepMeter(1000);
+    const meter = new ThroughputMeter(1000);
     meter.record(plan([30, true], [18, false], [1, false]), outputs(1), 0, 100);
     expect(meter.prefillTokensPerSecond).toBe(490);
     expect(meter.decodeTokensPerSecond).toBe(0);
@@ -48,13 +48,13 @@ describe('StepMeter', () => {
   });
 
   test('takes nothing from a step that mixes both', () => {
-    const meter = new StepMeter(1000);
+    const meter = new ThroughputMeter(1000);
     meter.record(plan([1, true], [15, false]), outputs(1), 0, 100);
     expect([meter.prefillTokensPerSecond, meter.decodeTokensPerSecond]).toEqual([0, 0]);
   });
 
   test('forgets steps that began before the window, but never the last one of a kind', () => {
-    const meter = new StepMeter(1000);
+    const meter = new ThroughputMeter(1000);
     meter.record(plan([1, true]), outputs(1), 0, 100);
     meter.record(plan([1, true]), outputs(9), 450, 550);
     expect(meter.decodeTokensPerSecond).toBe(50);
@@ -68,7 +68,7 @@ describe('StepMeter', () => {
   });
 
   test('a step that took no time by the clock tells no speed', () => {
-    const meter = new StepMeter(1000);
+    const meter = new ThroughputMeter(1000);
     meter.record(plan([1, true]), outputs(1), 5, 5);
     expect(meter.decodeTokensPerSecond).toBe(0);
   });

@@ -1,21 +1,21 @@
 /** Lets one loop sleep until somebody has something for it. A ring while nobody waits is kept for the next `wait`. */
-export class Doorbell {
-  #rung = false;
+export class AutoResetEvent {
+  #isSet = false;
   #wake: (() => void) | undefined;
 
-  ring(): void {
-    this.#rung = true;
+  set(): void {
+    this.#isSet = true;
     this.#wake?.();
   }
 
   /** Resolves when the bell has been rung since the last `wait`. */
   async wait(): Promise<void> {
-    if (!this.#rung) {
+    if (!this.#isSet) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    this.#rung = false;
+    this.#isSet = false;
     this.#wake = undefined;
   }
 }

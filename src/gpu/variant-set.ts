@@ -1,0 +1,119 @@
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
+import type { Access, KernelSpec } from './kernel.ts';
+import type { ShaderModule } from './link.ts';
+
+/** One compiled form of an op's kernel. All variants of a set give the same bits. */
+export interface Variant<Detail = unknown> {
+  /** Names it from one load to the next. */
+  readonly name: string;
+  /** What the op's grid depends on. */
+  readonly detail: Detail;
+  readonly modules: readonly ShaderModule[];
+  readonly overrides: Readonly<Record<string, number | boolean>>;
+  /** The grid of its trial. */
+  readonly trialGrid: readonly [x: number, y: number, z: number];
+}
+
+export interface VariantSetOptions<Detail = unknown> {
+  /** Of the ops. */
+  readonly name: string;
+  readonly spec: KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
+  /** Tokens that a step has at most where it matters. */
+  readonly tokens: number;
+  /** Good without a trial. */
+  readonly initial: Variant<Detail>;
+  /** Whether steps can do without it for a while: it is compiled when it is asked for. @default false */
+  readonly isDeferred?: boolean;
+  /** Others worth a trial; called when a trial begins, or an earlier trial's best is looked for. */
+  readonly candidates: () => readonly Variant<Detail>[];
+  /**
+   * The words that replace a step's inputs in a trial, by binding: such that it writes nothing, or only what the rest of its
+   * step reads.
+   */
+  readonly trialInputs: () => Readonly<Record<string, Uint32Array<ArrayBuffer>>>;
+}
+
+/** The buffers of one op, by binding. */
+export type OpBuffers = Readonly<Record<string, GPUBindingResource | GPUBuffer>>;
+
+/**
+ * The variants of all ops of one shape, and which of them is in use. That may change from one step to the next: nothing is created for
+ * that while stepping, and no bit depends on it.
+ */
+export class VariantSet<Detail = unknown> {
+  readonly key: string;
+  readonly options: VariantSetOptions<Detail>;
+  /** Of the ops that share it, in the order of a step. */
+  readonly buffers: OpBuffers[] = [];
+  readonly #compile: (variant: Variant) => Promise<GPUComputePipeline>;
+  #variant: Variant<Detail>;
+  #compiling: Promise<GPUComputePipeline> | undefined;
+  #pipeline: GPUComputePipeline | undefined;
+
+  /** @param best the name of the best variant of an earlier trial, which takes the initial one's place where it compiles */
+  constructor(
+    key: string,
+    options: VariantSetOptions<Detail>,
+    compile: (variant: Variant) => Promise<GPUComputePipeline>,
+    best?: string,
+  ) {
+    this.key = key;
+    this.options = options;
+    this.#compile = compile;
+    const { initial } = options;
+    const isOther = best !== undefined && best !== initial.name;
+    this.#variant = (isOther ? options.candidates().find(({ name }) => name === best) : undefined) ?? initial;
+    // Linking takes milliseconds, and there are many: each in a turn of its own.
+    if (options.isDeferred !== true) void yieldToEventLoop().then(() => void this.#start());
+  }
+
+  /** The variant in use. */
+  get variant(): Variant<Detail> {
+    return this.#variant;
+  }
+
+  /** Only after {@link ready}. */
+  get pipeline(): GPUComputePipeline {
+    if (this.#pipeline === undefined) throw new Error(`${this.options.name} is not compiled: await ready() first`);
+    return this.#pipeline;
+  }
+
+  /** Whether it can be used in a step. */
+  get isReady(): boolean {
+    return this.#pipeline !== undefined;
+  }
+
+  /** Compiles it, unless it is. @throws TabserveError where the initial variant does not compile */
+  async ready(): Promise<void> {
+    this.#pipeline ??= await this.#start();
+  }
+
+  /** All variants, the initial one first. */
+  variants(): readonly Variant<Detail>[] {
+    const { initial, candidates } = this.options;
+    return [initial, ...candidates().filter(({ name }) => name !== initial.name)];
+  }
+
+  /** @throws TabserveError where it does not compile */
+  compile(variant: Variant): Promise<GPUComputePipeline> {
+    return this.#compile(variant);
+  }
+
+  /** From the next step on. */
+  use(variant: Variant<Detail>, pipeline: GPUComputePipeline): void {
+    this.#variant = variant;
+    this.#pipeline = pipeline;
+  }
+
+  #start(): Promise<GPUComputePipeline> {
+    if (this.#compiling !== undefined) return this.#compiling;
+    const { initial } = this.options;
+    this.#compiling = this.#compile(this.#variant).catch((error: unknown) => {
+      if (this.#variant === initial) throw error;
+      this.#variant = initial;
+      return this.#compile(initial);
+    });
+    this.#compiling.catch(() => {}); // reported by ready()
+    return this.#compiling;
+  }
+}
