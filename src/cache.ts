@@ -6,7 +6,7 @@ import { hubEndpoint, resolveModelUrl } from './download/model-url.ts';
 import { opfsStorage } from './storage/opfs-storage.ts';
 
 /**
- * The models in this origin's storage, whole or in part, the last used first. Empty where the browser keeps nothing.
+ * The models in this origin's storage, whole or partial, the last used first. Empty where the browser stores nothing.
  *
  * @throws TabserveError `storage_failed`
  */
@@ -18,8 +18,8 @@ export async function listModels(): Promise<readonly CachedModel[]> {
 }
 
 /**
- * Deletes a model from this origin's storage. An engine that has it on the GPU goes on; one that is loading it fetches anew
- * what it still needs.
+ * Deletes a model from this origin's storage. An engine that has loaded it keeps it on the GPU. An engine that is
+ * loading it downloads the missing parts again.
  *
  * @param url as {@link listModels} gives it
  * @throws TabserveError `storage_failed`
@@ -31,18 +31,18 @@ export async function deleteModel(url: string): Promise<void> {
   });
 }
 
-/** What {@link modelName} takes beside the model. */
+/** Options of {@link modelName}. */
 export interface ModelNameOptions {
-  /** What a path is relative to. @default the page's, or the worker's, own base URL */
+  /** The base of a relative path. @default the base URL of the page or worker */
   readonly baseUrl?: string | undefined;
-  /** As `createClient` is given it. @default https://huggingface.co */
+  /** The same as `createClient`'s. @default https://huggingface.co */
   readonly hub?: HubSettings | undefined;
 }
 
 /**
- * What a model is called wherever it is stored, listed or logged: its absolute URL without fragment and signature, with
- * hashes in the place of other secrets of its query. A model that is stored has it as its `name` or `url` in
- * {@link listModels}, unless it was given a `cacheKey`. It may be shown, and its host is where the model comes from.
+ * The name under which a model is stored, listed and logged: its absolute URL without fragment and signature. Hashes
+ * replace other secrets of its query, so the name may be shown. A stored model has it as its `name` or `url` in
+ * {@link listModels}, unless it was given a `cacheKey`. Its host is the server that the model comes from.
  *
  * @param source as `createClient` takes it; not a File
  * @throws TabserveError `invalid_request`
@@ -56,8 +56,8 @@ function ownBaseUrl(): string {
 }
 
 /**
- * Asks the browser not to evict this origin's storage when the disk runs full. Only a page can ask, and some browsers ask
- * their user: call it when a model has been chosen.
+ * Asks the browser not to evict this origin's storage when the disk is full. Only a page can ask, and some browsers
+ * prompt the user: call it when the user has chosen a model.
  *
  * @returns whether the storage is persistent now
  */

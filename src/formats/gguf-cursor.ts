@@ -1,8 +1,11 @@
 import { TabserveError } from '../core/errors.ts';
 
-/** Thrown inside the parser where the window ends before the file does: fetch more, go back and read again. */
+/**
+ * Thrown inside the parser where the window ends before the file does: the reader fetches more and parses the value
+ * again.
+ */
 export class WindowTooShort extends Error {
-  /** How many bytes from the file's start are needed at least. */
+  /** The number of bytes from the file's start that are needed at least. */
   readonly neededBytes: number;
 
   constructor(neededBytes: number) {
@@ -11,20 +14,20 @@ export class WindowTooShort extends Error {
   }
 }
 
-// A byte-order mark is part of a token's text, so it must not be eaten.
+// A byte-order mark is part of a token's text and must be kept.
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * What a header may become in memory, in bytes: 262,144 tokens and 514,906 merges, the most that is known, are 45 MB by
- * this count. A file of a hundred million empty arrays would be gigabytes.
+ * The most memory that a header may take, in bytes. By this count the largest known header, with 262,144 tokens and
+ * 514,906 merges, takes 45 MB. A file of a hundred million empty arrays would take gigabytes.
  */
 const MAX_MADE_BYTES = 128 * 1024 * 1024;
-/** What a string takes beside its characters, at most. */
+/** The most that a string takes beside its characters. */
 const STRING_BYTES = 32;
-/** Characters of a name in a message. */
+/** Characters of a name that an error message shows. */
 const CLIPPED = 64;
 
-/** Reads little-endian values one after another from the first bytes of a file. */
+/** Reads little-endian values, one after another, from the first bytes of a file. */
 export class GgufCursor {
   readonly fileId: string;
   readonly fileSize: number;
@@ -41,17 +44,17 @@ export class GgufCursor {
     this.#view = new DataView(window.buffer, window.byteOffset, window.byteLength);
   }
 
-  /** Bytes read so far. */
+  /** The position of the next byte to read. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Bytes of the file that can be read. */
+  /** Bytes of the file that have been read into the window. */
   get windowBytes(): number {
     return this.#bytes.byteLength;
   }
 
-  /** Adds the bytes that follow the window's last. */
+  /** Appends the bytes that follow the window's last. */
   extend(bytes: Uint8Array): void {
     const window = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
     window.set(this.#bytes);
@@ -60,15 +63,15 @@ export class GgufCursor {
     this.#view = new DataView(window.buffer);
   }
 
-  /** Goes back to where a value began that the window cut. */
+  /** Goes back to the start of a value that the window cut. */
   goBackTo(offset: number): void {
     this.#offset = offset;
   }
 
   /**
-   * Counts what is about to be made of the file in memory.
+   * Counts memory that is about to be allocated for the header.
    *
-   * @throws TabserveError `corrupt_model` where it comes to more than any known model's header
+   * @throws TabserveError `corrupt_model` where the sum exceeds that of any known model's header
    */
   make(bytes: number): void {
     this.#madeBytes += bytes;
@@ -81,7 +84,7 @@ export class GgufCursor {
     return this.fileSize - this.#offset;
   }
 
-  /** Steps over `length` bytes and returns where they begin. `what` names them in the error. */
+  /** Steps over `length` bytes and returns their offset. `what` names them in the error. */
   #take(length: number, what: string): number {
     const start = this.#offset;
     const end = start + length;
@@ -151,7 +154,7 @@ export class GgufCursor {
     return this.#ascii(start, length) ?? utf8.decode(this.#bytes.subarray(start, start + length));
   }
 
-  /** Most tokens are a few ASCII characters, for which a decoder takes long. */
+  /** Decodes short ASCII strings, which most tokens are, without the overhead of a TextDecoder. */
   #ascii(start: number, length: number): string | undefined {
     if (length > 16) return undefined;
     let text = '';
@@ -170,13 +173,13 @@ export class GgufCursor {
     return this.#bytes.slice(start, start + length).buffer;
   }
 
-  /** An error that says in which file and where. */
+  /** An error that names the file and the offset. */
   corrupt(message: string): TabserveError {
     return new TabserveError('corrupt_model', `${this.fileId}: ${message}, at byte ${this.#offset}.`);
   }
 }
 
-/** A name out of a file, short enough to be shown. */
+/** A name from a file, clipped for messages. */
 export function clip(name: string): string {
   return name.length > CLIPPED ? `${name.slice(0, CLIPPED)}...` : name;
 }

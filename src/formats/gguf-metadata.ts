@@ -24,30 +24,30 @@ export type GgufValue = string | number | bigint | boolean | readonly GgufValue[
 export type GgufMetadata = Readonly<Record<string, GgufValue>>;
 
 /**
- * A parser that can be left and taken up again: it yields how many bytes of the file it needs at least, or undefined
- * where it may be given a pause.
+ * A resumable parser. It yields the number of bytes of the file that it needs at least, or undefined where it may be
+ * paused.
  */
 export type Parser<T> = Generator<number | undefined, T, undefined>;
 
 const STRING = 8;
 const ARRAY = 9;
-/** Bytes of a value by type id; a string's and an array's are the least they can have. */
+/** Bytes of a value by type id; for a string and an array, the minimum. */
 const MIN_VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
-/** Arrays inside arrays: the format has them, no known model needs them. */
+/** Nested arrays: the format allows them, and no known model has them. */
 const MAX_ARRAY_DEPTH = 4;
-/** Known models have some fifty. */
+/** Known models have about fifty entries. */
 export const MAX_METADATA = 16_384;
 /** The format's own limit, in bytes. */
 const MAX_KEY_BYTES = 65_535;
-/** An array of more numbers than this comes as a typed array. */
+/** An array of more numbers than this is a typed array. */
 export const SHORT_ARRAY = 1024;
-/** What an entry and an element take in memory beside what they hold, at most. */
+/** The most memory that an entry or an element takes beside its content. */
 const ENTRY_BYTES = 128;
 const ELEMENT_BYTES = 8;
 const ARRAY_BYTES = 64;
-/** Elements read without a pause. */
+/** Elements read between two pauses. */
 const RUN = 4096;
-/** The most numbers that are made a plain array of when they are asked for. */
+/** The most numbers that are converted to a plain array. */
 const MAX_NUMBERS = 1024 * 1024;
 
 const TYPED_ARRAYS: Readonly<Record<number, new (buffer: ArrayBuffer) => NumberArray>> = {
@@ -65,7 +65,7 @@ const TYPED_ARRAYS: Readonly<Record<number, new (buffer: ArrayBuffer) => NumberA
 
 /** Reads `count` key-value pairs. */
 export function* readMetadata(cursor: GgufCursor, count: number): Parser<GgufMetadata> {
-  // No prototype, so that a key named `__proto__` is a key like any other.
+  // No prototype, so that `__proto__` is a key like any other.
   const metadata = Object.create(null) as Record<string, GgufValue>;
   for (let index = 0; index < count; index++) {
     cursor.make(ENTRY_BYTES);
@@ -78,7 +78,7 @@ export function* readMetadata(cursor: GgufCursor, count: number): Parser<GgufMet
   return metadata;
 }
 
-/** One value, from its beginning whenever the window has cut it. */
+/** Reads one value; where the window cuts it, reads it again from its start. */
 export function* whole<T>(cursor: GgufCursor, read: () => T): Parser<T> {
   const start = cursor.offset;
   for (;;) {
@@ -129,7 +129,7 @@ function* readArray(cursor: GgufCursor, what: string, depth: number): Parser<rea
   const bytes = MIN_VALUE_BYTES[type];
   if (bytes === undefined) throw cursor.corrupt(`${what} has the unknown element type ${type}`);
   const length = yield* whole(cursor, () => {
-    // An array is no longer than the file that holds it, so a forged length cannot make us allocate for it.
+    // An array is no longer than its file, so a forged length cannot make this allocate more.
     const limit = Math.floor((cursor.remaining - 8) / bytes);
     return cursor.count(`the length of ${what}`, limit);
   });
@@ -149,7 +149,7 @@ function* readArray(cursor: GgufCursor, what: string, depth: number): Parser<rea
   return values;
 }
 
-/** The next elements of an array; one that the window cuts is read again. */
+/** The next elements of an array. One that the window cuts is read again. */
 function* readRun(cursor: GgufCursor, type: number, what: string, values: GgufValue[], wanted: number): Parser<void> {
   const end = values.length + wanted;
   while (values.length < end) {
@@ -169,7 +169,7 @@ function exact(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-/** A value the model cannot do without. The getters below give it its type. */
+/** A value that the model requires. The getters below check its type. */
 function required(metadata: GgufMetadata, key: string): GgufValue {
   const value = metadata[key];
   if (value === undefined) {
@@ -185,7 +185,7 @@ function wrongType(key: string, value: GgufValue, wanted: string): TabserveError
 }
 
 /**
- * The string at `key`; `fallback`, where given, stands in for a missing key (in all getters here).
+ * The string at `key`. In all getters here, `fallback` replaces a missing key.
  *
  * @throws TabserveError `unsupported_model` where the key is missing, `corrupt_model` where it holds another type
  */
@@ -210,7 +210,7 @@ export function getStrings(metadata: GgufMetadata, key: string, fallback?: reado
   return value;
 }
 
-/** The array of numbers at `key`; none that goes into the millions. */
+/** The array of numbers at `key`; refused above a million numbers. */
 export function getNumbers(metadata: GgufMetadata, key: string, fallback?: readonly number[]): readonly number[] {
   const value = fallback === undefined ? required(metadata, key) : (metadata[key] ?? fallback);
   const isList = (v: GgufValue): v is readonly GgufValue[] | NumberArray => Array.isArray(v) || ArrayBuffer.isView(v);

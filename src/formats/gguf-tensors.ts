@@ -3,7 +3,7 @@ import { ggmlType, ggmlTypeName } from '../quant/ggml-types.ts';
 import { clip, type GgufCursor } from './gguf-cursor.ts';
 import { type Parser, whole } from './gguf-metadata.ts';
 
-/** Where a tensor lies in its file and how it is packed. */
+/** A tensor's position in its file, shape and type. */
 export interface TensorInfo {
   readonly name: string;
   /** `F32`, `Q4_0`, `Q4_1`, `Q8_0`, ...; `type N` where the type is not known. */
@@ -20,11 +20,11 @@ export interface TensorInfo {
 const MAX_DIMENSIONS = 4;
 /** Bytes of the shortest tensor record: empty name, one dimension, type, offset. */
 export const MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8;
-/** Known models have up to some two thousand. */
+/** Known models have up to about two thousand. */
 export const MAX_TENSORS = 16_384;
 /** Four times ggml's own limit (GGML_MAX_NAME), in bytes. */
 const MAX_NAME_BYTES = 256;
-/** What a record takes in memory beside its name, at most. */
+/** The most memory that a record takes beside its name. */
 const RECORD_BYTES = 512;
 
 /** Reads `count` tensor records; offsets are still relative to the data section. */
@@ -75,9 +75,9 @@ function readTensor(cursor: GgufCursor, index: number): TensorInfo {
 }
 
 /**
- * Makes the offsets absolute, and refuses tensors that are not aligned, overlap or lie outside the file.
+ * Makes the offsets absolute. Refuses tensors that are not aligned, that overlap, or that lie outside the file.
  *
- * @param dataOffset where the data section begins, in bytes
+ * @param dataOffset the start of the data section, in bytes
  */
 export function placeTensors(
   tensors: readonly TensorInfo[],

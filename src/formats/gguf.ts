@@ -10,7 +10,7 @@ import type { TensorInfo } from './gguf-tensors.ts';
 export type { TensorInfo } from './gguf-tensors.ts';
 export type { GgufMetadata, GgufValue, NumberArray } from './gguf-metadata.ts';
 
-/** A model file: what it says of itself, and where its tensors lie. */
+/** A parsed model file: its metadata and the positions of its tensors. */
 export interface ModelFile {
   readonly metadata: GgufMetadata;
   /** In file order. */
@@ -18,9 +18,9 @@ export interface ModelFile {
   readonly source: ByteSource;
 }
 
-/** Most headers (49,152 tokens and their merges: 1.8 MB) come with one read. */
+/** One read of this size covers most headers (49,152 tokens and their merges: 1.8 MB). */
 const FIRST_WINDOW = 4 * 1024 * 1024;
-/** The header is held in memory; the largest known vocabularies (262,144 tokens) take 16 MB. */
+/** The limit of a header, which is held in memory; the largest known vocabularies (262,144 tokens) take 16 MB. */
 const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 const DEFAULT_ALIGNMENT = 32;
 const MAX_ALIGNMENT = 1024 * 1024;
@@ -30,17 +30,17 @@ const MIN_METADATA_BYTES = 8 + 4 + 1;
 /**
  * Reads the header of a GGUF file, version 2 or 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
  *
- * Own code, because a header is untrusted input: each length is held against the file's size before it is believed, a
- * header cut short is an error at a byte, and a vocabulary's strings come through to the byte. What is made of it in
- * memory is bounded, and it is read in short turns, since the worker that does so also feeds every tab.
+ * This is our own parser because a header is untrusted input: each length is checked against the file's size before
+ * use, a truncated header is an error that names the byte, and a vocabulary's strings are exact. Memory is bounded. The
+ * parser yields to the event loop, because the same worker serves every tab.
  *
- * @throws TabserveError `unsupported_model` for what is not GGUF, another version, or one shard of several;
- *   `corrupt_model`, naming what and where, for a header that contradicts itself or the file's size
+ * @throws TabserveError `unsupported_model` for files other than GGUF, other versions, and one shard of several;
+ *   `corrupt_model`, naming the value and its offset, for a header that contradicts itself or the file's size
  */
 export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   const window = await source.read(0, Math.min(FIRST_WINDOW, source.size));
   checkMagic(window, source.id);
-  // A copy, because the source may free its own when more is read.
+  // A copy, because the source may free its own buffer at the next read.
   const cursor = new GgufCursor(window.slice(), source.id, source.size);
   const parser = parseHeader(cursor, source);
   const slice = new TimeSlice();
@@ -52,7 +52,7 @@ export async function readModelFile(source: ByteSource): Promise<ModelFile> {
   }
 }
 
-/** Reads on, so that the parser has `neededBytes` of the file or more. */
+/** Extends the window to `neededBytes` of the file or more. */
 async function extendWindow(cursor: GgufCursor, source: ByteSource, neededBytes: number): Promise<void> {
   if (neededBytes > MAX_HEADER_BYTES) {
     const message = `the header runs to ${neededBytes} bytes; tabserve reads up to ${MAX_HEADER_BYTES}`;
@@ -80,7 +80,7 @@ function* parseHeader(cursor: GgufCursor, source: ByteSource): Parser<Omit<Model
   return { metadata, tensors: placeTensors(tensors, dataOffset, alignment, source) };
 }
 
-/** The fixed part; counts that the file has no room for, or that no model has, are refused. */
+/** The fixed part. Refuses counts for which the file has no room, or that no model has. */
 function readCounts(cursor: GgufCursor): { readonly tensorCount: number; readonly metadataCount: number } {
   cursor.u32('the magic number');
   const version = cursor.u32('the version');
@@ -100,7 +100,7 @@ function isPowerOfTwo(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && Number.isInteger(Math.log2(value));
 }
 
-/** Says what a file is that is not GGUF, where that is easy to see: the usual cause is a wrong link. */
+/** Refuses a file that is not GGUF, and says what it is where that is easy to see: the usual cause is a wrong link. */
 export function checkMagic(window: Uint8Array, id: string): void {
   const start = new TextDecoder('latin1').decode(window.subarray(0, 64));
   if (start.startsWith('GGUF')) return;

@@ -6,9 +6,9 @@ import type { GgufValue, ModelFile, TensorInfo } from '../formats/gguf.ts';
 import { checkBounds } from './config-bounds.ts';
 import { displayName } from './display-name.ts';
 
-/** What sets one architecture apart from the others, as data. */
+/** How one architecture differs from the others, as data. */
 interface Architecture {
-  /** GGUF's convention for this architecture: converters permute `llama`'s rows, and no others. */
+  /** GGUF's convention for this architecture. Converters permute the rows of `llama`, and no others. */
   readonly ropeStyle: ModelConfig['ropeStyle'];
   /** Whether a file may hold `rope_freqs`. */
   readonly ropeFactors: boolean;
@@ -22,7 +22,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   qwen3: { ropeStyle: 'half-split', ropeFactors: false, qkvBias: false, qkNorm: true },
 };
 
-/** What WebGPU binds as a uniform: 64 KiB of f32. */
+/** The largest uniform binding that WebGPU guarantees, 64 KiB, in f32. */
 const MAX_BIASES = 16_384;
 
 const tensorsByName = new WeakMap<ModelFile, ReadonlyMap<string, TensorInfo>>();
@@ -85,12 +85,12 @@ export function readModelConfig(file: ModelFile): ModelConfig {
   return config;
 }
 
-/** A model's name is a hint: where it is no text, the architecture's is as good. */
+/** A model's name is only a hint: where it is not a string, the architecture's name stands in. */
 function metadataName(name: GgufValue | undefined, architecture: string): string {
   return typeof name === 'string' ? name : architecture;
 }
 
-/** A size that a file may give once, or once for each layer. */
+/** A size that a file gives once for all layers, or as an array with one entry a layer. */
 function numberOfLayers(file: ModelFile, key: string, numLayers: number, fallback?: number): number {
   const value = file.metadata[key];
   if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return getNumber(file.metadata, key, fallback);
@@ -105,7 +105,7 @@ function numberOfLayers(file: ModelFile, key: string, numLayers: number, fallbac
   throw unsupported(file, `layers of different sizes (metadata '${key}': ${first} in layer 0, ${sizes[other]} in layer ${other}) are not supported`);
 }
 
-/** What positions are divided by. As llama.cpp reads it: a factor without a type is linear, and 0 is no scaling. */
+/** The divisor of positions. As in llama.cpp, a factor without a type is linear, and 0 means no scaling. */
 function ropeScalingFactor({ metadata, source }: ModelFile, name: string): number {
   const type = getString(metadata, `${name}.rope.scaling.type`, 'linear');
   if (type === 'none') return 1;

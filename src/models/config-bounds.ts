@@ -2,17 +2,17 @@ import { TabserveError } from '../core/errors.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { ModelFile } from '../formats/gguf.ts';
 
-/** Far more than any model has, and few enough that no size computed from them loses a digit. */
+/** Far above any known model, and small enough that every size computed from such numbers is an exact integer. */
 const MAX_SIZE = 2 ** 24;
 /** Known heads have 512 elements at most. */
 const MAX_HEAD_SIZE = 4096;
 
 /**
- * Holds a file's hyper-parameters against the file itself: it is untrusted, and whatever they say is allocated, looped
- * over or divided by.
+ * Checks a file's hyper-parameters against the file itself. The file is untrusted, and these numbers become allocations,
+ * loop bounds and divisors.
  *
- * @throws TabserveError `corrupt_model` for sizes that are absurd, layers that the file has no tensors for, numbers that
- *   are none, and a tokenizer whose ids the embedding has no rows for
+ * @throws TabserveError `corrupt_model` for absurd sizes, layers without tensors, numbers that are not finite, and a
+ *   tokenizer with ids for which the embedding has no rows
  */
 export function checkBounds({ metadata, tensors, source }: ModelFile, config: ModelConfig): void {
   const corrupt = (what: string): TabserveError => new TabserveError('corrupt_model', `${source.id}: ${what}.`);

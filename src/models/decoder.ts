@@ -27,12 +27,12 @@ import type { ProjectionMatrix } from './weights-planner.ts';
 /** One layer's part of the paged KV cache. */
 export interface LayerCache {
   readonly keys: GPUBuffer; // [block] of layerBlockBytes, see shaders/kv-write/
-  readonly values: GPUBuffer; // as many
+  readonly values: GPUBuffer; // the same shape
 }
 
 /**
- * What a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows. Sizes of rows
- * are PaddedSizes.
+ * The buffers that a step reads and writes, apart from the weights. Buffers over rows have room for a multiple of 8 rows.
+ * The sizes of rows are PaddedSizes.
  */
 export interface DecoderState {
   readonly rows: BufferRange; // [maxRows] of ROW_BYTES
@@ -47,11 +47,11 @@ export interface DecoderState {
   readonly hidden: GPUBuffer; // [maxRows][hidden]: the residual stream
   readonly weighted: GPUBuffer; // [maxRows][hidden]: hidden times the next norm's gain
   readonly squares: GPUBuffer; // see common/inverse-rms
-  readonly qkv: GPUBuffer; // [maxRows][(numHeads + 2 numKvHeads) * headSize], where they are not rotated at once
+  readonly qkv: GPUBuffer; // [maxRows][(numHeads + 2 numKvHeads) * headSize], where rotation is a separate kernel
   readonly queries: GPUBuffer; // see kernels/rope-kv-write.ts
   readonly partials: GPUBuffer; // see kernels/attention.ts
   readonly attended: GPUBuffer; // [maxRows][attended]
-  readonly gateUp: GPUBuffer; // [maxRows][2 * ffn], where they are not multiplied at once
+  readonly gateUp: GPUBuffer; // [maxRows][2 * ffn], where silu and product are a separate kernel
   readonly gated: GPUBuffer; // [maxRows][ffn]
   readonly quantised: GPUBuffer | undefined; // see kernels/quantise.ts; unless the numerics are f32
   readonly logits: GPUBuffer; // [maxSamples][logitsStride(vocabSize)]
@@ -64,12 +64,12 @@ export interface DecoderState {
   readonly lastTokens: GPUBuffer; // [maxSamples] u32, by slot
 }
 
-/** What kernels are built for. */
+/** The limits and the adapter's choices that kernels are built for. */
 export interface DecoderLimits {
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
   readonly numerics: Numerics;
-  /** Blocks a sequence may have. */
+  /** The most blocks of a sequence. */
   readonly maxBlocks: number;
   readonly subgroups: boolean;
   /** See MatmulArgs. */
@@ -81,11 +81,11 @@ export interface DecoderLimits {
   readonly deferTiles: boolean;
   readonly ropeLanes: number;
   readonly filterLanes: number;
-  /** How a matmul's lanes share its work; `paired`: a gate's and its up's. */
+  /** How the lanes of a matmul share its work. `paired`: the matrix holds a gate and an up projection. */
   readonly tilings: (matrix: PackedMatrix, paired: boolean) => TilingPlan;
 }
 
-/** What every op of a decoder is made from. */
+/** The inputs of every function here that makes ops. */
 interface Parts {
   readonly builder: OpBuilder;
   readonly config: ModelConfig;
@@ -95,13 +95,13 @@ interface Parts {
 
 /**
  * A whole step of a decoder-only transformer, from token ids to sampled token ids, as the ops to dispatch in order.
- * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU; and what Qwen2 and Qwen3
- * add to it: biases of queries, keys and values, or their normalisation.
+ * Touvron et al., LLaMA, 2023: pre-normalisation, rotary embedding, grouped-query attention, SwiGLU. Qwen2 adds biases of
+ * queries, keys and values, Qwen3 their normalisation.
  *
- * A norm has no op of its own: whatever writes the residual stream also writes it times the norm's gain, and its sums of
- * squares; whatever reads that divides its own results.
+ * A norm has no op of its own. The kernel that writes the residual stream also writes it times the norm's gain, and its
+ * sums of squares. The kernels that read the stream divide their own results.
  *
- * Layer by layer, between which others get their turns.
+ * Yields after each layer.
  */
 export function* buildDecoder(parts: Parts, weights: ModelWeights): Task<readonly Op[]> {
   const { builder, config, state } = parts;
@@ -168,8 +168,8 @@ function attended(parts: Parts, { attentionOutput, ffnNorm: gain }: LayerWeights
 }
 
 /**
- * Queries, keys and values to where attention reads them: rotated as they are computed, where a lane has all that it takes.
- * An INT8 cache takes the largest of a head, QK-norm the squares.
+ * Writes queries, keys and values to where attention reads them. They are rotated in the matmul's epilogue where a lane has
+ * all the inputs it takes. An INT8 cache needs the maximum of a head, and QK-norm its sum of squares: these have a kernel.
  */
 function queriesKeysValues(parts: Parts, layer: LayerWeights, cache: LayerCache): Op[] {
   const { builder, config, state, limits } = parts;
@@ -186,7 +186,7 @@ function queriesKeysValues(parts: Parts, layer: LayerWeights, cache: LayerCache)
   return [...project(parts, qkv, state.qkv), ropeKvWrite(builder, { ...shape, before })];
 }
 
-/** silu(gate) * up: at once, where both are one matrix. */
+/** silu(gate) * up: in the matmul's epilogue where both are one matrix. */
 function gatedUp(parts: Parts, weights: readonly ProjectionMatrix[]): Op[] {
   const { builder, config, state } = parts;
   const [first, second] = weights;
@@ -198,12 +198,12 @@ function gatedUp(parts: Parts, weights: readonly ProjectionMatrix[]): Op[] {
   return [...project(parts, weights, gateUp), siluMul(builder, { size: paddedSizes(config).ffn, gateUp, y, counts })];
 }
 
-/** What divides the stream. */
+/** The norm's constants. */
 function norm({ rmsNormEps, hiddenSize }: ModelConfig) {
   return { epsilon: rmsNormEps, normSize: hiddenSize };
 }
 
-/** y = x · Wᵀ of the normalised stream; the parts of W fill y's rows from left to right. */
+/** y = x · Wᵀ of the normalised stream. The matrices of W fill y's rows from left to right. */
 function project(parts: Parts, weights: readonly ProjectionMatrix[], y: GPUBuffer): Op[] {
   const { builder, config, state } = parts;
   const outputStride = weights.reduce((sum, { matrix }) => sum + matrix.rows, 0);
@@ -214,7 +214,7 @@ function project(parts: Parts, weights: readonly ProjectionMatrix[], y: GPUBuffe
   });
 }
 
-/** What products of x take instead of it, where they are not in f32; until another x is quantised. */
+/** The activations that matmuls read in place of x where they are not in f32. Valid until another x is quantised. */
 function quantised({ builder, state, limits }: Parts, weights: readonly Pick<ProjectionMatrix, 'matrix'>[], x: GPUBuffer): readonly Op[] {
   const { numerics } = limits;
   const { quantised: y, rowCount: counts } = state;
@@ -223,7 +223,7 @@ function quantised({ builder, state, limits }: Parts, weights: readonly Pick<Pro
   return [quantise(builder, { numerics, columns: needing.columns, x, y, counts })];
 }
 
-/** What every product of a row's vector needs. */
+/** Arguments that all matmuls share. */
 function projection({ state, limits }: Parts, matrix: PackedMatrix, exact: GPUBuffer, paired = false) {
   const { subgroups, unrolled } = limits;
   const tokens = (step: StepShape): number => step.tokens;

@@ -1,18 +1,18 @@
-/** Characters. */
+/** In characters. */
 const MAX_NAME = 256;
 
-/** What a file's name ends with: its type of weights (`Q4_K_M`, `F16`), the number of a part. */
+/** Suffixes of file names: the type of the weights (`Q4_K_M`, `F16`), the number of a shard. */
 const SUFFIXES = /[-._ ]((i1|ud)[-._ ])?(i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|fp?16|fp?32|\d{5}-of-\d{5})$/i;
 
-/** Files that are called after what they are, by a converter or a download, and not after their model. */
+/** File names given by a converter or a download, which say nothing of the model. */
 const SAYS_NOTHING = /^((ggml|gguf|model|weights|file|blob|data|download|output|merged|unsloth|final)*|\d+|[0-9a-f]{12,})$/;
 
 /**
- * What to call a model: as its file is called, without `.gguf` and the type of its weights, because that is the name it is
- * published and known by, while converters write anything into the metadata (the name of a folder, a training run). The
- * metadata's name where it is the same but for its writing, or where the file's says nothing (`model.gguf`).
+ * The name to show for a model: the file's name without `.gguf` and the type of the weights. Models are published under
+ * that name, while converters write anything into the metadata (a folder's name, a training run). The metadata's name
+ * is used where it differs only in case and punctuation, or where the file's name says nothing (`model.gguf`).
  *
- * @param metadataName `general.name`, or what a file without it is to be called where its name says nothing
+ * @param metadataName `general.name`, or the fallback for a file without it
  * @param fileId the file's name, or its URL
  */
 export function displayName(metadataName: string, fileId: string): string {
@@ -22,7 +22,7 @@ export function displayName(metadataName: string, fileId: string): string {
   return name.slice(0, MAX_NAME);
 }
 
-/** Empty where it is no GGUF's. */
+/** '' where the file is not called `.gguf`. */
 function nameOfFile(fileId: string): string {
   const path = URL.canParse(fileId) ? new URL(fileId).pathname : fileId;
   const file = decoded(path.split('/').at(-1) ?? '');
@@ -40,7 +40,7 @@ function decoded(segment: string): string {
   }
 }
 
-/** Without what only writing is: case, spaces, dashes and dots. */
+/** Lower case, without spaces, dashes and dots. */
 function letters(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 }

@@ -1,13 +1,13 @@
 import type { ModelConfig } from '../core/model-config.ts';
 import { paddedSize } from '../quant/packed-layout.ts';
 
-/** Elements that a row has on the GPU: the model's, rounded up to whole groups of k. What is added is zero. */
+/** Row lengths on the GPU, in elements: the model's, rounded up to whole groups of k. The padding is zero. */
 export interface PaddedSizes {
   /** Of the residual stream: `hiddenSize`. */
   readonly hidden: number;
-  /** Of what attention leaves: `numHeads * headSize`. */
+  /** Of attention's output: `numHeads * headSize`. */
   readonly attended: number;
-  /** Of the gate, and of up: `intermediateSize`. */
+  /** Of the gate and of the up projection: `intermediateSize`. */
   readonly ffn: number;
 }
 

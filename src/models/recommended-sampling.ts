@@ -1,7 +1,7 @@
 import type { RecommendedSampling } from '../core/recommended-sampling.ts';
 import type { GgufMetadata } from '../formats/gguf-metadata.ts';
 
-/** A GGUF key, the request's parameter, and what a request may give as it. */
+/** A GGUF key, the request parameter it sets, and the values that a request accepts for it. */
 const KEYS = [
   ['temp', 'temperature', (value) => value >= 0 && value <= 2],
   ['top_p', 'top_p', (value) => value > 0 && value <= 1],
@@ -11,8 +11,8 @@ const KEYS = [
 ] as const satisfies readonly (readonly [string, keyof RecommendedSampling, (value: number) => boolean])[];
 
 /**
- * What a GGUF file's `general.sampling.*` recommends, as llama.cpp's converter writes it. These are hints: a value that is
- * no number, or that no request may have, is as if it were absent.
+ * The recommendations in a GGUF file's `general.sampling.*`, as llama.cpp's converter writes them. They are hints: a value
+ * that is not a number, or that no request may have, is ignored.
  */
 export function readRecommendedSampling(metadata: GgufMetadata): RecommendedSampling {
   const found = KEYS.flatMap(([key, parameter, isAllowed]) => {
@@ -22,7 +22,7 @@ export function readRecommendedSampling(metadata: GgufMetadata): RecommendedSamp
   return Object.fromEntries(found);
 }
 
-/** The decimal number that was meant: of an f32, which is what a file has, six digits hold. 0.6 is 0.60000002 there. */
+/** The decimal number that was meant. The file holds an f32, of which six digits are exact: 0.6 is 0.60000002 there. */
 function asWritten(value: number): number {
   return Number.isInteger(value) ? value : Number(value.toPrecision(6));
 }

@@ -1,14 +1,14 @@
-/** Rows of a matrix, or elements of a vector, that change places. */
+/** A permutation of a matrix's rows, or of a vector's elements. */
 export interface RowPermutation {
-  /** They do within runs of so many, and alike in each. */
+  /** Rows move within groups of this many, in the same way in each group. */
   readonly groupRows: number;
-  /** Where a row goes. */
+  /** The new index of a row. */
   readonly targetRow: (row: number) => number;
 }
 
 /**
- * The order that makes the pairs that RoPE rotates, (i, i + ropeDimensions / 2) of a head, neighbours (2i, 2i + 1): what a
- * lane can rotate by itself. Queries and keys in the same other order have the same products, so nothing else changes.
+ * The permutation that makes neighbours (2i, 2i + 1) of the pairs that RoPE rotates, (i, i + ropeDimensions / 2) of a
+ * head, so that one lane rotates a pair. Permuting queries and keys alike leaves their dot products as they are.
  */
 export function interleavedHalves(headSize: number, ropeDimensions: number): RowPermutation {
   const half = ropeDimensions / 2;

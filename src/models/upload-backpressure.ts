@@ -1,12 +1,12 @@
 import { freeBuffer } from '../core/free-buffer.ts';
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 
-/** Bytes handed to the GPU that it may not have taken yet. */
+/** The most bytes written to the GPU's queue before the upload waits for it. */
 const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 
 /**
- * Makes an upload wait for others between its slices: for the tabs that the same worker feeds, and for the GPU, since what
- * it has not taken yet is copied somewhere.
+ * Makes an upload pause between its chunks: for the event loop, which serves the tabs, and for the GPU's queue, because
+ * bytes that the GPU has not taken yet are held in memory.
  */
 export class UploadBackpressure {
   readonly #queue: Pick<GPUQueue, 'onSubmittedWorkDone'>;
@@ -17,9 +17,10 @@ export class UploadBackpressure {
   }
 
   /**
-   * Waits after a slice of so many bytes.
+   * Waits after a chunk.
    *
-   * @param written what the GPU was given of it, which nobody needs any more
+   * @param bytes the size of the chunk
+   * @param written the arrays that were written to the queue; they are freed
    */
   async throttle(bytes: number, written: readonly { readonly buffer: ArrayBuffer }[]): Promise<void> {
     for (const { buffer } of written) freeBuffer(buffer);

@@ -7,12 +7,12 @@ import type { RowPermutation } from './row-permutation.ts';
 import { UploadBackpressure } from './upload-backpressure.ts';
 import type { Destination, MatrixShard } from './weights-planner.ts';
 
-/** Bytes repacked in one turn of the event loop: the worker that does this also feeds every tab. */
+/** Bytes repacked in one turn of the event loop, because the same worker serves every tab. */
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Reads every tensor, in file order, repacks it chunk by chunk and hands it to the GPU. Memory is bounded by a few
- * chunks, whatever the model's size.
+ * Reads every tensor in file order, repacks it chunk by chunk and writes it to the GPU. Memory is bounded by a few chunks,
+ * whatever the model's size.
  */
 export async function uploadWeights(
   device: GPUDevice,

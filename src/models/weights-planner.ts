@@ -11,22 +11,22 @@ import { packedFormatOf, SUPPORTED_TYPES } from '../quant/repack.ts';
 import { requireTensor } from './architectures.ts';
 import type { RowPermutation } from './row-permutation.ts';
 
-/** A matrix whose outputs land at `outputOffset` of a wider row: a part of a projection. */
+/** A matrix of a projection. Its outputs start at `outputOffset` of the projection's row. */
 export interface ProjectionMatrix {
   readonly matrix: PackedMatrix;
   readonly outputOffset: number;
 }
 
-/** Where some of a tensor's rows go. */
+/** A range of a tensor's rows, and its place in a matrix. */
 export interface MatrixShard {
   readonly matrix: PackedMatrix;
-  /** The tensor's first row here, how many follow, and which row of the matrix it becomes. */
+  /** The range's first row in the tensor, its length, and its first row in the matrix. */
   readonly firstRow: number;
   readonly rows: number;
   readonly rowOffset: number;
 }
 
-/** Where a tensor's bytes go. */
+/** The destination of a tensor's bytes. */
 export type Destination =
   | { readonly kind: 'matrix'; readonly shards: readonly MatrixShard[]; readonly permutation: RowPermutation | undefined }
   | {
@@ -39,43 +39,43 @@ export type Destination =
     }
   | { readonly kind: 'host'; readonly format: FloatFormat; readonly values: Float32Array };
 
-/** What the adapter, and the numerics asked for, decide of how matrices are held and summed. */
+/** How matrices are stored and summed, as the adapter and the chosen numerics decide. */
 export interface MatrixLayout {
   readonly numerics: Numerics;
   /** See {@link PackedMatrix}. */
   readonly wideScales: boolean;
-  /** The most slices that k is summed in, so that sets of lanes can share it out. */
+  /** The most slices that k is split into, so that sets of lanes can share it. */
   readonly maxSlices: number;
-  /** What is larger than so many bytes is several matrices. */
+  /** A larger matrix is split into several. */
   readonly maxBindingBytes: number;
 }
 
-/** A tensor as a part of a matrix. */
+/** A tensor that is a range of a matrix's rows. */
 export interface TensorSlice {
   readonly tensor: TensorInfo;
-  /** The tensor's, or more: the others are zero. */
+  /** At least the tensor's rows; the padding is zero. */
   readonly rows: number;
   readonly format: PackedFormat;
-  /** @default as they are */
+  /** @default the file's order */
   readonly permutation?: RowPermutation | undefined;
 }
 
-/** What may be said of a tensor as a part of a matrix. */
+/** Options of a tensor slice. */
 export interface TensorSliceOptions {
   readonly permutation?: RowPermutation | undefined;
-  /** Rows that it takes of the matrix, a multiple of 4; those that it does not have are zero. @default its own, rounded up */
+  /** Rows that the slice takes of the matrix, a multiple of 4; padding rows are zero. @default its own, rounded up */
   readonly heldRows?: number;
 }
 
-/** A part of a vector. */
+/** A tensor that is a range of a vector. */
 export interface VectorSlice {
   readonly name: string;
   readonly length: number;
-  /** @default as they are */
+  /** @default the file's order */
   readonly permutation?: RowPermutation | undefined;
 }
 
-/** Creates weights' buffers, and notes what fills them. */
+/** Creates the buffers of weights, and records which tensor fills which. */
 export class WeightsPlanner {
   readonly destinations = new Map<string, Destination>();
   readonly #file: ModelFile;
@@ -88,7 +88,7 @@ export class WeightsPlanner {
     this.#layout = layout;
   }
 
-  /** A matrix of exactly this shape, in the file. */
+  /** A matrix of exactly this shape, from the file. */
   slice(name: string, rows: number, columns: number, { permutation, heldRows = roundedUp(rows) }: TensorSliceOptions = {}): TensorSlice {
     const tensor = requireTensor(this.#file, name);
     this.#checkShape(tensor, [rows, columns]);
@@ -97,12 +97,12 @@ export class WeightsPlanner {
     return { tensor, rows: heldRows, format, permutation };
   }
 
-  /** A vector of floats, widened to f32, and zeros up to `heldLength` elements. */
+  /** A vector of floats, widened to f32 and padded with zeros to `heldLength` elements. */
   vector(name: string, length: number, heldLength = length): GPUBuffer {
     return this.#vectors(name, [{ name, length }], heldLength);
   }
 
-  /** Vectors in one buffer, one behind the other. */
+  /** Vectors in one buffer, one after another. */
   vectors(label: string, slices: readonly VectorSlice[], usage?: GPUBufferUsageFlags): GPUBuffer {
     return this.#vectors(label, slices, slices.reduce((sum, slice) => sum + slice.length, 0), usage);
   }
@@ -118,14 +118,14 @@ export class WeightsPlanner {
     return buffer;
   }
 
-  /** A vector that the host needs: filled when the weights are read. */
+  /** A vector that the host needs. It is filled when the weights are read. */
   hostVector(name: string, length: number): Float32Array {
     const values = new Float32Array(length);
     this.destinations.set(name, { kind: 'host', format: this.#floats(name, length), values });
     return values;
   }
 
-  /** The slices' rows, one below the other, as few matrices as their formats, tile boundaries and the GPU's bindings allow. */
+  /** The slices' rows, concatenated into as few matrices as their formats, tile boundaries and the GPU's bindings allow. */
   merge(slices: readonly TensorSlice[]): ProjectionMatrix[] {
     const runs: TensorSlice[][] = [];
     for (const slice of slices) {
@@ -145,7 +145,7 @@ export class WeightsPlanner {
     });
   }
 
-  /** The slice's rows, as few matrices as the GPU's bindings allow. */
+  /** The slice's rows, in as few matrices as the GPU's bindings allow. */
   split(slice: TensorSlice, outputOffset = 0): ProjectionMatrix[] {
     const { tensor, rows, format } = slice;
     const tileBytes = packedWords(format, TILE_ROWS, columnsOf(tensor)) * 4;
@@ -162,7 +162,7 @@ export class WeightsPlanner {
     return shards.map(({ matrix, firstRow }) => ({ matrix, outputOffset: outputOffset + firstRow }));
   }
 
-  /** One matrix of the slices' rows; all but the last have whole tiles, all have one format. */
+  /** One matrix of the slices' rows. All slices have one format, and all but the last have whole tiles. */
   matrix(slices: readonly TensorSlice[]): PackedMatrix {
     const [first] = slices;
     if (first === undefined) throw new Error('a matrix needs a slice');
@@ -178,7 +178,7 @@ export class WeightsPlanner {
     return matrix;
   }
 
-  /** A tensor that would be left out changes what the model computes: refuse rather than talk nonsense fluently. */
+  /** Refuses a file with further tensors: leaving one out would change the results without an error. */
   refuseOthers(architecture: string): void {
     const other = this.#file.tensors.find((tensor) => !this.destinations.has(tensor.name));
     if (other === undefined) return;
@@ -226,7 +226,7 @@ export class WeightsPlanner {
   }
 }
 
-/** Rows that a matrix has for a tensor's: its lanes have 4 each. */
+/** The rows of a matrix for a tensor's rows: a multiple of 4, since a lane has 4. */
 function roundedUp(rows: number): number {
   return Math.ceil(rows / 4) * 4;
 }

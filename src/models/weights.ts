@@ -7,7 +7,10 @@ import { paddedSizes } from './padded-sizes.ts';
 import { interleavedHalves } from './row-permutation.ts';
 import { type Destination, type MatrixLayout, type ProjectionMatrix, WeightsPlanner } from './weights-planner.ts';
 
-/** One decoder layer, its shapes as PaddedSizes has them: the rest is zero. A projection is one matrix where its tensors could be packed together, else several. */
+/**
+ * One decoder layer. Shapes are PaddedSizes, padded with zeros. A projection is several matrices where its tensors
+ * cannot be packed together.
+ */
 export interface LayerWeights {
   readonly attentionNorm: GPUBuffer; // [hidden]
   readonly qkv: readonly ProjectionMatrix[]; // [(numHeads + 2 numKvHeads) * headSize][hidden]
@@ -19,25 +22,25 @@ export interface LayerWeights {
   readonly down: PackedMatrix; // [hidden][ffn]
 }
 
-/** Rows of queries and keys, and what is added to or multiplied with them, are permuted, see RowPermutation. */
+/** Rows of queries and keys are permuted, see RowPermutation, and so are the biases and gains that go with them. */
 export interface ModelWeights {
-  /** One below the other: a GPU may not bind as much as one would take. */
+  /** Consecutive rows: several matrices where one would exceed the GPU's bindings. */
   readonly embedding: readonly ProjectionMatrix[]; // [vocabSize, rounded up to 4][hidden]
   readonly layers: readonly LayerWeights[];
   readonly outputNorm: GPUBuffer; // [hidden]
-  readonly head: readonly ProjectionMatrix[]; // as the embedding, which it is where they are tied
+  readonly head: readonly ProjectionMatrix[]; // as the embedding; the same buffers where they are tied
 }
 
-/** The weights' buffers, still empty, and what fills them. */
+/** The buffers of the weights, still empty, and how to fill them. */
 export interface WeightsPlan {
   readonly weights: ModelWeights;
-  /** What the angle of each rotated pair is divided by, where the file says so; filled as the weights are read. */
+  /** Divisors of the rotation angle of each pair, where the file has them. Filled when the weights are read. */
   readonly ropeFactors: Float32Array | undefined;
   readonly destinations: ReadonlyMap<string, Destination>;
 }
 
 /**
- * Creates the buffers of every weight and says which tensor goes where. Nothing is read yet.
+ * Creates the buffers of every weight and says which tensor fills which. Nothing is read yet.
  *
  * @throws TabserveError `unsupported_tensor` for a type or shape that no kernel reads, and for tensors that the decoder
  *   would not use; `corrupt_model` for missing tensors or shapes that contradict the metadata.

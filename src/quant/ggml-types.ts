@@ -1,7 +1,7 @@
-/** How a ggml tensor type packs its elements: `blockBytes` bytes for each `blockSize` neighbours of a row. */
+/** How a ggml tensor type packs its elements: each `blockSize` neighbours of a row take `blockBytes` bytes. */
 export interface GgmlType {
   readonly name: string;
-  /** Elements a block. */
+  /** Elements in a block. */
   readonly blockSize: number;
   readonly blockBytes: number;
 }
@@ -51,7 +51,7 @@ export function ggmlType(id: number): GgmlType | undefined {
   return GGML_TYPES.get(id);
 }
 
-/** What a tensor's `type` says: the type's name, or `type N` where it is not known. */
+/** The value of a tensor's `type`: the type's name, or `type N` where it is not known. */
 export function ggmlTypeName(id: number): string {
   return GGML_TYPES.get(id)?.name ?? `type ${id}`;
 }

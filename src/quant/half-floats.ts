@@ -1,4 +1,4 @@
-/** All half floats, by their bits, and the bits that they have as f32. */
+/** Every half float by its 16 bits: its value, and its bits as an f32. */
 export interface HalfFloats {
   readonly values: Float32Array;
   readonly bits: Uint32Array;
@@ -6,7 +6,7 @@ export interface HalfFloats {
 
 let allHalfFloats: HalfFloats | undefined;
 
-/** Made once: a model has millions of scales. */
+/** The table is built once, since a model has millions of scales. */
 export function halfFloats(): HalfFloats {
   if (allHalfFloats === undefined) {
     const values = Float32Array.from({ length: 0x10000 }, (_, bits) => float16(bits));

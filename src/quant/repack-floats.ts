@@ -3,20 +3,20 @@ import { type FloatFormat, GROUP_SIZE, packedWords, paddedSize, TILE_ROWS } from
 
 const FLOAT_TYPES: Readonly<Record<string, FloatFormat>> = { F16: 'f16', BF16: 'bf16', F32: 'f32' };
 
-/** The GGUF types that are floats. */
+/** The GGUF types of floats. */
 export const FLOAT_TYPE_NAMES = Object.keys(FLOAT_TYPES);
 
-/** The format of a GGUF type that is floats, else undefined. */
+/** The format of a GGUF type, or undefined where it is not a float. */
 export function floatFormatOf(ggufType: string): FloatFormat | undefined {
   return FLOAT_TYPES[ggufType];
 }
 
-/** Bytes of a float. */
+/** Bytes of one element. */
 export function floatBytes(format: FloatFormat): number {
   return format === 'f32' ? 4 : 2;
 }
 
-/** Floats of a GGUF type as f32, the same numbers. */
+/** Floats of a GGUF type as f32, without rounding. */
 export function widenFloats(format: FloatFormat, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = new Float32Array(bytes.byteLength / floatBytes(format));
@@ -31,11 +31,11 @@ export function widenFloats(format: FloatFormat, bytes: Uint8Array): Float32Arra
 }
 
 /**
- * Repacks whole rows of floats, bit for bit: weights `[tile][k / word][lane][row of the lane]`, a word holding 2
- * neighbouring k (f16, bf16) or one. Rows missing from the last tile are zero, and so are the columns that make k a
+ * Repacks whole rows of floats, bit for bit: weights `[tile][k / word][lane][row of the lane]`. A word holds 2
+ * neighbouring k (f16, bf16) or one. Rows missing from the last tile are zero, and so are columns that pad k to a
  * multiple of 32.
  *
- * @param targetRow where in the tiles a row goes
+ * @param targetRow the row of the tiles for a source row
  */
 export function repackFloats(
   format: FloatFormat,
@@ -50,7 +50,7 @@ export function repackFloats(
   const tileGroups = paddedSize(columns) / GROUP_SIZE;
   const rowBytes = columns * floatBytes(format);
   const wholeQuads = Math.floor(columns / 4);
-  // The last quad of a row may be short of up to three: they are zero.
+  // The last quad of a row may lack up to three floats, which are zero.
   const rest = rowBytes - wholeQuads * quadBytes;
   const last = new Uint8Array(quadBytes);
   const lastView = new DataView(last.buffer);
@@ -58,7 +58,7 @@ export function repackFloats(
     const to = targetRow(row);
     const tileRow = to % TILE_ROWS;
     const order = (tileRow >> 2) & 3; // of the lane, see shaders/README.md
-    // A quad has as many words as bytes a float.
+    // A quad takes as many words as a float has bytes.
     const first = Math.floor(to / TILE_ROWS) * tileGroups * 2 * quadBytes * TILE_ROWS + tileRow;
     const start = row * rowBytes;
     for (let quad = 0; quad < wholeQuads; quad++) {
@@ -73,7 +73,7 @@ export function repackFloats(
   return weights;
 }
 
-/** Writes 4 neighbouring k: the one at place i of them to place i ^ order. */
+/** Writes 4 neighbouring k. Element i goes to position i ^ order. */
 function putQuad(weights: Uint32Array, to: number, view: DataView, at: number, format: FloatFormat, order: number): void {
   if (format === 'f32') {
     for (let i = 0; i < 4; i++) weights[to + (i ^ order) * TILE_ROWS] = view.getUint32(at + 4 * i, true);

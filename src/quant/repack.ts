@@ -4,19 +4,19 @@ import { GROUP_SIZE, type PackedFormat, packedWords, scaleWords, TILE_ROWS } fro
 import { FLOAT_TYPE_NAMES, floatBytes, floatFormatOf, repackFloats } from './repack-floats.ts';
 
 /**
- * How a word's weights lie: `quads` for products in f32, `bytes` for what takes four bytes, or pairs of halves, at once. See
- * shaders/README.md.
+ * The order of weights within a word: `quads` for products in f32, `bytes` for kernels that take four bytes, or pairs
+ * of halves, at once. See shaders/README.md.
  */
 export type Packing = 'quads' | 'bytes';
 
-/** How the bits of a packed word lie. */
+/** The bits of a packed word. */
 const PACKING = {
-  // The top nibble, and the three lower bytes, are biased so that the kernels need no shifts: see shaders/quant/.
+  // The top nibble, and the three lower bytes, have a bias that saves the kernels shifts: see shaders/quant/.
   int4: { bits: 4, bias: 0x80000000 },
   int8: { bits: 8, bias: 0x00808080 },
 } as const;
 
-/** How a word of neighbouring weights, k ascending from the lowest bits, is held in lane `lane`. */
+/** Converts a word of neighbouring weights, k ascending from the lowest bits, to the form that lane `lane` reads. */
 function packer(format: QuantisedFormat, packing: Packing, lane: number): (word: number) => number {
   if (packing === 'bytes') {
     return format === 'int4' ? (word) => spreadNibbles(word) | (spreadNibbles(word >>> 16) << 4) : (word) => word;
@@ -28,11 +28,11 @@ function packer(format: QuantisedFormat, packing: Packing, lane: number): (word:
 
 type QuantisedFormat = 'int4' | 'int8';
 
-/** How one quantised GGUF type reads. A block is 32 neighbouring weights of a row. */
+/** How to read one quantised GGUF type. A block is 32 neighbouring weights of a row. */
 interface SourceFormat {
   readonly packed: QuantisedFormat;
   readonly blockBytes: number;
-  /** Leaves the words of the block at `at` in `words`, k ascending from the lowest bits, and returns its scale. */
+  /** Writes the block at `at` to `words`, k ascending from the lowest bits, and returns its scale. */
   readonly read: (bytes: DataView, at: number, words: Uint32Array) => number;
 }
 
@@ -80,19 +80,19 @@ function readNibbles(bytes: DataView, at: number, words: Uint32Array): void {
   }
 }
 
-/** The low nibbles of 4 bytes, together in 16 bits. */
+/** The low nibbles of 4 bytes, packed into 16 bits. */
 function lowNibbles(word: number): number {
   const pairs = (word & 0x000f000f) | ((word >>> 4) & 0x00f000f0);
   return (pairs & 0xff) | ((pairs >>> 8) & 0xff00);
 }
 
-/** The lowest 4 nibbles of a word, each in a byte of its own. */
+/** The lowest 4 nibbles of a word, each in its own byte. */
 function spreadNibbles(word: number): number {
   const pairs = (word & 0xff) | ((word & 0xff00) << 8);
   return (pairs & 0x000f000f) | ((pairs & 0x00f000f0) << 4);
 }
 
-/** Moves the value at place i of each run of 4 places to place i ^ order; a place has 4 or 8 bits. */
+/** Moves the value at position i of each run of 4 to position i ^ order; a value has 4 or 8 bits. */
 function reorder(word: number, bits: 4 | 8, order: number): number {
   let result = word;
   if (order & 1) result = swapRuns(result, bits);
@@ -119,15 +119,15 @@ export function sourceRowBytes(ggufType: string, columns: number): number {
 }
 
 /**
- * INT4's scales and mins as f32 instead of f16, the same numbers: for each lane of each group its 4 scales, then its 4
- * mins, as shaders/scales/f32.wgsl reads them.
+ * Widens INT4's scales and mins from f16 to f32, without rounding. For each lane of each group: its 4 scales, then its
+ * 4 mins, as shaders/scales/f32.wgsl reads them.
  */
 export function widenScales(scales: Uint32Array): Float32Array<ArrayBuffer> {
   const wide = new Float32Array(scales.length * 2);
   const halves = halfFloats().values;
   for (let i = 0; i < scales.length; i++) {
     const word = scales[i] ?? 0;
-    const at = 2 * i - (i & 3); // its place in a run of 8
+    const at = 2 * i - (i & 3); // its position in a run of 8
     wide[at] = halves[word & 0xffff] ?? 0;
     wide[at + 4] = halves[word >>> 16] ?? 0;
   }
@@ -141,13 +141,13 @@ export interface PackedTiles {
 }
 
 /**
- * Repacks whole rows of a matrix, without loss, into the layout that shaders/matmul.wgsl reads. Rows missing from the last
- * tile are zero; so are columns that make k a multiple of 32, which only floats may lack.
+ * Repacks whole rows of a matrix, without loss, into the layout that shaders/matmul.wgsl reads. Rows missing from the
+ * last tile are zero. So are columns that pad k to a multiple of 32, which only floats may lack.
  *
  * weights `[tile][k / word][lane][row of the lane]`, scales `[tile][k / 32][lane][row of the lane]`; floats have none.
  *
  * @param bytes the rows in the GGUF type's own blocks, row-major
- * @param targetRow where in the tiles a row goes
+ * @param targetRow the row of the tiles for a source row
  */
 export function repackRows(
   ggufType: string,
@@ -190,7 +190,7 @@ function sourceFormat(ggufType: string): SourceFormat {
   throw new TabserveError('unsupported_tensor', `Weights of type ${ggufType} are not supported yet; ${known} are.`);
 }
 
-/** -8 * a half float, as a half float; exact, or an error where it would overflow. */
+/** -8 * a half float, as a half float: exact. Throws where it would overflow. */
 function timesMinusEight(half: number): number {
   const sign = (half & 0x8000) ^ 0x8000;
   const exponent = (half >> 10) & 31;
