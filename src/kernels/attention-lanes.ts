@@ -1,23 +1,26 @@
 import type { ModelConfig } from '../core/model-config.ts';
 
-/** How attention is spread over lanes: no part of the numerics. */
+/** How attention is spread over lanes. It does not change the results. */
 export interface AttentionLanes {
-  /** Among how many lanes the tokens of a split are divided when values are added up. */
+  /** The number of lanes among which the tokens of a split are divided when values are summed. */
   readonly classLanes: 1 | 4;
-  /** Among how many lanes a head's vectors of 4 elements are divided; a multiple of 4. A workgroup has classLanes times these. */
+  /**
+   * The number of lanes among which a head's vectors of 4 elements are divided; a multiple of 4. A workgroup has
+   * classLanes * vectorLanes lanes.
+   */
   readonly vectorLanes: number;
-  /** Rows of one request that share the keys and values they load, at most. */
+  /** The most rows of one request that share the keys and values they load. */
   readonly tileRows: number;
-  /** Whether queries are kept in registers, for which their loops are unrolled, or loaded as they are needed. */
+  /** Whether queries are kept in registers, with unrolled loops, or loaded when needed. */
   readonly isFlat: boolean;
 }
 
-/** What the choice of lanes depends on. */
+/** The inputs of the choice of lanes. */
 export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
 
 /**
- * A software adapter runs a workgroup's lanes in one thread, 4 at a time; what does not fit its registers costs it less
- * than loads do, and barriers much. The text grows with a tile's elements, and with it the time to compile.
+ * A software adapter runs a workgroup's lanes in one thread, 4 at a time. For it, spilled registers cost less than
+ * loads, and barriers cost much. The text grows with a tile's elements, and the time to compile grows with the text.
  */
 export function defaultLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: Heads): AttentionLanes {
   const elements = Math.min(4, numHeads / numKvHeads) * headSize;
@@ -26,9 +29,9 @@ export function defaultLanes(isSoftware: boolean, { headSize, numHeads, numKvHea
     : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
 }
 
-/** A GPU would leave most of itself idle with fewer lanes a workgroup. */
+/** With fewer lanes in a workgroup, most of a GPU is idle. */
 const LEAST_LANES = 16;
-/** Elements of queries that a lane may hold in registers, of all heads and rows. */
+/** The most elements of queries that a lane may hold in registers, over all heads and rows. */
 const MOST_QUERIES = 128;
 
 /** Other lanes worth a trial where `rows` rows are taken at once; as many rows a tile as the default has. */

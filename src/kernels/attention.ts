@@ -9,7 +9,10 @@ import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
 import { ROW_BYTES } from './step-inputs.ts';
 
-/** SPLIT of attention.wgsl: tokens of the context that one workgroup takes. Fixed, so that numbers do not depend on load. */
+/**
+ * SPLIT of attention.wgsl: the tokens of the context that one workgroup takes. Fixed, so that results do not depend on
+ * load.
+ */
 export const ATTENTION_SPLIT = 128;
 
 export const ATTENTION = defineKernel({
@@ -50,11 +53,11 @@ export interface AttentionShape {
   readonly numKvHeads: number;
   readonly headSize: number;
   readonly blockSize: number;
-  /** Blocks a sequence may have: the width of the block tables. */
+  /** The most blocks of a sequence: the width of the block tables. */
   readonly maxBlocks: number;
 }
 
-/** How many splits the longest sequence has. */
+/** The number of splits of the longest sequence. */
 export function maxSplits({ maxBlocks, blockSize }: AttentionShape): number {
   return Math.ceil((maxBlocks * blockSize) / ATTENTION_SPLIT);
 }
@@ -64,7 +67,7 @@ export function partialsBytes(shape: AttentionShape, rows: number): number {
   return rows * shape.numHeads * maxSplits(shape) * (shape.headSize + 4) * 4;
 }
 
-/** Words of a step's partial results, one of each split that a row has at least a part of. */
+/** Words of a step's partial results: one result for each split of which a row attends to at least a part. */
 function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attendedTokens }: StepShape): number {
   return Math.max(tokens, attendedTokens / ATTENTION_SPLIT) * numHeads * (headSize + 4);
 }
@@ -77,25 +80,25 @@ export interface AttentionArgs extends AttentionShape {
   readonly deferTiles?: boolean;
   readonly kvCacheDtype: KvCacheDtype;
   readonly subgroups: boolean;
-  /** As rope-kv-write leaves them. */
+  /** The output of rope-kv-write. */
   readonly queries: BufferRange;
   readonly keys: BufferRange;
   readonly values: BufferRange;
   readonly rows: BufferRange;
   readonly blockTables: BufferRange;
-  /** `step.singles` tiles of one row, and `step.tiles` of several; TILE_BYTES each. */
+  /** `step.singles` tiles of one row, then `step.tiles` of several; TILE_BYTES each. */
   readonly singles: BufferRange;
   readonly tiles: BufferRange;
   /** {@link partialsBytes} bytes. */
   readonly partials: BufferRange;
-  /** `[rows][yStride]` f32; of a row, `[numHeads][headSize]` are written. */
+  /** `[rows][yStride]` f32; `[numHeads][headSize]` of a row are written. */
   readonly y: BufferRange;
   /** A multiple of 4. @default numHeads * headSize */
   readonly yStride?: number;
   readonly counts: BufferRange;
 }
 
-/** The modules of a variant that takes `rows` rows a tile, spread like this. */
+/** The modules of a variant that takes `rows` rows a tile. */
 export function attentionModules(
   args: Omit<AttentionArgs, 'attentionLanes' | 'rows' | 'blockTables' | 'singles' | 'tiles' | 'y' | 'counts'>,
   { classLanes, vectorLanes, isFlat }: AttentionLanes,
@@ -140,8 +143,8 @@ export function attentionModules(
 }
 
 /**
- * Causal attention of every row over its own request's blocks: the splits of rows alone, those of rows in tiles, then, of
- * both, the merge of rows that have several.
+ * Causal attention of every row over its own request's blocks, in three ops: the splits of single rows, the splits of
+ * rows in tiles, and the merge of the rows that have several splits.
  */
 export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op, Op, Op] {
   const { singles, tiles, attentionLanes } = args;
@@ -157,7 +160,7 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
   ];
 }
 
-/** What attention works on in one dispatch. */
+/** The tiles of one dispatch. */
 interface Tiles {
   readonly name: string;
   readonly tileRows: number;
@@ -196,7 +199,7 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     isReady: () => variantSet.isReady,
     pipeline: () => variantSet.pipeline,
     grid: (step) => gridOf(count(step), step.maxContext),
-    // In a step that has rows of both kinds, each kind's share by its rows.
+    // In a step with rows of both kinds, each kind has a share in proportion to its rows.
     cost: (step) => {
       const share = rowsOf(step) / step.tokens;
       const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / args.blockSize;

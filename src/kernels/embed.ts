@@ -23,15 +23,15 @@ export const EMBED = defineKernel({
 });
 
 export interface EmbedArgs {
-  /** All rows, or some: a row of another token is left as it is. */
+  /** All rows, or a range of them: a row of `hidden` whose token lies outside the range is left unchanged. */
   readonly table: PackedMatrix;
-  /** The table's first token. @default 0 */
+  /** The token of the table's first row. @default 0 */
   readonly firstToken?: number;
-  /** How many tokens there are: the tables' rows beyond them only pad. @default the table's rows */
+  /** The number of tokens; further rows of the tables are padding. @default the table's rows */
   readonly vocabSize?: number;
   readonly rows: BufferRange;
   readonly lastTokens: BufferRange;
-  /** Of the norm that comes next, `[columns]` f32. */
+  /** The next norm's gain, `[columns]` f32. */
   readonly gain: BufferRange;
   /** `[tokens][columns]` f32. */
   readonly hidden: BufferRange;
@@ -50,7 +50,7 @@ export function elementModules(table: Pick<PackedMatrix, 'format' | 'numerics' |
   return [shader('element/one-word'), shader(`element/${table.format}-${packingOf(table)}`), ...scaleModules(table)];
 }
 
-/** hidden[t] = table[token of row t], and the first RMSNorm begun. */
+/** hidden[t] = table[token of row t], and the first RMSNorm's gain and sums of squares. */
 export function embed(builder: OpBuilder, args: EmbedArgs): Op {
   const { table, firstToken = 0, vocabSize = table.rows, ...buffers } = args;
   const modules = [shader('embed'), ...elementModules(table)];

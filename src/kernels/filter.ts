@@ -29,15 +29,15 @@ export const FILTER_PICK = defineKernel({
   overrides: [],
 });
 
-/** Logits that one workgroup looks through. */
+/** Logits that one workgroup reads. */
 const CHUNK = 4096;
 /** Digits of a key: 32 bits, 8 at a time. */
 const DIGITS = 4;
 
-/** What of a step's tokens is added up: see shaders/measure. */
+/** The quantity that is summed over a step's tokens: see shaders/measure. */
 export type Measure = 'count' | 'mass';
 
-/** Bytes of what filtering `samples` samples keeps. */
+/** Bytes of the filters' state for `samples` samples. */
 export function filterBytes(vocabSize: number, samples: number) {
   return {
     maxima: samples * Math.ceil(vocabSize / CHUNK) * 4,
@@ -48,7 +48,7 @@ export function filterBytes(vocabSize: number, samples: number) {
 
 export interface FilterArgs {
   readonly vocabSize: number;
-  /** Lanes of a workgroup that looks through logits. */
+  /** Lanes of a workgroup that reads logits. */
   readonly filterLanes: number;
   /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
@@ -56,12 +56,12 @@ export interface FilterArgs {
   /** {@link filterBytes} each. */
   readonly maxima: BufferRange;
   readonly selections: BufferRange;
-  /** All 0 before the first step; every step leaves it so. */
+  /** All 0 before the first step; every step leaves it all 0. */
   readonly histograms: BufferRange;
   readonly counts: BufferRange;
 }
 
-/** What the kernels of the selection are linked from. */
+/** The modules of the selection's kernels. */
 export function filterModules(
   name: 'filter-max' | 'filter-begin' | 'filter-histogram' | 'filter-pick',
   measure?: Measure,
@@ -72,9 +72,10 @@ export function filterModules(
 }
 
 /**
- * Finds, for every sample that asks for top_k, top_p or min_p, the threshold below which tokens cannot be drawn, by a radix
- * selection over the logits' bits: exact, whatever the logits are, and of integers only, so the same in any order of lanes.
- * min_p needs the largest logit; top_k and top_p four passes each, of a histogram over the vocabulary and a pick.
+ * Finds, for every sample with top_k, top_p or min_p, the threshold below which tokens cannot be drawn, by a radix
+ * selection over the logits' bits. It is exact for all logits, and uses integers only, so the order of lanes does not
+ * change it. min_p needs the largest logit. top_k and top_p need four passes each, of a histogram over the vocabulary
+ * and a pick.
  */
 export function filter(builder: OpBuilder, args: FilterArgs): readonly Op[] {
   const { vocabSize, filterLanes, logits, samples, maxima, selections, counts } = args;

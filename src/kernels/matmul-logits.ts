@@ -13,13 +13,13 @@ export const MATMUL_LOGITS = defineKernel({
 });
 
 export interface MatmulLogitsArgs extends MatmulArgs, NormArgs {
-  /** SAMPLE_BYTES a sample; no more than 64 KiB. */
+  /** SAMPLE_BYTES for each sample; 64 KiB at most. */
   readonly samples: BufferRange;
   /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
-  /** The first token that the matrix has a row of, a multiple of 64. @default 0 */
+  /** The token of the matrix's first row, a multiple of 64. @default 0 */
   readonly outputOffset?: number;
-  /** How many tokens there are: rows of the matrices beyond them only pad. @default the matrix's rows */
+  /** The number of tokens; further rows of the matrices are padding. @default the matrix's rows */
   readonly vocabSize?: number;
   /** candidatesBytes() bytes. */
   readonly candidates: BufferRange;

@@ -13,7 +13,7 @@ export const MATMUL_RESIDUAL = defineKernel({
 export interface MatmulResidualArgs extends MatmulArgs {
   /** The residual stream, `[rows][matrix rows]` f32. */
   readonly hidden: BufferRange;
-  /** Of the norm that comes next, `[matrix rows]` f32. */
+  /** The next norm's gain, `[matrix rows]` f32. */
   readonly gain: BufferRange;
   /** hidden * gain, `[rows][matrix rows]` f32. */
   readonly weighted: BufferRange;
@@ -21,7 +21,7 @@ export interface MatmulResidualArgs extends MatmulArgs {
   readonly squares: BufferRange;
 }
 
-/** hidden += x · Wᵀ, and the RMSNorm that comes next begun. */
+/** hidden += x · Wᵀ, and the next RMSNorm's gain and sums of squares. */
 export function matmulResidual(builder: OpBuilder, args: MatmulResidualArgs): Op {
   const { hidden, gain, weighted, squares } = args;
   return matmulWith(builder, args, {

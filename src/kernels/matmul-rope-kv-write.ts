@@ -29,7 +29,7 @@ export const MATMUL_BIAS_ROPE_KV_WRITE = defineKernel({
   overrides: OVERRIDES,
 });
 
-/** Caches that take a lane's 4 elements by themselves: INT8 needs a vector's largest first. */
+/** Caches that store a lane's 4 elements independently. INT8 needs the maximum of a whole vector first. */
 export type FusedKvCacheDtype = Exclude<KvCacheDtype, 'int8'>;
 
 export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
@@ -38,21 +38,23 @@ export interface MatmulRopeKvWriteArgs extends MatmulArgs, NormArgs {
   readonly headSize: number;
   readonly ropeDimensions: number;
   readonly blockSize: number;
-  /** Where in [queries, keys, values] the matrix's outputs start. */
+  /** The start of the matrix's outputs in [queries, keys, values]. */
   readonly outputOffset: number;
-  /** ROW_BYTES a row; no more than 64 KiB. */
+  /** ROW_BYTES for each row; 64 KiB at most. */
   readonly rows: BufferRange;
-  /** As ropeKvWrite's. */
+  /** The same as ropeKvWrite's. */
   readonly rotation: BufferRange;
   readonly queries: BufferRange;
-  /** Of [queries, keys, values], f32; no more than 64 KiB. @default none */
+  /** Of [queries, keys, values], f32; 64 KiB at most. @default none */
   readonly bias?: BufferRange | undefined;
   readonly kvCacheDtype: FusedKvCacheDtype;
   readonly keys: BufferRange;
   readonly values: BufferRange;
 }
 
-/** Queries, keys and values of normalised x: rotated in neighbouring pairs, and where attention reads them. */
+/**
+ * Queries, keys and values of normalised x, rotated in neighbouring pairs and written to where attention reads them.
+ */
 export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArgs): Op {
   const { keys, values, squares, rows, rotation, queries, bias } = args;
   const buffers = { keys, values, squares, rows, rotation, queries };

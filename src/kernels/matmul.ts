@@ -9,11 +9,11 @@ import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.ts';
 
-/** What every matmul binds and is told, whatever its epilogue. */
+/** The bindings that all matmuls share, whatever their epilogue. */
 export const MATMUL_BINDINGS = { weights: 'read', scales: 'read', x: 'read', counts: 'uniform' } as const;
 export const MATMUL_OVERRIDES = ['LANES', 'OUTPUTS', 'K', 'SLICE_GROUPS', 'TILE_STEP', 'TILE_STRIDE'] as const;
 
-/** What a matmul of normalised x is told beside. */
+/** Further constants of a matmul of normalised x. */
 export const NORM_OVERRIDES = ['SQUARES', 'EPSILON', 'NORM_SIZE'] as const;
 
 export const MATMUL = defineKernel({
@@ -28,21 +28,26 @@ export const MATMUL_NORMALISED = defineKernel({
   overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
 });
 
-/** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, packed as quant/repack.ts lays them out. */
+/** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, in the layout of quant/repack.ts. */
 export interface PackedMatrix {
   readonly format: PackedFormat;
-  /** What products with it are computed in, and with that how its words are packed; of floats f32. */
+  /** The number type of its products, which also decides how its words are packed. Floats have f32. */
   readonly numerics: Numerics;
-  /** Whether INT4's scales are held as f32 (see shaders/scales/): the same numbers, for adapters slow at converting. */
+  /**
+   * Whether INT4's scales are stored as f32 (see shaders/scales/): the same numbers, for adapters that convert slowly.
+   */
   readonly wideScales: boolean;
   readonly rows: number;
   readonly columns: number;
   /** Lanes of a tile: 4 rows each. */
   readonly lanes: number;
-  /** Groups of 32 k that are summed before slices are: part of the numerics, so the same for every variant. */
+  /**
+   * Groups of 32 k in a slice. Each slice is summed first, then the slices are: this changes results, so it is the same
+   * for every variant.
+   */
   readonly sliceGroups: number;
   readonly weights: GPUBuffer;
-  /** Of floats, which have none, a buffer that is never read. */
+  /** Floats have no scales: for them, a buffer that is never read. */
   readonly scales: GPUBuffer;
 }
 
@@ -51,42 +56,42 @@ export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 
   return weights.size + scales.size;
 }
 
-/** How a matrix's words are packed. */
+/** How the matrix's words are packed. */
 export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing {
   return numerics === 'f32' ? 'quads' : 'bytes';
 }
 
-/** The module that reads the scales, where there are any. */
+/** The module that reads the scales, if there are any. */
 export function scaleModules({ format, wideScales }: Pick<PackedMatrix, 'format' | 'wideScales'>): readonly ShaderModule[] {
   if (isFloatFormat(format)) return [];
   return [shader(`scales/${format === 'int8' ? 'int8' : wideScales ? 'f32' : 'f16'}`)];
 }
 
-/** Tiles of a matrix: the last may be short. */
+/** Tiles of a matrix; the last may be partial. */
 export function tilesOf({ rows, lanes }: Pick<PackedMatrix, 'rows' | 'lanes'>): number {
   return Math.ceil(rows / (4 * lanes));
 }
 
-/** How many sums k is summed in. */
+/** The number of slices that k is summed in. */
 export function slicesOf({ columns, sliceGroups }: Pick<PackedMatrix, 'columns' | 'sliceGroups'>): number {
   return Math.ceil(columns / 32 / sliceGroups);
 }
 
-/** Whether k is summed in slices, as it must be where sets of lanes share it out. */
+/** Whether k is summed in slices, which sets of lanes need in order to share it. */
 export function isSliced(matrix: Pick<PackedMatrix, 'columns' | 'sliceGroups'>): boolean {
   return slicesOf(matrix) > 1;
 }
 
-/** What is done with a product, as a part of the kernel. */
+/** The part of the kernel that consumes the products. */
 export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
   readonly spec: S;
-  /** The file in shaders/epilogue/, and what it needs. */
+  /** The file in shaders/epilogue/, and its dependencies. */
   readonly modules: readonly ShaderModule[];
-  /** Whether x is hidden states times a gain, still to be divided: see common/inverse-rms. @default false */
+  /** Whether x is hidden states times a gain, not divided yet: see common/inverse-rms. @default false */
   readonly normalised?: boolean;
-  /** Whether a lane has an output of the matrix's first half and the one of its second half. @default false */
+  /** Whether a lane has an output of the matrix's first half and the matching one of its second half. @default false */
   readonly paired?: boolean;
-  /** Whether the tokens are samples, and their rows of x looked up. @default false */
+  /** Whether the tokens are samples, whose rows of x are looked up. @default false */
   readonly sampled?: boolean;
   /** Words of 4 bytes that are moved for each output of a token. @default 1 */
   readonly wordsPerOutput?: number;
@@ -96,21 +101,21 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
 
 export type MatmulSpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
-/** How lanes share the work out is no part of the numerics. */
+/** How the lanes share the work does not change the results. */
 export interface MatmulArgs extends TilingPlan {
   readonly matrix: PackedMatrix;
-  /** `[rows][columns]` f32, or what kernels/quantise.ts makes of it; with room for rows rounded up to 8. */
+  /** `[rows][columns]` f32, or the output of kernels/quantise.ts; with room for rows rounded up to a multiple of 8. */
   readonly x: BufferRange;
-  /** Uniform holding how many tokens there are. */
+  /** Uniform that holds the number of tokens. */
   readonly counts: BufferRange;
-  /** How many tokens a step has. */
+  /** The number of tokens of a step. */
   readonly tokens: (step: StepShape) => number;
   readonly subgroups: boolean;
-  /** Whether the words of an INT4 group are written out in the text, not looped over. No part of the numerics. @default false */
+  /** Whether the words of an INT4 group are unrolled in the text. Does not change the results. @default false */
   readonly unrolled?: boolean;
 }
 
-/** The modules that make up a variant. */
+/** The modules of a variant. */
 export function matmulModules(
   { matrix, x, subgroups, unrolled = false }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups' | 'unrolled'>,
   { modules, normalised = false, paired = false, sampled = false }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
@@ -152,12 +157,12 @@ export function matmulModules(
   ];
 }
 
-/** How many words of weights are taken at once: a quad of k at least. */
+/** The number of words of weights that are loaded at once: a quad of k at least. */
 function stepShape({ format }: PackedMatrix) {
   return { STEP_WORDS: Math.max(1, 4 / weightsPerWord(format)) };
 }
 
-/** How much there is in a group of 32 k where x is quantised: vectors of x, words of weights for each, operands a word. */
+/** The shape of a group of 32 k where x is quantised: vectors of x, words of weights for each, operands in a word. */
 function groupShape({ numerics, format }: PackedMatrix) {
   const xVectors = numerics === 'dp4a' ? 2 : 4;
   const words = 32 / weightsPerWord(format);
@@ -167,7 +172,7 @@ function groupShape({ numerics, format }: PackedMatrix) {
 /** Tokens of a trial of the widest lanes: they carry prompts, too. */
 const TRIAL_TOKENS = 64;
 
-/** An epilogue of x · Wᵀ. */
+/** An op of x · Wᵀ and an epilogue. */
 export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: MatmulArgs, epilogue: Epilogue<S>): Op {
   const { matrix, x, counts, tilings, isDeferred, candidateTilings = () => [], tokens } = args;
   const { spec } = epilogue;
@@ -197,7 +202,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
   };
 }
 
-/** The first that is compiled and has room for all tokens, else the widest that is compiled. */
+/** The narrowest compiled one with room for all tokens, else the widest compiled one. */
 function widthOf<Detail>(ascending: readonly VariantSet<Detail>[], tokens: number): VariantSet<Detail> {
   const found =
     ascending.find(({ isReady, options }) => isReady && options.tokens >= tokens) ?? ascending.findLast(({ isReady }) => isReady);
@@ -234,7 +239,7 @@ function gridOf(matrix: PackedMatrix, { tiles, series, set, tokens }: Tiling, co
 export interface StoreArgs extends MatmulArgs {
   /** `[tokens][outputStride]` f32. */
   readonly y: BufferRange;
-  /** Where in a row of y the outputs go; a multiple of 4. @default 0 */
+  /** The start of the outputs in a row of y; a multiple of 4. @default 0 */
   readonly outputOffset?: number;
   /** @default the matrix's rows */
   readonly outputStride?: number;
@@ -246,12 +251,12 @@ export function matmul(builder: OpBuilder, args: StoreArgs): Op {
   return matmulWith(builder, args, { spec: MATMUL, modules, buffers: { y: args.y }, overrides: placeOf(args) });
 }
 
-/** What x needs to become normalised, see common/inverse-rms. */
+/** The inputs of x's normalisation, see common/inverse-rms. */
 export interface NormArgs {
   /** {@link squaresBytes} bytes. */
   readonly squares: BufferRange;
   readonly epsilon: number;
-  /** Elements of x without the zeros that pad it. @default the matrix's columns */
+  /** Elements of x without padding. @default the matrix's columns */
   readonly normSize?: number | undefined;
 }
 

@@ -11,13 +11,13 @@ export const PENALTIES = defineKernel({
   overrides: ['VOCAB', 'LOGITS_STRIDE'],
 });
 
-/** The top bit of a token count: the prompt has the token. The rest: how often the output has it. */
+/** The top bit of a token count: the token is in the prompt. The other bits: how often it is in the output. */
 export const IN_PROMPT = 0x80000000;
 
 export interface PenaltiesArgs {
   readonly vocabSize: number;
   readonly samples: BufferRange;
-  /** `[slots][vocabSize]` u32: see {@link IN_PROMPT}. The rows of slots without penalties mean nothing. */
+  /** `[slots][vocabSize]` u32: see {@link IN_PROMPT}. The rows of slots without penalties are undefined. */
   readonly tokenCounts: BufferRange;
   /** `[samples][logitsStride(vocabSize)]` f32; changed in place. */
   readonly logits: BufferRange;
@@ -27,7 +27,7 @@ export function penaltiesModules(): readonly ShaderModule[] {
   return [shader('penalties'), shader('common/flags')];
 }
 
-/** Penalises every sample's logits by how often its slot's tokens came before. */
+/** Penalises every sample's logits by how often its slot's tokens have occurred. */
 export function penalties(builder: OpBuilder, { vocabSize, samples, tokenCounts, logits }: PenaltiesArgs): Op {
   const overrides = { VOCAB: vocabSize, LOGITS_STRIDE: logitsStride(vocabSize) };
   const key = builder.variant(PENALTIES, penaltiesModules(), overrides);

@@ -10,7 +10,7 @@ export const QUANTISE = defineKernel({
   overrides: ['K'],
 });
 
-/** Numerics that take x in another form than f32. */
+/** Numerics in which x is not f32. */
 export type QuantisedNumerics = Exclude<Numerics, 'f32'>;
 
 export interface QuantiseArgs {
@@ -21,11 +21,11 @@ export interface QuantiseArgs {
   readonly x: BufferRange;
   /** {@link quantisedBytes} bytes. */
   readonly y: BufferRange;
-  /** Uniform holding how many rows there are: the step's tokens. */
+  /** Uniform that holds the number of rows: the step's tokens. */
   readonly counts: BufferRange;
 }
 
-/** What a matmul of these numerics reads instead of x. */
+/** Converts x to the form that a matmul of these numerics reads. */
 export function quantise(builder: OpBuilder, { numerics, columns, ...buffers }: QuantiseArgs): Op {
   const modules = [shader('quantise'), shader(`activations/${activationsOf(numerics)}`)];
   const key = builder.variant(QUANTISE, modules, { K: columns });
@@ -38,7 +38,7 @@ export function quantise(builder: OpBuilder, { numerics, columns, ...buffers }: 
   };
 }
 
-/** What they round x to. */
+/** The number type that x is rounded to. */
 export function activationsOf(numerics: QuantisedNumerics): 'int8' | 'f16' {
   return numerics === 'dp4a' ? 'int8' : 'f16';
 }

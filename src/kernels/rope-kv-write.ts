@@ -40,7 +40,7 @@ export interface RopeKvWriteArgs {
   readonly ropeDimensions: number;
   readonly blockSize: number;
   readonly kvCacheDtype: KvCacheDtype;
-  /** Lanes of a workgroup, at most; no part of the numerics. */
+  /** The most lanes of a workgroup; does not change the results. */
   readonly ropeLanes: number;
   /** `[rows][numHeads + 2 * numKvHeads][headSize]` f32. */
   readonly qkv: BufferRange;
@@ -49,11 +49,11 @@ export interface RopeKvWriteArgs {
   readonly rotation: BufferRange;
   /** {@link queriesBytes} bytes: queries by groups of 4 heads, as attention reads them. */
   readonly queries: BufferRange;
-  /** {@link layerBlockBytes} bytes a block, and as many of values. */
+  /** {@link layerBlockBytes} bytes a block; values have the same size. */
   readonly keys: BufferRange;
   readonly values: BufferRange;
   readonly counts: BufferRange;
-  /** What is done before the rotation: biases of [queries, keys, values], or each head's RMSNorm. @default nothing */
+  /** The step before the rotation: biases of [queries, keys, values], or each head's RMSNorm. @default none */
   readonly before?: { readonly bias: BufferRange } | QkNorm | undefined;
 }
 
@@ -70,8 +70,8 @@ export function queriesBytes(shape: Pick<RopeKvWriteArgs, 'numHeads' | 'numKvHea
 }
 
 /**
- * Bytes of one block's keys, and of its values, in one layer: elements in f32 or f16, or 8-bit ones and an f32 scale a
- * vector; the layouts are in shaders/kv-write/.
+ * Bytes of one block's keys, and of its values, in one layer: elements in f32 or f16, or in 8 bits with an f32 scale
+ * for each vector. The layouts are in shaders/kv-write/.
  */
 export function layerBlockBytes(
   { numKvHeads, headSize, blockSize }: Pick<RopeKvWriteArgs, 'numKvHeads' | 'headSize' | 'blockSize'>,
@@ -81,12 +81,15 @@ export function layerBlockBytes(
   return numKvHeads * blockSize * vectorBytes;
 }
 
-/** Where queries, keys and values go, and as what. */
+/** The modules that write queries, keys and values, in the cache's number type. */
 export function kvWriteModules(dtype: KvCacheDtype): readonly ShaderModule[] {
   return [shader('common/heads'), shader(`kv-write/${dtype}`)];
 }
 
-/** Rotates queries and keys in neighbouring pairs; queries go to where attention reads them, keys and values to the cache. */
+/**
+ * Rotates queries and keys in neighbouring pairs. Writes queries to where attention reads them, keys and values to the
+ * cache.
+ */
 export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
   const { numHeads, numKvHeads, headSize, ropeDimensions, kvCacheDtype } = args;
   return {
@@ -101,7 +104,7 @@ export function ropeKvWrite(builder: OpBuilder, args: RopeKvWriteArgs): Op {
   };
 }
 
-/** The kernel that does what comes before the rotation, and its buffers. */
+/** The kernel with the step before the rotation, and its buffers. */
 function boundWith(builder: OpBuilder, args: RopeKvWriteArgs): Pick<Op, 'bindGroup' | 'pipeline'> {
   const { qkv, rows, rotation, queries, keys, values, counts, before } = args;
   const buffers = { qkv, rows, rotation, queries, keys, values, counts };
@@ -128,12 +131,12 @@ function boundWith(builder: OpBuilder, args: RopeKvWriteArgs): Pick<Op, 'bindGro
   return { bindGroup: builder.bind(NORM_ROPE_KV_WRITE, { ...buffers, gain }), pipeline: () => builder.pipeline(key) };
 }
 
-/** What the kernel is linked from. */
+/** The modules of the kernel. */
 export function ropeModules(before: 'none' | 'bias' | 'norm', dtype: KvCacheDtype): readonly ShaderModule[] {
   return [shader('rope-kv-write'), shader(`before-rope/${before}`), ...kvWriteModules(dtype)];
 }
 
-/** What a file says of RoPE besides its base: Llama 3's factors divide each pair's angle, linear scaling all of them. */
+/** A file's RoPE scaling: Llama 3's factors divide each pair's angle, linear scaling all of them. */
 export interface RopeScaling {
   /** @default 1 */
   readonly factor?: number;
@@ -141,12 +144,12 @@ export interface RopeScaling {
   readonly factors?: ArrayLike<number> | undefined;
 }
 
-/** Angles that are computed without a break: well under a millisecond's. */
+/** Angles computed between two yields: well under a millisecond. */
 const ANGLES_AT_ONCE = 4096;
 
 /**
- * Cosines and sines of every position's angles, computed in f64: WGSL's own sin and cos are only good to 2^-11. A long
- * context has millions of them, between which others get their turns.
+ * Cosines and sines of every position's angles, computed in f64, because WGSL's own sin and cos are only accurate to
+ * 2^-11. A long context has millions of angles, so this is a task that yields.
  *
  * @returns `[positions][dimensions / 2]` of (cosine, sine), angle = position * theta^(-2i / dimensions), scaled
  */

@@ -21,15 +21,15 @@ export const SAMPLE_FINAL = defineKernel({
   overrides: ['VOCAB', 'CANDIDATES', 'LANES'],
 });
 
-/** Logits that one workgroup looks through. */
+/** Logits that one workgroup reads. */
 const CHUNK = 1024;
 
-/** From one sample's logits to the next: 4 are written at once. What lies past the vocabulary is never read. */
+/** The distance between two samples' logits: 4 are written at once. Elements past the vocabulary are never read. */
 export function logitsStride(vocabSize: number): number {
   return Math.ceil(vocabSize / 4) * 4;
 }
 
-/** How many candidates a sample's logits leave: one of 32 neighbouring ones each. */
+/** The number of candidates of a sample's logits: one of each 32 neighbours. */
 export function candidatesOf(vocabSize: number): number {
   return Math.ceil(vocabSize / 32);
 }
@@ -41,14 +41,17 @@ export function candidatesBytes(vocabSize: number, samples: number): number {
 
 export interface SampleArgs {
   readonly vocabSize: number;
-  /** Lanes of a workgroup that share a sample, a power of two; no part of the result. */
+  /** Lanes of a workgroup that share a sample, a power of two; does not change the result. */
   readonly filterLanes: number;
-  /** Whether the candidates are there already, of logits that nothing has changed or filtered: see matmulLogits(). */
+  /**
+   * Whether the logits' kernel has already written the candidates: only for logits that no op changes or filters, see
+   * matmulLogits().
+   */
   readonly begun: boolean;
   /** `[samples][logitsStride(vocabSize)]` f32. */
   readonly logits: BufferRange;
   readonly samples: BufferRange;
-  /** As the filters leave them. */
+  /** The output of the filters. */
   readonly selections: BufferRange;
   /** {@link candidatesBytes} bytes. */
   readonly candidates: BufferRange;
@@ -58,7 +61,7 @@ export interface SampleArgs {
   readonly tokenCounts: BufferRange;
 }
 
-/** What the two halves are linked from. */
+/** The modules of the two halves. */
 export function sampleModules(name: 'sample-partial' | 'sample-final'): readonly ShaderModule[] {
   const draw = name === 'sample-partial' ? [shader('common/order'), shader('common/draw')] : [];
   return [shader(name), shader('common/flags'), ...draw];

@@ -1,13 +1,13 @@
 import { isPenalised, type LogitsParams } from '../core/request.ts';
 import type { StepShape } from '../gpu/op.ts';
 
-/** The token id field of a row that takes the token last sampled for a slot: this plus the slot. */
+/** The token id field of a row whose token is the one last sampled in a slot: this plus the slot. */
 export const FROM_SLOT = 0x80000000;
 
 /** Bytes of one row: token id or FROM_SLOT + slot, position, cache slot, row of the block tables; u32 each. */
 export const ROW_BYTES = 16;
 
-/** Bytes of one tile of rows: the first row, and how many that follow one another in the same request; u32 each. */
+/** Bytes of one tile of rows: the first row, and the number of consecutive rows of the same request; u32 each. */
 export const TILE_BYTES = 8;
 
 /**
@@ -16,16 +16,16 @@ export const TILE_BYTES = 8;
  * 0. row, slot, seed, choice
  * 1. position of the drawn token, temperature, length of the slot's logit_bias, flags
  * 2. repetition, frequency and presence penalty, -
- * 3. what the filters go by: top_k (0: off), top_p * 2^32 (0: off), min_p as temperature * log(min_p), to be added to the
- *    largest logit (above 0: off), 2^16 * log2(e) / temperature
+ * 3. the filters' limits: top_k (0: off), top_p * 2^32 (0: off), min_p as temperature * log(min_p), to be added to the
+ *   largest logit (above 0: off), 2^16 * log2(e) / temperature
  */
 export const SAMPLE_BYTES = 64;
 
-/** The flags of a sample, as in shaders/common/flags.wgsl: its penalties count tokens; its filters are asked for. */
+/** The flags of a sample, as in shaders/common/flags.wgsl: it has penalties; it has filters. */
 const PENALISED = 1;
 const FILTERED = 2;
 
-/** Finite where 1 / temperature is not. */
+/** A finite bound where 1 / temperature overflows. */
 const LARGEST_F32 = 3.4e38;
 
 /** One sample's fields. */
@@ -34,15 +34,15 @@ export interface SampleInputs extends LogitsParams {
   readonly slot: number;
   readonly seed: number;
   readonly choice: number;
-  /** Of the token to be drawn. */
+  /** The position of the token to be drawn. */
   readonly position: number;
   readonly temperature: number;
 }
 
-/** How many samples ask for what; see {@link StepShape}. */
+/** The number of samples with each option; see {@link StepShape}. */
 export type SamplingNeeds = Pick<StepShape, 'biased' | 'penalised' | 'filtered' | 'topK' | 'topP'>;
 
-/** The numbers that a sample's filters go by. A greedy draw is the largest logit whatever they are: none then. */
+/** The filters' limits of a sample. A greedy draw takes the largest logit, so it has no filters. */
 function filtersOf({ temperature, topK = 0, topP = 1, minP = 0 }: SampleInputs) {
   if (temperature === 0) return { k: 0, p: 0, distance: 1, scale: 0 };
   return {
@@ -54,9 +54,9 @@ function filtersOf({ temperature, topK = 0, topP = 1, minP = 0 }: SampleInputs) 
 }
 
 /**
- * Writes one sample, at word `at` of a buffer that is seen as words and as floats.
+ * Writes one sample at word `at` of a buffer, which is given as words and as floats.
  *
- * @returns what the sample asks for, each 0 or 1
+ * @returns for each option, 1 where the sample has it, else 0
  */
 export function writeSample(words: Uint32Array, floats: Float32Array, at: number, sample: SampleInputs): SamplingNeeds {
   const { row, slot, seed, choice, position, temperature, logitBias = [] } = sample;

@@ -1,33 +1,36 @@
-/** How a matmul's lanes share its work out: see shaders/matmul.wgsl. No part of the numerics. */
+/** How the lanes of a matmul share its work: see shaders/matmul.wgsl. It does not change the results. */
 export interface Tiling {
-  /** Tokens a lane carries: more reuse of each weight, against more registers and idle tokens. */
+  /** Tokens of a lane. More tokens reuse each weight more, and take more registers; unused tokens are idle work. */
   readonly tokens: number;
-  /** Tiles a lane carries at once: more reuse of each x, against more registers. */
+  /** Tiles of a lane at once. More tiles reuse each x more, and take more registers. */
   readonly tiles: number;
-  /** And one after the other. */
+  /** Groups of tiles that a lane takes one after another. */
   readonly series: number;
   /** Lanes side by side in a workgroup, a multiple of 8. */
   readonly set: number;
-  /** Sets of lanes in a workgroup that share k out: more lanes at work where there are few outputs. */
+  /** Sets of lanes in a workgroup that share k: more active lanes where there are few outputs. */
   readonly splits: number;
 }
 
 /** One for each number of tokens that a lane may carry, ascending. */
 export type Tilings = readonly Tiling[];
 
-/** Names it from one load to the next. */
+/** A name that is the same at every load. */
 export function nameOfTiling({ tokens, tiles, series, set, splits }: Tiling): string {
   return `${tokens} tokens, ${tiles} x ${series} tiles, ${set} x ${splits} lanes`;
 }
 
-/** Bytes of workgroup memory that a matmul takes, at most: what sets of lanes hand over, and the lanes' best candidates. */
+/**
+ * The most workgroup memory that a matmul takes, in bytes: the partial sums of sets of lanes, and the lanes' best
+ * candidates.
+ */
 export function workgroupBytes({ tokens, tiles, series, set, splits }: Tiling): number {
   return (splits > 1 ? splits * tokens * tiles * set * 16 : 0) + tokens * tiles * series * set * 8;
 }
 
-/** How a matrix's products are tiled. */
+/** The tilings of a matrix's products. */
 export interface TilingPlan {
-  /** What to begin with. */
+  /** The defaults. */
   readonly tilings: Tilings;
   /** Whether the tiling of `tokens` tokens a lane is deferred: until it is compiled a step takes another. @default none is */
   readonly isDeferred?: (tokens: number) => boolean;
@@ -35,21 +38,24 @@ export interface TilingPlan {
   readonly candidateTilings?: (tokens: number) => Tilings;
 }
 
-/** How many tiles lie between those of neighbouring sets of lanes: the two halves of a pair are half the matrix apart. */
+/**
+ * The distance, in tiles, between those of neighbouring sets of lanes. The two halves of a pair are half the matrix
+ * apart.
+ */
 export function tileStep({ tiles, series }: Tiling, paired: boolean): number {
   return paired ? 1 : tiles * series;
 }
 
-/** What a tiling is chosen by. */
+/** The inputs of the choice of a tiling. */
 export interface TilingNeeds {
   readonly isSoftware: boolean;
-  /** See MatmulArgs: what is in a loop has fewer registers. @default false */
+  /** See MatmulArgs: loops leave fewer registers. @default false */
   readonly unrolled?: boolean;
   /** Tiles of the matrix. */
   readonly matrixTiles: number;
-  /** Whether a lane has a tile of the matrix's first half and the one of its second half. */
+  /** Whether a lane has a tile of the matrix's first half and the matching one of its second half. */
   readonly paired: boolean;
-  /** How many sums of k there are: there is nothing for more sets of lanes to do. */
+  /** The number of slices of k: more sets of lanes would be idle. */
   readonly slices: number;
 }
 
@@ -69,7 +75,7 @@ export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, pair
     ];
     return unrolled ? [...narrow, { tokens: 8, ...two, ...alone }] : narrow;
   }
-  // What sets of lanes hand over takes set * splits * tokens * 16 bytes of 16 KiB.
+  // The partial sums of sets of lanes take set * splits * tokens * 16 bytes of 16 KiB.
   return [
     { tokens: 1, ...one, set: 16, splits: 16 },
     { tokens: 2, ...one, set: 16, splits: 16 },
@@ -79,8 +85,8 @@ export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, pair
 }
 
 /**
- * Whether a model is ready without it: one token has its own kernel from the beginning, all else the one that is good for
- * most. What is that on a GPU is slow to compile on a software adapter.
+ * Whether a model is ready without this kernel. A single token has its own kernel from the start, all other steps the
+ * width that is best for most. The best width on a GPU is slow to compile on a software adapter.
  */
 export function isDeferredWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>, tokens: number): boolean {
   return tokens !== 1 && tokens !== (isSoftware ? 4 : 8);
@@ -88,7 +94,7 @@ export function isDeferredWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>,
 
 /** WebGPU's default limits. */
 const MAX_WORKGROUP_BYTES = 16 * 1024;
-/** Outputs of 4 that a lane has in registers at once. */
+/** The most outputs, in vectors of 4, that a lane holds in registers. */
 const MAX_PER_LANE = 16;
 
 /**
@@ -106,11 +112,14 @@ export function candidateTilings({ isSoftware, matrixTiles, paired, slices }: Ti
   });
 }
 
-/** Sets of lanes and how wide they are. A software adapter's lanes only wait for each other. */
+/**
+ * The numbers and widths of sets of lanes. A software adapter gains nothing from many lanes: they only wait for each
+ * other.
+ */
 function lanesOf(isSoftware: boolean, slices: number): readonly (readonly [set: number, splits: number])[] {
   if (isSoftware) return [[8, 1], [16, 1], [32, 1]];
   const sets = [8, 16, 32, 64, 128];
   const shared = [64, 256].flatMap((lanes) => sets.map((set) => [set, lanes / set] as const));
-  // Up to a power of two that has a set for each slice.
+  // Up to the power of two that has a set for each slice.
   return shared.filter(([, splits]) => splits >= 1 && splits <= 16 && splits < 2 * slices);
 }
