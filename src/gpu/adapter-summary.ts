@@ -1,6 +1,6 @@
 import type { AdapterSummary } from '../core/metrics.ts';
 
-/** What is told of an adapter, and whether the CPU stands in for a GPU: by its own word, or by its name. */
+/** The public description of an adapter. It is a software adapter by its own flag, or by its name. */
 export function summarizeAdapter({ info }: Pick<GPUAdapter, 'info'>, hasSubgroups: boolean): AdapterSummary {
   const { vendor, architecture, device, description } = info;
   const name = `${vendor} ${architecture} ${device} ${description}`.toLowerCase();

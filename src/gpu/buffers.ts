@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 
-/** What a pool needs of a device. */
+/** The part of a device that a pool uses. */
 export interface BufferDevice extends Pick<GPUDevice, 'createBuffer' | 'pushErrorScope' | 'popErrorScope'> {
   readonly limits: Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>;
   readonly queue: Pick<GPUQueue, 'onSubmittedWorkDone'>;
@@ -12,8 +12,8 @@ export function maxBufferBytes({ limits }: Pick<BufferDevice, 'limits'>): number
 }
 
 /**
- * Creates buffers and owns them. An allocation that the GPU refuses is a typed error, never a silent loss: each runs in
- * its own out-of-memory error scope, and {@link ready} awaits them all.
+ * Creates buffers and owns them. Each allocation runs in its own out-of-memory error scope, and {@link ready} awaits
+ * them all: an allocation that the GPU refuses is a typed error.
  */
 export class BufferPool {
   readonly device: BufferDevice;
@@ -60,7 +60,7 @@ export class BufferPool {
     return buffer;
   }
 
-  /** Waits until every allocation so far is known to have worked. @throws TabserveError `out_of_memory`. */
+  /** Waits until every allocation so far has succeeded. @throws TabserveError `out_of_memory`. */
   async ready(): Promise<void> {
     const results = await Promise.allSettled(this.#checks.splice(0));
     const failed = results.find((result) => result.status === 'rejected');
@@ -68,9 +68,9 @@ export class BufferPool {
   }
 
   /**
-   * Creates several buffers, or none: where the GPU refuses one, all that `make` has created are freed again.
+   * Creates several buffers, or none: where the GPU refuses one, all that `make` has created are destroyed.
    *
-   * @returns what `make` returns, or the `out_of_memory` that the GPU answered
+   * @returns the result of `make`, or the GPU's `out_of_memory`
    */
   async tryCreate<T>(make: (buffers: BufferPool) => T): Promise<{ made: T } | { refused: TabserveError }> {
     const attempt = new BufferPool(this.device);
@@ -88,7 +88,7 @@ export class BufferPool {
     }
   }
 
-  /** Frees everything it has created. */
+  /** Destroys every buffer of the pool. */
   destroy(): void {
     for (const buffer of this.#buffers.splice(0)) buffer.destroy();
     this.bytes = 0;

@@ -1,8 +1,11 @@
-/** Of work that ends in its own turn. What is async goes on after it: its promise is to be a member of what is returned. */
-type InOneTurn<T> = T extends PromiseLike<unknown> ? never : T;
+/**
+ * A synchronous result. A promise must be a member of it, because error scopes cover only the synchronous part of a
+ * call.
+ */
+type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
-/** Runs some work at once, and sees to it that what WebGPU finds fault with in it is told to whoever asked for it. */
-export type Contain = <T>(work: () => InOneTurn<T>) => InOneTurn<T>;
+/** Runs `work` synchronously and reports the WebGPU errors of its calls to the owner of this function. */
+export type Contain = <T>(work: () => Synchronous<T>) => Synchronous<T>;
 
-/** Leaves errors to whoever listens to the device. */
+/** Leaves errors to the device's own listeners. */
 export const uncontained: Contain = (work) => work();

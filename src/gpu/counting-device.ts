@@ -1,6 +1,9 @@
 import type { BufferDevice } from './buffers.ts';
 
-/** A device that creates no buffers: a pool on it counts what one on a real device would allocate, and refuses what is too large. */
+/**
+ * A device that creates no buffers. A pool on it counts the bytes that a real device would allocate, and refuses
+ * buffers that are too large.
+ */
 export function countingDevice(limits: BufferDevice['limits']): BufferDevice {
   return {
     limits,

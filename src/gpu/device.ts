@@ -5,26 +5,26 @@ import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-br
 import { summarizeAdapter } from './adapter-summary.ts';
 import { formsQuads } from './quad-probe.ts';
 
-/** A GPU device and what may be done with it. */
+/** A GPU device and its capabilities. */
 export interface Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterSummary;
-  /** Whether subgroup kernels may be used: the feature is there and forms quads as they expect. */
+  /** Whether subgroup kernels may be used: the feature exists, and lanes form quads as the kernels expect. */
   readonly hasSubgroups: boolean;
-  /** What products may be computed in. */
+  /** The number types in which products can be computed. */
   readonly numerics: readonly Numerics[];
   /** Settles when the device is gone: `device_lost`, or `closed` where it was destroyed on purpose. */
   readonly lost: Promise<TabserveError>;
 }
 
-/** How long the news of a lost device may take after its first failure. */
+/** The longest time between a first failed call and the notice that the device is lost. */
 const LOSS_NOTICE_MS = 1000;
 
 /**
- * Opens the GPU. Sizes of buffers are raised to what the adapter has; every other limit stays at WebGPU's default, so
- * that what works on one machine works on all.
+ * Opens the GPU. Limits on buffer sizes are raised to the adapter's. Every other limit stays at WebGPU's default, so
+ * that code that works on one machine works on all.
  *
- * @param numerics what is to be computed: a feature that only they need is asked for where the adapter has it
+ * @param numerics the number type of the products: its feature is requested where the adapter has it
  * @throws TabserveError `webgpu_unavailable` where there is no WebGPU or no adapter.
  */
 export async function openGpu(
@@ -57,13 +57,13 @@ async function requestAdapter(gpu: GPU): Promise<GPUAdapter> {
   return adapter;
 }
 
-/** Features in use where the adapter has them; profiles need the timestamps, nothing else does. */
+/** Features that are requested where the adapter has them. Only profiles use timestamps. */
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
 
 function numericsOf(gpu: Partial<GPU>, { features }: GPUDevice): readonly Numerics[] {
   return [
     'f32',
-    // The first browsers with WebGPU did not name the language's features.
+    // The first browsers with WebGPU did not list the language's features.
     ...(gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ? (['dp4a'] as const) : []),
     ...(features.has('shader-f16') ? (['f16'] as const) : []),
   ];
@@ -85,9 +85,9 @@ async function requestDevice(adapter: GPUAdapter, wanted: readonly GPUFeatureNam
 }
 
 /**
- * What has failed on a GPU, as the error to throw: a lost device fails whatever is under way first, in words of that,
- * and says that it is lost a moment later. An `AbortError` of WebGPU is no caller's abort: it is what a device that is lost,
- * or a GPU process that is gone, answers reads with.
+ * The error to throw for a failure on a GPU. A lost device first fails pending calls with other errors, and reports its
+ * loss a moment later. An `AbortError` of WebGPU is not a caller's abort: a lost device, or a GPU process that has
+ * ended, rejects reads with it.
  */
 export async function explainFailure(lost: Promise<TabserveError>, error: unknown): Promise<TabserveError> {
   const isAbort = error instanceof DOMException && error.name === 'AbortError';

@@ -2,17 +2,17 @@ import { TabserveError } from '../core/errors.ts';
 import type { Contain } from './contain.ts';
 import { explainFailure, type Gpu } from './device.ts';
 
-/** What two error scopes have caught: memory, and all else. */
+/** The errors of two scopes: out of memory, and all others. */
 type Caught = readonly (GPUError | null | undefined)[];
 
 /**
- * Runs a task whose errors on the GPU are its own: what WebGPU finds fault with in work that it hands to `contain` fails the
- * task, and nobody who listens to the device hears of it.
+ * Runs a task and reports the WebGPU errors of its own calls: an error in work that the task passes to `contain` fails
+ * the task, and does not reach the device's listeners.
  *
- * A device has one stack of error scopes for everybody. So each piece of work has scopes of its own, which are popped in
- * the turn in which they are pushed: between a task's turns, errors are those of others, such as a step's.
+ * A device has one stack of error scopes for everybody. So each piece of work pushes its own scopes and pops them
+ * within the same turn of the event loop. Between two turns of a task, errors belong to others, such as a step.
  *
- * @throws TabserveError what the task throws, `out_of_memory`, `internal`, or why the device was lost
+ * @throws TabserveError the task's own error, `out_of_memory`, `internal`, or the reason of the device's loss
  */
 export async function containErrors<T>({ device, lost }: Gpu, task: (contain: Contain) => T | Promise<T>): Promise<T> {
   const popped: Promise<Caught>[] = [];

@@ -1,4 +1,4 @@
-/** What a template's directives go by: how often a `#for` repeats, whether an `#if` holds. */
+/** The values of a template's directives: the count of a `#for`, the condition of an `#if`. */
 export type TemplateValues = Readonly<Record<string, number | boolean>>;
 
 /** A line of expanded WGSL, and the line (from 1) of the file that it comes from. */
@@ -11,11 +11,11 @@ const FOR = /^\s*#for (\w+) in (\w+)$/;
 const IF = /^\s*#if (\w+)$/;
 const ELSE = /^\s*#else$/;
 const END = /^\s*#end$/;
-/** WGSL has none: a directive that is misspelt, or where it does not belong. */
+/** WGSL has no such lines: a misspelt or misplaced directive. */
 const STRAY = /^\s*#/;
 
 /**
- * Expands the directives of a WGSL file, each on a line of its own, nested as deep as one likes:
+ * Expands the directives of a WGSL file. Each stands on its own line, and they nest:
  *
  *     #for t in TOKENS      the lines up to #end once for each t = 0 .. TOKENS - 1, with `#t` replaced by the number;
  *     #end                  instead of a value's name there may be a number
@@ -23,10 +23,10 @@ const STRAY = /^\s*#/;
  *     #else
  *     #end
  *
- * Why text and not loops, arrays and functions: compilers of software adapters keep arrays, structs and loop variables in
- * memory; named variables in straight-line code cost them half as much, and cost a GPU's compiler nothing.
+ * Directives stand in for loops, arrays and functions, because compilers of software adapters keep arrays, structs and
+ * loop variables in memory. Named variables in straight-line code cost half as much there, and nothing on a GPU.
  *
- * @throws Error for a directive that is not closed or does not belong where it is, or a value that is not given.
+ * @throws Error for a directive that is not closed or is misplaced, or a value that is not given.
  */
 export function expand(text: string, values: TemplateValues): readonly ExpandedLine[] {
   const lines = text.split('\n').map((line, index) => ({ text: line, line: index + 1 }));

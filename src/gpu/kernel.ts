@@ -6,8 +6,8 @@ import { link, type ShaderModule } from './link.ts';
 export type Access = 'read' | 'read_write' | 'uniform';
 
 /**
- * What a kernel's WGSL declares, as one literal: its bindings in `@binding` order and its `override` constants. A test
- * reflects every variant's WGSL and compares.
+ * The declarations of a kernel's WGSL as one literal: its bindings in `@binding` order and its `override` constants. A
+ * test reflects every variant's WGSL and compares.
  */
 export interface KernelSpec<B extends Readonly<Record<string, Access>>, O extends readonly string[]> {
   readonly name: string;
@@ -18,7 +18,7 @@ export interface KernelSpec<B extends Readonly<Record<string, Access>>, O extend
 /** A whole buffer, or a range of one (`offset` a multiple of 256). */
 export type BufferRange = GPUBuffer | { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
 
-/** The buffers a kernel wants, by name. */
+/** The buffers of a kernel, by name. */
 export type Buffers<S> =
   S extends KernelSpec<infer B, readonly string[]> ? { readonly [name in keyof B]: BufferRange } : never;
 
@@ -55,7 +55,7 @@ export function bindGroupLayout(
 /**
  * Compiles one variant.
  *
- * @throws TabserveError `internal` with the compiler's messages at the file and line they belong to.
+ * @throws TabserveError `internal` with the compiler's messages, each with its file and line.
  */
 export async function compile(
   device: GPUDevice,

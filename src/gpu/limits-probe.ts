@@ -13,7 +13,7 @@ import { MIN_RUN_MS, Stopwatch } from './stopwatch.ts';
 const MIB = 2 ** 20;
 const FIRST_READ_BYTES = 16 * MIB;
 const MAX_READ_BYTES = 1024 * MIB;
-/** Of the largest buffer that there may be: the model's are there, too. */
+/** A share of the largest buffer that the device allows, since the model's buffers are allocated too. */
 const MAX_READ_SHARE = 0.25;
 
 /** Workgroups of the smallest arithmetic dispatch, and the most along one axis of a grid. */
@@ -24,8 +24,8 @@ const MAX_SUBMITS = 500;
 const READBACKS = 15;
 
 /**
- * Measures what the adapter can do at most, in a second or two. Nothing else should use the GPU meanwhile. What it does
- * grows until it takes long enough to be timed; it needs a buffer of up to 1 GiB, or a quarter of the largest allowed.
+ * Measures the adapter's peak rates in a second or two. Nothing else should use the GPU meanwhile. The work grows until
+ * it takes long enough to be timed. It needs a buffer of up to 1 GiB, or a quarter of the largest allowed.
  *
  * @throws TabserveError `out_of_memory`, `device_lost`, `internal`
  */
@@ -65,7 +65,7 @@ async function measure({ device, numerics }: Gpu, buffers: BufferPool, contain: 
 
 type ReadLimits = Pick<AdapterLimits, 'readGBps' | 'readBytes'>;
 
-/** Reads a buffer that grows until one reading of it takes long enough, or the GPU grants no larger one. */
+/** Reads a buffer that grows until reading it takes long enough, or the GPU grants no larger one. */
 async function growingRead(watch: Stopwatch, builder: OpBuilder): Promise<ReadLimits> {
   const { maxBufferSize, maxStorageBufferBindingSize } = watch.device.limits;
   const most = Math.min(MAX_READ_BYTES, maxBufferSize * MAX_READ_SHARE, maxStorageBufferBindingSize);

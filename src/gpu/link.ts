@@ -1,19 +1,22 @@
 import { expand, type TemplateValues } from './expand.ts';
 
-/** One WGSL file: its path under `shaders/`, for messages, and its text; where it is a template, also its values. */
+/**
+ * One WGSL file: its path under `shaders/`, for messages, its text, and the values of its directives if it is a
+ * template.
+ */
 export interface ShaderModule {
   readonly path: string;
   readonly text: string;
   readonly values?: TemplateValues;
 }
 
-/** A module of constants, for what WGSL will not take from a pipeline: the sizes of storage arrays. */
+/** A module of constants, for values that WGSL cannot take as overrides: the sizes of storage arrays. */
 export function constants(name: string, values: Readonly<Record<string, number>>): ShaderModule {
   const lines = Object.entries(values).map(([key, value]) => `const ${key} = ${value}u;`);
   return { path: `${name}(${Object.values(values).join(' ')})`, text: lines.join('\n') };
 }
 
-/** Linked WGSL, and where its lines come from. */
+/** Linked WGSL, with the source of each line. */
 export interface LinkedShader {
   readonly code: string;
   /** The file and line that `line` of `code` (from 1) comes from, as `path:line`. */
@@ -23,8 +26,8 @@ export interface LinkedShader {
 const ENABLE = /^enable [\w, ]+;$/;
 
 /**
- * Joins WGSL files into one shader. WGSL module scope is order-free, so this is concatenation, with the `enable`
- * directives, which must stand first, moved to the top. Templates are expanded first.
+ * Joins WGSL files into one shader. WGSL's module scope has no order, so this expands templates and concatenates, and
+ * moves the `enable` directives to the top, where WGSL requires them.
  */
 export function link(modules: readonly ShaderModule[]): LinkedShader {
   const enables = new Set<string>();

@@ -2,20 +2,20 @@ import type { Gpu } from './device.ts';
 import { containErrors } from './error-scope.ts';
 import type { Op, StepShape } from './op.ts';
 
-/** A step whose dispatches were timed. */
+/** The timestamps of one step. */
 export interface TimedStep {
   readonly shape: StepShape;
-  /** Which of the ops had work to do, in order, by index. */
+  /** The indices of the ops that had work, in order. */
   readonly dispatched: readonly number[];
-  /** Where each of them begins and where it ends, alternating: nanoseconds of the GPU's clock. */
+  /** The begin and end of each of them, alternating: nanoseconds of the GPU's clock. */
   readonly times: BigUint64Array;
 }
 
 const TIMESTAMP_BYTES = 8;
-/** Where a query set may be resolved to. */
+/** The alignment of the buffer offset that a query set is resolved to. */
 const RESOLVE_ALIGNMENT = 256;
 
-/** Encodes some steps with a pass for each dispatch, between two timestamps. */
+/** Encodes steps with one pass for each dispatch, between two timestamps. */
 export class PassTimer {
   readonly #gpu: Gpu;
   readonly #steps: { readonly shape: StepShape; readonly dispatched: readonly number[] }[] = [];
@@ -38,7 +38,7 @@ export class PassTimer {
   }
 
   /**
-   * For steps of at most so many ops. The device needs `timestamp-query`.
+   * Creates a timer for steps of at most `numOps` ops. The device needs `timestamp-query`.
    *
    * @throws TabserveError `out_of_memory`, `internal`
    */
@@ -54,7 +54,7 @@ export class PassTimer {
     return this.#steps.length === this.#maxSteps;
   }
 
-  /** Encodes a step. @returns how many dispatches it has */
+  /** Encodes a step. @returns the number of its dispatches */
   encode(encoder: GPUCommandEncoder, ops: readonly Op[], shape: StepShape): number {
     const dispatched: number[] = [];
     for (const [index, op] of ops.entries()) {
@@ -76,7 +76,10 @@ export class PassTimer {
     return dispatched.length;
   }
 
-  /** What the steps so far took, once the GPU has done them. @throws TabserveError `device_lost`, `internal` */
+  /**
+   * The timestamps of the steps so far, once the GPU has completed them.
+   * @throws TabserveError `device_lost`, `internal`
+   */
   async read(): Promise<readonly TimedStep[]> {
     const { device } = this.#gpu;
     return containErrors(this.#gpu, async (contain) => {

@@ -26,16 +26,19 @@ export const PROBE_ARITHMETIC = defineKernel({
 
 export const PROBE_TICK = defineKernel({ name: 'probe-tick', bindings: { count: 'read_write' }, overrides: [] });
 
-/** What the arithmetic probes compute with. */
+/** The number types of the arithmetic probes. */
 export type ProbeNumber = 'f32' | 'f16' | 'int8';
 
 /** Lanes of an arithmetic workgroup. */
 export const ARITHMETIC_LANES = 64;
-/** Iterations of its loop: with them added, its largest number is still exact in f16. */
+/** Iterations of its loop. The largest sum of this many is still exact in f16. */
 export const ARITHMETIC_ITERATIONS = 1024;
 /** The factors (for int8: 1, 2, -1, 3) and the addend. */
 export const ARITHMETIC_OPERANDS = { f32: [1, 1], f16: [1, 1], int8: [0x03ff0201, 5] } as const;
-/** Operations of one workgroup: 32 multiply-adds, or 16 dot products of four and their sums, a lane and iteration. */
+/**
+ * Operations of one workgroup. Each lane does 32 multiply-adds, or 16 dot products of four and their sums, in an
+ * iteration.
+ */
 const OPERATIONS = {
   f32: ARITHMETIC_LANES * ARITHMETIC_ITERATIONS * 32 * 2,
   f16: ARITHMETIC_LANES * ARITHMETIC_ITERATIONS * 32 * 2,
@@ -44,26 +47,26 @@ const OPERATIONS = {
 
 const READ_LANES = 256;
 const READ_VECTORS_PER_LANE = 32;
-/** Bytes that a workgroup of the read probe takes: buffers are a multiple of them. */
+/** Bytes that a workgroup of the read probe reads; buffers are a multiple of this. */
 export const READ_BYTES_PER_GROUP = READ_LANES * READ_VECTORS_PER_LANE * 16;
 const FILL_GROUPS = 1024;
 
-/** A kernel bound to its buffers, and what it leaves. */
+/** A kernel bound to its buffers, and its result. */
 export interface ProbeOp {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
-  /** What tells that the work was done. */
+  /** Proof that the work was done. */
   readonly result: GPUBuffer;
 }
 
-/** One that counts how often it has run, from 0. */
+/** A probe that counts its runs, from 0. */
 export async function tickProbe(builder: OpBuilder, buffers: BufferPool): Promise<ProbeOp> {
   const result = builder.contain(() => buffers.create('probe count', 16));
   const key = builder.variant(PROBE_TICK, tickModules(), {});
   return ready(builder, key, builder.bind(PROBE_TICK, { count: result }), result);
 }
 
-/** Arithmetic, {@link OPERATIONS} a workgroup. */
+/** The arithmetic probe, with {@link OPERATIONS} operations a workgroup. */
 export async function arithmeticProbe(
   builder: OpBuilder,
   buffers: BufferPool,
@@ -86,7 +89,7 @@ export function readBuffers(buffers: BufferPool, bytes: number): { readonly sour
   return { source: buffers.create('probe source', bytes), sums };
 }
 
-/** One that reads a buffer, which it fills with numbers beforehand, in so many workgroups. */
+/** A probe that reads a buffer in `groups` workgroups. The buffer is filled with numbers first. */
 export async function readProbe(
   builder: OpBuilder,
   { source, sums }: ReturnType<typeof readBuffers>,
@@ -100,7 +103,7 @@ export async function readProbe(
   return { ...reader, groups: source.size / READ_BYTES_PER_GROUP };
 }
 
-/** Submits one pass of so many dispatches. */
+/** Submits one pass of `dispatches` dispatches. */
 export function submit(device: GPUDevice, { pipeline, bindGroup }: ProbeOp, grid: Grid, dispatches: number): void {
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();

@@ -6,7 +6,7 @@ export const QUAD_PROBE = defineKernel({ name: 'quad-probe', bindings: { agrees:
 const WORKGROUPS = 4;
 const LANES = 64;
 
-/** Whether the adapter forms quads of neighbouring lanes, which the subgroup matmul relies on and WGSL leaves open. */
+/** Whether neighbouring lanes form quads. The subgroup matmul relies on it, and WGSL does not specify it. */
 export async function formsQuads(device: GPUDevice): Promise<boolean> {
   const layout = bindGroupLayout(device, QUAD_PROBE);
   const pipeline = await compile(device, 'quad-probe', layout, [{ path: 'shaders/quad-probe.wgsl', text }], {});

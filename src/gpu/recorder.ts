@@ -2,7 +2,7 @@ import type { StepCounters } from '../core/metrics.ts';
 import type { Op, OpBuilder, StepShape } from './op.ts';
 import type { PassTimer } from './pass-timer.ts';
 
-/** A step's result, a multiple of 4 bytes, and where it is copied to for reading back. */
+/** The buffer with a step's result, a multiple of 4 bytes, and the staging buffer it is copied to. */
 export interface Readback {
   readonly result: GPUBuffer;
   readonly staging: GPUBuffer;
@@ -10,8 +10,8 @@ export interface Readback {
 }
 
 /**
- * Records and submits steps: one encoder, one compute pass and one submit each; and counts what it does. A step that is
- * timed has a pass for each dispatch.
+ * Records and submits steps, each with one encoder, one compute pass and one submit, and counts them. A timed step has
+ * a pass for each dispatch.
  */
 export class Recorder {
   readonly #builder: OpBuilder;
@@ -49,7 +49,7 @@ export class Recorder {
   }
 }
 
-/** @returns how many dispatches there are */
+/** @returns the number of dispatches */
 function encodePass(encoder: GPUCommandEncoder, ops: readonly Op[], step: StepShape): number {
   const pass = encoder.beginComputePass();
   let dispatches = 0;

@@ -3,27 +3,27 @@ import { type AdapterLimits, ceilingShare, type KernelProfile, type ProfilePhase
 import type { Op, OpCost } from './op.ts';
 import type { TimedStep } from './pass-timer.ts';
 
-/** What a profile says beside its times. */
+/** The facts that a profile reports beside its times. */
 export interface ProfileSubject {
   readonly adapter: AdapterSummary;
   readonly limits: AdapterLimits | undefined;
   readonly phase: ProfilePhase;
 }
 
-/** One op over all steps. */
+/** The times of one op over all steps. */
 interface OpTimes {
   readonly op: Op;
-  /** Steps in which it had work to do. */
+  /** The number of steps in which it had work. */
   calls: number;
-  /** Milliseconds of the spans that count, and how many those are. */
+  /** The sum of its valid spans in milliseconds, and their number. */
   ms: number;
   spans: number;
   readonly costs: (OpCost | undefined)[];
 }
 
 /**
- * Averages timed steps, at least one. A span of 0 counts, since coarse timestamps round others up as often; one that
- * contradicts itself, or was not written, does not, and its op's other spans stand for it.
+ * Averages one or more timed steps. A span of 0 counts, because coarse timestamps round others up as often. A span that
+ * contradicts itself or was not written does not count: the op's other spans stand in for it.
  */
 export function profileOf(ops: readonly Op[], steps: readonly TimedStep[], subject: ProfileSubject): StepProfile {
   const times = ops.map((op): OpTimes => ({ op, calls: 0, ms: 0, spans: 0, costs: [] }));
@@ -67,14 +67,14 @@ export function profileOf(ops: readonly Op[], steps: readonly TimedStep[], subje
 }
 
 interface Span {
-  /** The op's. */
+  /** The op's index. */
   readonly index: number;
   /** Milliseconds after the step's earliest timestamp. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** A step's spans that can be true: both ends are written, and the end does not come first. */
+/** The valid spans of a step: both timestamps are written, and the end does not precede the begin. */
 function keptSpans({ dispatched, times }: TimedStep): readonly Span[] {
   const written = times.filter((time) => time > 0n);
   const first = written.reduce((least, time) => (time < least ? time : least), written[0] ?? 0n);
@@ -85,7 +85,7 @@ function keptSpans({ dispatched, times }: TimedStep): readonly Span[] {
   });
 }
 
-/** Of a step, one in which the op has nothing to do included. */
+/** The mean over all steps, including those in which the op had no work. */
 function meanMs({ calls, ms, spans }: OpTimes, steps: number): number {
   return spans === 0 ? 0 : ((ms / spans) * calls) / steps;
 }
@@ -120,7 +120,7 @@ function kernelsOf(
   return kernels.toSorted((a, b) => b.ms - a.ms);
 }
 
-/** Of a step; undefined where some dispatch does not say what it costs. */
+/** The mean over all steps; undefined where a dispatch does not report its cost. */
 function meanCost(costs: readonly (OpCost | undefined)[], steps: number): OpCost | undefined {
   const known = costs.filter((cost) => cost !== undefined);
   if (known.length < costs.length) return undefined;
@@ -128,7 +128,7 @@ function meanCost(costs: readonly (OpCost | undefined)[], steps: number): OpCost
   return { bytes: mean(({ bytes }) => bytes), macs: mean(({ macs }) => macs) };
 }
 
-/** The greatest step that all timestamps are whole multiples of. */
+/** The largest unit of which all timestamps are multiples. */
 function resolutionUs(steps: readonly TimedStep[]): number {
   let divisor = 0n;
   for (const { times } of steps) for (const time of times) divisor = greatestCommonDivisor(time, divisor);

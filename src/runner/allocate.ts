@@ -18,14 +18,15 @@ export interface AllocateOptions {
   readonly numerics: Numerics;
   readonly matrices: MatrixLayout;
   readonly limits: Omit<SchedulerConfig, keyof CacheSize>;
-  /** Whether blocks of the KV cache are to be copied out and in. */
+  /** Whether to create the staging buffer that copies blocks of the KV cache. */
   readonly blockTransfer?: boolean | undefined;
   readonly gpuMemoryBytes?: number | undefined;
   readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
 }
 
 /**
- * Creates every buffer of a model, as far as the budget and the GPU have it; none before it is known that all fit.
+ * Creates every buffer of a model. The KV cache is as large as the budget and the GPU allow. Nothing is allocated
+ * before it is known that everything fits.
  *
  * @throws TabserveError as `loadRunner` does
  */
@@ -44,6 +45,6 @@ export async function allocate(options: AllocateOptions, buffers: BufferPool) {
   const budget = new GpuBudget({ limits: buffers.device.limits, config, plan, createFixed, createSized });
   const granted = await budget.reserve(options);
   const fixed = createFixed(buffers);
-  await buffers.ready(); // the weights come first, the KV cache takes what is left
+  await buffers.ready(); // weights first; the KV cache takes the rest
   return { ...fixed, fitted: await fitCache(buffers, config, budget.plan, createSized, budget.blocksWithin(granted)) };
 }

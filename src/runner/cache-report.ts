@@ -6,7 +6,7 @@ import { AUTO_TOKENS, type CachePlan, count, mib, sizeOf } from './kv-cache-plan
 
 type Fitted = Pick<FittedCache<unknown>, 'plan' | 'numBlocks' | 'cut'>;
 
-/** What a model has of its context and of a KV cache, for the log and for `client.model`. */
+/** A model's context and KV cache, for the log and for `client.model`. */
 export interface CacheReport {
   /** See `ModelInfo`. */
   readonly contextCut: CutReason | undefined;
@@ -16,8 +16,9 @@ export interface CacheReport {
 }
 
 /**
- * Says what was cut and why. It is a warning where less was granted than was asked for, and where a sequence has fewer
- * tokens than the model and 8,192, unless `maxModelLen` says so or a software adapter is the reason.
+ * Reports reductions of the cache or context, and their reasons. It is a warning where less was granted than requested,
+ * and where a sequence has fewer tokens than the model's context and 8,192, unless `maxModelLen` or a software adapter
+ * is the reason.
  */
 export function reportCache(fitted: Fitted): CacheReport {
   const { plan, numBlocks, cut } = fitted;
@@ -71,9 +72,9 @@ const SMALLER_DTYPES: Readonly<Record<KvCacheDtype, readonly string[]>> = {
   int8: [],
 };
 
-/** How to have a longer context. */
+/** Advice on how to get a longer context. */
 function adviceOn(reason: CutReason, { dtype, lengthCut }: CachePlan): string {
-  const dtypes = lengthCut === undefined ? SMALLER_DTYPES[dtype] : []; // which is of other buffers
+  const dtypes = lengthCut === undefined ? SMALLER_DTYPES[dtype] : []; // not affected by the cache's element type
   const levers = [...LEVERS[reason], ...dtypes, 'give as maxModelLen what is enough'];
   const list = new Intl.ListFormat('en', { type: 'disjunction' }).format(levers);
   return `${list.charAt(0).toUpperCase()}${list.slice(1)}.`;

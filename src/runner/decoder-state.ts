@@ -14,7 +14,7 @@ import type { DecoderState, LayerCache } from '../models/decoder.ts';
 import { paddedSizes } from '../models/padded-sizes.ts';
 import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
 
-/** Creates every buffer that steps read and write, but for the KV cache's. Nothing is written yet. */
+/** Creates every buffer that steps read and write, except the KV cache. Nothing is written yet. */
 export function createState(
   buffers: BufferPool,
   config: ModelConfig,
@@ -24,7 +24,7 @@ export function createState(
 ): { state: DecoderState; inputs: GPUBuffer; staging: readonly GPUBuffer[]; layout: StepInputsLayout } {
   const { blockSize, maxModelLen, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);
-  // A matmul lane may carry 8 tokens, and reads that many rows even where fewer are there.
+  // A matmul lane may carry 8 tokens, and reads that many rows even where fewer exist.
   const maxRows = Math.ceil(Math.max(scheduler.maxNumBatchedTokens, maxNumSeqs) / 8) * 8;
   const maxSamples = Math.ceil(maxNumSeqs / 8) * 8;
   const layout = stepInputsLayout(maxRows, maxNumSeqs, maxBlocks);
@@ -73,7 +73,7 @@ export function createState(
   return { state, inputs, staging, layout };
 }
 
-/** Writes what every step reads and none writes, in short turns. */
+/** Writes the buffers that every step reads and none writes, cooperatively. */
 export async function fillState(
   device: GPUDevice,
   config: ModelConfig,

@@ -7,30 +7,30 @@ import { bindingLimit, type CachePlan, type CacheSize, leastBlocks, mib, mostBlo
 
 const GIB = 2 ** 30;
 
-/** What browsers round `navigator.deviceMemory` down to where they tell as little as they may. */
+/** Browsers cap `navigator.deviceMemory` at this. */
 const CAPPED_MEMORY_GIB = 8;
 
-/** What is assumed of a machine with that or more, or one whose browser does not tell. */
+/** Assumed for a machine with that or more, or with a browser that does not report its memory. */
 const ASSUMED_MEMORY_GIB = 16;
 
-/** What a model takes of the GPU's memory, as its header says. */
+/** A model's need of GPU memory, by its header. */
 export interface GpuNeed {
-  /** With the smallest KV cache that is of use. */
+  /** With the smallest useful KV cache. */
   readonly minBytes: number;
-  /** With a KV cache for which models that have nothing to do are unloaded. */
+  /** With a KV cache large enough that idle models are unloaded for it. */
   readonly enoughBytes: number;
-  /** With the KV cache that was asked for. */
+  /** With the requested KV cache. */
   readonly wantedBytes: number;
-  /** What all models may take together. */
+  /** The limit of all models together. */
   readonly budgetBytes: number;
 }
 
 /**
- * What models may take where the user does not say. WebGPU tells no free memory, and a GPU refuses by itself what it does
- * not have, so this is generous: what the machine has, as far as the browser admits, and at least one buffer of the largest
- * size that the adapter offers.
+ * The default memory limit of all models. WebGPU does not report free memory, and a GPU refuses allocations it cannot
+ * hold, so this is generous: the machine's memory, as far as the browser reports it, and at least one buffer of the
+ * largest size that the adapter offers.
  *
- * @param deviceMemory `navigator.deviceMemory`, in GiB: rounded, capped, and not told by all browsers.
+ * @param deviceMemory `navigator.deviceMemory` in GiB: rounded, capped, and undefined in some browsers.
  */
 export function defaultGpuMemoryBytes(maxBufferSize: number, deviceMemory: number | undefined): number {
   const told = deviceMemory ?? CAPPED_MEMORY_GIB;
@@ -38,7 +38,7 @@ export function defaultGpuMemoryBytes(maxBufferSize: number, deviceMemory: numbe
   return Math.max(memory * GIB, maxBufferSize);
 }
 
-/** What all models may take of a device's memory: what was asked for, or what is assumed of this machine. */
+/** The memory limit of all models: the requested one, or the default for this machine. */
 export function gpuMemoryOf(limits: BufferDevice['limits'], asked: number | undefined): number {
   const { deviceMemory } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
   return asked ?? defaultGpuMemoryBytes(limits.maxBufferSize, deviceMemory);
@@ -48,25 +48,25 @@ export interface GpuBudgetOptions {
   readonly limits: BufferDevice['limits'];
   readonly config: ModelConfig;
   readonly plan: CachePlan;
-  /** Creates what does not depend on the KV cache's size: the weights. */
+  /** Creates the buffers whose size does not depend on the KV cache: the weights. */
   readonly createFixed: (buffers: BufferPool) => unknown;
-  /** Creates what does, beside it. */
+  /** Creates the buffers whose size depends on it. */
   readonly createSized: MakeBeside<unknown>;
 }
 
 /**
- * Counts what a model takes of the GPU before anything is allocated: by creating all of its buffers, on a device that has
- * none. So the estimate is what is allocated later, to the byte.
+ * Computes a model's GPU memory before anything is allocated, by creating all of its buffers on a counting device. So
+ * the estimate equals the later allocation to the byte.
  */
 export class GpuBudget {
-  /** What was planned, with sequences only as long as the device binds what they need beside the KV cache. */
+  /** The plan, with sequences no longer than the device can bind their buffers. */
   readonly plan: CachePlan;
   readonly #options: GpuBudgetOptions;
   readonly #fixedBytes: number;
 
   /**
-   * @throws TabserveError what creating the weights does, and `invalid_request` for a `maxModelLen` whose buffers the device
-   *   does not bind
+   * @throws TabserveError what creating the weights throws, and `invalid_request` for a `maxModelLen` whose buffers the
+   *   device cannot bind
    */
   constructor(options: GpuBudgetOptions) {
     this.#options = options;
@@ -74,16 +74,19 @@ export class GpuBudget {
     this.plan = this.#bindable(options.plan);
   }
 
-  /** Bytes of all buffers, with a KV cache of so many blocks. @throws TabserveError `out_of_memory` for one too large to bind */
+  /**
+   * Bytes of all buffers with a KV cache of `numBlocks` blocks.
+   * @throws TabserveError `out_of_memory` for one too large to bind
+   */
   bytesWith(numBlocks: number): number {
     const { config, createSized } = this.#options;
     return this.#fixedBytes + this.#count((pool) => createCache(pool, config, this.plan, numBlocks, createSized));
   }
 
   /**
-   * Asks for what the model needs, before any of it is allocated or read.
+   * Requests the model's memory, before anything is allocated or read.
    *
-   * @returns bytes that it may take
+   * @returns the bytes that it may take
    * @throws TabserveError `out_of_memory` where it does not fit the budget, and what `reserve` throws
    */
   async reserve(options: {
@@ -100,7 +103,7 @@ export class GpuBudget {
     return options.reserve === undefined ? Math.min(wantedBytes, budgetBytes) : options.reserve(need);
   }
 
-  /** The largest KV cache with which all buffers fit, in blocks; at least the smallest that is of use. */
+  /** The largest KV cache with which all buffers fit, in blocks; at least the smallest useful one. */
   blocksWithin(bytes: number): number {
     let fits = leastBlocks(this.plan);
     let tooMany = this.#mostBlocks + 1;
@@ -133,7 +136,7 @@ export class GpuBudget {
     return { ...plan, maxModelLen: fits, lengthCut: { reason: 'buffer_size', why } };
   }
 
-  /** Whether the device binds what a cache of that size has beside it. */
+  /** Whether the device can bind the buffers that a cache of this size requires. */
   #isBound(size: CacheSize): boolean {
     try {
       this.#count((pool) => this.#options.createSized(pool, [], size));

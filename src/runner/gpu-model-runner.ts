@@ -9,24 +9,24 @@ import { SlotHistory } from './slot-history.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
 import { StepProfiler } from './step-profiler.ts';
 
-/** Only the request whose logits they are is lost: rows share nothing but weights. */
+/** Only the request with these logits fails: rows share nothing but the weights. */
 const NO_TOKEN: SerializedError = {
   code: 'internal',
   message: 'The GPU sampled no token: its logits are not numbers. Send the request again; if it fails again, report it.',
 };
 
-/** What a runner is made of; it owns none of it. */
+/** The parts of a runner, which does not own them. */
 export interface GpuModelRunnerParts {
   readonly gpu: Gpu;
   readonly builder: OpBuilder;
   readonly ops: readonly Op[];
   readonly state: DecoderState;
   readonly inputs: GPUBuffer;
-  /** Hold sampled ids for reading back, one for each plan that may be in flight. */
+  /** Buffers for reading sampled ids back, one for each plan that may be in flight. */
   readonly staging: readonly GPUBuffer[];
   readonly layout: StepInputsLayout;
   readonly scheduler: SchedulerConfig;
-  /** Rows of a request that attention takes at once, at most. */
+  /** The most rows of a request that one attention tile takes. */
   readonly tileRows: number;
   readonly vocabSize: number;
 }
@@ -39,10 +39,10 @@ export class GpuModelRunner implements ModelRunner {
   readonly #packer: StepPacker;
   readonly #history: SlotHistory;
   readonly #recorder: Recorder;
-  /** Those that no plan in flight has, the next one first. */
+  /** The staging buffers that no plan in flight uses; the next one first. */
   readonly #freeStaging: GPUBuffer[];
   #fault: TabserveError | undefined;
-  /** Whether all ops may have work. */
+  /** Whether the pipelines of all ops are compiled. */
   #areReady = false;
 
   constructor(parts: GpuModelRunnerParts) {
@@ -60,7 +60,7 @@ export class GpuModelRunner implements ModelRunner {
   }
 
   /**
-   * Runs a plan's steps, one submit each, in the turn of the call, and reads all their sampled ids back at once.
+   * Runs a plan's steps, with one submit each, before the call returns. Then reads all their sampled ids back at once.
    *
    * @throws TabserveError `device_lost`, `out_of_memory`, `closed` where the model is unloaded, or `internal`.
    */
@@ -87,12 +87,12 @@ export class GpuModelRunner implements ModelRunner {
     return this.#sampled(plan, ids);
   }
 
-  /** What all steps so far cost. */
+  /** Totals of all steps so far. */
   counters(): StepCounters {
     return this.#recorder.counters();
   }
 
-  /** One until the kernel of tiles of several rows is there. */
+  /** 1 until the multi-row attention kernel has compiled. */
   #tileRows(): number {
     const { ops, tileRows } = this.#parts;
     this.#areReady ||= ops.every((op) => op.isReady?.() ?? true);

@@ -2,9 +2,9 @@ import { TabserveError } from '../core/errors.ts';
 import type { LayerCache } from '../models/decoder.ts';
 
 /**
- * Copies whole KV blocks out of the cache and into it. Both take their place in the queue at once, in the turn of the
- * call: a step that is submitted before does not see what is written, one that is submitted after sees all of it, and
- * what is read is what the block holds now, whatever becomes of it.
+ * Copies whole KV blocks out of the cache and into it. Both enqueue their copies on the GPU before the call returns. So
+ * a step submitted before a write does not see it, and a step submitted after sees all of it. A read returns the
+ * block's content at the call, whatever happens to the block later.
  *
  * A block's bytes are its keys and its values of layer 0, then of layer 1, and so on.
  */
@@ -29,7 +29,7 @@ export class KvBlockTransfer {
     this.blockBytes = this.#buffers.length * layerBytes;
   }
 
-  /** What a block holds. One at a time. Rejects where the device is lost. */
+  /** Reads a block. One read at a time. Rejects where the device is lost. */
   async read(block: number): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#isReading) throw new TabserveError('internal', 'One KV block is read at a time.');
     this.#isReading = true;
@@ -48,7 +48,7 @@ export class KvBlockTransfer {
     }
   }
 
-  /** Fills a block. Resolves when the GPU has done so. */
+  /** Writes a block. Resolves when the GPU has done so. */
   async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (bytes.length !== this.blockBytes) {
       throw new TabserveError('internal', `${bytes.length} bytes are no KV block of ${this.blockBytes}.`);

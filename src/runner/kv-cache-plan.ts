@@ -5,79 +5,84 @@ import type { CutReason, LoadSettings } from '../core/protocol.ts';
 import type { CacheConfig } from '../core/scheduler-output.ts';
 import { layerBlockBytes } from '../kernels/rope-kv-write.ts';
 
-/** Tokens a KV block. */
+/** Tokens in a KV block. */
 export const BLOCK_SIZE = 16;
 
-/** Tokens below which the pool is not shrunk: a sequence of these, or of `maxModelLen` where that is less, has to fit. */
+/**
+ * The pool is not shrunk below this many tokens: one sequence of them, or of `maxModelLen` if that is less, must fit.
+ */
 const MIN_TOKENS = 512;
 
-/** An automatic cache holds so many sequences, */
+/** The number of sequences that an automatic cache holds, */
 const AUTO_SEQUENCES = 4;
-/** of so many tokens each, or the model's context where that is less, */
+/** with this many tokens each, or the model's context if that is less. */
 export const AUTO_TOKENS = 8192;
-/** or all that run at once, as far as so many bytes hold them, */
+/** It grows to hold all sequences that run at once, up to this many bytes, */
 const AUTO_BATCH_BYTES = 256 * 2 ** 20;
-/** within this part of what all models may take of the GPU's memory, */
+/** within this share of the memory limit of all models, */
 const AUTO_SHARE = 1 / 4;
-/** and within so many bytes on a software adapter, where the CPU's memory is used and zeroed, */
+/** and within this many bytes on a software adapter, which uses and zeroes the CPU's memory. */
 const AUTO_SOFTWARE_BYTES = 256 * 2 ** 20;
-/** but always one sequence of so many tokens, or the model's context where that is less. */
+/** It always holds one sequence of this many tokens, or of the model's context if that is less. */
 const AUTO_LEAST_TOKENS = 4096;
 
-/** What a user may say about the KV cache. */
+/** The user's options of the KV cache. */
 export type CacheOptions = { readonly [Name in 'kvCacheBytes' | 'kvCacheDtype' | 'maxModelLen']?: LoadSettings[Name] | undefined };
 
-/** What an automatic cache is sized by, beside the model. */
+/** The properties of a machine that an automatic cache depends on. */
 export interface Machine {
-  /** Bytes that all models may take of the GPU's memory. */
+  /** The limit of all models' GPU memory, in bytes. */
   readonly gpuMemoryBytes: number;
   readonly isSoftware: boolean;
   /** Sequences that run at once. */
   readonly maxNumSeqs: number;
 }
 
-/** Why something is less than it should be. */
+/** The reason of a reduction. */
 export interface CacheCut {
   readonly reason: CutReason;
-  /** In words. */
+  /** An explanation for messages. */
   readonly why: string;
 }
 
-/** How large the KV cache should be, and how small it may become. */
+/** The desired size of the KV cache, and its minimum. */
 export interface CachePlan {
   readonly dtype: KvCacheDtype;
   /** Bytes of one block over all layers, keys and values. */
   readonly blockBytes: number;
   readonly isAuto: boolean;
-  /** Blocks that were asked for, or that an automatic cache takes where there is room. */
+  /** The requested blocks, or the most that an automatic cache takes. */
   readonly numBlocks: number;
-  /** What they go by, in words. */
+  /** The reason of that number, for messages. */
   readonly why: string;
-  /** Why an automatic cache is not to have all that it would take; undefined where it is, or a size was asked for. */
+  /**
+   * The reason why an automatic cache is smaller than it would be; undefined where it is not, or where a size was
+   * requested.
+   */
   readonly cut: CutReason | undefined;
-  /** Blocks for which models that have nothing to do are unloaded; for more than these none is. */
+  /** Idle models are unloaded to reach this many blocks, and not for more. */
   readonly enoughBlocks: number;
   readonly minBlocks: number;
   /** The model's own context, in tokens. */
   readonly contextLength: number;
-  /** Tokens that a sequence should have. */
+  /** The desired tokens of a sequence. */
   readonly maxModelLen: number;
-  /** Why that is less than the model and the options say, where the cache is not the reason. */
+  /** The reason why that is less than the model and the options allow, where it is not the cache. */
   readonly lengthCut: CacheCut | undefined;
-  /** Whether it must have that many, or may have fewer where the cache is smaller. */
+  /** Whether `maxModelLen` is required, or may shrink with the cache. */
   readonly isMaxModelLenFixed: boolean;
 }
 
-/** The sizes that a cache came to have. */
+/** The granted size of a cache. */
 export interface CacheSize extends CacheConfig {
   readonly maxModelLen: number;
 }
 
 /**
- * Sizes the KV cache by what was asked for, or by the machine, and a sequence by the cache and the model. The options are
- * checked already.
+ * Sizes the KV cache by the options, or by the machine, and a sequence by the cache and the model. The options are
+ * already validated.
  *
- * @throws TabserveError `invalid_request` for bytes that do not hold a block, or the `maxModelLen` that was asked for
+ * @throws TabserveError `invalid_request` for bytes that do not hold one block, or not the requested `maxModelLen`
  */
 export function planCache(config: ModelConfig, options: CacheOptions, machine: Machine): CachePlan {
   const { kvCacheBytes = 'auto', kvCacheDtype: dtype = 'f32', maxModelLen: asked } = options;
@@ -109,7 +114,7 @@ function autoSize({ maxModelLen, isMaxModelLenFixed }: Length, blockBytes: numbe
   return { numBlocks, enoughBlocks, cut: most.reason, why };
 }
 
-/** What an automatic cache takes of a machine. */
+/** The most that an automatic cache takes of a machine. */
 function mostBytes({ gpuMemoryBytes, isSoftware }: Machine): CacheCut & { readonly bytes: number } {
   const bytes = gpuMemoryBytes * AUTO_SHARE;
   if (!isSoftware || bytes < AUTO_SOFTWARE_BYTES) {
@@ -129,40 +134,40 @@ function sizeAsAsked({ maxModelLen, isMaxModelLenFixed }: Length, blockBytes: nu
   return { numBlocks, enoughBlocks: numBlocks, cut: undefined, why: 'as kvCacheBytes says' };
 }
 
-/** Blocks that the plan has at most, where no buffer may be larger than the device binds. */
+/** The plan's most blocks, where no buffer may exceed the device's largest binding. */
 export function mostBlocks(config: ModelConfig, plan: CachePlan, maxBufferBytes: number): number {
   const layerBytes = layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, plan.dtype);
   return Math.min(plan.numBlocks, Math.floor(maxBufferBytes / layerBytes));
 }
 
-/** Blocks that the plan has at least; as many as a `maxModelLen` that was asked for takes. */
+/** The plan's fewest blocks; those of the requested `maxModelLen` where there is one. */
 export function leastBlocks(plan: CachePlan): number {
   return plan.isMaxModelLenFixed ? blocksFor(plan.maxModelLen) : plan.minBlocks;
 }
 
-/** What a cache of so many blocks comes to. */
+/** The size of a cache of `numBlocks` blocks. */
 export function sizeOf(plan: CachePlan, numBlocks: number): CacheSize {
   return { blockSize: BLOCK_SIZE, numBlocks, maxModelLen: Math.min(plan.maxModelLen, numBlocks * BLOCK_SIZE) };
 }
 
-/** @throws TabserveError `invalid_request` where a cache has less than the `maxModelLen` that was asked for */
+/** @throws TabserveError `invalid_request` where a cache holds less than the requested `maxModelLen` */
 export function requireModelLen(plan: CachePlan, maxModelLen: number, why: string): void {
   if (!plan.isMaxModelLenFixed || maxModelLen >= plan.maxModelLen) return;
   const message = `maxModelLen is ${plan.maxModelLen}, but this GPU grants a KV cache for ${maxModelLen} tokens. (${why})`;
   throw new TabserveError('invalid_request', message, { param: 'maxModelLen' });
 }
 
-/** In words. */
+/** The limit, for messages. */
 export function bindingLimit(maxBufferBytes: number): string {
   return `a buffer of this GPU has at most ${maxBufferBytes} bytes`;
 }
 
-/** For people. */
+/** For messages. */
 export function mib(bytes: number): string {
   return `${count(Math.ceil(bytes / 2 ** 20))} MiB`;
 }
 
-/** For people. */
+/** For messages. */
 export function count(tokens: number): string {
   return tokens.toLocaleString('en');
 }

@@ -7,10 +7,10 @@ import {
   bindingLimit, BLOCK_SIZE, type CacheCut, type CachePlan, type CacheSize, leastBlocks, mostBlocks, requireModelLen, sizeOf,
 } from './kv-cache-plan.ts';
 
-/** Makes what else depends on the size of a KV cache, beside it. */
+/** Creates the other buffers whose sizes depend on the KV cache. */
 export type MakeBeside<T> = (buffers: BufferPool, layers: readonly LayerCache[], size: CacheSize) => T;
 
-/** Creates a KV cache of so many blocks, and what is made beside it. */
+/** Creates a KV cache of a given size, and the buffers that depend on it. */
 export function createCache<T>(
   buffers: BufferPool,
   config: ModelConfig,
@@ -26,23 +26,23 @@ export function createCache<T>(
   return make(buffers, layers, sizeOf(plan, numBlocks));
 }
 
-/** A KV cache that the GPU has granted, and what was made for its size. */
+/** A KV cache that the GPU has granted, and the buffers that depend on it. */
 export interface FittedCache<T> {
   readonly made: T;
   readonly plan: CachePlan;
   readonly numBlocks: number;
   readonly bytes: number;
-  /** Why it has fewer blocks than the plan says; undefined where it has them all. */
+  /** The reason why it has fewer blocks than planned; undefined where it has all. */
   readonly cut: CacheCut | undefined;
 }
 
 /**
- * Allocates the KV cache as planned, or as large as the budget and the GPU have it: no buffer is larger than the device
- * binds, and a pool that is refused is freed, halved and tried again, down to the plan's least. What else depends on its size is made
- * beside it by `make`, and shrinks with it.
+ * Allocates the KV cache as planned, or as large as the budget and the GPU allow. No buffer exceeds the device's
+ * largest binding. A pool that the GPU refuses is destroyed, halved and tried again, down to the plan's minimum. `make`
+ * creates the other buffers that depend on its size in the same attempt.
  *
- * @throws TabserveError `out_of_memory` where not even the least is granted; `invalid_request` where what is granted
- *   does not hold the `maxModelLen` that was asked for.
+ * @throws TabserveError `out_of_memory` where not even the minimum is granted; `invalid_request` where the granted
+ *   cache does not hold the requested `maxModelLen`.
  */
 export async function fitCache<T>(
   buffers: BufferPool,
@@ -74,7 +74,10 @@ export async function fitCache<T>(
   );
 }
 
-/** Numbers of blocks, largest first: what is asked, then halves, with stops at what is enough and at what is the least. */
+/**
+ * Numbers of blocks to try, largest first: halves of the planned number, and also the plan's `enoughBlocks` and
+ * minimum.
+ */
 function* sizesToTry(plan: CachePlan, most: number): Generator<number> {
   const stops = [plan.enoughBlocks, leastBlocks(plan), plan.minBlocks];
   let numBlocks = most;

@@ -35,33 +35,36 @@ export interface LoadRunnerOptions {
   readonly file: ModelFile;
   /** @default auto; where the GPU grants less, the cache is smaller */
   readonly kvCacheBytes?: number | 'auto' | undefined;
-  /** What the KV cache's elements are held as. @default f32 */
+  /** The element type of the KV cache. @default f32 */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
-  /** What products of weights and activations are computed in. @default f32 */
+  /** The number type of products of weights and activations. @default f32 */
   readonly numerics?: Numerics | undefined;
-  /** Tokens a sequence may have. @default what the model and the cache allow */
+  /** The most tokens of a sequence. @default as many as the model and the cache allow */
   readonly maxModelLen?: number | undefined;
-  /** Whether blocks of the KV cache are to be copied out and in. @default false, which saves a staging buffer */
+  /** Whether blocks of the KV cache can be copied out and in, which takes a staging buffer. @default false */
   readonly blockTransfer?: boolean | undefined;
-  /** Called with what the model has of its context and of a KV cache, and why. */
+  /** Receives the report on the model's context and KV cache. */
   readonly log?: (level: LogFrame['level'], message: string) => void;
   /** Aborted, with a reason, when nobody waits for the model any more. @default never */
   readonly signal?: AbortSignal | undefined;
-  /** Called as loading goes on; the weights' own progress is seen by the file's source. */
+  /** Called at the start of each stage. The progress of reading the weights is reported by the file's source. */
   readonly onStage?: (stage: 'load' | 'compile') => void;
   /** Overrides of the limits chosen for the adapter. */
   readonly limits?: Partial<
     Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
   >;
-  /** What models may take of the GPU's memory in all. @default see `gpu-budget` */
+  /** The memory limit of all models together. @default see `gpu-budget` */
   readonly gpuMemoryBytes?: number | undefined;
-  /** Asked what may be taken of it, once the header says what is needed. @default all that is needed, within the budget */
+  /**
+   * Decides how much memory the model may take, once the header says how much it needs.
+   * @default its need, within the budget
+   */
   readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
-  /** The most bytes of weights that are bound at once. @default what the device allows */
+  /** The most bytes of weights in one binding. @default the device's limit */
   readonly maxBindingBytes?: number;
-  /** Whether subgroup kernels are used where there are any. @default true */
+  /** Whether subgroup kernels are used where the adapter has them. @default true */
   readonly subgroups?: boolean;
   /** The results of earlier trials on this adapter; loading waits for them no longer than for the GPU. @default none */
   readonly bestVariants?: ((adapter: AdapterSummary) => Promise<BestVariants>) | undefined;
@@ -76,36 +79,36 @@ export interface LoadedRunner {
   readonly adapter: AdapterSummary;
   readonly kvCacheDtype: KvCacheDtype;
   readonly numerics: Numerics;
-  /** Bytes that the KV cache was granted. */
+  /** The KV cache's bytes, as granted. */
   readonly kvCacheBytes: number;
-  /** See `ModelInfo`, as the next one. @default undefined */
+  /** See `ModelInfo`, as for the next field. @default undefined */
   readonly contextCut?: CutReason | undefined;
   readonly kvCacheCut?: CutReason | undefined;
   /** Bytes of all its buffers. */
   readonly gpuBytes: number;
-  /** Where it was asked for. */
+  /** Where it was requested. */
   readonly blockTransfer: KvBlockTransfer | undefined;
   readonly profiler: Profiler;
   /** Kernels with variants to try on this adapter. */
   readonly tunables: readonly Tunable[];
-  /** What is still to be compiled; until then steps take what is not as fast for their number of tokens. */
+  /** The kernels that are still to be compiled. Until then, steps use slower ones. */
   readonly deferredKernels: readonly DeferredKernel[];
   counters(): StepCounters;
   /** Settles when the device is gone; see {@link Gpu}. */
   readonly lost: Promise<TabserveError>;
   /** Destroys the device and nothing else, as a crash would. */
   loseDevice(): void;
-  /** Frees the GPU. */
+  /** Destroys the device and its buffers. */
   destroy(): void;
 }
 
 /**
- * Puts a model on the GPU: buffers, weights (read from the file as they are needed), shaders. Given up, it rejects at once,
- * and its memory of the GPU is free.
+ * Loads a model onto the GPU: buffers, weights (read from the file as they are needed), shaders. When aborted, it
+ * rejects immediately and frees the GPU's memory.
  *
  * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
- *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen` and for numerics that the GPU
- *   does not compute in, what the file's source throws, and the signal's reason.
+ *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen` and for numerics that the
+ *   GPU does not support, the errors of the file's source, and the signal's reason.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   checkLoadSettings(options);
@@ -177,7 +180,9 @@ async function putOnGpu(
   return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice };
 }
 
-/** @throws TabserveError `invalid_request` where the GPU does not compute in them: another class would be other answers. */
+/**
+ * @throws TabserveError `invalid_request` where the GPU does not support the numerics: others would give other answers.
+ */
 function requireNumerics(gpu: Gpu, numerics: Numerics): void {
   if (gpu.numerics.includes(numerics)) return;
   const missing = { f32: '', dp4a: 'WGSL’s packed_4x8_integer_dot_product', f16: 'the feature shader-f16' }[numerics];
@@ -186,9 +191,9 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
 }
 
 /**
- * A software adapter takes about a second for what a GPU does in milliseconds: shorter steps there, and no look-ahead. Nor
- * a second plan in flight: its steps take the cores that the host's work would be hidden on, and one takes most of the time
- * that all plans in flight may take.
+ * A software adapter takes about a second for the work of milliseconds on a GPU: it gets shorter steps, and no
+ * look-ahead. It gets one plan in flight, because a second would take the cores that run the host's work, and one takes
+ * most of the time allowed for all plans in flight.
  */
 export function defaultLimits({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>) {
   return isSoftware
@@ -196,14 +201,15 @@ export function defaultLimits({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>
     : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
 }
 
-/** A software adapter keeps its few threads busy without sharing k out, and is slow at loops and at converting. */
+/** A software adapter keeps its few threads busy without splitting k, and is slow at loops and conversions. */
 export function matrixLayout({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>): Pick<MatrixLayout, 'wideScales' | 'maxSlices'> {
   return { wideScales: isSoftware, maxSlices: isSoftware ? 1 : 16 };
 }
 
-/** A software adapter pays for every lane that a barrier waits for, and has few registers. */
+/** A software adapter is slow at barriers with many lanes, and has few registers. */
 export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config: Heads) {
-  // In a loop, Mesa's compiler makes a prompt's products twice as fast; SwiftShader's a fifth slower (test/bench/LOG.md).
+  // In a loop, Mesa's compiler makes a prompt's products twice as fast; SwiftShader's a fifth slower
+  // (test/bench/LOG.md).
   const unrolled = architecture === 'swiftshader';
   const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
     const needs = { isSoftware, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
@@ -215,7 +221,7 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
   const attentionCandidates = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
-  // Of what a software adapter would compile before a model is ready, attention over tiles takes the longest.
+  // Attention over tiles takes longest to compile, and a software adapter would compile it before a model is ready.
   const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionCandidates, deferTiles: isSoftware };
   return { ...sizes, unrolled, tilings, ...attention };
 }

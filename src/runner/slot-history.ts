@@ -5,13 +5,13 @@ import { IN_PROMPT } from '../kernels/penalties.ts';
 import type { DecoderState } from '../models/decoder.ts';
 
 /**
- * What the sampler keeps by slot of requests with penalties or a logit_bias. Written when such a request samples for the
- * first time in its slot; a write takes its place in the queue before the step's submit.
+ * The sampler's state by slot, for requests with penalties or a logit_bias. Written when such a request samples for the
+ * first time in its slot. A write is enqueued before the step's submit.
  */
 export class SlotHistory {
   readonly #queue: GPUQueue;
   readonly #state: Pick<DecoderState, 'biases' | 'tokenCounts'>;
-  /** One slot's row of each, filled anew each time. */
+  /** One slot's row of each buffer, overwritten each time. */
   readonly #counts: Uint32Array<ArrayBuffer>;
   readonly #biases = new Uint32Array(SLOT_BIASES_BYTES / 4);
   readonly #biasFloats = new Float32Array(this.#biases.buffer);
@@ -22,7 +22,7 @@ export class SlotHistory {
     this.#counts = new Uint32Array(vocabSize);
   }
 
-  /** Before the plan's first step. */
+  /** Called before the plan's first step. */
   write({ requests }: SchedulerOutput): void {
     for (const request of requests) {
       const { history, slot, sampling } = request;

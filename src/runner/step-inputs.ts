@@ -5,7 +5,7 @@ import type { StepShape } from '../gpu/op.ts';
 /** WebGPU's alignment of bound ranges. */
 const ALIGNMENT = 256;
 
-/** Where a step's inputs lie in their one buffer, in bytes. */
+/** The offsets of a step's inputs in their one buffer, in bytes. */
 export interface StepInputsLayout {
   readonly rowCount: number;
   readonly sampleCount: number;
@@ -18,11 +18,11 @@ export interface StepInputsLayout {
   readonly size: number;
   readonly maxRows: number;
   readonly maxSamples: number;
-  /** Blocks a sequence may have. */
+  /** The most blocks of a sequence. */
   readonly maxBlocks: number;
 }
 
-/** Lays the inputs out so that each may be bound on its own and all be written at once. */
+/** Lays the inputs out so that each can be bound on its own and all are written at once. */
 export function stepInputsLayout(maxRows: number, maxSamples: number, maxBlocks: number): StepInputsLayout {
   const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   const rows = 2 * ALIGNMENT;
@@ -47,13 +47,13 @@ function addNeeds(a: SamplingNeeds, b: SamplingNeeds): SamplingNeeds {
   };
 }
 
-/** A step's inputs, and what its grids depend on. `words` is a view that the next call overwrites. */
+/** A step's inputs, and the shape that its grids depend on. `words` is a view that the next call overwrites. */
 export interface PackedStep {
   readonly words: Uint32Array<ArrayBuffer>;
   readonly shape: StepShape;
 }
 
-/** Turns plans into what the kernels read. */
+/** Converts plans to the inputs of the kernels. */
 export class StepPacker {
   readonly #layout: StepInputsLayout;
   readonly #blockSize: number;
@@ -61,7 +61,7 @@ export class StepPacker {
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #floats: Float32Array<ArrayBuffer>;
 
-  /** @param tileRows asked before each step: how many rows of a request attention takes at once, at most */
+  /** @param tileRows called before each step: the most rows of a request that one attention tile takes */
   constructor(layout: StepInputsLayout, blockSize: number, tileRows: () => number) {
     this.#layout = layout;
     this.#blockSize = blockSize;
@@ -71,7 +71,10 @@ export class StepPacker {
     this.#floats = new Float32Array(bytes);
   }
 
-  /** The inputs of one of the plan's steps (from 0). Steps after the first feed the tokens that the step before drew. */
+  /**
+   * The inputs of one of the plan's steps (from 0). Steps after the first take the tokens that the previous step
+   * sampled.
+   */
   pack(plan: SchedulerOutput, step: number): PackedStep {
     const { rowCount, sampleCount, rows, samples, blockTables, maxBlocks } = this.#layout;
     let row = 0;

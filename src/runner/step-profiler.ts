@@ -10,19 +10,19 @@ import { profileOf } from '../gpu/step-profile.ts';
 interface Active {
   readonly phase: ProfilePhase;
   readonly timer: PassTimer;
-  /** Called at each step that it gets. */
+  /** Called at each step that it records. */
   readonly onStep: () => void;
 }
 
 /**
- * Profiles the runner's next steps when it is asked to, one profile after the other. Nothing is there while none is under
- * way, and what goes wrong with one fails it and no step.
+ * Profiles the runner's next steps on request, one profile after another. It holds no resources between profiles. An
+ * error fails the profile and no step.
  */
 export class StepProfiler implements Profiler {
   readonly #gpu: Gpu;
   readonly #ops: readonly Op[];
   #active: Active | undefined;
-  /** Settles when no profile is under way or waits for its turn. */
+  /** Settles when no profile is running or queued. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(gpu: Gpu, ops: readonly Op[]) {
@@ -36,7 +36,7 @@ export class StepProfiler implements Profiler {
       throw new TabserveError('profiling_unavailable', message);
     }
     const profiled = this.#turn.then(() => this.#profile(options, limits));
-    this.#turn = profiled.catch(() => {}); // whoever asked for it hears of it
+    this.#turn = profiled.catch(() => {}); // the caller receives the error
     return profiled;
   }
 
@@ -44,7 +44,7 @@ export class StepProfiler implements Profiler {
     return probeLimits(this.#gpu);
   }
 
-  /** What times the step that comes next; nothing, unless a profile waits for such a step. */
+  /** The timer of the next step; undefined unless a profile waits for such a step. */
   timerOf(step: StepShape): PassTimer | undefined {
     const active = this.#active;
     if (active === undefined || active.timer.isFull || phaseOf(step) !== active.phase) return undefined;
@@ -64,7 +64,7 @@ export class StepProfiler implements Profiler {
     }
   }
 
-  /** Resolves when the timer has as many steps as it takes, or no further one has come in time. */
+  /** Resolves when the timer has all its steps, or when no further one came in time. */
   async #steps(timer: PassTimer, { phase, timeoutMs }: Required<ProfileOptions>): Promise<void> {
     let patience: ReturnType<typeof setTimeout> | undefined;
     try {
