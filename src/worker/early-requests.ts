@@ -2,11 +2,11 @@ import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Queued } from '../core/protocol.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 
 /** A request that is kept as it was asked. */
 export interface EarlyRequest {
-  readonly session: HostSession;
+  readonly session: ConnectedSession;
   readonly request: GenerateRequest;
   /** Whether its session allows that it is kept in storage. */
   readonly persistPrefix: boolean;
@@ -67,14 +67,14 @@ export class EarlyRequests {
   }
 
   /** Ends a session's request; false where it has none of that name. */
-  abort(session: HostSession, requestId: string): boolean {
+  abort(session: ConnectedSession, requestId: string): boolean {
     if (this.#requests.get(requestId)?.session !== session) return false;
     this.#refuse(requestId, new TabserveError('aborted', 'The caller aborted it.'));
     return true;
   }
 
   /** Ends those of a session that has gone, or has loaded another model. */
-  drop(session: HostSession, reason = new TabserveError('closed', 'The session has ended.')): void {
+  drop(session: ConnectedSession, reason = new TabserveError('closed', 'The session has ended.')): void {
     for (const [requestId, early] of this.#requests) if (early.session === session) this.#refuse(requestId, reason);
   }
 

@@ -1,10 +1,10 @@
 import { TabserveError } from '../core/errors.ts';
 import { runSyncOrCooperatively, type Task } from '../core/cooperative-task.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 
 interface EncodingPrompt {
-  readonly session: HostSession;
+  readonly session: ConnectedSession;
   readonly ended: AbortController;
 }
 
@@ -26,7 +26,7 @@ export class EncodingPrompts {
    * @returns what `then` returns; a promise where it takes turns, rejected with the reason if the request ends meanwhile
    * @throws TabserveError `queue_full` for a long one where too many are being encoded
    */
-  encode<Ids, Result>(session: HostSession, requestId: string, work: Task<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
+  encode<Ids, Result>(session: ConnectedSession, requestId: string, work: Task<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
     const ended = new AbortController();
     const ids = runSyncOrCooperatively(work, ended.signal);
     if (!(ids instanceof Promise)) return then(ids);
@@ -55,7 +55,7 @@ export class EncodingPrompts {
   }
 
   /** Ends a session's request; false where it is not one of these. */
-  abort(session: HostSession, requestId: string): boolean {
+  abort(session: ConnectedSession, requestId: string): boolean {
     const prompt = this.#prompts.get(requestId);
     if (prompt?.session !== session) return false;
     this.#end(requestId, prompt, new TabserveError('aborted', 'The request was ended before its prompt was encoded.'));
@@ -63,7 +63,7 @@ export class EncodingPrompts {
   }
 
   /** Ends a session's requests: it has gone, or has loaded another model. */
-  drop(session: HostSession, reason = new TabserveError('closed', 'The session has ended.')): void {
+  drop(session: ConnectedSession, reason = new TabserveError('closed', 'The session has ended.')): void {
     for (const [requestId, prompt] of this.#prompts) if (prompt.session === session) this.#end(requestId, prompt, reason);
   }
 
@@ -71,7 +71,7 @@ export class EncodingPrompts {
     for (const [requestId, prompt] of this.#prompts) this.#end(requestId, prompt, reason);
   }
 
-  #checkRoom(session: HostSession): void {
+  #checkRoom(session: ConnectedSession): void {
     const numOfSession = [...this.#prompts.values()].filter((prompt) => prompt.session === session).length;
     checkWaitingLimits({}, this.size, numOfSession, () => UNKNOWN_RETRY_MS);
   }

@@ -13,12 +13,12 @@ import { untilAborted } from '../core/until-aborted.ts';
 import { noChatTemplate } from '../tokenizer/template-source.ts';
 import { NO_MODEL } from './engine-numbers.ts';
 import { GpuLease } from './gpu-lease.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 import type { KeptPrefixes } from './keep-prefixes.ts';
-import { Inspector } from './inspector.ts';
-import { Links } from './links.ts';
-import type { Resident } from './resident.ts';
-import { Residents } from './residents.ts';
+import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
+import { ModelAddresses } from './model-addresses.ts';
+import type { ModelInstance } from './model-instance.ts';
+import { ModelManager } from './model-manager.ts';
 import type { LoadModel } from './served-model.ts';
 
 export interface HostOptions {
@@ -37,20 +37,20 @@ const MAX_UNREAD_LOG_LINES = 100;
 
 /** Serves models to sessions: what a session asks goes to the model that it has loaded. */
 export class Host {
-  readonly #residents: Residents;
-  readonly #links = new Links();
+  readonly #models: ModelManager;
+  readonly #addresses = new ModelAddresses();
   readonly #prefixes: HostOptions['prefixes'];
-  readonly #sessions = new Set<HostSession>();
+  readonly #sessions = new Set<ConnectedSession>();
   /** The last of each session. */
-  readonly #handshakes = new WeakMap<HostSession, number>();
+  readonly #handshakes = new WeakMap<ConnectedSession, number>();
   /** Those whose requests may be kept in storage. */
-  readonly #persisting = new WeakSet<HostSession>();
+  readonly #persisting = new WeakSet<ConnectedSession>();
   readonly #unreadLog: LogFrame[] = [];
 
   constructor({ loadModel, prefixes, locks, clock, sleep: pause = sleep }: HostOptions) {
     this.#prefixes = prefixes;
-    this.#residents = new Residents({
-      loadModel: this.#links.loadBy(loadModel),
+    this.#models = new ModelManager({
+      loadModel: this.#addresses.loadFrom(loadModel),
       lease: new GpuLease(locks),
       log: (sessions, level, message) => this.#logTo(sessions, { type: 'log', level, message }),
       clock,
@@ -62,7 +62,7 @@ export class Host {
    * A session of the same name is one whose tab has not heard the answer, and shakes hands again: the last handshake counts,
    * whichever arrives first. @throws TabserveError `closed` for an earlier one
    */
-  attach(session: HostSession, handshake = 0): void {
+  attach(session: ConnectedSession, handshake = 0): void {
     const other = [...this.#sessions].find(({ sessionId }) => sessionId === session.sessionId);
     if (other !== undefined && (this.#handshakes.get(other) ?? 0) > handshake) {
       throw new TabserveError('closed', 'The tab has connected to the worker again since.');
@@ -74,9 +74,9 @@ export class Host {
   }
 
   /** The session's requests end; their blocks are free once the step under way has ended. */
-  detach(session: HostSession): void {
-    this.#links.forget(session);
-    if (this.#sessions.delete(session)) this.#residents.leave(session);
+  detach(session: ConnectedSession): void {
+    this.#addresses.delete(session);
+    if (this.#sessions.delete(session)) this.#models.leave(session);
   }
 
   /**
@@ -87,7 +87,7 @@ export class Host {
    * @throws TabserveError `invalid_request`, `model_busy`, and what loading does
    */
   async load(
-    session: HostSession,
+    session: ConnectedSession,
     { requireChat = false, ...wanted }: LoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
@@ -96,13 +96,13 @@ export class Host {
     const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
       if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;
       refused.abort(noChatTemplate());
-      this.#residents.leave(session); // the last one to leave ends the load
+      this.#models.leave(session); // the last one to leave ends the load
     };
     const report = (progress: LoadProgress): void => {
       check(progress);
       if (!refused.signal.aborted) onProgress(progress);
     };
-    const loading = this.#residents.load(session, options, report);
+    const loading = this.#models.load(session, options, report);
     const info = await untilAborted(loading, refused.signal);
     check(info);
     refused.signal.throwIfAborted();
@@ -114,42 +114,42 @@ export class Host {
    * Gives a session back the model that it had in a worker that has died. It is loaded when something is asked of it:
    * tabs that ask nothing may be more than fit on the GPU together.
    */
-  keep(session: HostSession, options: LoadOptions): void {
-    this.#residents.keep(session, this.#note(session, options));
+  keep(session: ConnectedSession, options: LoadOptions): void {
+    this.#models.keep(session, this.#note(session, options));
   }
 
   /**
    * Queues a request, at once where its prompt is short, else when that is encoded.
    * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
    */
-  generate(session: HostSession, request: GenerateRequest): Queued | Promise<Queued> {
+  generate(session: ConnectedSession, request: GenerateRequest): Queued | Promise<Queued> {
     if (!this.#sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
     return this.#requireModel(session).generate(session, request, this.#persisting.has(session));
   }
 
   /** Ends a request of the session's own; one that has ended already is left alone. */
-  abort(session: HostSession, requestId: string): void {
-    this.#residents.of(session)?.abort(session, requestId);
+  abort(session: ConnectedSession, requestId: string): void {
+    this.#models.of(session)?.abort(session, requestId);
   }
 
   /** Of the session's own model, if it has any, and of the host. */
-  metrics(session?: HostSession): EngineMetrics {
-    const own = (session && this.#residents.of(session)?.metrics()) ?? NO_MODEL;
-    return { ...own, sessions: this.#sessions.size, models: this.#residents.list() };
+  metrics(session?: ConnectedSession): EngineMetrics {
+    const own = (session && this.#models.of(session)?.metrics()) ?? NO_MODEL;
+    return { ...own, sessions: this.#sessions.size, models: this.#models.list() };
   }
 
   /** What runs and waits of all sessions of the same model, as this one may see it. */
-  inspect(session: HostSession): EngineSnapshot {
-    return this.#residents.of(session)?.inspect(session) ?? new Inspector().inspect(session, [session], []);
+  inspect(session: ConnectedSession): EngineSnapshot {
+    return this.#models.of(session)?.inspect(session) ?? new SnapshotAnonymizer().anonymize(session, [session], []);
   }
 
   /** Where the GPU's time goes in the next steps, of all sessions. @throws TabserveError `device_lost` while there is no GPU */
-  async profile(session: HostSession, options: ProfileOptions): Promise<StepProfile> {
+  async profile(session: ConnectedSession, options: ProfileOptions): Promise<StepProfile> {
     return this.#requireModel(session).requireProfiler().profile(options);
   }
 
   /** What the adapter can do at most. @throws TabserveError `device_lost` while there is no GPU */
-  async limits(session: HostSession): Promise<AdapterLimits> {
+  async limits(session: ConnectedSession): Promise<AdapterLimits> {
     return this.#requireModel(session).requireProfiler().limits();
   }
 
@@ -159,37 +159,37 @@ export class Host {
   }
 
   /** Destroys the GPU device of the session's model, as a crash would. For tests and demonstrations. */
-  loseDevice(session: HostSession): void {
-    this.#residents.of(session)?.loseDevice();
+  loseDevice(session: ConnectedSession): void {
+    this.#models.of(session)?.loseDevice();
   }
 
   /** Takes down what a session asks for. @returns what concerns the model @throws TabserveError `invalid_request` */
-  #note(session: HostSession, { persistOwnPrefixes, persistPrefixCache, ...settings }: LoadOptions): LoadOptions {
+  #note(session: ConnectedSession, { persistOwnPrefixes, persistPrefixCache, ...settings }: LoadOptions): LoadOptions {
     checkLoadSettings({ ...settings, persistPrefixCache });
     if (mayPersist({ persistPrefixCache, persistOwnPrefixes })) this.#persisting.add(session);
     else this.#persisting.delete(session);
     if (persistPrefixCache === false) this.#deletePrefixes(session);
     // An opt-out says nothing of the model, which others may have loaded otherwise.
     const options = persistPrefixCache ? { ...settings, persistPrefixCache } : settings;
-    if (this.#sessions.has(session)) this.#links.note(session, options);
+    if (this.#sessions.has(session)) this.#addresses.add(session, options);
     return options;
   }
 
   /** In the background. */
-  #deletePrefixes(session: HostSession): void {
+  #deletePrefixes(session: ConnectedSession): void {
     this.#prefixes?.deleteAll().catch((error: unknown) => {
       const message = `The prefixes kept in this browser's storage could not be deleted: ${String(error)}`;
       session.send([{ type: 'log', level: 'warn', message }]);
     });
   }
 
-  #requireModel(session: HostSession): Resident {
-    const resident = this.#residents.of(session);
-    if (resident !== undefined) return resident;
+  #requireModel(session: ConnectedSession): ModelInstance {
+    const instance = this.#models.of(session);
+    if (instance !== undefined) return instance;
     throw new TabserveError('invalid_request', 'No model is loaded yet; wait for createClient.');
   }
 
-  #logTo(sessions: ReadonlySet<HostSession>, line: LogFrame): void {
+  #logTo(sessions: ReadonlySet<ConnectedSession>, line: LogFrame): void {
     for (const session of sessions) session.send([line]);
     if (this.#sessions.size === 0 && this.#unreadLog.length < MAX_UNREAD_LOG_LINES) this.#unreadLog.push(line);
   }

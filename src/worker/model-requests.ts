@@ -4,9 +4,9 @@ import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { type EarlyRequest, EarlyRequests } from './early-requests.ts';
 import { EncodingPrompts } from './encoding-prompts.ts';
-import type { HostSession } from './host-session.ts';
-import { createLiveRequest, promptOf } from './live-request.ts';
-import { LiveRequests } from './live-requests.ts';
+import type { ConnectedSession } from './host-session.ts';
+import { createActiveRequest, promptOf } from './active-request.ts';
+import { RequestTable } from './request-table.ts';
 import type { ServedEngine, ServedModel } from './served-model.ts';
 
 type KnownModel = Pick<ServedModel, 'info' | 'tokenizer'>;
@@ -22,7 +22,7 @@ const DEADLINE_CHECK_MS = 100;
 export class ModelRequests {
   readonly #early = new EarlyRequests();
   readonly #encoding = new EncodingPrompts();
-  readonly #live = new LiveRequests();
+  readonly #table = new RequestTable();
   readonly #clock: () => number;
   readonly #engine: () => ServedEngine | undefined;
   readonly #onChange: () => void;
@@ -40,17 +40,17 @@ export class ModelRequests {
   }
 
   get size(): number {
-    return this.#live.size + this.#encoding.size + this.#early.size;
+    return this.#table.size + this.#encoding.size + this.#early.size;
   }
 
   /** Whether an engine works on any of them. */
-  get isServed(): boolean {
-    return this.#live.isServed;
+  get isRunning(): boolean {
+    return this.#table.isRunning;
   }
 
   /** As they are shown while there is no engine. */
   toSnapshot(): SchedulerSnapshot['requests'] {
-    return [...this.#early.toSnapshot(), ...this.#live.toSnapshot()];
+    return [...this.#early.toSnapshot(), ...this.#table.toSnapshot()];
   }
 
   /**
@@ -62,7 +62,7 @@ export class ModelRequests {
    */
   add(request: EarlyRequest, known: KnownModel | undefined): Queued | Promise<Queued> {
     const { requestId } = request.request;
-    const isInUse = [this.#live, this.#encoding, this.#early].some((requests) => requests.has(requestId));
+    const isInUse = [this.#table, this.#encoding, this.#early].some((requests) => requests.has(requestId));
     if (isInUse) throw new TabserveError('invalid_request', `"${requestId}" is in use.`);
     const queued = known === undefined ? this.#early.add(request) : this.#queue(request, known, this.#engine);
     this.#watchDeadlines();
@@ -70,74 +70,74 @@ export class ModelRequests {
   }
 
   /** The model is loaded: its engine has all of them. */
-  handAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
+  submitAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
     this.#early.queueAll((early) => this.#queue(early, known, () => undefined)); // they have been in a queue, and are not refused
-    this.handKept(engine);
+    this.resubmit(engine);
   }
 
   /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
-  handKept(engine: ServedEngine): void {
-    this.#live.handKept(engine);
+  resubmit(engine: ServedEngine): void {
+    this.#table.resubmit(engine);
   }
 
   /** The engine is gone: all of them are kept for the next one. */
-  keepAll(): void {
-    this.#live.keepAll();
+  requeueAll(): void {
+    this.#table.requeueAll();
     this.#watchDeadlines();
   }
 
   /** Sends what a step has produced to whom it belongs. */
   deliver(engine: ServedEngine, outputs: readonly RequestOutput[]): void {
-    this.#live.deliver(engine, outputs);
+    this.#table.deliver(engine, outputs);
   }
 
   /** Ends a session's request; false where it has none of that name. */
-  abort(session: HostSession, requestId: string): boolean {
+  abort(session: ConnectedSession, requestId: string): boolean {
     const isWaiting = this.#early.abort(session, requestId) || this.#encoding.abort(session, requestId);
-    return isWaiting || this.#live.abort(session, requestId, this.#clock());
+    return isWaiting || this.#table.abort(session, requestId, this.#clock());
   }
 
   /** Forgets a session that has gone, or, where it is told a reason, has not. */
-  drop(session: HostSession, reason?: TabserveError): void {
+  drop(session: ConnectedSession, reason?: TabserveError): void {
     this.#early.drop(session, reason);
     this.#encoding.drop(session, reason);
-    this.#live.drop(session, reason);
+    this.#table.drop(session, reason);
   }
 
   /** Ends those that the engine works on. */
-  failServed(error: TabserveError): void {
-    this.#live.failServed(error);
+  failRunning(error: TabserveError): void {
+    this.#table.failRunning(error);
   }
 
   /** Ends all of them. */
   failAll(error: TabserveError): void {
     this.#early.failAll(error);
     this.#encoding.failAll(error);
-    this.#live.failAll(error);
+    this.#table.failAll(error);
   }
 
   #queue(early: EarlyRequest, known: KnownModel, engine: () => ServedEngine | undefined): Queued | Promise<Queued> {
     const { session, request, persistPrefix, arrivalTime: now } = early;
     const queued = this.#encoding.encode(session, request.requestId, promptOf(request, known), (promptTokenIds) => {
-      const live = createLiveRequest(session, request, promptTokenIds, { ...known, persistPrefix, now });
-      this.#live.add(request.requestId, live, engine());
+      const active = createActiveRequest(session, request, promptTokenIds, { ...known, persistPrefix, now });
+      this.#table.add(request.requestId, active, engine());
       this.#watchDeadlines();
       return { promptTokenIds };
     });
     return queued instanceof Promise ? queued.finally(this.#onChange) : queued;
   }
 
-  get #isKeeping(): boolean {
-    return this.#early.size > 0 || this.#live.isKept;
+  get #hasPending(): boolean {
+    return this.#early.size > 0 || this.#table.isPending;
   }
 
   #watchDeadlines(): void {
-    if (this.#deadlines !== undefined || !this.#isKeeping) return;
+    if (this.#deadlines !== undefined || !this.#hasPending) return;
     this.#deadlines = setInterval(() => {
       const now = this.#clock();
       this.#early.expire(now);
-      this.#live.expire(now);
-      if (this.#isKeeping) return;
+      this.#table.expire(now);
+      if (this.#hasPending) return;
       clearInterval(this.#deadlines);
       this.#deadlines = undefined;
       this.#onChange();

@@ -1,6 +1,6 @@
 import { LoadWatch } from '../core/load-watch.ts';
 import type { EngineStatus, StalledStatus } from '../core/status.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 
 const READY: EngineStatus = { state: 'ready' };
 const LOADING: EngineStatus = { state: 'loading' };
@@ -9,13 +9,13 @@ const LOADING: EngineStatus = { state: 'loading' };
 export class ModelStatus {
   /** Of the load under way. */
   readonly watch: LoadWatch;
-  readonly #sessions: () => ReadonlySet<HostSession>;
+  readonly #sessions: () => ReadonlySet<ConnectedSession>;
   /** What is so whether or not a load has stalled. */
   #engine = READY;
   #told = READY;
 
   /** @param clock the engine's, in milliseconds */
-  constructor(sessions: () => ReadonlySet<HostSession>, clock: () => number) {
+  constructor(sessions: () => ReadonlySet<ConnectedSession>, clock: () => number) {
     this.#sessions = sessions;
     this.watch = new LoadWatch(clock, () => this.#tell(this.#engine === READY ? LOADING : this.#engine));
   }
@@ -31,7 +31,7 @@ export class ModelStatus {
   }
 
   /** A session that has come late is told how things stand. */
-  tellTo(session: HostSession): void {
+  tellTo(session: ConnectedSession): void {
     if (this.#told !== READY) session.send([{ type: 'status', status: this.#told }]);
   }
 

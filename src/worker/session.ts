@@ -9,7 +9,7 @@ import type {
   EngineHost, Fault, GenerateRequest, HostHello, LoadOptions, ModelInfo, Queued, SessionHello,
 } from '../core/protocol.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 import type { Host } from './host.ts';
 
 export interface SessionOptions {
@@ -30,7 +30,7 @@ export interface SessionOptions {
 export class Session implements EngineHost {
   readonly #options: SessionOptions;
   readonly #ended = new AbortController();
-  #attached: HostSession | undefined;
+  #attached: ConnectedSession | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -98,7 +98,7 @@ export class Session implements EngineHost {
     setTimeout(() => this.#options.link.close()); // once this has been answered
   }
 
-  #session(): HostSession {
+  #session(): ConnectedSession {
     if (this.#attached === undefined) throw new TabserveError('internal', 'The session is not connected.');
     if (this.#ended.signal.aborted) throw new TabserveError('closed', 'The session has ended.');
     return this.#attached;

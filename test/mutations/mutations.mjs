@@ -35,7 +35,7 @@ const SCHEDULER = 'test/unit/scheduler/scheduler.test.ts';
 const PREFIXES = 'test/unit/scheduler/prefix-caching.test.ts';
 const PROPERTIES = 'test/unit/scheduler/properties.test.ts';
 const HOST = 'test/unit/worker/host.test.ts';
-const RESIDENTS = 'test/unit/worker/residents.test.ts';
+const MANAGER = 'test/unit/worker/model-manager.test.ts';
 const RECOVERY = 'test/unit/worker/host-recovery.test.ts';
 const CHAT = 'test/unit/api/chat-request.test.ts';
 const CLIENT = 'test/unit/client/client.test.ts';
@@ -286,7 +286,7 @@ export const MUTATIONS = [
   ...of('sources', 'src/worker/model-identity.ts', [
     ['two hubs’ files are one model', "hubEndpoint(hub ?? {}))", 'hubEndpoint({}))', 'test/unit/worker/model-identity.test.ts'],
   ]),
-  ...of('sources', 'src/worker/links.ts', [
+  ...of('sources', 'src/worker/model-addresses.ts', [
     ['a refused link is the last word', 'if (next === undefined) throw error;', 'throw error;', 'test/unit/worker/model-identity.test.ts'],
   ]),
   ...of('sources', 'src/client/file-fingerprint.ts', [
@@ -300,31 +300,31 @@ export const MUTATIONS = [
     ['an unknown model name is answered', "checkModel(body['model'], modelNames);", '', CHAT],
     ['an empty stop string is taken', "typeof text === 'string' && text !== ''", "typeof text === 'string'", CHAT],
   ]),
-  ...of('protocol', 'src/worker/text-stream.ts', [
-    ['text goes on behind a stop string', "if (stopped) return [...frames, this.#finishFrame('stop', '')];", '', 'test/unit/worker/text-stream.test.ts'],
-    ['a stop token’s text is shown', "if (this.#options.stopTokenIds.includes(tokenId)) return { text: '', stopped: false };", '', 'test/unit/worker/text-stream.test.ts', HOST],
+  ...of('protocol', 'src/worker/output-processor.ts', [
+    ['text goes on behind a stop string', "if (stopped) return [...frames, this.#finishFrame('stop', '')];", '', 'test/unit/worker/output-processor.test.ts'],
+    ['a stop token’s text is shown', "if (this.#options.stopTokenIds.includes(tokenId)) return { text: '', stopped: false };", '', 'test/unit/worker/output-processor.test.ts', HOST],
   ]),
-  ...of('protocol', 'src/worker/live-requests.ts', [
+  ...of('protocol', 'src/worker/request-table.ts', [
     ['a tab ends another tab’s request', 'if (request?.session !== session) return false;', 'if (request === undefined) return false;', HOST],
   ]),
-  ...of('protocol', 'src/worker/live-request.ts', [
+  ...of('protocol', 'src/worker/active-request.ts', [
     ['a request on a new engine begins anew', '{ ...this.#request, outputTokenIds: [...this.#tokenIds] }', 'this.#request', RECOVERY],
   ]),
-  ...of('protocol', 'src/worker/gpu-room.ts', [
-    ['the model used last makes room', 'a.lastUsed - b.lastUsed', 'b.lastUsed - a.lastUsed', RESIDENTS],
-    ['a model takes what others hold', 'Math.min(wantedBytes, leftBytes)', 'wantedBytes', RESIDENTS],
+  ...of('protocol', 'src/worker/eviction-plan.ts', [
+    ['the model used last makes room', 'a.lastUsed - b.lastUsed', 'b.lastUsed - a.lastUsed', MANAGER],
+    ['a model takes what others hold', 'Math.min(wantedBytes, leftBytes)', 'wantedBytes', MANAGER],
   ]),
-  ...of('protocol', 'src/worker/resident.ts', [
-    ['a model at work is unloaded', 'return this.isLive && !this.isServing;', 'return this.isLive;', RESIDENTS],
-    ['what a tab asked of its last model runs on', 'this.#slot.model?.engine.abortSession(session.sessionId);', '', RESIDENTS, HOST],
+  ...of('protocol', 'src/worker/model-instance.ts', [
+    ['a model at work is unloaded', 'return this.isLive && !this.isServing;', 'return this.isLive;', MANAGER],
+    ['what a tab asked of its last model runs on', 'this.#lifecycle.model?.engine.abortSession(session.sessionId);', '', MANAGER, HOST],
   ]),
-  ...of('protocol', 'src/worker/residents.ts', [
-    ['models stay when nobody has them', 'if (other !== resident && other.numSessions === 0) other.unload();', '', RESIDENTS, HOST],
-    ['a load begins before the one given up has let go', 'await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', RESIDENTS, HOST],
-    ['another engine’s turn ends what runs', 'resident.isServing || (resident.isOnGpu && !resident.isLive)', 'false', RESIDENTS, RECOVERY],
+  ...of('protocol', 'src/worker/model-manager.ts', [
+    ['models stay when nobody has them', 'if (other !== instance && other.numSessions === 0) other.close();', '', MANAGER, HOST],
+    ['a load begins before the one given up has let go', 'await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', MANAGER, HOST],
+    ['another engine’s turn ends what runs', 'instance.isServing || (instance.isOnGpu && !instance.isLive)', 'false', MANAGER, RECOVERY],
   ]),
   ...of('protocol', 'src/worker/gpu-lease.ts', [
-    ['each model asks for the lease', 'const asking = (this.#asking ??= this.#ask());', 'const asking = (this.#asking = this.#ask());', RESIDENTS],
+    ['each model asks for the lease', 'const asking = (this.#asking ??= this.#ask());', 'const asking = (this.#asking = this.#ask());', MANAGER],
   ]),
 
   ...of('client', 'src/client/request-frames.ts', [

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Prompt } from '../../../src/core/protocol.ts';
 import { runSync } from '../../../src/core/cooperative-task.ts';
 import { createDetokenizer } from '../../../src/tokenizer/detokenizer.ts';
-import { createLiveRequest, promptOf } from '../../../src/worker/live-request.ts';
+import { createActiveRequest, promptOf } from '../../../src/worker/active-request.ts';
 import { bytes, byteTokenizer } from '../../support/fake-model.ts';
 
 /** What a request's first frames say when its tokens, which are bytes, are these. */
@@ -14,9 +14,9 @@ function textAfter(prompt: Prompt, text: readonly number[], resume?: readonly nu
   const resumed = resume === undefined ? {} : { resume: { promptTokenIds: bytes('é').slice(0, 1), tokenIds: resume } };
   const request = { requestId: 'r', prompt, maxTokens: 9, temperature: 0, seed: 1, stop: [], ...resumed };
   const ids = runSync(promptOf(request, { tokenizer, info }));
-  const live = createLiveRequest(session, request, ids, { tokenizer, info, persistPrefix: false, now: 0 });
+  const live = createActiveRequest(session, request, ids, { tokenizer, info, persistPrefix: false, now: 0 });
   const output = { requestId: 'r', newTokenIds: text, finishReason: undefined, firstScheduledTime: 0, numCachedTokens: 0 };
-  return live.push(output).map((frame) => ('text' in frame ? frame.text : '')).join('');
+  return live.process(output).map((frame) => ('text' in frame ? frame.text : '')).join('');
 }
 
 test('a text that goes on behind token ids is whole where they end within a character', () => {

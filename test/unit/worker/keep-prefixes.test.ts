@@ -6,7 +6,7 @@ import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { Host } from '../../../src/worker/host.ts';
-import type { HostSession } from '../../../src/worker/host-session.ts';
+import type { ConnectedSession } from '../../../src/worker/host-session.ts';
 import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
@@ -123,7 +123,7 @@ test('nothing is kept, deleted, hashed or made ready unless it is asked for', as
   expect(storage.manifests.size).toBe(1);
 });
 
-interface Tab extends HostSession {
+interface Tab extends ConnectedSession {
   readonly lines: string[];
   /** Asks for the answer to a prompt until that has come. */
   ask(text: string): Promise<void>;

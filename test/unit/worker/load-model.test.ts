@@ -8,7 +8,7 @@ import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import type { LoadContext } from '../../../src/worker/served-model.ts';
 import { Host } from '../../../src/worker/host.ts';
-import type { HostSession } from '../../../src/worker/host-session.ts';
+import type { ConnectedSession } from '../../../src/worker/host-session.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import { writeGguf } from '../../support/gguf-writer.ts';
@@ -204,7 +204,7 @@ test('a session that wants to chat is told with the header that it cannot: no ot
   });
   const loadModel = createModelLoader({ loadRunner: readsAll, baseUrl: server.origin });
   const host = new Host({ loadModel, locks: new FakeLocks().locks, clock: () => 0 });
-  const session = (sessionId: string): HostSession => ({ sessionId, send: () => {} });
+  const session = (sessionId: string): ConnectedSession => ({ sessionId, send: () => {} });
   const [chats, continues] = [session('a'), session('b')];
   for (const each of [chats, continues]) host.attach(each);
   const options = { source: `${server.origin}/m.gguf` };

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions, ModelAddress } from '../../../src/core/protocol.ts';
 import { Host } from '../../../src/worker/host.ts';
-import type { HostSession } from '../../../src/worker/host-session.ts';
+import type { ConnectedSession } from '../../../src/worker/host-session.ts';
 import { modelId, modelUrl, sourceKey } from '../../../src/worker/model-identity.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakeLoader } from '../../support/fake-model.ts';
@@ -65,7 +65,7 @@ describe('on the GPU', () => {
   const denied = new TabserveError('access_denied', 'expired');
   const sources = (): unknown[] => loader.loads.map(({ options }) => options.source);
 
-  class Tab implements HostSession {
+  class Tab implements ConnectedSession {
     readonly sessionId: string;
     constructor(sessionId: string) {
       this.sessionId = sessionId;

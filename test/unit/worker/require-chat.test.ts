@@ -2,13 +2,13 @@ import { beforeEach, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import { Host } from '../../../src/worker/host.ts';
-import type { HostSession } from '../../../src/worker/host-session.ts';
+import type { ConnectedSession } from '../../../src/worker/host-session.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakeLoader } from '../../support/fake-model.ts';
 
 // `requireChat`: a session that is refused a model without a chat template as soon as that is known.
 
-class Tab implements HostSession {
+class Tab implements ConnectedSession {
   readonly sessionId: string;
   readonly progress: LoadProgress[] = [];
   constructor(sessionId: string) {

@@ -5,7 +5,7 @@ import { untilAborted } from '../core/until-aborted.ts';
  * memory itself, and stops waiting when it is given up in turn. So no load that was given up waits for another one, and
  * none can wait for itself.
  */
-export class Departures {
+export class AbandonedLoads {
   readonly #leaving = new Set<Promise<void>>();
   readonly #onLast: () => void;
 

@@ -5,31 +5,31 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import { Comeback, LOST, type NeededRoom } from './comeback.ts';
+import { Reloader, LOST, type NeededMemory } from './reloader.ts';
 import { type EngineNumbers, numbersOf } from './engine-numbers.ts';
-import type { Tenant } from './gpu-room.ts';
-import type { HostSession } from './host-session.ts';
-import { Inspector } from './inspector.ts';
+import type { MemoryHolder } from './eviction-plan.ts';
+import type { ConnectedSession } from './host-session.ts';
+import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
 import { modelId, modelUrl } from './model-identity.ts';
 import { ModelRequests } from './model-requests.ts';
-import { ModelSlot, type SlotContext } from './model-slot.ts';
+import { ModelLifecycle, type LoadAttempt } from './model-lifecycle.ts';
 import { ModelStatus } from './model-status.ts';
 import type { ServedModel, ServedProfiler } from './served-model.ts';
 
-/** What a resident needs of the host. */
-export interface ResidentContext {
-  readonly load: (resident: Resident, context: SlotContext) => Promise<ServedModel>;
+/** What an instance needs of the host. */
+export interface ModelInstanceContext {
+  readonly load: (instance: ModelInstance, context: LoadAttempt) => Promise<ServedModel>;
   /** A request or a load has begun or ended: what is not used may be given back. */
   readonly onChange: () => void;
   /** Whether another engine, or a model, waits for the GPU: what runs is finished, what comes is kept for the next turn. */
-  readonly isDraining: (resident: Resident) => boolean;
+  readonly isDraining: (instance: ModelInstance) => boolean;
   /** Whether another engine is to have the GPU next: nothing more is loaded before its turn. */
   readonly isLeaving: () => boolean;
   /** Whether models at work leave room for it. */
-  readonly hasRoom: (resident: Resident, room: NeededRoom) => boolean;
+  readonly hasMemory: (instance: ModelInstance, need: NeededMemory) => boolean;
   /** Whether no other model is on the GPU. */
-  readonly isAlone: (resident: Resident) => boolean;
-  readonly log: (resident: Resident, level: LogFrame['level'], message: string) => void;
+  readonly isAlone: (instance: ModelInstance) => boolean;
+  readonly log: (instance: ModelInstance, level: LogFrame['level'], message: string) => void;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -43,32 +43,32 @@ export interface ResidentContext {
  * to the next engine, which computes its KV anew and goes on at the next token: sampling is a pure function of seed,
  * choice and position, and a row's numbers do not depend on how they came about, so the text is what it would have been.
  */
-export class Resident implements Tenant {
+export class ModelInstance implements MemoryHolder {
   /** What its sessions are told. */
   readonly status: ModelStatus;
   /** Memory of the GPU that it may take, or, while it is not there, took when it was. */
-  promisedBytes = 0;
+  reservedBytes = 0;
   /** Engine-clock milliseconds of its last load, request or token. */
   lastUsed: number;
-  readonly #context: ResidentContext;
-  readonly #slot: ModelSlot<HostSession>;
+  readonly #context: ModelInstanceContext;
+  readonly #lifecycle: ModelLifecycle<ConnectedSession>;
   readonly #recovery = new RecoveryPolicy();
-  readonly #comeback: Comeback;
+  readonly #reloader: Reloader;
   readonly #requests: ModelRequests;
-  readonly #inspector = new Inspector();
+  readonly #anonymizer = new SnapshotAnonymizer();
 
-  constructor(options: LoadOptions, context: ResidentContext) {
+  constructor(options: LoadOptions, context: ModelInstanceContext) {
     this.#context = context;
     this.lastUsed = context.clock();
     this.status = new ModelStatus(() => this.sessions, context.clock);
-    this.#slot = new ModelSlot(options, (slot) => context.load(this, slot), (model) => this.#serve(model));
-    const engine = () => (context.isDraining(this) ? undefined : this.#slot.model?.engine);
+    this.#lifecycle = new ModelLifecycle(options, (attempt) => context.load(this, attempt), (model) => this.#serve(model));
+    const engine = () => (context.isDraining(this) ? undefined : this.#lifecycle.model?.engine);
     this.#requests = new ModelRequests(context.clock, engine, () => {
       this.resume();
       context.onChange();
     });
-    this.#comeback = new Comeback({
-      load: () => this.#slot.load(),
+    this.#reloader = new Reloader({
+      load: () => this.#lifecycle.load(),
       isNeeded: () => this.numRequests > 0,
       isAlone: () => context.isAlone(this),
       onAttempt: (attempt) => this.status.set(statusOf(attempt)),
@@ -82,7 +82,7 @@ export class Resident implements Tenant {
   }
 
   get options(): LoadOptions {
-    return this.#slot.options;
+    return this.#lifecycle.options;
   }
 
   get id(): string {
@@ -94,11 +94,11 @@ export class Resident implements Tenant {
   }
 
   get gpuBytes(): number {
-    return this.#slot.isOnGpu ? this.promisedBytes : 0;
+    return this.#lifecycle.isOnGpu ? this.reservedBytes : 0;
   }
 
   get numSessions(): number {
-    return this.#slot.users.size;
+    return this.#lifecycle.users.size;
   }
 
   get numRequests(): number {
@@ -109,17 +109,17 @@ export class Resident implements Tenant {
     return this.isLive && !this.isServing;
   }
 
-  get sessions(): ReadonlySet<HostSession> {
-    return this.#slot.users;
+  get sessions(): ReadonlySet<ConnectedSession> {
+    return this.#lifecycle.users;
   }
 
   get isLive(): boolean {
-    return this.#slot.model !== undefined;
+    return this.#lifecycle.model !== undefined;
   }
 
   /** Whether it is on the GPU, or about to be. */
   get isOnGpu(): boolean {
-    return this.#slot.isOnGpu;
+    return this.#lifecycle.isOnGpu;
   }
 
   get isLoading(): boolean {
@@ -128,98 +128,98 @@ export class Resident implements Tenant {
 
   /** Whether its engine works on a request. */
   get isServing(): boolean {
-    return this.#requests.isServed;
+    return this.#requests.isRunning;
   }
 
   /** Whether it waits until other models leave it room on the GPU. */
-  get waitsForRoom(): boolean {
-    return this.#comeback.room !== undefined;
+  get waitsForMemory(): boolean {
+    return this.#reloader.neededMemory !== undefined;
   }
 
   get isGone(): boolean {
-    return this.#slot.isGone;
+    return this.#lifecycle.isGone;
   }
 
   get settled(): Promise<void> {
-    return this.#slot.settled();
+    return this.#lifecycle.settled();
   }
 
-  isFor(session: HostSession, options: LoadOptions): boolean {
-    return this.#slot.isFor(session, options);
+  isFor(session: ConnectedSession, options: LoadOptions): boolean {
+    return this.#lifecycle.isFor(session, options);
   }
 
   /** Waits for the load, or has it loaded again where it is parked. */
-  async load(session: HostSession, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+  async load(session: ConnectedSession, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.lastUsed = this.#context.clock();
-    if (this.#slot.isKept && this.#slot.state === 'parked') this.#comeback.tryNow();
+    if (this.#lifecycle.isKept && this.#lifecycle.state === 'parked') this.#reloader.reload();
     this.status.tellTo(session);
-    const { info } = await this.#slot.join(session, onProgress).finally(() => this.#context.onChange());
+    const { info } = await this.#lifecycle.join(session, onProgress).finally(() => this.#context.onChange());
     return info;
   }
 
   /** Takes in a session that had the model in a worker that has died. It is loaded when something is asked of it. */
-  keepFor(session: HostSession): void {
-    this.#slot.keepFor(session);
+  keepFor(session: ConnectedSession): void {
+    this.#lifecycle.keepFor(session);
     this.status.tellTo(session);
   }
 
   /** The session has gone, or, where there is a reason, has loaded another model. Blocks are free after the step under way. */
-  leave(session: HostSession, reason?: TabserveError): void {
+  leave(session: ConnectedSession, reason?: TabserveError): void {
     this.#requests.drop(session, reason);
-    this.#slot.model?.engine.abortSession(session.sessionId);
-    this.#slot.leave(session);
-    if (this.isGone) this.#comeback.end();
+    this.#lifecycle.model?.engine.abortSession(session.sessionId);
+    this.#lifecycle.leave(session);
+    if (this.isGone) this.#reloader.end();
   }
 
   /**
    * Queues a request; before the model has been loaded in this worker, as soon as it is; a long prompt's, when it is encoded.
    * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
    */
-  generate(session: HostSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
+  generate(session: ConnectedSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
     this.lastUsed = this.#context.clock();
-    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.#slot.known);
+    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.#lifecycle.known);
     this.resume();
     return queued;
   }
 
-  abort(session: HostSession, requestId: string): void {
+  abort(session: ConnectedSession, requestId: string): void {
     if (!this.#requests.abort(session, requestId)) return;
-    this.#slot.model?.engine.abort(requestId);
+    this.#lifecycle.model?.engine.abort(requestId);
     this.#context.onChange();
   }
 
   /** Takes the model off the GPU; the next request, or {@link resume}, puts it there again. */
-  park(): void {
-    this.#requests.keepAll();
-    this.#slot.park();
+  unload(): void {
+    this.#requests.requeueAll();
+    this.#lifecycle.unload();
   }
 
   /** Has an engine for requests that were kept while another engine, or a model, waited for the GPU, or had it. */
   resume(): void {
-    const { model, state } = this.#slot;
+    const { model, state } = this.#lifecycle;
     if (model !== undefined) {
-      if (!this.#context.isDraining(this)) this.#requests.handKept(model.engine);
+      if (!this.#context.isDraining(this)) this.#requests.resubmit(model.engine);
     } else if (state === 'parked' && !this.#context.isLeaving()) {
-      const { isUnderWay, room } = this.#comeback;
-      if (this.numRequests === 0) this.#comeback.end();
-      else if (!isUnderWay || (room !== undefined && this.#context.hasRoom(this, room))) this.#comeback.tryNow();
+      const { isActive, neededMemory } = this.#reloader;
+      if (this.numRequests === 0) this.#reloader.end();
+      else if (!isActive || (neededMemory !== undefined && this.#context.hasMemory(this, neededMemory))) this.#reloader.reload();
     }
   }
 
   /** Others have made room for its load. @param bytes that it may take */
-  gotRoom(bytes: number): void {
-    this.promisedBytes = bytes;
-    this.#comeback.gotRoom();
+  reserve(bytes: number): void {
+    this.reservedBytes = bytes;
+    this.#reloader.gotMemory();
   }
 
   /** Unloads it, or gives up its load. */
-  unload(): void {
-    this.#slot.vacate();
-    this.#comeback.end();
+  close(): void {
+    this.#lifecycle.close();
+    this.#reloader.end();
   }
 
   metrics(): EngineNumbers {
-    return numbersOf(this.#slot.model, this.#state, this.numRequests);
+    return numbersOf(this.#lifecycle.model, this.#state, this.numRequests);
   }
 
   summary(): ResidentModel {
@@ -227,33 +227,33 @@ export class Resident implements Tenant {
   }
 
   /** What runs and waits, of all its sessions, as this one may see it. */
-  inspect(session: HostSession): EngineSnapshot {
-    const scheduler = this.#slot.model?.engine.snapshot();
-    return this.#inspector.inspect(session, [...this.sessions], scheduler ?? this.#requests.toSnapshot());
+  inspect(session: ConnectedSession): EngineSnapshot {
+    const scheduler = this.#lifecycle.model?.engine.snapshot();
+    return this.#anonymizer.anonymize(session, [...this.sessions], scheduler ?? this.#requests.toSnapshot());
   }
 
   /** @throws TabserveError `device_lost` while there is no GPU */
   requireProfiler(): ServedProfiler {
-    const { model, known: _known } = this.#slot;
+    const { model, known: _known } = this.#lifecycle;
     if (model !== undefined) return model.profiler;
     throw new TabserveError('device_lost', 'The model is not on the GPU at the moment: wait until it is, or send a request.');
   }
 
   /** Destroys the GPU device, as a crash would. */
   loseDevice(): void {
-    this.#slot.model?.loseDevice();
+    this.#lifecycle.model?.loseDevice();
   }
 
   /** As sessions see it. */
   get #state(): ModelState {
-    const { state } = this.#slot;
-    return state === 'parked' && this.#comeback.isUnderWay ? 'recovering' : state;
+    const { state } = this.#lifecycle;
+    return state === 'parked' && this.#reloader.isActive ? 'recovering' : state;
   }
 
   #serve(model: ServedModel): void {
-    this.promisedBytes = model.gpuBytes;
-    this.#requests.handAll(model);
-    this.#comeback.end();
+    this.reservedBytes = model.gpuBytes;
+    this.#requests.submitAll(model);
+    this.#reloader.end();
     this.status.ready();
     void model.lost.then((error) => this.#lose(model, error));
     this.#pump(model).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
@@ -263,7 +263,7 @@ export class Resident implements Tenant {
   /** Runs as long as the model is served. Posting frames does not wait for any reader. */
   async #pump(model: ServedModel): Promise<void> {
     for await (const outputs of model.engine.run()) {
-      if (this.#slot.model !== model) return;
+      if (this.#lifecycle.model !== model) return;
       if (outputs.some(({ newTokenIds }) => newTokenIds.length > 0)) this.#recovery.progressed();
       this.lastUsed = this.#context.clock();
       this.#requests.deliver(model.engine, outputs);
@@ -273,19 +273,19 @@ export class Resident implements Tenant {
 
   /** The engine is lost: requests wait for the next one, unless there will be none or they are what kills it. */
   #lose(model: ServedModel, error: TabserveError): void {
-    if (this.#slot.model !== model) return;
+    if (this.#lifecycle.model !== model) return;
     // Destroyed on purpose, but not by this host: a fault that was asked for.
     const cause = error.code === 'closed' ? new TabserveError('device_lost', 'The GPU device was destroyed.') : error;
     const verdict = this.#recovery.lost(cause, this.isServing);
     if (verdict === 'broken') {
-      this.#slot.vacate(cause);
+      this.#lifecycle.close(cause);
       this.#end(cause);
     } else {
       const [level, what] = LOST[verdict];
       this.#context.log(this, level, `${cause.code}: ${cause.message} ${what}`);
-      if (verdict === 'kills') this.#requests.failServed(cause);
-      this.park();
-      if (verdict === 'again' && !this.isGone) this.#comeback.tryNow(cause);
+      if (verdict === 'kills') this.#requests.failRunning(cause);
+      this.unload();
+      if (verdict === 'again' && !this.isGone) this.#reloader.reload(cause);
     }
     this.#context.onChange();
   }

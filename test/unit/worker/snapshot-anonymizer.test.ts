@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SchedulerSnapshot } from '../../../src/core/snapshot.ts';
-import { Inspector } from '../../../src/worker/inspector.ts';
+import { SnapshotAnonymizer } from '../../../src/worker/snapshot-anonymizer.ts';
 
 const session = (sessionId: string) => ({ sessionId, send: () => {} });
 const request = (requestId: string, sessionId: string): SchedulerSnapshot['requests'][number] =>
@@ -10,9 +10,9 @@ const pool = { numBlocks: 8, blockSize: 16, numFree: 7, cachedFree: [1], shared:
 const scheduler = (...requests: SchedulerSnapshot['requests']): SchedulerSnapshot => ({ requests, maxNumSeqs: 4, pool });
 
 test('numbers stay while a request or a session does; those of sessions are given anew, those of requests never', () => {
-  const inspector = new Inspector();
+  const anonymizer = new SnapshotAnonymizer();
   const look = (sessions: (typeof a)[], ...requests: SchedulerSnapshot['requests']) => {
-    const shown = inspector.inspect(a, sessions, scheduler(...requests));
+    const shown = anonymizer.anonymize(a, sessions, scheduler(...requests));
     return [shown.sessions.map(({ session: n }) => n), shown.requests.map(({ id, session: n }) => `${id} of ${n}`)];
   };
   expect(look([a, b], request('x', 'tab-b'))).toEqual([[1, 2], ['r1 of 2']]);
@@ -22,8 +22,8 @@ test('numbers stay while a request or a session does; those of sessions are give
 });
 
 test('who asks sees which are its own, and nothing by which to read or end another’s', () => {
-  const inspector = new Inspector();
-  const shown = inspector.inspect(b, [a, b], scheduler(request('secret-x', 'tab-a'), request('secret-y', 'tab-b')));
+  const anonymizer = new SnapshotAnonymizer();
+  const shown = anonymizer.anonymize(b, [a, b], scheduler(request('secret-x', 'tab-a'), request('secret-y', 'tab-b')));
   expect(shown).toEqual({
     sessions: [{ session: 1, isOwn: false }, { session: 2, isOwn: true }],
     requests: [
@@ -37,9 +37,9 @@ test('who asks sees which are its own, and nothing by which to read or end anoth
 });
 
 test('a request of a session that has gone is nobody’s; without an engine there are no blocks', () => {
-  const inspector = new Inspector();
-  expect(inspector.inspect(a, [a], scheduler(request('x', 'tab-gone'))).requests).toMatchObject([{ session: 0, isOwn: false }]);
-  const { requests, pool: none, maxNumSeqs } = inspector.inspect(a, [a], [request('x', 'tab-a')]);
+  const anonymizer = new SnapshotAnonymizer();
+  expect(anonymizer.anonymize(a, [a], scheduler(request('x', 'tab-gone'))).requests).toMatchObject([{ session: 0, isOwn: false }]);
+  const { requests, pool: none, maxNumSeqs } = anonymizer.anonymize(a, [a], [request('x', 'tab-a')]);
   expect(requests).toMatchObject([{ session: 1, isOwn: true }]);
   expect([none.numBlocks, maxNumSeqs]).toEqual([0, 0]);
 });

@@ -7,8 +7,8 @@ import { mayLoadLater } from '../core/recovery.ts';
 import { sourceKey } from './model-identity.ts';
 import type { LoadContext, ServedModel } from './served-model.ts';
 
-export type SlotContext = Pick<LoadContext, 'onProgress' | 'signal'>;
-type LoadIntoSlot = (context: SlotContext) => Promise<ServedModel>;
+export type LoadAttempt = Pick<LoadContext, 'onProgress' | 'signal'>;
+type LoadOnce = (context: LoadAttempt) => Promise<ServedModel>;
 type ProgressListener = (progress: LoadProgress) => void;
 
 /** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
@@ -24,10 +24,10 @@ function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
  * does one that fails. One that has been loaded before, here or in a worker that has died, keeps its place and its users
  * until it is loaded again, and ends only by an error that will not pass.
  */
-export class ModelSlot<User> {
+export class ModelLifecycle<User> {
   readonly options: LoadOptions;
   readonly users = new Set<User>();
-  readonly #loadModel: LoadIntoSlot;
+  readonly #loadModel: LoadOnce;
   readonly #onLive: (model: ServedModel) => void;
   readonly #listeners = new Set<ProgressListener>();
   readonly #cancel = new AbortController();
@@ -44,7 +44,7 @@ export class ModelSlot<User> {
   #failure: TabserveError | undefined;
 
   /** @param onLive called with each model that can answer from then on, before who waits for it hears of it. */
-  constructor(options: LoadOptions, loadModel: LoadIntoSlot, onLive: (model: ServedModel) => void) {
+  constructor(options: LoadOptions, loadModel: LoadOnce, onLive: (model: ServedModel) => void) {
     this.options = options;
     this.#loadModel = loadModel;
     this.#onLive = onLive;
@@ -122,13 +122,13 @@ export class ModelSlot<User> {
 
   /** A user has gone. A load that nobody waits for is given up; a loaded model stays for the next. */
   leave(user: User): void {
-    if (this.users.delete(user) && this.users.size === 0 && !this.#isLive) this.vacate();
+    if (this.users.delete(user) && this.users.size === 0 && !this.#isLive) this.close();
   }
 
   /** Takes the live model off the GPU. Its tokenizer stays, for {@link load}, as long as it has users. */
-  park(): void {
+  unload(): void {
     if (!this.#isLive) return;
-    if (this.users.size === 0) return this.vacate();
+    if (this.users.size === 0) return this.close();
     this.#isLive = false;
     this.#known?.destroy();
   }
@@ -144,7 +144,7 @@ export class ModelSlot<User> {
   }
 
   /** Ends it: unloads what is loaded, and gives up what is loading. */
-  vacate(why = new TabserveError('aborted', 'The model was unloaded: nobody used it any more.')): void {
+  close(why = new TabserveError('aborted', 'The model was unloaded: nobody used it any more.')): void {
     if (this.isGone) return;
     this.#failure = why;
     if (this.#isLive) this.#known?.destroy();
@@ -155,12 +155,12 @@ export class ModelSlot<User> {
   #begin(): Promise<ServedModel> {
     this.#lastProgress = undefined;
     this.#isLoading = true;
-    const loaded = this.#bring();
+    const loaded = this.#reload();
     loaded.catch(() => {}); // told to who waits for it
     return loaded;
   }
 
-  async #bring(): Promise<ServedModel> {
+  async #reload(): Promise<ServedModel> {
     try {
       const model = await this.#loadOnce();
       const { signal } = this.#cancel;

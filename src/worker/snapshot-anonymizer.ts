@@ -1,5 +1,5 @@
 import type { EngineSnapshot, SchedulerSnapshot } from '../core/snapshot.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 
 type Requests = SchedulerSnapshot['requests'];
 
@@ -9,8 +9,8 @@ const NO_POOL: EngineSnapshot['pool'] = { numBlocks: 0, blockSize: 0, numFree: 0
  * Makes what the engine holds fit to be shown to every tab: sessions and requests are numbered as they are first seen,
  * since who knows their real names could end them.
  */
-export class Inspector {
-  readonly #sessions = new Map<HostSession, number>();
+export class SnapshotAnonymizer {
+  readonly #sessions = new Map<ConnectedSession, number>();
   readonly #requests = new Map<string, string>();
   #numRequests = 0;
 
@@ -19,9 +19,9 @@ export class Inspector {
    * @param sessions all that are connected, in the order in which they came.
    * @param scheduler what the engine holds; without one, the requests that wait for the next.
    */
-  inspect(
-    asking: HostSession,
-    sessions: readonly HostSession[],
+  anonymize(
+    asking: ConnectedSession,
+    sessions: readonly ConnectedSession[],
     scheduler: SchedulerSnapshot | Requests,
   ): EngineSnapshot {
     const { requests, maxNumSeqs, pool } = 'pool' in scheduler ? scheduler : withoutEngine(scheduler);
@@ -45,7 +45,7 @@ export class Inspector {
   }
 
   /** Keeps the numbers of those that are still there, and gives new ones to those that are new. */
-  #number(sessions: readonly HostSession[], requests: Requests): void {
+  #number(sessions: readonly ConnectedSession[], requests: Requests): void {
     for (const session of this.#sessions.keys()) if (!sessions.includes(session)) this.#sessions.delete(session);
     const taken = new Set(this.#sessions.values());
     for (const session of sessions) {

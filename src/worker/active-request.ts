@@ -5,24 +5,24 @@ import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Task } from '../core/cooperative-task.ts';
 import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { encodePrompt } from './encode-prompt.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 import { checkLogitBias } from './logit-bias.ts';
 import type { ServedModel, ServedTokenizer } from './served-model.ts';
-import { TextStream } from './text-stream.ts';
+import { OutputProcessor } from './output-processor.ts';
 
 /** A request that has not ended, and how far it has come: enough to go on with it on another engine. */
-export class LiveRequest {
-  readonly session: HostSession;
-  readonly stream: TextStream;
+export class ActiveRequest {
+  readonly session: ConnectedSession;
+  readonly processor: OutputProcessor;
   readonly #request: EngineRequest;
   readonly #tokenIds: number[];
   /** Whether it has been in a queue before: then none refuses it for want of a place. */
   #isResumed: boolean;
 
-  /** @param request with `outputTokenIds` where it comes from a worker that has died; the stream has replayed them. */
-  constructor(session: HostSession, stream: TextStream, request: EngineRequest) {
+  /** @param request with `outputTokenIds` where it comes from a worker that has died; the processor has replayed them. */
+  constructor(session: ConnectedSession, processor: OutputProcessor, request: EngineRequest) {
     this.session = session;
-    this.stream = stream;
+    this.processor = processor;
     this.#request = request;
     this.#tokenIds = [...(request.outputTokenIds ?? [])];
     this.#isResumed = request.outputTokenIds !== undefined;
@@ -42,7 +42,7 @@ export class LiveRequest {
   }
 
   /** It waits for an engine, in the worker's own queue. */
-  keep(): void {
+  enqueue(): void {
     this.#isResumed = true;
   }
 
@@ -61,9 +61,9 @@ export class LiveRequest {
   }
 
   /** Takes in what an engine has generated, and returns it as frames. */
-  push(output: RequestOutput): readonly Frame[] {
+  process(output: RequestOutput): readonly Frame[] {
     this.#tokenIds.push(...output.newTokenIds);
-    return this.stream.push(output);
+    return this.processor.process(output);
   }
 }
 
@@ -90,23 +90,23 @@ export function* promptOf(
 }
 
 /** Turns what a tab asks for into what an engine computes. */
-export function createLiveRequest(
-  session: HostSession,
+export function createActiveRequest(
+  session: ConnectedSession,
   request: GenerateRequest,
   promptTokenIds: readonly number[],
   { tokenizer, info, persistPrefix, now }: RequestContext,
-): LiveRequest {
+): ActiveRequest {
   const { requestId, choice = 0, completionId, temperature, seed, logits, resume } = request;
   const { timeoutMs, ...scheduling } = request.scheduling ?? {};
   const { stopTokenIds } = tokenizer;
-  const stream = new TextStream({
+  const processor = new OutputProcessor({
     requestId, choice, promptTokens: promptTokenIds.length, arrivalTime: now, stopTokenIds,
     stops: request.stop, detokenizer: detokenizerBehind(request.prompt, promptTokenIds, tokenizer),
   });
-  if (resume !== undefined) stream.replay(resume.tokenIds);
+  if (resume !== undefined) processor.replay(resume.tokenIds);
   const sampling = { ...logits, temperature, seed, maxTokens: request.maxTokens ?? info.maxModelLen, stopTokenIds };
   const deadline = timeoutMs === undefined ? undefined : now + timeoutMs;
-  return new LiveRequest(session, stream, {
+  return new ActiveRequest(session, processor, {
     requestId, sessionId: session.sessionId, choice, completionId, promptTokenIds, sampling, arrivalTime: now, deadline,
     ...scheduling, persistPrefix, outputTokenIds: resume?.tokenIds,
   });

@@ -4,7 +4,7 @@ import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { createStopMatcher } from '../tokenizer/stop-matcher.ts';
 import type { StopMatcher } from '../tokenizer/stop-matcher.ts';
 
-export interface TextStreamOptions {
+export interface OutputProcessorOptions {
   readonly requestId: string;
   readonly choice: number;
   readonly promptTokens: number;
@@ -20,15 +20,15 @@ export interface TextStreamOptions {
  * Turns one choice's token ids into its frames. The texts of its frames, joined, are the answer: without the stop
  * string, and with nothing held back once the finish frame is out.
  */
-export class TextStream {
-  readonly #options: TextStreamOptions;
+export class OutputProcessor {
+  readonly #options: OutputProcessorOptions;
   readonly #stopMatcher: StopMatcher;
   #completionTokens = 0;
   #firstScheduledTime: number | undefined;
   #cachedTokens: number | undefined;
   #ended = false;
 
-  constructor(options: TextStreamOptions) {
+  constructor(options: OutputProcessorOptions) {
     this.#options = options;
     this.#stopMatcher = createStopMatcher(options.stops);
   }
@@ -44,7 +44,7 @@ export class TextStream {
   }
 
   /** The frames of one output. A stop string ends the stream, whatever the engine still has to say. */
-  push(output: RequestOutput): readonly (TokenFrame | FinishFrame)[] {
+  process(output: RequestOutput): readonly (TokenFrame | FinishFrame)[] {
     if (this.#ended) return [];
     this.#firstScheduledTime ??= output.firstScheduledTime;
     this.#cachedTokens ??= output.numCachedTokens; // before any engine was lost

@@ -9,12 +9,12 @@ export const LOST = {
 } as const;
 
 /** Memory of the GPU that a model needs, of what all models may take together. */
-export interface NeededRoom {
+export interface NeededMemory {
   readonly neededBytes: number;
   readonly budgetBytes: number;
 }
 
-export interface ComebackOptions {
+export interface ReloaderOptions {
   /** Tries once. */
   readonly load: () => Promise<unknown>;
   /** Whether requests wait for it. */
@@ -33,32 +33,32 @@ export interface ComebackOptions {
 /**
  * The way of a model back to the GPU, after a rest or a loss: tried at once, then after pauses that double for as long as
  * requests wait for it and what it fails with may pass. Where other models that are at work leave no room, no time is set
- * for the next try: {@link room} says what it waits for.
+ * for the next try: {@link neededMemory} says what it waits for.
  */
-export class Comeback {
-  readonly #options: ComebackOptions;
+export class Reloader {
+  readonly #options: ReloaderOptions;
   #retries: Retries | undefined;
   #cause: TabserveError | undefined;
   #pause: AbortController | undefined;
   #isTrying = false;
-  #room: NeededRoom | undefined;
+  #neededMemory: NeededMemory | undefined;
 
-  constructor(options: ComebackOptions) {
+  constructor(options: ReloaderOptions) {
     this.#options = options;
   }
 
   /** Whether it is being tried, or will be. */
-  get isUnderWay(): boolean {
+  get isActive(): boolean {
     return this.#retries !== undefined;
   }
 
   /** The room beside other models that it waits for, and that a try for which there is enough must find. */
-  get room(): NeededRoom | undefined {
-    return this.#room;
+  get neededMemory(): NeededMemory | undefined {
+    return this.#neededMemory;
   }
 
   /** Tries now, unless that is under way. @param cause why the model was lost, if it was */
-  tryNow(cause = this.#cause): void {
+  reload(cause = this.#cause): void {
     if (this.#isTrying) return;
     this.#endWait();
     this.#isTrying = true;
@@ -73,8 +73,8 @@ export class Comeback {
   }
 
   /** It has the room that it has waited for. */
-  gotRoom(): void {
-    this.#room = undefined;
+  gotMemory(): void {
+    this.#neededMemory = undefined;
   }
 
   /** Nothing more is tried: the model is loaded, gone, or needed by nobody. */
@@ -82,7 +82,7 @@ export class Comeback {
     if (this.#retries === undefined) return;
     this.#endWait();
     this.#retries = undefined;
-    this.#room = undefined;
+    this.#neededMemory = undefined;
     this.#cause = undefined;
     this.#isTrying = false;
     this.#options.onOver();
@@ -98,9 +98,9 @@ export class Comeback {
     }
     if (!isNeeded()) return this.end();
     this.#cause = error;
-    this.#room = roomOf(error);
-    onAttempt({ number: retries.number, cause: error, retryInMs: this.#room === undefined ? retryInMs : undefined });
-    if (this.#room === undefined) void this.#tryAfter(retryInMs);
+    this.#neededMemory = neededMemoryOf(error);
+    onAttempt({ number: retries.number, cause: error, retryInMs: this.#neededMemory === undefined ? retryInMs : undefined });
+    if (this.#neededMemory === undefined) void this.#tryAfter(retryInMs);
   }
 
   async #tryAfter(ms: number): Promise<void> {
@@ -108,7 +108,7 @@ export class Comeback {
     this.#pause = pause;
     await this.#options.sleep(ms, pause.signal).catch(() => {}); // hastened, or over
     if (pause.signal.aborted) return;
-    if (this.#options.isNeeded()) this.tryNow();
+    if (this.#options.isNeeded()) this.reload();
     else this.end();
   }
 
@@ -118,7 +118,7 @@ export class Comeback {
   }
 }
 
-function roomOf({ code, details }: TabserveError): NeededRoom | undefined {
+function neededMemoryOf({ code, details }: TabserveError): NeededMemory | undefined {
   const { neededBytes, budgetBytes } = details ?? {};
   if (code !== 'model_busy' || neededBytes === undefined || budgetBytes === undefined) return undefined;
   return { neededBytes, budgetBytes };

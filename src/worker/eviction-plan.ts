@@ -3,7 +3,7 @@ import type { GpuNeed } from '../runner/gpu-budget.ts';
 import { mib } from '../runner/kv-cache-plan.ts';
 
 /** A model that has, or was promised, memory of the GPU. */
-export interface Tenant {
+export interface MemoryHolder {
   readonly id: string;
   /** What another tab would give to use it too; undefined for a user's file. */
   readonly url: string | undefined;
@@ -17,7 +17,7 @@ export interface Tenant {
 }
 
 /** Bytes that a model may take, and what has to be unloaded first. */
-export interface Room<T extends Tenant> {
+export interface EvictionPlan<T extends MemoryHolder> {
   readonly grantedBytes: number;
   readonly unload: readonly T[];
 }
@@ -29,39 +29,39 @@ export interface Room<T extends Tenant> {
  *
  * @throws TabserveError `model_busy` where those that work leave no room.
  */
-export function findRoom<T extends Tenant>(need: GpuNeed, others: readonly T[]): Room<T> {
+export function planEviction<T extends MemoryHolder>(need: GpuNeed, others: readonly T[]): EvictionPlan<T> {
   const { minBytes, enoughBytes, wantedBytes, budgetBytes } = need;
   const left = freeBytes(budgetBytes, others);
   if (minBytes > left) throw taken(need, left, others.filter(isBusy));
   const idle = others.filter(({ isIdle }) => isIdle).toSorted(byUse);
   const unload: T[] = [];
   let leftBytes = left - sumOf(idle);
-  for (const tenant of idle) {
+  for (const holder of idle) {
     if (leftBytes >= Math.min(enoughBytes, left)) break;
-    unload.push(tenant);
-    leftBytes += tenant.gpuBytes;
+    unload.push(holder);
+    leftBytes += holder.gpuBytes;
   }
   return { grantedBytes: Math.min(wantedBytes, leftBytes), unload };
 }
 
 /** What those leave that cannot be unloaded at the moment. */
-export function freeBytes(budgetBytes: number, others: readonly Tenant[]): number {
+export function freeBytes(budgetBytes: number, others: readonly MemoryHolder[]): number {
   return Math.max(0, budgetBytes - sumOf(others.filter(isBusy)));
 }
 
-function isBusy({ isIdle, gpuBytes }: Tenant): boolean {
+function isBusy({ isIdle, gpuBytes }: MemoryHolder): boolean {
   return !isIdle && gpuBytes > 0;
 }
 
-function byUse(a: Tenant, b: Tenant): number {
+function byUse(a: MemoryHolder, b: MemoryHolder): number {
   return Math.min(a.numSessions, 1) - Math.min(b.numSessions, 1) || a.lastUsed - b.lastUsed;
 }
 
-function sumOf(tenants: readonly Tenant[]): number {
-  return tenants.reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
+function sumOf(memoryHolders: readonly MemoryHolder[]): number {
+  return memoryHolders.reduce((sum, { gpuBytes }) => sum + gpuBytes, 0);
 }
 
-function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, left: number, busy: readonly Tenant[]): TabserveError {
+function taken({ minBytes: neededBytes, budgetBytes }: GpuNeed, left: number, busy: readonly MemoryHolder[]): TabserveError {
   const models = busy.map(({ id, gpuBytes, numSessions, numRequests }): ModelHolder => {
     return { id, gpuBytes, sessions: numSessions, requests: numRequests };
   });

@@ -5,18 +5,18 @@ import type { ResidentModel } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { GpuNeed } from '../runner/gpu-budget.ts';
-import { Departures } from './departures.ts';
+import { AbandonedLoads } from './abandoned-loads.ts';
 import type { GpuLease } from './gpu-lease.ts';
-import { findRoom, freeBytes } from './gpu-room.ts';
-import type { HostSession } from './host-session.ts';
-import type { SlotContext } from './model-slot.ts';
-import { Resident } from './resident.ts';
+import { planEviction, freeBytes } from './eviction-plan.ts';
+import type { ConnectedSession } from './host-session.ts';
+import type { LoadAttempt } from './model-lifecycle.ts';
+import { ModelInstance } from './model-instance.ts';
 import type { LoadModel, ServedModel } from './served-model.ts';
 
-export interface ResidentsOptions {
+export interface ModelManagerOptions {
   readonly loadModel: LoadModel;
   readonly lease: GpuLease;
-  readonly log: (sessions: ReadonlySet<HostSession>, level: LogFrame['level'], message: string) => void;
+  readonly log: (sessions: ReadonlySet<ConnectedSession>, level: LogFrame['level'], message: string) => void;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -44,111 +44,111 @@ const LOOK_ROUND_MS = 500;
  *
  * Engines step independently: which of two submits runs first is the GPU's own queue's to say.
  */
-export class Residents {
-  readonly #options: ResidentsOptions;
-  readonly #residents = new Set<Resident>();
-  readonly #bySession = new WeakMap<HostSession, Resident>();
-  readonly #departures = new Departures(() => this.#afterUse());
+export class ModelManager {
+  readonly #options: ModelManagerOptions;
+  readonly #instances = new Set<ModelInstance>();
+  readonly #bySession = new WeakMap<ConnectedSession, ModelInstance>();
+  readonly #abandoned = new AbandonedLoads(() => this.#afterUse());
   #isLookingAtLoads = false;
   #isLookingRound = false;
   /** Whether another engine waits for the GPU. */
   #isWanted = false;
 
-  constructor(options: ResidentsOptions) {
+  constructor(options: ModelManagerOptions) {
     this.#options = options;
   }
 
   /** The model that the session loaded last, whatever has become of it. */
-  of(session: HostSession): Resident | undefined {
+  of(session: ConnectedSession): ModelInstance | undefined {
     return this.#bySession.get(session);
   }
 
   list(): readonly ResidentModel[] {
-    return Array.from(this.#residents, (resident) => resident.summary());
+    return Array.from(this.#instances, (instance) => instance.summary());
   }
 
   /** Loads a model, or joins those that have, or are about to. */
-  load(session: HostSession, options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    const existing = [...this.#residents].find((resident) => resident.isFor(session, options));
+  load(session: ConnectedSession, options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+    const existing = [...this.#instances].find((instance) => instance.isFor(session, options));
     const before = this.of(session);
     if (before !== existing) before?.leave(session, SWITCHED);
     this.#sweep();
     if (existing !== undefined) this.#unloadUnused(existing);
-    const resident = existing ?? this.#start(options);
-    this.#bySession.set(session, resident);
-    const loading = resident.load(session, onProgress);
+    const instance = existing ?? this.#start(options);
+    this.#bySession.set(session, instance);
+    const loading = instance.load(session, onProgress);
     this.#afterUse();
     return loading;
   }
 
   /** Gives a session back the model that it had in a worker that has died, without loading it. */
-  keep(session: HostSession, options: LoadOptions): void {
-    const resident = [...this.#residents].find((other) => other.isFor(session, options)) ?? this.#start(options);
-    this.#bySession.set(session, resident);
-    resident.keepFor(session);
+  keep(session: ConnectedSession, options: LoadOptions): void {
+    const instance = [...this.#instances].find((other) => other.isFor(session, options)) ?? this.#start(options);
+    this.#bySession.set(session, instance);
+    instance.keepFor(session);
   }
 
   /** A session has gone. */
-  leave(session: HostSession): void {
+  leave(session: ConnectedSession): void {
     this.of(session)?.leave(session);
     this.#bySession.delete(session);
     this.#afterUse();
   }
 
-  #start(options: LoadOptions): Resident {
+  #start(options: LoadOptions): ModelInstance {
     const { clock, sleep, log } = this.#options;
-    const resident = new Resident(options, {
+    const instance = new ModelInstance(options, {
       load: (one, context) => this.#load(one, context),
       onChange: () => this.#afterUse(),
-      isDraining: (one) => this.#isLeaving || this.#othersThan(one).some(({ waitsForRoom }) => waitsForRoom),
+      isDraining: (one) => this.#isLeaving || this.#othersThan(one).some(({ waitsForMemory }) => waitsForMemory),
       isLeaving: () => this.#isLeaving,
-      hasRoom: (one, room) => freeBytes(room.budgetBytes, this.#othersThan(one)) >= room.neededBytes,
+      hasMemory: (one, need) => freeBytes(need.budgetBytes, this.#othersThan(one)) >= need.neededBytes,
       isAlone: (one) => !this.#othersThan(one).some(({ isOnGpu }) => isOnGpu),
       log: ({ sessions }, level, message) => log(sessions, level, message),
       clock,
       sleep,
     });
-    this.#residents.add(resident);
-    return resident;
+    this.#instances.add(instance);
+    return instance;
   }
 
   /** One worker of the origin has devices at a time: this one waits for its turn. */
-  async #load(resident: Resident, context: SlotContext): Promise<ServedModel> {
-    const { watch } = resident.status;
+  async #load(instance: ModelInstance, context: LoadAttempt): Promise<ServedModel> {
+    const { watch } = instance.status;
     watch.begin();
     void this.#lookAtLoads();
     try {
-      return await this.#loadWatched(resident, context);
+      return await this.#loadWatched(instance, context);
     } finally {
       watch.end();
     }
   }
 
-  async #loadWatched(resident: Resident, context: SlotContext): Promise<ServedModel> {
+  async #loadWatched(instance: ModelInstance, context: LoadAttempt): Promise<ServedModel> {
     const { loadModel, lease, clock, log } = this.#options;
-    const { watch } = resident.status;
+    const { watch } = instance.status;
     const { beginWait } = watch;
     const { signal } = context;
-    const onProgress: SlotContext['onProgress'] = (progress) => {
+    const onProgress: LoadAttempt['onProgress'] = (progress) => {
       watch.progressed();
       context.onProgress(progress);
     };
-    await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
+    await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));
     await waitFor(beginWait, LEASE, lease.acquire(() => context.onProgress(WAITING), signal));
     const reserve = async (need: GpuNeed): Promise<number> => {
-      this.#unloadUnused(resident); // not before: a file that its header refuses costs no model its place
-      await waitFor(beginWait, LEFT_BEHIND, this.#departures.settled(signal));
+      this.#unloadUnused(instance); // not before: a file that its header refuses costs no model its place
+      await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));
       signal.throwIfAborted();
-      return this.#makeRoom(resident, need);
+      return this.#evictFor(instance, need);
     };
-    const write = (level: LogFrame['level'], message: string): void => log(resident.sessions, level, message);
+    const write = (level: LogFrame['level'], message: string): void => log(instance.sessions, level, message);
     const load = (): Promise<ServedModel> =>
-      loadModel(resident.options, { onProgress, beginWait, signal, log: write, clock, reserve });
+      loadModel(instance.options, { onProgress, beginWait, signal, log: write, clock, reserve });
     try {
       return await load();
     } catch (error) {
       signal.throwIfAborted();
-      if (!isRefusedByGpu(error) || !this.#unloadIdle(resident)) throw error;
+      if (!isRefusedByGpu(error) || !this.#evictIdle(instance)) throw error;
       return load();
     }
   }
@@ -159,44 +159,44 @@ export class Residents {
     this.#isLookingAtLoads = true;
     for (;;) {
       await this.#options.sleep(LOOK_AT_LOADS_MS);
-      const loading = [...this.#residents].filter(({ isLoading }) => isLoading);
+      const loading = [...this.#instances].filter(({ isLoading }) => isLoading);
       if (loading.length === 0) break;
-      for (const resident of loading) {
-        const stalled = resident.status.look();
-        if (stalled !== undefined) this.#options.log(resident.sessions, 'warn', `"${resident.id}": ${stalled.message}`);
+      for (const instance of loading) {
+        const stalled = instance.status.look();
+        if (stalled !== undefined) this.#options.log(instance.sessions, 'warn', `"${instance.id}": ${stalled.message}`);
       }
     }
     this.#isLookingAtLoads = false;
   }
 
-  #makeRoom(resident: Resident, need: GpuNeed): number {
-    const others = this.#othersThan(resident);
+  #evictFor(instance: ModelInstance, need: GpuNeed): number {
+    const others = this.#othersThan(instance);
     // What its tabs were told of its context holds when it comes back, where that takes no more than idle models.
-    const enoughBytes = Math.min(need.wantedBytes, Math.max(need.enoughBytes, resident.promisedBytes));
-    const { grantedBytes, unload } = findRoom({ ...need, enoughBytes }, others);
-    for (const other of unload) this.#rest(other, resident);
-    resident.gotRoom(grantedBytes);
+    const enoughBytes = Math.min(need.wantedBytes, Math.max(need.enoughBytes, instance.reservedBytes));
+    const { grantedBytes, unload } = planEviction({ ...need, enoughBytes }, others);
+    for (const other of unload) this.#evict(other, instance);
+    instance.reserve(grantedBytes);
     this.#afterUse(); // nobody is held up for it any more
     return grantedBytes;
   }
 
   /** Models that no session has make room for one that comes, whether that needs it or not. */
-  #unloadUnused(resident: Resident): void {
-    for (const other of this.#residents) if (other !== resident && other.numSessions === 0) other.unload();
+  #unloadUnused(instance: ModelInstance): void {
+    for (const other of this.#instances) if (other !== instance && other.numSessions === 0) other.close();
     this.#sweep();
   }
 
-  #unloadIdle(resident: Resident): boolean {
-    const idle = this.#othersThan(resident).filter(({ isIdle }) => isIdle);
-    for (const other of idle) this.#rest(other, resident);
+  #evictIdle(instance: ModelInstance): boolean {
+    const idle = this.#othersThan(instance).filter(({ isIdle }) => isIdle);
+    for (const other of idle) this.#evict(other, instance);
     return idle.length > 0;
   }
 
   /** Takes an idle model off the GPU for another. */
-  #rest(idle: Resident, other: Resident): void {
+  #evict(idle: ModelInstance, other: ModelInstance): void {
     const message = `"${idle.id}" is off the GPU to make room for "${other.id}"; its next request loads it again.`;
     this.#options.log(idle.sessions, 'info', message);
-    idle.park();
+    idle.unload();
   }
 
   /** What is not used is given back: models that have gone, the lease without a model, the GPU when another engine waits. */
@@ -204,28 +204,28 @@ export class Residents {
     this.#sweep();
     if (!this.#isOnGpu) return this.#letGo();
     if (this.#isWanted) this.#giveWay();
-    for (const resident of this.#residents) resident.resume();
+    for (const instance of this.#instances) instance.resume();
     if (!this.#isLookingRound) void this.#lookRound();
   }
 
   /** Gives the lease back, unless a load that was given up still has a device: then when that is gone. */
   #letGo(): void {
-    if (!this.#departures.isEmpty) return;
+    if (!this.#abandoned.isEmpty) return;
     this.#isWanted = false;
     this.#options.lease.release();
-    for (const resident of this.#residents) resident.resume();
+    for (const instance of this.#instances) instance.resume();
   }
 
   #sweep(): void {
-    for (const resident of this.#residents) {
-      if (!resident.isGone) continue;
-      this.#residents.delete(resident);
-      this.#departures.add(resident.settled);
+    for (const instance of this.#instances) {
+      if (!instance.isGone) continue;
+      this.#instances.delete(instance);
+      this.#abandoned.add(instance.settled);
     }
   }
 
-  #othersThan(resident: Resident): readonly Resident[] {
-    return [...this.#residents].filter((other) => other !== resident);
+  #othersThan(instance: ModelInstance): readonly ModelInstance[] {
+    return [...this.#instances].filter((other) => other !== instance);
   }
 
   /**
@@ -233,16 +233,16 @@ export class Residents {
    * done, requests are answered as ever.
    */
   get #isLeaving(): boolean {
-    return this.#isWanted && ![...this.#residents].some(({ isLoading }) => isLoading);
+    return this.#isWanted && ![...this.#instances].some(({ isLoading }) => isLoading);
   }
 
   get #isOnGpu(): boolean {
-    return [...this.#residents].some(({ isOnGpu }) => isOnGpu);
+    return [...this.#instances].some(({ isOnGpu }) => isOnGpu);
   }
 
   async #lookRound(): Promise<void> {
     this.#isLookingRound = true;
-    while ([...this.#residents].some(({ isLive }) => isLive)) {
+    while ([...this.#instances].some(({ isLive }) => isLive)) {
       this.#isWanted = await this.#options.lease.isWanted();
       this.#afterUse(); // it waits, or who waited has given up
       await this.#options.sleep(LOOK_ROUND_MS);
@@ -255,12 +255,12 @@ export class Residents {
    * the next one of this engine.
    */
   #giveWay(): void {
-    const residents = [...this.#residents];
-    if (residents.some((resident) => resident.isServing || (resident.isOnGpu && !resident.isLive))) return;
+    const instances = [...this.#instances];
+    if (instances.some((instance) => instance.isServing || (instance.isOnGpu && !instance.isLive))) return;
     const message = 'Another engine of this origin has the GPU now; the next request takes it back.';
-    for (const resident of residents) {
-      if (resident.isLive) this.#options.log(resident.sessions, 'info', message);
-      resident.park();
+    for (const instance of instances) {
+      if (instance.isLive) this.#options.log(instance.sessions, 'info', message);
+      instance.unload();
     }
     this.#sweep();
     this.#letGo();

@@ -3,8 +3,8 @@ import type { Frame } from '../core/frames.ts';
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { HostSession } from './host-session.ts';
-import type { LiveRequest } from './live-request.ts';
+import type { ConnectedSession } from './host-session.ts';
+import type { ActiveRequest } from './active-request.ts';
 import type { ServedEngine } from './served-model.ts';
 
 type Taker = Pick<ServedEngine, 'add'>;
@@ -13,23 +13,23 @@ type Taker = Pick<ServedEngine, 'add'>;
  * The requests of all sessions that have not ended, in the order in which they came. They outlive the engine that works
  * on them: the next one is handed all of them.
  */
-export class LiveRequests {
-  readonly #requests = new Map<string, LiveRequest>();
+export class RequestTable {
+  readonly #requests = new Map<string, ActiveRequest>();
   /** Those that no engine works on at the moment. */
-  readonly #kept = new WeakSet<LiveRequest>();
+  readonly #pending = new WeakSet<ActiveRequest>();
 
   get size(): number {
     return this.#requests.size;
   }
 
   /** Whether any is kept for an engine. */
-  get isKept(): boolean {
-    return [...this.#requests.values()].some((request) => this.#kept.has(request));
+  get isPending(): boolean {
+    return [...this.#requests.values()].some((request) => this.#pending.has(request));
   }
 
   /** Whether an engine works on any of them. */
-  get isServed(): boolean {
-    return [...this.#requests.values()].some((request) => !this.#kept.has(request));
+  get isRunning(): boolean {
+    return [...this.#requests.values()].some((request) => !this.#pending.has(request));
   }
 
   has(requestId: string): boolean {
@@ -45,21 +45,21 @@ export class LiveRequests {
    * Gives a new request to the engine, or keeps it for the next one.
    * @throws TabserveError what the engine refuses it with; `queue_full` where too many are kept
    */
-  add(requestId: string, request: LiveRequest, engine: Taker | undefined): void {
-    if (engine === undefined) this.#keep(request);
+  add(requestId: string, request: ActiveRequest, engine: Taker | undefined): void {
+    if (engine === undefined) this.#enqueue(request);
     else engine.add(request.toEngineRequest());
     this.#requests.set(requestId, request);
   }
 
   /** The engine is gone: all of them are kept for the next one. */
-  keepAll(): void {
-    for (const request of this.#requests.values()) this.#kept.add(request);
+  requeueAll(): void {
+    for (const request of this.#requests.values()) this.#pending.add(request);
   }
 
   /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
-  handKept(engine: Taker): void {
+  resubmit(engine: Taker): void {
     for (const [requestId, request] of this.#requests) {
-      if (!this.#kept.delete(request)) continue;
+      if (!this.#pending.delete(request)) continue;
       try {
         engine.add(request.toEngineRequest());
       } catch (error) {
@@ -69,16 +69,16 @@ export class LiveRequests {
   }
 
   /** Ends a session's request; false where it has none of that name. */
-  abort(session: HostSession, requestId: string, now: number): boolean {
+  abort(session: ConnectedSession, requestId: string, now: number): boolean {
     const request = this.#requests.get(requestId);
     if (request?.session !== session) return false;
     this.#requests.delete(requestId);
-    session.send(request.stream.abort(now));
+    session.send(request.processor.abort(now));
     return true;
   }
 
   /** Forgets a session that has gone, or, where it is told a reason, has not. */
-  drop(session: HostSession, reason?: TabserveError): void {
+  drop(session: ConnectedSession, reason?: TabserveError): void {
     for (const [requestId, request] of this.#requests) {
       if (request.session !== session) continue;
       if (reason === undefined) this.#requests.delete(requestId);
@@ -90,16 +90,16 @@ export class LiveRequests {
   expire(now: number): void {
     for (const [requestId, request] of this.#requests) {
       const { session, deadline } = request;
-      if (deadline === undefined || deadline > now || !this.#kept.has(request)) continue;
+      if (deadline === undefined || deadline > now || !this.#pending.has(request)) continue;
       const message = 'The time given to the request was over before the GPU was back.';
       this.#fail(requestId, session, new TabserveError('deadline_exceeded', message));
     }
   }
 
   /** Ends those that an engine works on. */
-  failServed(error: TabserveError): void {
+  failRunning(error: TabserveError): void {
     for (const [requestId, request] of this.#requests) {
-      if (!this.#kept.has(request)) this.#fail(requestId, request.session, error);
+      if (!this.#pending.has(request)) this.#fail(requestId, request.session, error);
     }
   }
 
@@ -110,7 +110,7 @@ export class LiveRequests {
 
   /** Sends what a step has produced to whom it belongs, one message a session. */
   deliver(engine: Pick<ServedEngine, 'abort'>, outputs: readonly RequestOutput[]): void {
-    const mail = new Map<HostSession, Frame[]>();
+    const mail = new Map<ConnectedSession, Frame[]>();
     for (const output of outputs) {
       const request = this.#requests.get(output.requestId);
       if (request === undefined) continue; // aborted while the step ran
@@ -123,15 +123,15 @@ export class LiveRequests {
   }
 
   /** An output that cannot be turned into text ends its own request and no other. */
-  #framesOf(engine: Pick<ServedEngine, 'abort'>, output: RequestOutput, request: LiveRequest): readonly Frame[] {
+  #framesOf(engine: Pick<ServedEngine, 'abort'>, output: RequestOutput, request: ActiveRequest): readonly Frame[] {
     const { requestId, finishReason } = output;
     try {
       if (output.error !== undefined) {
         this.#requests.delete(requestId);
         return [{ type: 'error', request: requestId, error: output.error }];
       }
-      const frames = request.push(output);
-      if (!request.stream.ended) return frames;
+      const frames = request.process(output);
+      if (!request.processor.ended) return frames;
       this.#requests.delete(requestId);
       if (finishReason === undefined) engine.abort(requestId); // a stop string was found
       return frames;
@@ -143,15 +143,15 @@ export class LiveRequests {
   }
 
   /** As the engine would queue it: one that comes from another worker is never refused for want of a place. */
-  #keep(request: LiveRequest): void {
-    const kept = [...this.#requests.values()].filter((other) => this.#kept.has(other));
-    const numOfSession = kept.filter(({ session }) => session === request.session).length;
-    if (!request.isResumed) checkWaitingLimits({}, kept.length, numOfSession, () => UNKNOWN_RETRY_MS);
-    request.keep();
-    this.#kept.add(request);
+  #enqueue(request: ActiveRequest): void {
+    const pending = [...this.#requests.values()].filter((other) => this.#pending.has(other));
+    const numOfSession = pending.filter(({ session }) => session === request.session).length;
+    if (!request.isResumed) checkWaitingLimits({}, pending.length, numOfSession, () => UNKNOWN_RETRY_MS);
+    request.enqueue();
+    this.#pending.add(request);
   }
 
-  #fail(requestId: string, session: HostSession, error: unknown): void {
+  #fail(requestId: string, session: ConnectedSession, error: unknown): void {
     this.#requests.delete(requestId);
     session.send([{ type: 'error', request: requestId, error: serializeError(error) }]);
   }

@@ -2,66 +2,66 @@ import { TabserveError } from '../core/errors.ts';
 import { addressOf, settingsOf } from '../core/protocol.ts';
 import type { LoadOptions } from '../core/protocol.ts';
 import { signatureOf } from '../download/signed-url.ts';
-import type { HostSession } from './host-session.ts';
+import type { ConnectedSession } from './host-session.ts';
 import { sourceKey } from './model-identity.ts';
 import type { LoadModel } from './served-model.ts';
 
 /**
- * How sessions reach models: by URLs with their signatures, by tokens, by files. Each such link is kept for as long as its
+ * How sessions reach models: by URLs with their signatures, by tokens, by files. Each such address is kept for as long as its
  * session lives. A signature expires, a token may lack a permission, a file may be deleted. So a model is loaded, and
- * loaded again, by the best link that there is; where that is refused, by another. A refusal is told only when every
- * session's link has been refused.
+ * loaded again, by the best address that there is; where that is refused, by another. A refusal is told only when every
+ * session's address has been refused.
  */
-export class Links {
-  readonly #given = new Map<HostSession, LoadOptions>();
+export class ModelAddresses {
+  readonly #given = new Map<ConnectedSession, LoadOptions>();
   readonly #refused = new WeakSet<LoadOptions>();
 
   /** A session asks for a model. */
-  note(session: HostSession, options: LoadOptions): void {
+  add(session: ConnectedSession, options: LoadOptions): void {
     this.#given.delete(session); // the last one given is the last in the map
     this.#given.set(session, options);
   }
 
-  /** A session has gone, and its link with it. */
-  forget(session: HostSession): void {
+  /** A session has gone, and its address with it. */
+  delete(session: ConnectedSession): void {
     this.#given.delete(session);
   }
 
-  /** Loads by the links that there are. */
-  loadBy(load: LoadModel): LoadModel {
+  /** Loads by the addresses that there are. */
+  loadFrom(load: LoadModel): LoadModel {
     return async (options, context) => {
-      for (let link = this.#next(options) ?? options; ; ) {
+      for (let address = this.#next(options) ?? options; ; ) {
         try {
-          return await load({ ...settingsOf(options), ...addressOf(link) }, context);
+          return await load({ ...settingsOf(options), ...addressOf(address) }, context);
         } catch (error) {
           if (!isRefusal(error)) throw error;
-          this.#refuse(options, link);
+          this.#refuse(options, address);
           const next = this.#next(options);
           if (next === undefined) throw error;
-          link = next;
+          address = next;
         }
       }
     };
   }
 
-  /** The best link to the model that has not been refused: of equals, a file that is in use, or the last URL given. */
+  /** The best address to the model that has not been refused: of equals, a file that is in use, or the last URL given. */
   #next(options: LoadOptions): LoadOptions | undefined {
-    const links = this.#linksTo(options);
-    const all = typeof options.source === 'string' ? [options, ...links] : [...links, options];
+    const addresses = this.#addressesOf(options);
+    const all = typeof options.source === 'string' ? [options, ...addresses] : [...addresses, options];
     return all.filter((each) => !this.#refused.has(each)).toSorted((a, b) => worth(a) - worth(b)).at(-1);
   }
 
-  #refuse(options: LoadOptions, link: LoadOptions): void {
-    for (const each of [...this.#linksTo(options), options]) if (isSame(each, link)) this.#refused.add(each);
+  #refuse(options: LoadOptions, address: LoadOptions): void {
+    for (const each of [...this.#addressesOf(options), options]) if (isSame(each, address)) this.#refused.add(each);
   }
 
-  #linksTo(options: LoadOptions): readonly LoadOptions[] {
+  #addressesOf(options: LoadOptions): readonly LoadOptions[] {
     const key = sourceKey(options);
     return [...this.#given.values()].filter((each) => sourceKey(each) === key);
   }
 }
 
-/** A link with a signature or a token is worth most, and one that says itself that it has expired least. */
+/** An address with a signature or a token is worth most, and one that says itself that it has expired least. */
 function worth({ source, hub }: LoadOptions): number {
   const signature = typeof source === 'string' ? signatureOf(source) : undefined;
   if (signature?.expires !== undefined && signature.expires <= Date.now()) return 0;
@@ -72,7 +72,7 @@ function isSame(a: LoadOptions, b: LoadOptions): boolean {
   return a.source === b.source && a.hub?.token === b.hub?.token;
 }
 
-/** Whether another link might do better. */
+/** Whether another address might do better. */
 function isRefusal(error: unknown): boolean {
   return error instanceof TabserveError && (error.code === 'access_denied' || error.code === 'model_not_found');
 }
