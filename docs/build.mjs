@@ -1,9 +1,10 @@
 // @ts-check
 /** `npm run docs`: writes docs/api.md and docs/memory.md, which tests hold up to date. */
 import { writeFileSync } from 'node:fs';
-import { importTypeScript } from '../test/oracle/typescript.mjs';
+import { fileURLToPath } from 'node:url';
+import { runnerImport } from 'vite';
 import { writeReference } from './reference.mjs';
 
 writeFileSync(new URL('api.md', import.meta.url), writeReference());
-const { writeMemoryPage } = await importTypeScript('docs/memory-page.ts');
-writeFileSync(new URL('memory.md', import.meta.url), await writeMemoryPage());
+const { module } = await runnerImport(fileURLToPath(new URL('memory-page.ts', import.meta.url)), { configFile: false, logLevel: 'error' });
+writeFileSync(new URL('memory.md', import.meta.url), await module.writeMemoryPage());

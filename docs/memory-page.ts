@@ -9,7 +9,7 @@ import { allocate } from '../src/runner/allocate.ts';
 import { type CacheReport, reportCache } from '../src/runner/cache-report.ts';
 import { AUTO_TOKENS, type CacheOptions, count, type Machine, mib, planCache } from '../src/runner/kv-cache-plan.ts';
 import { defaultLimits, matrixLayout } from '../src/runner/load-runner.ts';
-import { syntheticHeader, type SyntheticShape } from '../test/bench/models/synthetic-model.ts';
+import { syntheticHeader, type SyntheticShape } from '../demo/bench/models/synthetic-model.ts';
 
 const GIB = 2 ** 30;
 

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildBench } from '../../test/bench/build.mjs';
+import { buildBench } from '../bench/build.mjs';
 import { hubIndex } from './models.mjs';
 import { sendFile } from './send-file.mjs';
 import { buildServiceWorker } from './service-worker.mjs';

@@ -7,9 +7,9 @@ import { readModelConfig } from '../../src/models/architectures.ts';
 import { loadRunner } from '../../src/runner/load-runner.ts';
 import { logitsOfEveryPosition } from '../support/gpu-runner.ts';
 import { compareLogits, perplexityOf, textTokens } from '../support/logit-costs.ts';
-import type { BenchOptions, RowFigures } from './figures.ts';
-import { RowList } from './rows.ts';
-import { sizesFor } from './sizes.ts';
+import type { BenchOptions, RowFigures } from '../../demo/bench/figures.ts';
+import { RowList } from '../../demo/bench/rows.ts';
+import { sizesFor } from '../../demo/bench/sizes.ts';
 
 /** How far the logits of each class of numerics are from f32's, along a fixed text. */
 async function benchAccuracy({ modelUrl, quick }: BenchOptions, log: (line: string) => void): Promise<RowFigures> {

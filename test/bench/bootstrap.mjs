@@ -1,5 +1,6 @@
 // @ts-check
-import { median, percentile } from './statistics.mjs';
+import { seededRandom } from '../../demo/bench/seeded-random.mjs';
+import { median, percentile } from '../../demo/bench/statistics.mjs';
 
 /** Of each interval. */
 const RESAMPLES = 4000;
@@ -18,7 +19,7 @@ export const MIN_SAMPLES = 3;
  */
 export function medianInterval(samples) {
   if (samples.length < MIN_SAMPLES) return undefined;
-  const random = mulberry32(1);
+  const random = seededRandom(1).uniform;
   return interval(() => median(resample(samples, random)));
 }
 
@@ -31,7 +32,7 @@ export function medianInterval(samples) {
  */
 export function ratioInterval(a, b) {
   if (Math.min(a.length, b.length) < MIN_SAMPLES) return undefined;
-  const random = mulberry32(1);
+  const random = seededRandom(1).uniform;
   return interval(() => median(resample(b, random)) / median(resample(a, random)));
 }
 
@@ -46,16 +47,4 @@ function interval(draw) {
  * @param {() => number} random */
 function resample(samples, random) {
   return samples.map(() => samples[Math.floor(random() * samples.length)] ?? NaN);
-}
-
-/** Uniform in [0, 1): `createRandom` of test/support/random.ts, for Node without TypeScript.
- * @param {number} seed */
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

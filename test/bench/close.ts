@@ -1,8 +1,8 @@
-import type { BenchContext } from './bench-context.ts';
-import type { CloseFigures } from './figures.ts';
+import type { BenchContext } from '../../demo/bench/bench-context.ts';
+import type { CloseFigures } from '../../demo/bench/figures.ts';
 import type { StreamFrame } from './frame.ts';
 import { openFrame } from './open-frame.ts';
-import { mean } from './statistics.mjs';
+import { mean } from '../../demo/bench/statistics.mjs';
 
 const TRIES = 5;
 

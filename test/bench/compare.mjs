@@ -1,12 +1,12 @@
 // @ts-check
 import { MIN_SAMPLES, ratioInterval } from './bootstrap.mjs';
 import { alignColumns, significant } from './format.mjs';
-import { constantDimensions, rowKey, rowName } from './rows.mjs';
-import { median } from './statistics.mjs';
+import { constantDimensions, rowKey, rowName } from '../../demo/bench/rows.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 
 /**
  * @typedef {import('./report.mjs').Results} Results
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {'faster' | 'slower' | 'better' | 'worse' | 'no difference shown' | 'too few samples' | 'same' | 'differs'} Verdict
  *
  * @typedef {object} Compared one row of both

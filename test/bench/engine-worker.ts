@@ -6,9 +6,9 @@ import { readModelFile } from '../../src/formats/gguf.ts';
 import { openSource } from '../../src/download/open-source.ts';
 import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
-import type { BenchOptions, EngineFigures, StepCost } from './figures.ts';
+import type { BenchOptions, EngineFigures, StepCost } from '../../demo/bench/figures.ts';
+import { tune } from '../../demo/bench/models/tune.ts';
 import { compileDeferred } from '../support/deferred-kernels.ts';
-import { tune } from './models/tune.ts';
 
 /** Loads the model as the engine's worker does, and times requests of one sequence. */
 async function benchEngine(options: BenchOptions): Promise<EngineFigures> {

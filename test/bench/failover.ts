@@ -1,9 +1,9 @@
 import type { Fault } from '../../src/core/protocol.ts';
-import type { BenchContext } from './bench-context.ts';
-import type { FailoverFigures, FailoverSample } from './figures.ts';
-import { failoverTimes } from './statistics.mjs';
-import { requireAnswer, textTimes, timeRequest, userSays } from './time-request.ts';
-import { promptOf } from './workload.ts';
+import type { BenchContext } from '../../demo/bench/bench-context.ts';
+import type { FailoverFigures, FailoverSample } from '../../demo/bench/figures.ts';
+import { failoverTimes } from '../../demo/bench/statistics.mjs';
+import { requireAnswer, textTimes, timeRequest, userSays } from '../../demo/bench/time-request.ts';
+import { promptOf } from '../../demo/bench/workload.ts';
 
 /** Pieces of text before the fault, and after it. */
 const TEXTS_BEFORE = 8;

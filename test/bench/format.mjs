@@ -1,13 +1,13 @@
 // @ts-check
 import { medianInterval } from './bootstrap.mjs';
 import { formatProfile } from './profile-table.mjs';
-import { constantDimensions, rowName } from './rows.mjs';
-import { isAboveCeiling } from './sanity.mjs';
-import { median } from './statistics.mjs';
+import { constantDimensions, rowName } from '../../demo/bench/rows.mjs';
+import { isAboveCeiling } from '../../demo/bench/above-ceiling.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 
 /**
  * @typedef {import('./report.mjs').Results} Results
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  */
 
 /** What stands beside a figure that is more than the adapter can do. */
@@ -79,7 +79,7 @@ function figureCells({ samples, unit, roofline }) {
 /** Each with an empty line before it.
  * @param {Results} results */
 function profileTables({ details }) {
-  const profile = /** @type {import('./figures.ts').ProfileFigures[]} */ (details['profile'] ?? []).at(-1);
+  const profile = /** @type {import('../../demo/bench/figures.ts').ProfileFigures[]} */ (details['profile'] ?? []).at(-1);
   if (profile === undefined) return [];
   return [profile.decode, profile.prefill].flatMap((each) => ['', formatProfile(each)]);
 }

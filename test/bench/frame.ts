@@ -1,6 +1,6 @@
 import { createClient } from '../../src/index.ts';
-import { timeRequest, userSays } from './time-request.ts';
-import { promptOf } from './workload.ts';
+import { timeRequest, userSays } from '../../demo/bench/time-request.ts';
+import { promptOf } from '../../demo/bench/workload.ts';
 
 /**
  * Streams until the frame is removed. It is called, and not told by its address: a link would else load any model.

@@ -1,12 +1,12 @@
 // @ts-check
-import { rowsOfPart } from './derive-rows.mjs';
+import { rowsOfPart } from '../../demo/bench/derive-rows.mjs';
 import { exposeGpuProcess } from './gpu-process.mjs';
 import { exposeHeapUsage } from './heap-usage.mjs';
 import { WITHOUT_CLIENT } from './parts.mjs';
 
 /**
- * @typedef {import('./row.ts').BenchRow} BenchRow
- * @typedef {import('./figures.ts').BenchSubject} BenchSubject
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/figures.ts').BenchSubject} BenchSubject
  *
  * @typedef {object} State what is measured so far
  * @property {Record<string, { repetitions: number, seconds: number }>} parts
@@ -86,7 +86,7 @@ async function openPage({ browser, server }) {
 /** A part's figures, and what they were measured on, as far as that is known by then.
  * @param {Run} run
  * @param {import('playwright').Page} page
- * @param {import('./figures.ts').BenchPart} part */
+ * @param {import('../../demo/bench/figures.ts').BenchPart} part */
 async function measurePart({ server, options }, page, part) {
   const asked = JSON.stringify({ ...options.sizes, modelUrl: server.modelUrl });
   const ask = (/** @type {string} */ call) => page.evaluate(`bench.${call}`);
@@ -109,7 +109,7 @@ function subjectOf({ adapter, modelName }) {
  * @param {State} state
  * @param {string} part
  * @param {object} figures
- * @param {import('./derive-rows.mjs').Asked} asked
+ * @param {import('../../demo/bench/derive-rows.mjs').Asked} asked
  * @param {number} seconds
  */
 export function add(state, part, figures, asked, seconds) {
@@ -133,7 +133,7 @@ function detailOf(figures) {
   }));
 }
 
-/** @param {import('./figures.ts').RequestTimes} request */
+/** @param {import('../../demo/bench/figures.ts').RequestTimes} request */
 function requestDetail({ textMs, ...request }) {
   return { ...request, ttftMs: textMs[0] };
 }

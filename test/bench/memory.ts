@@ -1,11 +1,11 @@
-import type { BenchContext } from './bench-context.ts';
+import type { BenchContext } from '../../demo/bench/bench-context.ts';
 import type { GpuBytes } from './buffer-meter.ts';
-import { EndlessStream } from './endless-stream.ts';
-import type { BenchOptions, RowFigures } from './figures.ts';
+import { EndlessStream } from '../../demo/bench/endless-stream.ts';
+import type { BenchOptions, RowFigures } from '../../demo/bench/figures.ts';
 import type { HeapUsage } from './heap-usage.mjs';
-import { inWorker } from './in-worker.ts';
+import { inWorker } from '../../demo/bench/in-worker.ts';
 import type { MemoryBench } from './memory-worker.ts';
-import { RowList } from './rows.ts';
+import { RowList } from '../../demo/bench/rows.ts';
 
 const MIB = 2 ** 20;
 

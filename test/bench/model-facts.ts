@@ -4,7 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { readModelFile } from '../../src/formats/gguf.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
-import { StepWork } from './models/step-work.ts';
+import { StepWork } from '../../demo/bench/models/step-work.ts';
 import type { ModelFacts } from './report.mjs';
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 import { parseArgs } from 'node:util';
-import { askedSizes, chooseParts } from './parts.mjs';
+import { askedSizes } from '../../demo/bench/asked-sizes.mjs';
+import { chooseParts } from './parts.mjs';
 
 /** @typedef {ReturnType<typeof readOptions>} Options */
 

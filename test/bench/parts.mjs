@@ -1,6 +1,7 @@
 // @ts-check
+import { LOAD_LEVELS, QUICK_LOAD_LEVELS } from '../../demo/bench/asked-sizes.mjs';
 
-/** @typedef {import('./figures.ts').BenchPart} BenchPart */
+/** @typedef {import('../../demo/bench/figures.ts').BenchPart} BenchPart */
 
 /** What can be measured, in the order in which it is: the first one wants nothing to be there yet, the last one breaks things.
  * @type {readonly BenchPart[]} */
@@ -12,16 +13,6 @@ export const PARTS = [
 /** Those that need the GPU for themselves, or begin before there is an engine: no client is there yet.
  * @type {readonly BenchPart[]} */
 export const WITHOUT_CLIENT = ['start', 'engine', 'models', 'accuracy', 'reloads', 'memory'];
-
-/** How many requests may run at once, one level of load after the other. */
-export const LOAD_LEVELS = [1, 2, 4, 8, 16];
-export const QUICK_LOAD_LEVELS = [1, 4];
-
-/** How much is measured, as far as that does not depend on the adapter.
- * @param {boolean} quick */
-export function askedSizes(quick) {
-  return { quick, promptTokens: 128, decodeTokens: quick ? 32 : 128, repeats: quick ? 1 : 3 };
-}
 
 /**
  * The parts that `--only` names, in the order in which they are measured; the adapter's ceilings are always among them, since

@@ -3,14 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from 'vega-lite';
 import { parse, View } from 'vega';
-import { constantDimensions, rowName } from './rows.mjs';
-import { isAboveCeiling } from './sanity.mjs';
-import { median } from './statistics.mjs';
+import { constantDimensions, rowName } from '../../demo/bench/rows.mjs';
+import { isAboveCeiling } from '../../demo/bench/above-ceiling.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 import { configOf } from './plot-theme.mjs';
 
 /**
  * @typedef {import('./report.mjs').Results} Results
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('vega-lite').TopLevelSpec} Spec
  *
  * @typedef {object} Curve what a plot of curves shows

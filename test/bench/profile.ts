@@ -1,8 +1,8 @@
 import type { ProfileOptions, StepProfile } from '../../src/core/profile.ts';
-import type { BenchContext } from './bench-context.ts';
-import type { ProfileFigures } from './figures.ts';
-import { requireAnswer, timeRequest, userSays } from './time-request.ts';
-import { promptOf } from './workload.ts';
+import type { BenchContext } from '../../demo/bench/bench-context.ts';
+import type { ProfileFigures } from '../../demo/bench/figures.ts';
+import { requireAnswer, timeRequest, userSays } from '../../demo/bench/time-request.ts';
+import { promptOf } from '../../demo/bench/workload.ts';
 
 /** No step takes so long. */
 const TIMEOUT_MS = 60_000;

@@ -2,7 +2,7 @@
 /**
  * Writes what a run measured into README.md:
  *
- *     node test/bench/readme.mjs [RESULTS.json...]           by default all of test/bench/results
+ *     node test/bench/readme.mjs [RESULTS.json...]           by default all of demo/bench/results
  *     node test/bench/readme.mjs --check [RESULTS.json...]   writes nothing; 1 where README.md says something else
  *
  * A block begins with `<!-- bench:NAME PARTS -->`, where NAME.json is a file of results and PARTS are some of its parts
@@ -17,13 +17,13 @@ import { parseArgs } from 'node:util';
 import { formatTable } from '../peers/table.mjs';
 import { range, significant } from './format.mjs';
 import { readResults } from './results.mjs';
-import { constantDimensions, rowName } from './rows.mjs';
-import { isAboveCeiling } from './sanity.mjs';
-import { median } from './statistics.mjs';
+import { constantDimensions, rowName } from '../../demo/bench/rows.mjs';
+import { isAboveCeiling } from '../../demo/bench/above-ceiling.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 
 /**
  * @typedef {import('./report.mjs').Results} Results
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('../peers/table.mjs').Report} PeersReport
  */
 
@@ -154,7 +154,7 @@ function share({ roofline }) {
 /** README.md, as it is and as it should be.
  * @param {readonly string[]} files of results; none: those that are committed */
 export function readmeOf(files) {
-  const found = files.length > 0 ? files : committed('test/bench/results');
+  const found = files.length > 0 ? files : committed('demo/bench/results');
   const results = found.map((file) => /** @type {const} */ ([basename(file, '.json'), readResults(file)]));
   const reports = committed('test/peers/results').map((file) => /** @type {const} */ ([basename(file, '.json'), JSON.parse(readFileSync(file, 'utf8'))]));
   const path = join(ROOT, 'README.md');

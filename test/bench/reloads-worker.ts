@@ -6,10 +6,10 @@ import { readModelFile } from '../../src/formats/gguf.ts';
 import { openSource } from '../../src/download/open-source.ts';
 import { loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import { BufferMeter, type GpuBytes } from './buffer-meter.ts';
-import type { BenchOptions, RowFigures } from './figures.ts';
-import { ModelRuns } from './models/model-runs.ts';
-import { SYNTHETIC, SYNTHETIC_SHAPES, syntheticModel } from './models/synthetic-model.ts';
-import { RowList } from './rows.ts';
+import type { BenchOptions, RowFigures } from '../../demo/bench/figures.ts';
+import { ModelRuns } from '../../demo/bench/models/model-runs.ts';
+import { SYNTHETIC, SYNTHETIC_SHAPES, syntheticModel } from '../../demo/bench/models/synthetic-model.ts';
+import { RowList } from '../../demo/bench/rows.ts';
 
 const MIB = 2 ** 20;
 

@@ -1,10 +1,10 @@
 // @ts-check
 import { busyCaveat } from './machine.mjs';
-import { poolRows } from './rows.mjs';
+import { poolRows } from '../../demo/bench/rows.mjs';
 import { implausible, withRooflines } from './sanity.mjs';
 
 /**
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('../../src/core/metrics.ts').AdapterSummary} AdapterSummary
  * @typedef {object} ModelFacts
  * @property {string} name

@@ -5,7 +5,7 @@ import { dawnResults } from './dawn/results.mjs';
 
 /** @typedef {import('./report.mjs').Results} Results */
 
-const schema = JSON.parse(readFileSync(new URL('results.schema.json', import.meta.url), 'utf8'));
+const schema = JSON.parse(readFileSync(new URL('../../demo/bench/results.schema.json', import.meta.url), 'utf8'));
 const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema);
 
 /**

@@ -7,7 +7,7 @@ import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { createProgressBar } from '../../demo/server/progress-bar.mjs';
 import { importTypeScript } from '../oracle/typescript.mjs';
 import { launchBrowser } from './browser.mjs';
-import { describeCommit } from './commit.mjs';
+import { describeCommit } from '../../demo/bench/commit.mjs';
 import { machineFacts } from './machine.mjs';
 import { measureAll, nothingMeasured, ResumeError } from './measure.mjs';
 import { leftOut, PARTS } from './parts.mjs';
@@ -83,7 +83,7 @@ async function measureFrom(start, before, model, run) {
     const left = [...new Set([...leftOut(parts, options.quick), ...state.leftOut])];
     return makeResults(head, { ...state, failures: [...state.failures, ...interrupted], leftOut: left });
   };
-  const onSubject = async (/** @type {import('./figures.ts').BenchSubject} */ { adapter }) => {
+  const onSubject = async (/** @type {import('../../demo/bench/figures.ts').BenchSubject} */ { adapter }) => {
     const now = { ...start, adapter, model: await modelFacts(model, adapter.isSoftware) };
     head = before === undefined ? now : resumedHead(now, before.head);
   };

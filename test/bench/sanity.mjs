@@ -1,14 +1,12 @@
 // @ts-check
-import { rowName } from './rows.mjs';
-import { median } from './statistics.mjs';
+import { isAboveCeiling } from '../../demo/bench/above-ceiling.mjs';
+import { rowName } from '../../demo/bench/rows.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 
 /**
- * @typedef {import('./row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('./report.mjs').ModelFacts} ModelFacts
  */
-
-/** The ceilings are measured, too: a figure may be this much above them before it is not believed. */
-const TOLERANCE = 0.1;
 
 /**
  * The most tokens a second that the adapter's ceilings leave room for: those of decode steps, each of which reads the
@@ -59,12 +57,6 @@ export function withRooflines(rows, model) {
     const ceiling = ceilingOf(row, ceilings, model);
     return ceiling === undefined ? row : { ...row, roofline: median(row.samples) / ceiling };
   });
-}
-
-/** Whether a share of a ceiling cannot be.
- * @param {number | undefined} roofline */
-export function isAboveCeiling(roofline) {
-  return roofline !== undefined && roofline > 1 + TOLERANCE;
 }
 
 /** Why a run's rows cannot be believed, or not be checked.

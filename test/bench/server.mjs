@@ -3,9 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildPages } from '../../demo/bench/build.mjs';
+import { policyInPages } from '../../demo/server/content-security-policy.mjs';
 import { sendFile, sendJson } from '../../demo/server/send-file.mjs';
-import { buildBench } from './build.mjs';
 import { listenAnywhere } from './listen.mjs';
+
+const ROOT = fileURLToPath(new URL('.', import.meta.url));
 
 /**
  * Builds the bench's pages, and serves them and the model beside them.
@@ -15,7 +19,7 @@ import { listenAnywhere } from './listen.mjs';
  */
 export async function startBenchServer(modelPath) {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-bench-page-'));
-  await buildBench(folder);
+  await buildPages(ROOT, ['suite.html', 'frame.html', 'start-frame.html'], folder, {}, [policyInPages()]);
   let modelBytes = 0;
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://x').pathname;

@@ -1,8 +1,8 @@
 import type { AdapterSummary } from '../../src/core/metrics.ts';
 import type { LoadProgress } from '../../src/core/progress.ts';
 import { createClient } from '../../src/index.ts';
-import { ttftOf } from './bench-context.ts';
-import { requireAnswer, timeRequest, userSays } from './time-request.ts';
+import { ttftOf } from '../../demo/bench/bench-context.ts';
+import { requireAnswer, timeRequest, userSays } from '../../demo/bench/time-request.ts';
 
 const ANSWER_TOKENS = 8;
 

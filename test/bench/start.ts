@@ -1,8 +1,8 @@
-import type { BenchOptions, RowFigures } from './figures.ts';
-import { inWorker } from './in-worker.ts';
+import type { BenchOptions, RowFigures } from '../../demo/bench/figures.ts';
+import { inWorker } from '../../demo/bench/in-worker.ts';
 import type { ReadBench } from './read-worker.ts';
 import { openFrame } from './open-frame.ts';
-import { RowList } from './rows.ts';
+import { RowList } from '../../demo/bench/rows.ts';
 import type { StartFrame, StartTimes } from './start-frame.ts';
 
 const WAIT_MS = 30_000;

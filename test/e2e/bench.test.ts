@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeCommit } from '../bench/commit.mjs';
+import { describeCommit } from '../../demo/bench/commit.mjs';
 import { PARTS } from '../bench/parts.mjs';
 import { readResults } from '../bench/results.mjs';
 import { findChromium } from '../support/chromium.ts';

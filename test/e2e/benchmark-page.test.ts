@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright';
 import { expect as expectLocator } from 'playwright/test';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sendFile } from '../../demo/server/send-file.mjs';
-import { buildBench } from '../bench/build.mjs';
+import { buildBench } from '../../demo/bench/build.mjs';
 import { requireResults } from '../bench/results.mjs';
 import { endlessModel, launchChromium } from '../support/demo-site.ts';
 import { serveFolder } from '../support/static-site.ts';

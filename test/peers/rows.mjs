@@ -2,7 +2,7 @@
 import { nameOf } from './measure.mjs';
 
 /**
- * @typedef {import('../bench/row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('./measure.mjs').Figures} Figures
  * @typedef {{ prompt: number, output: number, requests: number }} Sizes tokens of each request, and requests at once
  */

@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fetchModel } from '../../demo/server/fetch-model.mjs';
 import { launchBrowser } from '../bench/browser.mjs';
-import { describeCommit } from '../bench/commit.mjs';
+import { describeCommit } from '../../demo/bench/commit.mjs';
 import { machineFacts } from '../bench/machine.mjs';
 import { describeAdapter } from './adapter.mjs';
 import { installOnDemand } from './install.mjs';

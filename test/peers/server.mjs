@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sendFile } from '../../demo/server/send-file.mjs';
-import { buildPages } from '../bench/build.mjs';
+import { buildPages } from '../../demo/bench/build.mjs';
 import { listenAnywhere } from '../bench/listen.mjs';
 
 const PAGES = fileURLToPath(new URL('pages/', import.meta.url));

@@ -1,8 +1,8 @@
 // @ts-check
-import { median } from '../bench/statistics.mjs';
+import { median } from '../../demo/bench/statistics.mjs';
 
 /**
- * @typedef {import('../bench/row.ts').BenchRow} BenchRow
+ * @typedef {import('../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {ReturnType<typeof import('./report.mjs').makeReport>} Report
  */
 

@@ -1,4 +1,4 @@
-import type { BenchRow } from '../bench/row.ts';
+import type { BenchRow } from '../../demo/bench/row.ts';
 import { type Head, makeResults, type Measured, type Results } from '../bench/report.mjs';
 
 /** An idle machine with a GPU. */

@@ -1,4 +1,5 @@
-import type { ScheduledRequest, SchedulerConfig, SchedulerOutput } from '../../src/core/scheduler-output.ts';
+import { blocksFor } from '../../demo/bench/models/block-tables.ts';
+import type { ScheduledRequest, SchedulerOutput } from '../../src/core/scheduler-output.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { readModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
@@ -6,6 +7,8 @@ import type { ByteSource } from '../../src/core/byte-source.ts';
 import { logitsStride } from '../../src/kernels/sample.ts';
 import { compileDeferred } from './deferred-kernels.ts';
 import { sharedGpu } from './shared-gpu.ts';
+
+export { blocksFor };
 
 /** A file in memory. */
 export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'): ByteSource {
@@ -29,15 +32,6 @@ export async function loadWhole(...args: Parameters<typeof loadBytes>): Promise<
   const loaded = await loadBytes(...args);
   await compileDeferred(loaded);
   return loaded;
-}
-
-/** A block table of its own for each slot: every `stride`-th block, so that blocks of a sequence are not neighbours. */
-export function blocksFor(config: SchedulerConfig, slot: number, tokens: number): number[] {
-  const count = Math.ceil(tokens / config.blockSize);
-  const stride = config.maxNumSeqs;
-  const blocks = Array.from({ length: count }, (_, i) => (count - 1 - i) * stride + slot);
-  if (Math.max(...blocks) >= config.numBlocks) throw new Error('the test needs more KV blocks');
-  return blocks;
 }
 
 export interface SequenceOptions {

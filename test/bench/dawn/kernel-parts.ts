@@ -1,7 +1,7 @@
 import { openGpu } from '../../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../../src/gpu/op.ts';
-import { type Budget, NO_TIME } from '../models/budget.ts';
-import { median } from '../statistics.mjs';
+import { type Budget, NO_TIME } from '../../../demo/bench/models/budget.ts';
+import { median } from '../../../demo/bench/statistics.mjs';
 import type { Bench } from './bench.ts';
 import { KernelOps, shapeOf } from './kernel-ops.ts';
 import type { Part } from './options.ts';

@@ -3,7 +3,7 @@ import { openGpu } from '../../../src/gpu/device.ts';
 import { openDawn } from '../../support/open-dawn.ts';
 import { machineFacts } from '../machine.mjs';
 import { readModelFacts } from '../model-facts.ts';
-import { Budget } from '../models/budget.ts';
+import { Budget } from '../../../demo/bench/models/budget.ts';
 import { Bench } from './bench.ts';
 import { attentionPart, matmulPart } from './kernel-parts.ts';
 import { limitsPart } from './limits-part.ts';

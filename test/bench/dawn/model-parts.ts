@@ -1,10 +1,10 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { ByteSource } from '../../../src/core/byte-source.ts';
-import { type Budget, NO_TIME } from '../models/budget.ts';
-import { loadSubject, type Subject as ModelSubject } from '../models/load-model.ts';
-import { ModelRuns } from '../models/model-runs.ts';
-import { SYNTHETIC_SHAPES, syntheticModel } from '../models/synthetic-model.ts';
-import { median } from '../statistics.mjs';
+import { type Budget, NO_TIME } from '../../../demo/bench/models/budget.ts';
+import { loadSubject, type Subject as ModelSubject } from '../../../demo/bench/models/load-model.ts';
+import { ModelRuns } from '../../../demo/bench/models/model-runs.ts';
+import { SYNTHETIC_SHAPES, syntheticModel } from '../../../demo/bench/models/synthetic-model.ts';
+import { median } from '../../../demo/bench/statistics.mjs';
 import type { Bench } from './bench.ts';
 import { cpuMs } from './cpu-time.ts';
 import type { Part } from './options.ts';

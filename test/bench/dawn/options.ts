@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { SYNTHETIC, type Synthetic } from '../models/synthetic-model.ts';
+import { SYNTHETIC, type Synthetic } from '../../../demo/bench/models/synthetic-model.ts';
 
 /** What can be measured, in the order in which it is. */
 export const PARTS = ['limits', 'matmul', 'attention', 'decode', 'prefill', 'batch', 'synthetic'] as const;

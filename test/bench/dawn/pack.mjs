@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
-import { describeCommit } from '../commit.mjs';
+import { describeCommit } from '../../../demo/bench/commit.mjs';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { type Head, headCaveats } from '../report.mjs';
-import { isAboveCeiling } from '../sanity.mjs';
-import { median } from '../statistics.mjs';
+import { isAboveCeiling } from '../../../demo/bench/above-ceiling.mjs';
+import { median } from '../../../demo/bench/statistics.mjs';
 import type { Part } from './options.ts';
 
 /** One thing that was measured. */

@@ -1,10 +1,10 @@
 // @ts-check
-import { limitsRows } from '../derive-rows.mjs';
+import { limitsRows } from '../../../demo/bench/derive-rows.mjs';
 import { makeResults } from '../report.mjs';
-import { median } from '../statistics.mjs';
+import { median } from '../../../demo/bench/statistics.mjs';
 
 /**
- * @typedef {import('../row.ts').BenchRow} BenchRow
+ * @typedef {import('../../../demo/bench/row.ts').BenchRow} BenchRow
  * @typedef {import('./report.ts').Line} Line
  * @typedef {Extract<Line, { kind: 'row' }>} RowLine
  * @typedef {import('../../../src/core/profile.ts').AdapterLimits} AdapterLimits

@@ -1,6 +1,6 @@
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { Op, StepShape } from '../../../src/gpu/op.ts';
-import type { Budget } from '../models/budget.ts';
+import type { Budget } from '../../../demo/bench/models/budget.ts';
 
 /** The most dispatches of one timing. */
 const MAX_DISPATCHES = 4000;

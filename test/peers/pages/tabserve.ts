@@ -1,6 +1,6 @@
 import type { Client } from '../../../src/client/client.ts';
 import { createClient } from '../../../src/index.ts';
-import { settled } from '../../support/settled.ts';
+import { settled } from '../../../demo/bench/settled.ts';
 import type { PageOptions, PeerSubject, PeerTask, PeerTiming } from '../peer.ts';
 import { exposePeer } from './expose.ts';
 import { TokenClock } from './token-clock.ts';

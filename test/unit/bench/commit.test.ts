@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { describeCommit } from '../../bench/commit.mjs';
+import { describeCommit } from '../../../demo/bench/commit.mjs';
 
 test('a commit says whether files differ from it, and how, but for results that a run writes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-commit-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   expect(describeCommit(folder)).toBe('unknown');
   const git = (...args: readonly string[]): void => void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { cwd: folder });
-  const results = join(folder, 'test/bench/results');
+  const results = join(folder, 'demo/bench/results');
   mkdirSync(results, { recursive: true });
   for (const file of [join(folder, 'code.ts'), join(results, 'run.json')]) writeFileSync(file, 'first');
   git('init', '-q');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { medianInterval, ratioInterval } from '../../bench/bootstrap.mjs';
 import { compareResults, differencesOf, formatComparison } from '../../bench/compare.mjs';
-import type { BenchRow } from '../../bench/row.ts';
+import type { BenchRow } from '../../../demo/bench/row.ts';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 import { createRandom } from '../../support/random.ts';
 

@@ -7,7 +7,7 @@ import { budgetOf, GRACE_SECONDS, PARTS, readOptions, sizesFor } from '../../ben
 import { packBench } from '../../bench/dawn/pack.mjs';
 import { formatRow, Report, type Row } from '../../bench/dawn/report.ts';
 import { BENCH_HEAD } from '../../support/bench-results.ts';
-import { Budget } from '../../bench/models/budget.ts';
+import { Budget } from '../../../demo/bench/models/budget.ts';
 
 const ROW: Row = {
   part: 'matmul',

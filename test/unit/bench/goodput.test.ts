@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { BufferMeter } from '../../bench/buffer-meter.ts';
-import { goodput } from '../../bench/goodput.ts';
+import { goodput } from '../../../demo/bench/goodput.ts';
 
 const TARGET = { ttftMs: 500, tpotMs: 50 };
 /** Text at these times, and an end at the last. */

@@ -4,15 +4,15 @@ import type { AdapterLimits } from '../../../src/core/profile.ts';
 import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
-import { Budget } from '../../bench/models/budget.ts';
-import { checkGolden, hasGoldens } from '../../bench/models/check-golden.ts';
-import { runsOf } from '../../bench/models/load-model.ts';
-import { measureModel } from '../../bench/models/measure-model.ts';
-import { ModelRuns } from '../../bench/models/model-runs.ts';
-import { modelSizesFor } from '../../bench/models/sizes.ts';
-import { StepWork } from '../../bench/models/step-work.ts';
-import { SYNTHETIC, SYNTHETIC_SHAPES, syntheticModel } from '../../bench/models/synthetic-model.ts';
-import { RowList } from '../../bench/rows.ts';
+import { Budget } from '../../../demo/bench/models/budget.ts';
+import { checkGolden, GOLDEN, hasGoldens } from '../../../demo/bench/models/check-golden.ts';
+import { runsOf } from '../../../demo/bench/models/load-model.ts';
+import { measureModel } from '../../../demo/bench/models/measure-model.ts';
+import { ModelRuns } from '../../../demo/bench/models/model-runs.ts';
+import { modelSizesFor } from '../../../demo/bench/models/sizes.ts';
+import { StepWork } from '../../../demo/bench/models/step-work.ts';
+import { SYNTHETIC, SYNTHETIC_SHAPES, syntheticModel } from '../../../demo/bench/models/synthetic-model.ts';
+import { RowList } from '../../../demo/bench/rows.ts';
 import { SMOLLM2_GOLDENS } from '../../support/smollm2-goldens.ts';
 
 /** A runner whose tokens follow from the token fed and its position; `steal` makes them others. */
@@ -140,8 +140,14 @@ test('a software adapter gets no large model and no long context unless asked', 
   expect(() => modelSizesFor(false, { quick: false, shapes: ['70b'] })).toThrow('no shape "70b"');
 });
 
+const golden = SMOLLM2_GOLDENS.prompts.find(({ name }) => name === GOLDEN.name);
+
+test('the golden answer that ships is the beginning of llama.cpp’s to a golden chat', () => {
+  const { promptTokenIds, answer } = GOLDEN;
+  expect({ promptTokenIds, answer }).toEqual({ promptTokenIds: golden?.promptTokenIds, answer: golden?.greedyIds.slice(0, 16) });
+});
+
 test('an answer that is not llama.cpp’s fails, and says when', async () => {
-  const golden = SMOLLM2_GOLDENS.prompts.find(({ name }) => name === 'system-message');
   const { promptTokenIds = [], greedyIds = [] } = golden ?? {};
   const answering = (ids: readonly number[]): LoadedRunner => {
     const { loaded } = fakeLoaded();
@@ -160,6 +166,6 @@ test('an answer that is not llama.cpp’s fails, and says when', async () => {
 });
 
 test('golden answers are of the file by its name', () => {
-  expect(hasGoldens('http://127.0.0.1:1/models/SmolLM2-135M-Instruct.Q4_1.gguf?x=1')).toBe(true);
+  expect(hasGoldens(`http://127.0.0.1:1/models/${SMOLLM2_GOLDENS.model.file}?x=1`)).toBe(true);
   expect(hasGoldens('http://127.0.0.1:1/models/babble.gguf')).toBe(false);
 });

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { StepProfile } from '../../../src/core/profile.ts';
-import type { PartFigures } from '../../bench/figures.ts';
+import type { PartFigures } from '../../../demo/bench/figures.ts';
 import { formatResults } from '../../bench/format.mjs';
 import { add, nothingMeasured } from '../../bench/measure.mjs';
 import { PARTS } from '../../bench/parts.mjs';
 import { type Head, headCaveats, makeResults, type Measured, type ModelFacts, type Results } from '../../bench/report.mjs';
 import { requireResults } from '../../bench/results.mjs';
-import { rowName } from '../../bench/rows.mjs';
+import { rowName } from '../../../demo/bench/rows.mjs';
 import { BENCH_HEAD } from '../../support/bench-results.ts';
 
 const ADAPTER = { vendor: 'acme', architecture: 'one', device: '', description: '', isSoftware: false, features: [] };

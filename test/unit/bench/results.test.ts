@@ -7,7 +7,7 @@ import type { Part } from '../../bench/dawn/options.ts';
 import type { Line } from '../../bench/dawn/report.ts';
 import { readModelFacts } from '../../bench/model-facts.ts';
 import { readResults, requireResults, writeResults } from '../../bench/results.mjs';
-import { constantDimensions, poolRows } from '../../bench/rows.mjs';
+import { constantDimensions, poolRows } from '../../../demo/bench/rows.mjs';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 import { tinyModel, type TinyModelOptions } from '../../support/tiny-model.ts';
 

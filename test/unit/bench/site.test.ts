@@ -1,12 +1,12 @@
 import { expect, test, vi } from 'vitest';
-import { BenchmarkRun, type RunEnvironment } from '../../bench/site/benchmark-run.ts';
-import { findModel, shownPage, type ModelSearch } from '../../bench/site/find-model.ts';
-import { browserName } from '../../bench/site/machine.ts';
-import { verdictOf } from '../../bench/site/results-table.ts';
+import { BenchmarkRun, type RunEnvironment } from '../../../demo/bench/site/benchmark-run.ts';
+import { findModel, shownPage, type ModelSearch } from '../../../demo/bench/site/find-model.ts';
+import { browserName } from '../../../demo/bench/site/machine.ts';
+import { verdictOf } from '../../../demo/bench/site/results-table.ts';
 import { requireResults } from '../../bench/results.mjs';
-import { caveatsOf, resultsOf } from '../../bench/site/results.ts';
-import type { BenchRow } from '../../bench/row.ts';
-import type { PartRows } from '../../bench/rows.ts';
+import { caveatsOf, resultsOf } from '../../../demo/bench/site/results.ts';
+import type { BenchRow } from '../../../demo/bench/row.ts';
+import type { PartRows } from '../../../demo/bench/rows.ts';
 import { memoryCache } from '../../support/fake-chat.ts';
 
 const SIGNED = 'X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=secret';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sizesFor } from '../../bench/sizes.ts';
+import { sizesFor } from '../../../demo/bench/sizes.ts';
 
 test('a GPU gets the prompts that the bounds speak of, a software adapter shorter ones', () => {
   const [gpu, software] = [sizesFor(false, false), sizesFor(true, false)];

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { RequestTimes } from '../../bench/figures.ts';
+import type { RequestTimes } from '../../../demo/bench/figures.ts';
 import {
   distribution, failoverTimes, gaps, gapsAround, loadStatistics, median, percentile, tpotOf,
-} from '../../bench/statistics.mjs';
+} from '../../../demo/bench/statistics.mjs';
 
 /** Ten to the first text, then 20, 30 and 40; its end 5 later, with a token that says nothing. */
 const ANSWER: RequestTimes = {

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
-import { StepWork } from '../../bench/models/step-work.ts';
-import { SYNTHETIC, SYNTHETIC_SHAPES, type SyntheticShape, syntheticModel } from '../../bench/models/synthetic-model.ts';
+import { StepWork } from '../../../demo/bench/models/step-work.ts';
+import { SYNTHETIC, SYNTHETIC_SHAPES, type SyntheticShape, syntheticModel } from '../../../demo/bench/models/synthetic-model.ts';
 import { dequantise, type GgmlType } from '../../support/ggml-blocks.ts';
 
 /** Small enough to be read whole; rows of several blocks, tensors of less and of more than a period. */

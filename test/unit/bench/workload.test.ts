@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { lengthsAround, poissonArrivals, promptOf, scaleThrough, wordsFor } from '../../bench/workload.ts';
-import { gaps, mean } from '../../bench/statistics.mjs';
+import { lengthsAround, poissonArrivals, promptOf, scaleThrough, wordsFor } from '../../../demo/bench/workload.ts';
+import { gaps, mean } from '../../../demo/bench/statistics.mjs';
 
 test('arrivals are the same for the same seed, and begin at 0', () => {
   const arrivals = poissonArrivals(1, 2, 5);

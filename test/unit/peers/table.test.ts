@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { BenchRow } from '../../bench/row.ts';
+import type { BenchRow } from '../../../demo/bench/row.ts';
 import { comparison, formatTable, markOf } from '../../peers/table.mjs';
 
 const row = (engine: string, backend: string, metric: string, samples: number[]): BenchRow => ({

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cycles, layerViolations, RANKS, reachableFrom } from './layer-rules.ts';
-import { importsOf, listFiles, readSourceGraph, readText } from './source-graph.ts';
+import { importsOf, listFiles, readSourceGraph, readText, relativePathsIn } from './source-graph.ts';
 
 const graph = readSourceGraph('src', 'demo');
 
@@ -11,6 +11,16 @@ const WORKER_PACKAGES = ['idb-keyval', '@huggingface/hub', '@huggingface/jinja',
 test('imports go to lower layers only', () => {
   expect(graph.size).toBeGreaterThan(20);
   expect(layerViolations(graph)).toEqual([]);
+});
+
+test('nothing that ships, nor the docs that are written from it, needs a file of test/', () => {
+  const endings = ['.ts', '.mjs', '.js', '.html', '.css', '.json'];
+  const shipped = ['src', 'shaders', 'demo', 'docs'].flatMap((folder) => listFiles(folder, ...endings));
+  expect(shipped).toEqual(expect.arrayContaining(['demo/server/page.mjs', 'demo/bench/index.html', 'docs/build.mjs']));
+  const named = shipped.flatMap((file) =>
+    relativePathsIn(file, readText(file)).filter((path) => /^test(\/|$)/.test(path)).map((path) => `${file} names ${path}`),
+  );
+  expect(named).toEqual([]);
 });
 
 test('no import cycles', () => {
@@ -50,7 +60,9 @@ test('the rules find what they forbid', () => {
   const bad = new Map([
     ['src/gpu/a.ts', ['src/storage/b.ts', 'src/kernels/c.ts', 'src/core/d.ts', 'node:fs']],
     ['src/engine/e.ts', ['src/runner/f.ts', 'src/index.ts', 'shaders/x.wgsl', 'test/support/y.ts']],
-    ['demo/src/g.ts', ['src/index.ts', 'src/core/d.ts', 'src/client/h.ts']],
+    ['demo/src/g.ts', ['src/index.ts', 'src/core/d.ts', 'src/client/h.ts', 'demo/bench/n.ts']],
+    ['demo/server/j.mjs', ['node:fs', 'demo/bench/build.mjs', 'test/bench/k.mjs']],
+    ['demo/bench/l.ts', ['src/runner/f.ts', 'demo/src/g.ts', 'shaders/x.wgsl', 'test/support/m.ts']],
     ['src/odd/i.ts', ['src/core/d.ts']],
   ]);
   expect(layerViolations(bad)).toEqual([
@@ -61,6 +73,10 @@ test('the rules find what they forbid', () => {
     'src/engine/e.ts imports shaders/x.wgsl: only gpu and kernels read shaders',
     'src/engine/e.ts imports test/support/y.ts: the library stands alone',
     'demo/src/g.ts imports src/client/h.ts: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
+    'demo/src/g.ts imports demo/bench/n.ts: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
+    'demo/server/j.mjs imports test/bench/k.mjs: the demo ships, the tests do not',
+    'demo/bench/l.ts imports shaders/x.wgsl: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
+    'demo/bench/l.ts imports test/support/m.ts: the demo ships, the tests do not',
     'src/odd/i.ts imports src/core/d.ts: odd/ is no layer',
   ]);
   expect(
@@ -95,6 +111,11 @@ test('every way to import is seen', () => {
       ...['a', 'd', 'e', 'f', 'g', 'h'].map((name) => `src/x/${name}.ts`),
     ].toSorted(),
   );
+});
+
+test('every relative path is seen', () => {
+  const text = `<link href="../a.css" /> new URL('./b.ts', import.meta.url) @import url(../../c/d.css); \`../e\` a/../f './'`;
+  expect(relativePathsIn('demo/x/y.html', text)).toEqual(['demo/a.css', 'demo/x/b.ts', 'c/d.css', 'demo/e', 'demo/x/']);
 });
 
 function isPackage(target: string): boolean {

@@ -21,9 +21,9 @@ export function readText(file: string): string {
   return readFileSync(join(ROOT, file), 'utf8');
 }
 
-/** The imports of all TypeScript files below the folders. */
+/** The imports of all TypeScript and JavaScript files below the folders. */
 export function readSourceGraph(...folders: string[]): SourceGraph {
-  const files = folders.flatMap((folder) => listFiles(folder, '.ts'));
+  const files = folders.flatMap((folder) => listFiles(folder, '.ts', '.mjs', '.js'));
   return new Map(files.map((file) => [file, importsOf(file, readText(file))]));
 }
 
@@ -45,6 +45,12 @@ export function importsOf(file: string, text: string): readonly string[] {
     .map((request) => request.replace(/\?.*$/, ''))
     .map((request) => (request.startsWith('.') ? posix.join(posix.dirname(file), request) : request));
   return [...new Set(resolved)];
+}
+
+/** Every relative path that a file has in quotes or parentheses, by which it may be imported, linked, read or served. */
+export function relativePathsIn(file: string, text: string): readonly string[] {
+  const found = [...text.matchAll(/["'`(](?<path>\.{1,2}\/[^"'`()\s]*)/g)];
+  return found.map(({ groups }) => posix.join(posix.dirname(file), groups?.['path'] ?? ''));
 }
 
 /** A dynamic import's request where it is a plain string. */

@@ -1,4 +1,4 @@
-import { createRandom } from '../support/random.ts';
+import { seededRandom } from './seeded-random.mjs';
 import { type BenchContext, ttftOf } from './bench-context.ts';
 import type { PrefixFigures } from './figures.ts';
 import { requireAnswer, timeRequest } from './time-request.ts';
@@ -17,7 +17,7 @@ export async function measurePrefix(context: BenchContext): Promise<PrefixFigure
   let measured = 0;
   for (let i = 0; i < repeats; i++) {
     console.log(`prefix: ${i + 1} of ${repeats}`);
-    const system = wordsOf(createRandom(i), words);
+    const system = wordsOf(seededRandom(i), words);
     const salt = context.salt();
     await context.withSessions(2, async (clients) => {
       for (const [j, client] of clients.entries()) {

@@ -1,7 +1,7 @@
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/index.ts';
 import type { AdapterSummary } from '../../src/core/metrics.ts';
-import { settled } from '../support/settled.ts';
+import { settled } from './settled.ts';
 import type { BenchOptions, RequestTimes } from './figures.ts';
 import { type Sizes, sizesFor } from './sizes.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';

@@ -3,7 +3,6 @@ import type { ByteSource } from '../../../src/core/byte-source.ts';
 import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
-import { compileDeferred } from '../../support/deferred-kernels.ts';
 import { ModelRuns } from './model-runs.ts';
 import { StepWork } from './step-work.ts';
 
@@ -41,7 +40,7 @@ export async function loadSubject(source: ByteSource, room: Room, gpu?: GPU): Pr
   const loaded = await loadRunner({ file, gpu: opened, kvCacheBytes, maxModelLen, limits: { maxNumSeqs: room.sequences } });
   const fileBytes = file.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   const loadMs = performance.now() - start;
-  await compileDeferred(loaded);
+  await Promise.all(loaded.deferredKernels.map((kernel) => kernel.compile()));
   return { loaded, work, loadMs, fileBytes };
 }
 

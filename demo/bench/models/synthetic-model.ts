@@ -1,7 +1,7 @@
 import { type ByteSource, checkRange } from '../../../src/core/byte-source.ts';
-import { BLOCK_BYTES, type GgmlType, byteLength, toHalf } from '../../support/ggml-blocks.ts';
-import { type GgufTensorInfo, type GgufValue, writeGgufHeader } from '../../support/gguf-writer.ts';
-import { createRandom, deriveSeed } from '../../support/random.ts';
+import { deriveSeed, seededRandom } from '../seeded-random.mjs';
+import { BLOCK_BYTES, byteLength, type GgmlType, toHalf } from './ggml-types.ts';
+import { type GgufTensorInfo, type GgufValue, writeGgufHeader } from './gguf-header.ts';
 
 /** The names of the shapes. */
 export const SYNTHETIC = ['135m', '0.6b', '1b', '8b'] as const;
@@ -154,7 +154,7 @@ function ones(): Uint8Array {
 
 /** Blocks of uniform quants around zero, of weights with the standard deviation `spread`. */
 function randomBlocks(type: GgmlType, spread: number, key: string): Uint8Array {
-  const random = createRandom(deriveSeed(1, key));
+  const random = seededRandom(deriveSeed(1, key));
   const bytes = new Uint8Array(PERIOD_BLOCKS * BLOCK_BYTES[type]).map(() => random.uint32());
   const view = new DataView(bytes.buffer);
   const steps = type === 'Q8_0' ? 256 : 16;

@@ -1,6 +1,6 @@
 import { LAST_SAMPLED, type ScheduledRequest } from '../../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
-import { blocksFor } from '../../support/gpu-runner.ts';
+import { blocksFor } from './block-tables.ts';
 
 /**
  * Plans on a loaded model, timed. KV beyond a context is overwritten by each run, so every one starts from the same, and
@@ -35,6 +35,19 @@ export class ModelRuns {
     const ms = performance.now() - start;
     this.#check(`a prompt of ${tokens}`, sampled[0] ?? []);
     return ms;
+  }
+
+  /** The `count` tokens that a prompt is answered with, greedily, one step for each. */
+  async answer(promptTokenIds: readonly number[], count: number): Promise<readonly number[]> {
+    const { maxNumBatchedTokens } = this.#loaded.scheduler;
+    const ids = [...promptTokenIds];
+    for (let from = 0; ids.length < promptTokenIds.length + count; ) {
+      const to = Math.min(ids.length, from + maxNumBatchedTokens);
+      const [sampled = []] = await this.#execute([this.#request(0, ids.slice(from, to), from, to === ids.length)], 1);
+      ids.push(...sampled);
+      from = to;
+    }
+    return ids.slice(promptTokenIds.length);
   }
 
   /** Gives every sequence the context of the first. */

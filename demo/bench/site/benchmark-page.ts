@@ -1,8 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
-import { mark } from '../../../demo/src/elements/icons.ts';
-import { LightElement } from '../../../demo/src/elements/light-element.ts';
-import { formatDuration } from '../../../demo/src/format.ts';
+import { mark } from '../../src/elements/icons.ts';
+import { LightElement } from '../../src/elements/light-element.ts';
+import { formatDuration } from '../../src/format.ts';
 import { BenchmarkRun, type PartProgress, type Suite } from './benchmark-run.ts';
 import type { BenchModel } from './find-model.ts';
 import { PART_CHOICES } from './part-choices.ts';

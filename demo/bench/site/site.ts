@@ -1,4 +1,4 @@
-import { isRedirected } from '../../../demo/src/model-link.ts';
+import { isRedirected } from '../../src/model-link.ts';
 import { listModels } from '../../../src/cache.ts';
 import { missingSupport } from '../../../src/index.ts';
 import { BenchmarkPage } from './benchmark-page.ts';

@@ -1,7 +1,7 @@
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { BenchRow } from '../row.ts';
 import schema from '../results.schema.json' with { type: 'json' };
-import { isAboveCeiling } from '../sanity.mjs';
+import { isAboveCeiling } from '../above-ceiling.mjs';
 import type { Omission } from '../rows.ts';
 import type { PartProgress } from './benchmark-run.ts';
 import type { Machine } from './machine.ts';

@@ -1,8 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import { formatSignificant } from '../../../demo/src/format.ts';
+import { formatSignificant } from '../../src/format.ts';
 import type { BenchRow } from '../row.ts';
 import { rowKey } from '../rows.mjs';
-import { isAboveCeiling } from '../sanity.mjs';
+import { isAboveCeiling } from '../above-ceiling.mjs';
 import { median } from '../statistics.mjs';
 
 /** `2.1 x` better or worse than the other; undefined where there is no better, or nothing to compare with. */

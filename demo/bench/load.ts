@@ -1,6 +1,6 @@
 import type { Client } from '../../src/client/client.ts';
 import { sleep } from '../../src/core/sleep.ts';
-import { deriveSeed } from '../support/random.ts';
+import { deriveSeed } from './seeded-random.mjs';
 import type { BenchContext } from './bench-context.ts';
 import type { LoadFigures, LoadLevel, RequestTimes } from './figures.ts';
 import { goodput } from './goodput.ts';

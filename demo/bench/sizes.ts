@@ -1,5 +1,5 @@
+import { LOAD_LEVELS, QUICK_LOAD_LEVELS } from './asked-sizes.mjs';
 import type { LatencyTarget } from './goodput.ts';
-import { LOAD_LEVELS, QUICK_LOAD_LEVELS } from './parts.mjs';
 
 /** How much of each thing is done. */
 export interface Sizes {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What a run writes itself. */
-const RESULTS = ':(exclude)test/bench/results';
+const RESULTS = ':(exclude)demo/bench/results';
 
 /**
  * What is measured: the commit, and where other tracked files than results differ from it, `-dirty.` and a hash of how.

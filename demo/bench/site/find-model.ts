@@ -1,7 +1,7 @@
-import defaultModel from '../../../demo/default-model.json' with { type: 'json' };
-import { addressChoice, nameOf } from '../../../demo/src/model-choice.ts';
-import { linkTo, type ModelPlaces } from '../../../demo/src/model-link.ts';
-import { shownAddress } from '../../../demo/src/shown-address.ts';
+import defaultModel from '../../default-model.json' with { type: 'json' };
+import { addressChoice, nameOf } from '../../src/model-choice.ts';
+import { linkTo, type ModelPlaces } from '../../src/model-link.ts';
+import { shownAddress } from '../../src/shown-address.ts';
 
 /** A model to measure. */
 export interface BenchModel {

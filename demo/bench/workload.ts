@@ -1,4 +1,4 @@
-import { createRandom, type Random } from '../support/random.ts';
+import { seededRandom, type SeededRandom } from './seeded-random.mjs';
 
 /**
  * Arrivals of a Poisson process, in milliseconds from the first one, which is at 0. The gaps are stretched alike to the
@@ -7,7 +7,7 @@ import { createRandom, type Random } from '../support/random.ts';
  * @param rate arrivals a second
  */
 export function poissonArrivals(seed: number, rate: number, count: number): readonly number[] {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   const gaps = Array.from({ length: Math.max(0, count - 1) }, () => -Math.log(1 - random.uniform()));
   const stretch = ((count - 1) * 1000) / rate / gaps.reduce((sum, gap) => sum + gap, 0);
   let time = 0;
@@ -16,7 +16,7 @@ export function poissonArrivals(seed: number, rate: number, count: number): read
 
 /** Whole numbers, evenly from `mean * (1 - spread)` to `mean * (1 + spread)`. */
 export function lengthsAround(seed: number, mean: number, spread: number, count: number): readonly number[] {
-  const random = createRandom(seed);
+  const random = seededRandom(seed);
   return Array.from({ length: count }, () => Math.round(mean * (1 + spread * (2 * random.uniform() - 1))));
 }
 
@@ -27,13 +27,13 @@ const WORDS = (
 ).split(' ');
 
 /** Seeded words in a row. */
-export function wordsOf(random: Random, count: number): string {
+export function wordsOf(random: SeededRandom, count: number): string {
   return Array.from({ length: count }, () => WORDS[random.below(WORDS.length)]).join(' ');
 }
 
 /** What a chat model answers at length. */
 export function promptOf(seed: number, words: number): string {
-  return `Write a very long story: ${wordsOf(createRandom(seed), words)}`;
+  return `Write a very long story: ${wordsOf(seededRandom(seed), words)}`;
 }
 
 /** How a prompt's words become tokens: the chat template and the fixed words, then so many for each further word. */

@@ -1,12 +1,14 @@
-import type { BenchOptions, BenchPart } from '../figures.ts';
-import { askedSizes } from '../parts.mjs';
+import { askedSizes } from '../asked-sizes.mjs';
+import type { BenchOptions } from '../figures.ts';
+import type { PagePart } from '../page-parts.ts';
+import type { Bench } from '../suite.ts';
 import type { Suite } from './benchmark-run.ts';
 import { resultOfPart } from './part-rows.ts';
 
-/** What the suite's page offers: see page.ts. */
+/** The window of suite.html. */
 interface SuiteWindow extends Window {
   readonly console: Console;
-  readonly bench?: { measure(part: BenchPart, options: BenchOptions): Promise<unknown> };
+  readonly bench?: Bench;
 }
 
 /** How long the suite's page may take to load. */
@@ -40,7 +42,7 @@ export async function openSuiteFrame({ model, quick }: SuiteOptions, onNote: (no
     const options: BenchOptions = { ...askedSizes(quick), modelUrl: model.url, keepsModel: true };
     return {
       measure: async (name) => {
-        const part = name as BenchPart;
+        const part = name as PagePart;
         return resultOfPart(part, await bench.measure(part, options), options, model.label);
       },
       close: () => frame.remove(),
