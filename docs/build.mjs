@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm run docs`: writes docs/api.md and docs/memory.md, which tests hold up to date. */
+/** Writes docs/api.md and docs/memory.md. Tests fail where one is out of date. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';

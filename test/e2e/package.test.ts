@@ -8,11 +8,11 @@ import { build, createServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchChromium } from '../support/demo-site.ts';
 import { addModel, installPackage, writeQuickStart, type InstalledPackage } from '../support/installed-package.ts';
-import { readmeCode } from '../support/readme-code.ts';
+import { documentedCode } from '../support/documented-code.ts';
 import { serveFolder, type StaticSite } from '../support/static-site.ts';
 import { ROOT } from '../unit/structure/source-graph.ts';
 
-// The package as a stranger gets it: packed, installed into an empty folder, and used as the README says.
+// The package as a stranger gets it: packed, installed into an empty folder, and used as README.md and docs/install.md say.
 
 let installed: InstalledPackage;
 let browser: Browser;
@@ -90,9 +90,10 @@ describe('what is published', () => {
     ['nodenext', 'trusted-types', "declare const address: TrustedScriptURL;\nvoid createClient({ model: '', workerUrl: address });\n"],
   ])('type-checks in an app, whole and strict (%s, with the types %j)', (moduleResolution, types, more) => {
     const { app } = installed;
-    const imports = "import { TabserveError } from 'tabserve';\nimport { deleteModel, listModels } from 'tabserve/cache';\nimport 'tabserve/engine-worker';\n";
+    const imports = "import { type Client, TabserveError } from 'tabserve';\nimport { deleteModel, listModels } from 'tabserve/cache';\nimport 'tabserve/engine-worker';\n";
     const use = 'for (const { url, size } of await listModels()) if (size > 1e9) await deleteModel(url).catch((error) => error instanceof TabserveError);\n';
-    writeFileSync(join(app, 'main.ts'), `${readmeCode('main.js')}${imports}${use}${more}`);
+    const usage = `export async function usage(client: Client): Promise<void> {\n${documentedCode('usage.ts')}}\n`;
+    writeFileSync(join(app, 'main.ts'), `${documentedCode('main.js')}${imports}${use}${usage}${more}`);
     writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }));
     const flags = ['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--types', types];
     const typeRoots = ['--typeRoots', join(ROOT, 'node_modules/@types')];
@@ -129,7 +130,7 @@ describe('an app streams an answer', () => {
   test('built by esbuild, by way of workerUrl', async () => {
     const { app } = installed;
     writeQuickStart(app, "workerUrl: '/engine-worker.js', ");
-    execFileSync('sh', ['-ec', readmeCode('esbuild')], { cwd: app, stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('sh', ['-ec', documentedCode('esbuild')], { cwd: app, stdio: ['ignore', 'ignore', 'pipe'] });
     writeFileSync(join(app, 'www/index.html'), PAGE);
     addModel(join(app, 'www'));
     expect(await answerAt(join(app, 'www'))).toMatch(ANSWER);
@@ -138,7 +139,7 @@ describe('an app streams an answer', () => {
   test('on a page that nothing builds', async () => {
     const { app } = installed;
     writeQuickStart(app);
-    writeFileSync(join(app, 'plain.html'), readmeCode('plain.html'));
+    writeFileSync(join(app, 'plain.html'), documentedCode('plain.html'));
     addModel(app);
     expect(await answerAt(app, '/plain.html')).toMatch(ANSWER);
   });
@@ -153,7 +154,7 @@ describe('a worker that cannot be started', () => {
     folder = mkdtempSync(join(tmpdir(), 'tabserve-plain-'));
     addModel(folder);
     copyFileSync(join(installed.app, 'node_modules/tabserve/dist/engine-worker.js'), join(folder, 'engine-worker.js'));
-    const html = readmeCode('plain.html').replaceAll('"/node_modules/', `"${cdn.origin}/`);
+    const html = documentedCode('plain.html').replaceAll('"/node_modules/', `"${cdn.origin}/`);
     writeFileSync(join(folder, 'index.html'), html);
   });
 

@@ -4,7 +4,7 @@ import { cdp } from 'vitest/browser';
 import { deleteModel, listModels } from '../../src/cache.ts';
 import { fileFingerprint } from '../../src/client/file-fingerprint.ts';
 import { openSource } from '../../src/download/open-source.ts';
-import readme from '../../src/README.md?raw';
+import loadingPage from '../../docs/loading.md?raw';
 import { createRandom } from '../support/random.ts';
 import {
   command, commitUrl, failure, FIRST, kept, load, loadSome, misbehave, NAME, PART, partsAsked, publish, SECOND, serve,
@@ -30,7 +30,7 @@ async function setQuota(quotaSize: number | undefined): Promise<void> {
   await session.send('Storage.overrideQuotaForOrigin', quotaSize === undefined ? { origin } : { origin, quotaSize });
 }
 
-/** A fault, what its user sees, what was kept, and the proof. The first three are the row of it in src/README.md. */
+/** A fault, what its user sees, what was kept, and the proof. The first three are its row in docs/loading.md. */
 type Row = readonly [fault: string, sees: string, kept: string, proof: () => Promise<void>];
 
 const CONNECTION: readonly Row[] = [
@@ -355,7 +355,7 @@ test.each([...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS])('%s | %s
 
 test('the documentation has these rows and no others', () => {
   const rows = [...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS].map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
-  const table = readme.slice(readme.indexOf('| Fault |')).split('\n\n')[0] ?? '';
+  const table = loadingPage.slice(loadingPage.indexOf('| Fault |')).split('\n\n')[0] ?? '';
   expect(table.trim().split('\n').slice(2)).toEqual(rows);
   expect(servers.hub).not.toBe(servers.cdn);
 });

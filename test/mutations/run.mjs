@@ -20,7 +20,7 @@ import { mutate, resultsTable } from './table.mjs';
 /** @typedef {import('./table.mjs').Outcome} Outcome */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const COPIED = ['src', 'shaders', 'demo', 'test', 'package.json', 'tsconfig.json', 'vite.config.ts', 'README.md', 'CHANGELOG.md'];
+const COPIED = ['src', 'shaders', 'demo', 'test', 'package.json', 'tsconfig.json', 'vite.config.ts', 'README.md', 'CHANGELOG.md', 'docs'];
 /** For one test file: a mutation that makes it wait for ever has been noticed. */
 const TIMEOUT_MS = 180_000;
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ROOT } from '../unit/structure/source-graph.ts';
-import { adapt, readmeCode } from './readme-code.ts';
+import { adapt, documentedCode } from './documented-code.ts';
 
 /** The package as npm would publish it, and an app's folder in which npm has installed it. */
 export interface InstalledPackage {
@@ -40,7 +40,7 @@ export function installPackage(): InstalledPackage {
 
 /** Writes the README's quick start into the app's folder, with a small model and short answers. @param options more of createClient's */
 export function writeQuickStart(app: string, options = ''): void {
-  const code = adapt(readmeCode('main.js'), { [`model: ${HUB_MODEL}`]: `${options}model: '/babble.gguf'`, 'temperature: 0': 'max_tokens: 24, temperature: 0' });
+  const code = adapt(documentedCode('main.js'), { [`model: ${HUB_MODEL}`]: `${options}model: '/babble.gguf'`, 'temperature: 0': 'max_tokens: 24, temperature: 0' });
   writeFileSync(join(app, 'main.js'), code);
 }
 

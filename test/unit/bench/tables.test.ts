@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readmeOf, rewriteBlocks, rewritePeers } from '../../bench/readme.mjs';
+import { benchmarksPage, rewriteBlocks, rewritePeers } from '../../bench/tables.mjs';
 import { BENCH_HEAD, benchResults, benchRow } from '../../support/bench-results.ts';
 
 const RUN = benchResults([
@@ -19,9 +19,10 @@ function block(marker: string): string {
   return text;
 }
 
-test('README.md says what the committed results say', () => {
-  const { is, should } = readmeOf([]);
+test('docs/benchmarks.md has the figures of the committed results (npm run docs writes it)', () => {
+  const { is, should } = benchmarksPage([]);
   expect(is).toContain('<!-- bench:');
+  expect(is).toContain('<!-- peers:');
   expect(is).toBe(should);
 });
 

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Writes what a run measured into README.md:
+ * Writes the tables of docs/benchmarks.md:
  *
- *     node test/bench/readme.mjs [RESULTS.json...]           by default all of demo/bench/results
- *     node test/bench/readme.mjs --check [RESULTS.json...]   writes nothing; 1 where README.md says something else
+ *     node test/bench/tables.mjs [RESULTS.json...]           by default all of demo/bench/results
+ *     node test/bench/tables.mjs --check [RESULTS.json...]   writes nothing; 1 where the page says something else
  *
  * A block begins with `<!-- bench:NAME PARTS -->`, where NAME.json is a file of results and PARTS are some of its parts
  * with commas between them, and ends with `<!-- /bench -->`; what is between is replaced. `by DIMENSION` after the parts
@@ -33,7 +33,7 @@ const BLOCK = /(<!-- bench:(\S+) ([\w,-]+)(?: by ([\w-]+))? -->\n)[^]*?(<!-- \/b
 const PEERS_BLOCK = /(<!-- peers:(\S+) -->\n)[^]*?(<!-- \/peers -->)/g;
 
 /**
- * @param {string} text of README.md
+ * @param {string} text of the page
  * @param {ReadonlyMap<string, Results>} results by the names of their files
  * @returns {string} with every block as the results have it
  * @throws Error for a block whose results, or rows, are not there
@@ -50,7 +50,7 @@ export function rewriteBlocks(text, results) {
 }
 
 /**
- * @param {string} text of README.md
+ * @param {string} text of the page
  * @param {ReadonlyMap<string, PeersReport>} reports by the names of their files
  * @returns {string} with every table of peers as the reports have it
  * @throws Error for one whose report is not there
@@ -151,13 +151,13 @@ function share({ roofline }) {
   return `, ${(100 * roofline).toFixed(0)} % of the ceiling${isAboveCeiling(roofline) ? ': **a mistake**' : ''}`;
 }
 
-/** README.md, as it is and as it should be.
+/** docs/benchmarks.md, as it is and as it should be.
  * @param {readonly string[]} files of results; none: those that are committed */
-export function readmeOf(files) {
+export function benchmarksPage(files) {
   const found = files.length > 0 ? files : committed('demo/bench/results');
   const results = found.map((file) => /** @type {const} */ ([basename(file, '.json'), readResults(file)]));
   const reports = committed('test/peers/results').map((file) => /** @type {const} */ ([basename(file, '.json'), JSON.parse(readFileSync(file, 'utf8'))]));
-  const path = join(ROOT, 'README.md');
+  const path = join(ROOT, 'docs/benchmarks.md');
   const is = readFileSync(path, 'utf8');
   return { path, is, should: rewritePeers(rewriteBlocks(is, new Map(results)), new Map(reports)) };
 }
@@ -172,10 +172,10 @@ function committed(folder) {
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const { values, positionals } = parseArgs({ options: { check: { type: 'boolean', default: false } }, allowPositionals: true });
-  const { path, is, should } = readmeOf(positionals);
+  const { path, is, should } = benchmarksPage(positionals);
   if (!values.check) writeFileSync(path, should);
   else if (is !== should) {
-    console.error('README.md differs from what was measured: node test/bench/readme.mjs writes it.');
+    console.error('docs/benchmarks.md differs from the results: node test/bench/tables.mjs writes it.');
     process.exitCode = 1;
   }
 }
