@@ -4,11 +4,15 @@ import { defineConfig, type Plugin } from 'vitest/config';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium } from './test/support/chromium.ts';
 
+/** Modules that several entry points use come in one file, whichever of them do. */
+const SHARED = { groups: [{ name: 'shared', minShareCount: 2 }] };
+
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string };
 const executablePath = findChromium();
 
 /**
- * `vite build` makes dist/index.js, the client, dist/cache.js, what an app asks of the cached models, and what both share;
+ * `vite build` makes dist/index.js, the client, dist/cache.js, for the models in storage, dist/testing.js, for tests of an app, and
+ * dist/shared.js, the modules that several of them use;
  * `vite build --mode worker` adds dist/engine-worker.js, everything else with the packages it needs, in one file. `vitest`
  * runs the test projects.
  */
@@ -25,13 +29,13 @@ export default defineConfig(({ mode }) => ({
       entry:
         mode === 'worker'
           ? { 'engine-worker': 'src/worker/engine-worker.ts' }
-          : { index: 'src/index.ts', cache: 'src/cache.ts' },
+          : { index: 'src/index.ts', cache: 'src/cache.ts', testing: 'src/testing.ts' },
     },
     // An app's own build shrinks the client; the worker it may only copy.
     minify: false,
     rolldownOptions: {
       external: mode === 'worker' ? [] : ['comlink'],
-      output: { chunkFileNames: 'shared.js', codeSplitting: mode !== 'worker', minify: mode === 'worker' },
+      output: mode === 'worker' ? { codeSplitting: false, minify: true } : { codeSplitting: SHARED, chunkFileNames: 'shared.js' },
     },
   },
   test: { projects: testProjects(process.env) },

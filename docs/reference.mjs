@@ -10,7 +10,7 @@ import { TypeWriter } from './type-writer.mjs';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** The package's entry points, by what is imported. */
-const ENTRIES = { tabserve: 'index.d.ts', 'tabserve/cache': 'cache.d.ts' };
+const ENTRIES = { tabserve: 'index.d.ts', 'tabserve/cache': 'cache.d.ts', 'tabserve/testing': 'testing.d.ts' };
 
 /** What a declaration's syntax is called, in the order in which the reference has them. */
 const KINDS = /** @type {const} */ ({
@@ -35,7 +35,8 @@ export function writeReference() {
   try {
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     execFileSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', types], { stdio: 'inherit' });
-    const sections = Object.entries(ENTRIES).map(([entry, file]) => sectionOf(entry, exportsOf(join(types, file))));
+    const main = Module.of(join(types, ENTRIES.tabserve)).exported().map(({ name }) => name);
+    const sections = Object.entries(ENTRIES).map(([entry, file]) => sectionOf(entry, exportsOf(join(types, file), main)));
     return `# API reference\n\nWritten by \`npm run docs\` from the docstrings in \`src/\`.\n\n${sections.join('\n')}`;
   } finally {
     rmSync(types, { recursive: true });
@@ -44,11 +45,12 @@ export function writeReference() {
 
 /**
  * @param {string} file a module's declarations
+ * @param {readonly string[]} main the exports of the package's main entry point, which every section may name
  * @returns {Exported[]}
  */
-function exportsOf(file) {
+function exportsOf(file, main) {
   const declarations = Module.of(file).exported();
-  const writer = new TypeWriter(new Set(declarations.map(({ name }) => name)));
+  const writer = new TypeWriter(new Set([...main, ...declarations.map(({ name }) => name)]));
   return declarations.map((declaration) => {
     const { name, node, statement, module } = declaration;
     const kind = /** @type {Record<string, string | undefined>} */ (KINDS)[node.type];

@@ -1,5 +1,5 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import type { Fault } from '../../src/index.ts';
+import type { Fault } from '../../src/testing.ts';
 import type { ChatEnvironment } from './chat-environment.ts';
 import type { ChatClient } from './contract.ts';
 import type { DefaultModel } from './default-model.ts';

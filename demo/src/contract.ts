@@ -1,7 +1,8 @@
 import type {
-  AdapterLimits, ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, Fault, LoadProgress,
+  AdapterLimits, ChatCompletionChunk, ChatMessageParam, CompletionUsage, EngineMetrics, EngineSnapshot, EngineStatus, LoadProgress,
   ModelInfo, ModelSource, ProfileOptions, RequestTimings, StepProfile, TextCompletionChunk,
 } from '../../src/index.ts';
+import type { Fault } from '../../src/testing.ts';
 
 /** The part of tabserve's client that the page uses, so that tests can put another in its place. */
 export interface ChatClient {

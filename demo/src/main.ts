@@ -1,6 +1,7 @@
 import { deleteModel, listModels, persistModels } from '../../src/cache.ts';
 import { TUNINGS } from '../../src/core/tuning.ts';
 import { createClient, missingSupport } from '../../src/index.ts';
+import { type Fault, injectFault } from '../../src/testing.ts';
 import { indexedDbConversations } from './conversation-store.ts';
 import { findDefaultModel } from './default-model.ts';
 import { TabserveApp } from './elements/app.ts';
@@ -19,7 +20,10 @@ const tuning = TUNINGS.find((each) => each === asked);
 const storage: Partial<StorageManager> | undefined = navigator.storage; // there is none over plain http
 
 const app = new TabserveApp({
-  createClient: (options) => createClient({ ...options, tuning }),
+  createClient: async (options) => {
+    const client = await createClient({ ...options, tuning });
+    return Object.assign(client, { injectFault: (fault: Fault) => injectFault(client, fault) });
+  },
   findDefaultModel,
   findObstacle: () => {
     const detail = missingSupport();

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 
-/** What the caller gets for aborting. @param reason the signal's, which may be a timeout's */
+/** The error of a call that its caller aborts. @param reason the signal's, which may be a timeout's */
 export function abortedError(reason?: unknown): TabserveError {
   return new TabserveError('aborted', 'The caller aborted it.', { cause: reason });
 }
@@ -11,34 +11,14 @@ export function checkSignal(signal: unknown): void {
   throw new TabserveError('invalid_request', '`signal` is no AbortSignal; give the `signal` of an AbortController.', { param: 'signal' });
 }
 
-/** Another frame's is no `instanceof` this one's. */
+/** An AbortSignal of another frame is no `instanceof` this one's. */
 function isSignal(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 }
 
-/** Calls `listener` when the signal is aborted, at once if it is already, and never after `until` is aborted. */
+/** Calls `listener` when the signal is aborted: at once if it is already, and never after `until` is aborted. */
 export function onAbort(signal: AbortSignal | undefined, until: AbortSignal, listener: () => void): void {
   if (signal === undefined || until.aborted) return;
   if (signal.aborted) listener();
   else signal.addEventListener('abort', listener, { once: true, signal: until });
-}
-
-/** The promise, or `aborted` as soon as the signal says so; a result that comes after that is given to `discard`. */
-export async function abortable<Result>(
-  promise: Promise<Result>,
-  signal: AbortSignal | undefined,
-  discard: (late: Result) => void,
-): Promise<Result> {
-  const settled = new AbortController();
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort(signal, settled.signal, () => {
-      reject(abortedError(signal?.reason));
-      promise.then(discard, () => {}); // had it failed, there would be nothing to discard
-    });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    settled.abort();
-  }
 }

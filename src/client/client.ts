@@ -1,12 +1,13 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
-import type { Fault, ModelInfo } from '../core/protocol.ts';
+import type { ModelInfo } from '../core/protocol.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
 import { ChatCompletions } from './chat-completions.ts';
-import type { Connection } from './connection.ts';
+import { SESSION } from './session-key.ts';
+import type { ClientSession } from './session.ts';
 import { asyncDisposeBy } from './dispose.ts';
 import { TextCompletions } from './text-completions.ts';
 
@@ -23,24 +24,29 @@ export class Client implements AsyncDisposable {
   readonly completions: TextCompletions;
   /** As `close()`, for `await using`. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
-  readonly #connection: Connection;
+  readonly #session: ClientSession;
 
   static {
     asyncDisposeBy(this.prototype, (client) => client.close());
   }
 
   /** @internal */
-  constructor(connection: Connection, model: ModelInfo, modelNames: readonly string[], cacheSalt?: string) {
-    this.#connection = connection;
+  constructor(session: ClientSession, model: ModelInfo, modelNames: readonly string[], cacheSalt?: string) {
+    this.#session = session;
     this.model = model;
-    const context = { connection, modelId: model.id, modelNames, cacheSalt };
+    const context = { session, modelId: model.id, modelNames, cacheSalt };
     this.chat = { completions: new ChatCompletions(context) };
     this.completions = new TextCompletions(context);
   }
 
+  /** @internal */
+  get [SESSION](): ClientSession {
+    return this.#session;
+  }
+
   /** The state of the engine, which all tabs share. @throws TabserveError `closed`, `device_lost` */
   metrics(): Promise<EngineMetrics> {
-    return this.#connection.metrics();
+    return this.#session.call((host) => host.metrics());
   }
 
   /**
@@ -49,7 +55,7 @@ export class Client implements AsyncDisposable {
    * @throws TabserveError `closed`, `device_lost`
    */
   inspect(): Promise<EngineSnapshot> {
-    return this.#connection.inspect();
+    return this.#session.call((host) => host.inspect());
   }
 
   /**
@@ -59,7 +65,7 @@ export class Client implements AsyncDisposable {
    *   came in time: send a request), `invalid_request`, `device_lost`, `closed`
    */
   profile(options: ProfileOptions = {}): Promise<StepProfile> {
-    return this.#connection.profile(options);
+    return this.#session.callTask((host) => host.profile(options));
   }
 
   /**
@@ -67,25 +73,17 @@ export class Client implements AsyncDisposable {
    * Requests that come meanwhile wait so long. @throws TabserveError `out_of_memory`, `device_lost`, `closed`
    */
   limits(): Promise<AdapterLimits> {
-    return this.#connection.limits();
+    return this.#session.callTask((host) => host.limits());
   }
 
   /** Reads the engine's log from here on, in place of the listener before. */
   onLog(listener: (line: LogLine) => void): void {
-    this.#connection.listeners.onLog = listener;
+    this.#session.listeners.onLog = listener;
   }
 
   /** Hears of losses and recoveries from here on, in place of the listener before. */
   onStatus(listener: (status: EngineStatus) => void): void {
-    this.#connection.listeners.onStatus = listener;
-  }
-
-  /**
-   * Breaks the engine on purpose, for tests and demonstrations of failover: every answer under way, of every tab, goes
-   * on with the text that it would have had.
-   */
-  injectFault(fault: Fault): Promise<void> {
-    return this.#connection.injectFault(fault);
+    this.#session.listeners.onStatus = listener;
   }
 
   /**
@@ -93,6 +91,6 @@ export class Client implements AsyncDisposable {
    * they use it, stay. Later calls are refused with `closed`.
    */
   close(): Promise<void> {
-    return this.#connection.close(new TabserveError('closed', 'The client has been closed; create a new one.'));
+    return this.#session.close(new TabserveError('closed', 'The client has been closed; create a new one.'));
   }
 }

@@ -8,10 +8,11 @@ import type { HubSettings, LoadSettings, ModelSource, PersistPrefixCache } from 
 import { MAX_KEY_CHARS } from '../core/request.ts';
 import type { EngineStatus } from '../core/status.ts';
 import type { Tuning } from '../core/tuning.ts';
-import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
+import { untilAborted } from '../core/until-aborted.ts';
+import { abortedError, checkSignal, onAbort } from './abort.ts';
 import { Client } from './client.ts';
 import type { LogLine } from './client.ts';
-import { Connection } from './connection.ts';
+import { ClientSession } from './session.ts';
 import { MODULE_URL } from './engine-worker.ts';
 import { checkCacheKey, checkModelSource, modelAddress } from './model-source.ts';
 import { settingsConflict } from './settings-conflict.ts';
@@ -152,29 +153,29 @@ async function openClient(options: ClientOptions): Promise<Client> {
     baseUrl: document.baseURI,
     moduleUrl: MODULE_URL,
   });
-  const open = (transport: Transport): Promise<Connection> => openUnlessAborted(transport, signal, options);
+  const open = (transport: Transport): Promise<ClientSession> => openUnlessAborted(transport, signal, options);
   return createClientOn(await openWithFallback(open, locks, ownership, script), options);
 }
 
 /** {@link createClient} on a session that is open. */
-export async function createClientOn(connection: Connection, options: ClientOptions): Promise<Client> {
-  connection.listeners.onLog = options.onLog ?? logToConsole;
-  connection.listeners.onStatus = options.onStatus ?? (() => {});
+export async function createClientOn(session: ClientSession, options: ClientOptions): Promise<Client> {
+  session.listeners.onLog = options.onLog ?? logToConsole;
+  session.listeners.onStatus = options.onStatus ?? (() => {});
   const { model, requireChat, onProgress = () => {} } = options;
   const settings = loadSettings(options);
   try {
     const loading = modelAddress(options, document.baseURI).then((address) => {
       const wanted = { ...settings, ...address, ...(requireChat === undefined ? {} : { requireChat }) };
-      return connection.load(wanted, onProgress);
+      return session.load(wanted, onProgress);
     });
-    const info = await abortable(loading, options.signal, () => {});
+    const info = await untilAborted(loading, options.signal, undefined, abortedError);
     const message = settingsConflict(settings, info.settings);
-    if (message !== undefined) connection.listeners.warn(message);
+    if (message !== undefined) session.listeners.warn(message);
     const names = [info.id, typeof model === 'string' ? model : model.name];
-    return new Client(connection, info, [...new Set(names)], options.cacheSalt);
+    return new Client(session, info, [...new Set(names)], options.cacheSalt);
   } catch (error) {
     const failure = toTabserveError(error);
-    await connection.close(failure);
+    await session.close(failure);
     throw failure;
   }
 }
@@ -184,12 +185,12 @@ export async function openUnlessAborted(
   transport: Transport,
   signal: AbortSignal | undefined,
   { onLog = logToConsole, onStatus }: Pick<ClientOptions, 'onLog' | 'onStatus'> = {},
-): Promise<Connection> {
+): Promise<ClientSession> {
   const opened = new AbortController();
   const giveUp = new AbortController();
   onAbort(signal, opened.signal, () => giveUp.abort(abortedError(signal?.reason)));
   try {
-    return await Connection.open(transport, navigator.locks, giveUp.signal, { onLog, onStatus });
+    return await ClientSession.open(transport, navigator.locks, giveUp.signal, { onLog, onStatus });
   } catch (error) {
     transport.close(); // it may have begun to look for the engine
     throw error;

@@ -7,6 +7,7 @@ import { watchLock } from '../core/locks.ts';
 import type { Link } from '../core/link.ts';
 import type { Locks } from '../core/locks.ts';
 import type { EngineHost, HostHello, SessionHello } from '../core/protocol.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import type { HostLink, Transport } from './transport.ts';
 
 /** How long a worker may take to answer the first hello; each further one may take twice as long. */
@@ -27,7 +28,7 @@ export interface HostConnectionOptions {
   readonly locks: Locks;
   readonly onFrames: (frames: readonly Frame[]) => void;
   /** Aborted, with the reason, when the worker is not worth waiting for any more. */
-  readonly giveUp: AbortSignal;
+  readonly signal: AbortSignal;
   /** Milliseconds that the worker may take to answer. */
   readonly handshakeTimeoutMs: number;
 }
@@ -42,7 +43,7 @@ export interface Opened {
 export class HostConnection {
   readonly #host: Remote<EngineHost>;
   readonly #link: Link;
-  readonly #over = new AbortController();
+  readonly #closed = new AbortController();
   readonly #onMessage: (event: MessageEvent<unknown>) => void;
 
   private constructor({ hostLink, onFrames }: HostConnectionOptions) {
@@ -67,12 +68,12 @@ export class HostConnection {
    * @throws TabserveError `device_lost` where the worker dies before it has answered, or why it was given up
    */
   static async open(options: HostConnectionOptions): Promise<Opened | undefined> {
-    const { hostLink, hello, locks, giveUp, handshakeTimeoutMs } = options;
+    const { hostLink, hello, locks, handshakeTimeoutMs } = options;
     const connection = new HostConnection(options);
-    const { signal } = connection.#over;
+    const { closed } = connection;
     const opened = new AbortController();
-    for (const reason of [giveUp, hostLink.broken]) {
-      onAbort(reason, opened.signal, () => connection.close(toTabserveError(reason.reason)));
+    for (const signal of [options.signal, hostLink.broken]) {
+      onAbort(signal, opened.signal, () => connection.close(toTabserveError(signal.reason)));
     }
     let isLate = false;
     const timer = setTimeout(() => {
@@ -80,7 +81,7 @@ export class HostConnection {
       connection.close(new TabserveError('internal', 'The worker did not answer.'));
     }, handshakeTimeoutMs);
     const lost = (): void => connection.close(new TabserveError('device_lost', LOST_MESSAGE));
-    if (hostLink.hostLock !== undefined) watchLock(locks, hostLink.hostLock, signal, lost);
+    if (hostLink.hostLock !== undefined) watchLock(locks, hostLink.hostLock, closed, lost);
     let answer: HostHello;
     try {
       answer = await connection.call((host) => host.connect(hello));
@@ -91,44 +92,37 @@ export class HostConnection {
       clearTimeout(timer);
       opened.abort();
     }
-    if (hostLink.hostLock === undefined) watchLock(locks, answer.lockName, signal, lost);
+    if (hostLink.hostLock === undefined) watchLock(locks, answer.lockName, closed, lost);
     return { connection, answer };
   }
 
-  /** Aborted, with the reason, when it is over: the worker is dead, or `close` was called. */
-  get over(): AbortSignal {
-    return this.#over.signal;
+  /** Aborted, with a TabserveError, when the worker is dead or `close` was called. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
   }
 
-  /** Calls the worker; what it throws, and the end of the connection, come back as a TabserveError. */
-  call<Result>(method: (host: Remote<EngineHost>) => Promise<Result>): Promise<Result> {
-    const { signal } = this.#over;
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(toTabserveError(signal.reason));
-        return;
-      }
-      const over = (): void => reject(toTabserveError(signal.reason));
-      signal.addEventListener('abort', over, { once: true });
-      method(this.#host)
-        .then(resolve, (error: unknown) => reject(callError(error)))
-        .finally(() => signal.removeEventListener('abort', over));
+  /** Calls the worker. @throws TabserveError what the worker throws, or why the connection is closed */
+  async call<Result>(method: (host: Remote<EngineHost>) => Promise<Result>): Promise<Result> {
+    this.closed.throwIfAborted();
+    const result = method(this.#host).catch((error: unknown) => {
+      throw callError(error);
     });
+    return untilAborted(result, this.closed);
   }
 
-  /** What is said at the end, when the link may be gone already, has nobody to tell of an error. */
+  /** Comlink posts at the end as well, when the link may be gone already: nothing waits for that. */
   #post(...message: Parameters<Link['postMessage']>): void {
     try {
       this.#link.postMessage(...message);
     } catch (error) {
-      if (!this.#over.signal.aborted) throw error;
+      if (!this.#closed.signal.aborted) throw error;
     }
   }
 
   /** Nothing comes from it any more; what waits for an answer fails with the reason. */
   close(reason: TabserveError): void {
-    if (this.#over.signal.aborted) return;
-    this.#over.abort(reason);
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort(reason);
     this.#link.removeEventListener('message', this.#onMessage as EventListener);
     this.#host[releaseProxy]();
     this.#link.close();
@@ -156,7 +150,7 @@ export async function performHandshake(
   handshakeTimeoutMs: number,
 ): Promise<Opened> {
   for (let ms = handshakeTimeoutMs; ms < MAX_HANDSHAKE_TIMEOUT_MS; ms *= 2) {
-    const hostLink = await transport.open(options.giveUp);
+    const hostLink = await transport.open(options.signal);
     const opened = await HostConnection.open({ ...options, hello: nextHello(), hostLink, handshakeTimeoutMs: ms });
     if (opened !== undefined) return opened;
   }

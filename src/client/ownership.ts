@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { Locks } from '../core/locks.ts';
-import type { Connection } from './connection.ts';
+import type { ClientSession } from './session.ts';
 import { ElectedTransport } from './elected-transport.ts';
 import { shareOwner } from './engine-owner.ts';
 import { CHANNEL, startBroker, startElectedEngine, startSharedEngine } from './engine-worker.ts';
@@ -50,15 +50,15 @@ export function transportFor(ownership: Ownership, locks: Locks, script: WorkerS
  * SharedWorkers, or WebGPU in them.
  */
 export async function openWithFallback(
-  open: (transport: Transport) => Promise<Connection>,
+  open: (transport: Transport) => Promise<ClientSession>,
   locks: Locks,
   wanted: Ownership | undefined,
   script: WorkerScript | undefined,
-): Promise<Connection> {
+): Promise<ClientSession> {
   const hasSharedWorker = 'SharedWorker' in globalThis;
   const ownership = wanted ?? (hasSharedWorker ? 'shared-worker' : 'elected-broadcast');
-  const connection = await open(transportFor(ownership, locks, script));
-  if (wanted !== undefined || connection.hasWebGpu || !hasSharedWorker) return connection;
-  await connection.close(new TabserveError('closed', 'There is no WebGPU in a SharedWorker here.'));
+  const session = await open(transportFor(ownership, locks, script));
+  if (wanted !== undefined || session.hasWebGpu || !hasSharedWorker) return session;
+  await session.close(new TabserveError('closed', 'There is no WebGPU in a SharedWorker here.'));
   return open(transportFor('elected', locks, script));
 }

@@ -3,10 +3,11 @@ import type { CompletionRequest } from '../api/completion-request.ts';
 import type { CompletionUsage } from '../api/completion-types.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
-import { abortable, abortedError, checkSignal, onAbort } from './abort.ts';
+import { untilAborted } from '../core/until-aborted.ts';
+import { abortedError, checkSignal, onAbort } from './abort.ts';
 import { choiceRequests, Choices } from './choices.ts';
 import { CompletionStream } from './completion-stream.ts';
-import type { Connection } from './connection.ts';
+import type { ClientSession } from './session.ts';
 
 /** What is said of a request beside its body. */
 export interface RequestOptions {
@@ -16,7 +17,7 @@ export interface RequestOptions {
 
 /** What requests need to know of their client. */
 export interface CompletionsContext {
-  readonly connection: Connection;
+  readonly session: ClientSession;
   readonly modelId: string;
   /** The names that the model answers to. */
   readonly modelNames: readonly string[];
@@ -62,17 +63,17 @@ function typed<Value>(get: () => Value): Value {
 
 /** Queues a completion, of whichever endpoint; resolves to its stream as soon as it is queued, or to the whole answer. */
 export async function runCompletion<Chunk, Whole>(
-  { connection, modelId: model, cacheSalt }: CompletionsContext,
+  { session, modelId: model, cacheSalt }: CompletionsContext,
   { request, form, called, signal }: RunOptions<Chunk, Whole>,
 ): Promise<CompletionStream<Chunk> | Whole> {
   const created = Math.floor(Date.now() / 1000);
   if (signal?.aborted === true) throw abortedError(signal.reason);
   const requestId = typed(() => crypto.randomUUID());
   const abort = ({ all }: Choices): void => {
-    for (const frames of all) connection.abort(frames, abortedError(signal?.reason));
+    for (const frames of all) session.abort(frames, abortedError(signal?.reason));
   };
-  const queueing = queueAll(connection, choiceRequests(withSalt(request, cacheSalt), requestId), called);
-  const choices = await abortable(queueing.then((all) => new Choices(all, request.n)), signal, abort);
+  const queueing = queueAll(session, choiceRequests(withSalt(request, cacheSalt), requestId), called);
+  const choices = await untilAborted(queueing.then((all) => new Choices(all, request.n)), signal, abort, abortedError);
   const header = { id: form.id(requestId), created, model };
   if (!request.stream) {
     const ended = new AbortController();
@@ -99,15 +100,15 @@ function withSalt(request: CompletionRequest, cacheSalt: string | undefined): Co
 
 /** Queues a request for every choice. Where one is refused, none goes on. */
 async function queueAll(
-  connection: Connection,
+  session: ClientSession,
   requests: readonly GenerateRequest[],
   called: number,
 ): Promise<Choices['all']> {
-  const results = await Promise.allSettled(requests.map((request) => connection.generate(request, called)));
+  const results = await Promise.allSettled(requests.map((request) => session.generate(request, called)));
   const queued = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const refused = results.find((result) => result.status === 'rejected');
   if (refused === undefined) return queued;
-  for (const frames of queued) connection.abort(frames, toTabserveError(refused.reason));
+  for (const frames of queued) session.abort(frames, toTabserveError(refused.reason));
   throw refused.reason;
 }
 

@@ -216,10 +216,8 @@ export interface Queued {
   readonly promptTokenIds: readonly number[];
 }
 
-/** What can be broken on purpose, to see that nothing is lost. */
-export type Fault =
-  | 'device_lost' // the GPU device is destroyed
-  | 'worker_died'; // the worker closes itself, and says nothing
+/** A fault to inject. `device_lost`: the GPU device is destroyed. `worker_died`: the worker closes itself, and says nothing. */
+export type Fault = 'device_lost' | 'worker_died';
 
 /** What a session (a tab) says on connecting. */
 export interface SessionHello {

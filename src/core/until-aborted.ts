@@ -1,21 +1,25 @@
 /**
- * What the task settles to, or the signal's reason as soon as that is aborted: whoever gives up waits for nothing.
+ * The task's result, or an error as soon as the signal is aborted.
  *
- * @param discard called with a result that comes after the signal was aborted: nobody else has it
+ * @param signal undefined: it is never aborted
+ * @param discard called with a result that comes after the signal was aborted: nothing else gets it
+ * @param errorOf the error to reject with, from the signal's reason. @default the reason itself
  */
 export function untilAborted<Result>(
   task: Promise<Result>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   discard: (late: Result) => void = () => {},
+  errorOf: (reason: unknown) => unknown = (reason) => reason,
 ): Promise<Result> {
+  if (signal === undefined) return task;
   return new Promise((resolve, reject) => {
-    const giveUp = (): void => {
-      reject(signal.reason as Error);
+    const onAbort = (): void => {
+      reject(errorOf(signal.reason) as Error);
       task.then(discard, () => {}); // had it failed, there would be nothing to discard
     };
-    if (signal.aborted) return giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
-    const stopListening = (): void => signal.removeEventListener('abort', giveUp);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = (): void => signal.removeEventListener('abort', onAbort);
     task.then(resolve, reject).finally(stopListening);
   });
 }

@@ -1,4 +1,4 @@
-import type { Fault } from '../../src/core/protocol.ts';
+import { type Fault, injectFault } from '../../src/testing.ts';
 import type { BenchContext } from '../../demo/bench/bench-context.ts';
 import type { FailoverFigures, FailoverSample } from '../../demo/bench/figures.ts';
 import { failoverTimes } from '../../demo/bench/statistics.mjs';
@@ -46,7 +46,7 @@ async function breakOnce(context: BenchContext, fault: Fault, seed: number): Pro
     else if (++texts.after === TEXTS_AFTER) stop.abort();
     if (texts.before !== TEXTS_BEFORE || !Number.isNaN(events.injectedAt)) return;
     events.injectedAt = now;
-    injected = client.injectFault(fault);
+    injected = injectFault(client, fault);
   };
   const question = { messages: userSays(promptOf(seed, 4)), salt: context.salt(), signal: stop.signal, onText };
   const times = await requireAnswer(timeRequest(client, question));

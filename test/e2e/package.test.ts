@@ -73,16 +73,16 @@ describe('what is published', () => {
     expect(files.filter((file) => !/^dist\/types\/[a-z0-9/-]+\.d\.ts$/.test(file)).toSorted()).toEqual([
       'CHANGELOG.md', 'LICENSE', 'README.md',
       ...['cache.js', 'cache.js.map', 'cache.licenses.md', 'engine-worker.d.ts', 'engine-worker.js', 'engine-worker.js.map', 'engine-worker.licenses.md'].map((file) => `dist/${file}`),
-      ...['index.js', 'index.js.map', 'shared.js', 'shared.js.map'].map((file) => `dist/${file}`),
+      ...['index.js', 'index.js.map', 'shared.js', 'shared.js.map', 'testing.js', 'testing.js.map'].map((file) => `dist/${file}`),
       'package.json',
     ]);
-    expect(files).toEqual(expect.arrayContaining(['dist/types/index.d.ts', 'dist/types/cache.d.ts']));
+    expect(files).toEqual(expect.arrayContaining(['dist/types/index.d.ts', 'dist/types/cache.d.ts', 'dist/types/testing.d.ts']));
   });
 
   test('is found in order by publint, and by attw for ESM: they throw where it is not', () => {
     expect(run('publint/src/cli.js', ['run', installed.tarball, '--strict'])).toContain('All good!');
     const report = run('@arethetypeswrong/cli/dist/index.js', [installed.tarball, '--profile', 'esm-only', '--no-color']);
-    for (const entry of ['tabserve', 'tabserve/cache', 'tabserve/engine-worker']) expect(report).toContain(`"${entry}"`);
+    for (const entry of ['tabserve', 'tabserve/cache', 'tabserve/testing', 'tabserve/engine-worker']) expect(report).toContain(`"${entry}"`);
   });
 
   test.each([
@@ -90,7 +90,7 @@ describe('what is published', () => {
     ['nodenext', 'trusted-types', "declare const address: TrustedScriptURL;\nvoid createClient({ model: '', workerUrl: address });\n"],
   ])('type-checks in an app, whole and strict (%s, with the types %j)', (moduleResolution, types, more) => {
     const { app } = installed;
-    const imports = "import { type Client, TabserveError } from 'tabserve';\nimport { deleteModel, listModels } from 'tabserve/cache';\nimport 'tabserve/engine-worker';\n";
+    const imports = "import { type Client, TabserveError } from 'tabserve';\nimport { deleteModel, listModels } from 'tabserve/cache';\nimport { injectFault } from 'tabserve/testing';\nimport 'tabserve/engine-worker';\n";
     const use = 'for (const { url, size } of await listModels()) if (size > 1e9) await deleteModel(url).catch((error) => error instanceof TabserveError);\n';
     const usage = `export async function usage(client: Client): Promise<void> {\n${documentedCode('usage.ts')}}\n`;
     writeFileSync(join(app, 'main.ts'), `${documentedCode('main.js')}${imports}${use}${usage}${more}`);

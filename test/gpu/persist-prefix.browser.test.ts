@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
 import { removeKeptPrefixes } from '../../src/storage/prefix-manifest.ts';
+import { injectFault } from '../../src/testing.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
@@ -49,7 +50,7 @@ test('a prompt that was asked twice is found by the next worker', async () => {
   await logged(/kept \d+ more blocks/);
   expect(await numKept()).toBe(second.cached / 16);
 
-  await client.injectFault('worker_died');
+  await injectFault(client, 'worker_died');
   await client.completions.create({ prompt: 'Hi', max_tokens: 1 }); // for which the next worker loads the model
   console.log(await logged(/restored \d+ blocks/));
   expect((await client.metrics()).promptTokens).toBeLessThan(16); // it has not computed it
@@ -61,7 +62,7 @@ test('a prompt that was asked twice is found by the next worker', async () => {
 test('false deletes what was kept', async () => {
   expect(await numKept()).toBeGreaterThan(0);
   const before = client;
-  await before.injectFault('worker_died');
+  await injectFault(before, 'worker_died');
   await before.close();
   client = await createClient({ ...options, persistPrefixCache: false });
   await expect.poll(numKept).toBe(0);

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { createClient } from '../../src/index.ts';
 import type { LoadProgress, LogLine } from '../../src/index.ts';
+import { injectFault } from '../../src/testing.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // Everything real: client, SharedWorker, loader, tokenizer, scheduler, kernels; only the model is tiny.
@@ -140,7 +141,7 @@ test('two models answer at once, on a device each, and each says what it says al
     ['babble.gguf', 'ready', 1],
     ['other.gguf', 'ready', 1],
   ]);
-  await second.injectFault('device_lost');
+  await injectFault(second, 'device_lost');
   expect(await Promise.all([text('Both', { max_tokens: 40 }), ofSecond()])).toEqual([alone, secondAlone]);
   await second.close();
 }, 120_000);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Client } from '../../src/client/client.ts';
+import { injectFault } from '../../src/testing.ts';
 import { fakeClient, openTab, streamText, until } from '../support/fake-worker-tab.ts';
 
 // Real workers, Web Locks, message ports and BroadcastChannels; no GPU.
@@ -33,7 +34,7 @@ describe.each(WAYS)('with the engine in: %s', (ownership) => {
     for (let i = 0; i < 3; i++) {
       const before = (await opened[0].metrics()).generationTokens;
       await until(async () => (await opened[0].metrics()).generationTokens > before + 30);
-      await opened[0].injectFault(fault);
+      await injectFault(opened[0], fault);
     }
     expect(await Promise.all(streams)).toEqual(alone);
     expect(statuses.filter((state) => state === 'ready').length).toBeGreaterThanOrEqual(3);

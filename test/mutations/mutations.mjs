@@ -334,10 +334,12 @@ export const MUTATIONS = [
   ...of('client', 'src/client/pending-request.ts', [
     ['the next worker gives a request its whole time again', 'Math.max(0, timeoutMs - (now - this.#called))', 'timeoutMs', FRAMES],
   ]),
-  ...of('client', 'src/client/connection.ts', [
-    ['the next worker is not given the model’s settings', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = options;', FAILOVER, CLIENT],
-    ['the next worker is not told the hub token', 'this.#loaded = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#loaded = { ...info.settings, source };', FAILOVER],
-    ['requests of a dead worker are not handed on', 'const submits = Array.from(this.#pending, (pending) => this.#submit(host, pending));', 'const submits = [];', FAILOVER],
+  ...of('client', 'src/client/session.ts', [
+    ['the next worker is not given the model’s settings', 'this.#recovery.model = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#recovery.model = options;', FAILOVER, CLIENT],
+    ['the next worker is not told the hub token', 'this.#recovery.model = { ...info.settings, ...addressOf(options), persistOwnPrefixes: mayPersist(options) };', 'this.#recovery.model = { ...info.settings, source };', FAILOVER],
+  ]),
+  ...of('client', 'src/client/recovery.ts', [
+    ['requests of a dead worker are not handed on', 'const submits = Array.from(pending, (each) => this.#submit(host, each));', 'const submits = [];', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [
     ['a GPU that every load kills is tried for ever', "if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'again';", "return 'again';", RECOVERY, FAILOVER],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, createClient, type LogLine } from '../../src/index.ts';
 import { removeKeptPrefixes } from '../../src/storage/prefix-manifest.ts';
+import { injectFault } from '../../src/testing.ts';
 import { opfsPrefixStorage } from '../../src/worker/keep-prefixes.ts';
 
 // Whether restoring a prefix of SmolLM2-135M-Instruct is faster than computing it, here: `npm run test:smollm2`.
@@ -18,7 +19,7 @@ describe.skipIf('reason' in model).each(['f32', 'int8'] as const)('SmolLM2-135M-
     client = await createClient({ model: model.url, kvCacheDtype, persistPrefixCache: true, onLog });
   }, 5 * MINUTES);
   afterAll(async () => {
-    await client.injectFault('worker_died'); // the next one loads with another KV cache
+    await injectFault(client, 'worker_died'); // the next one loads with another KV cache
     await client.close();
     const storage = opfsPrefixStorage();
     if (storage !== undefined) await removeKeptPrefixes(storage);
@@ -34,7 +35,7 @@ describe.skipIf('reason' in model).each(['f32', 'int8'] as const)('SmolLM2-135M-
     await ask('What is the capital of France?');
     const before = await ask('What is the capital of Italy?');
     await expect.poll(() => log.some(({ message }) => message.includes('kept')), { timeout: MINUTES }).toBe(true);
-    await client.injectFault('worker_died');
+    await injectFault(client, 'worker_died');
     const restored = /restored \d+ blocks/;
     await expect.poll(() => log.some(({ message }) => restored.test(message)), { timeout: MINUTES }).toBe(true);
     const after = await ask('What is the capital of Italy?');

@@ -4,9 +4,10 @@ import type { ChatClient, ChatRequest, TextRequest } from '../../demo/src/contra
 import type { CacheAccess } from '../../demo/src/model-cache.ts';
 import type { PageStorage } from '../../demo/src/page-storage.ts';
 import type {
-  AdapterLimits, EngineMetrics, EngineSnapshot, Fault, ModelInfo, ProfileOptions, StepProfile,
+  AdapterLimits, EngineMetrics, EngineSnapshot, ModelInfo, ProfileOptions, StepProfile,
 } from '../../src/index.ts';
 import type { CachedModel } from '../../src/cache.ts';
+import type { Fault } from '../../src/testing.ts';
 import { FAKE_LIMITS, fakeProfile } from './fake-profiler.ts';
 
 export const FAKE_INFO: ModelInfo = {

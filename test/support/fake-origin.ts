@@ -1,5 +1,5 @@
 import { expose } from 'comlink';
-import { Connection } from '../../src/client/connection.ts';
+import { ClientSession } from '../../src/client/session.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import type { Link } from '../../src/core/link.ts';
 import { hostLockName } from '../../src/core/protocol.ts';
@@ -44,8 +44,8 @@ export class FakeOrigin {
   }
 
   /** A session of a new tab's. */
-  connect(): Promise<Connection> {
-    return Connection.open(this.transport, this.locks.locks, never);
+  connect(): Promise<ClientSession> {
+    return ClientSession.open(this.transport, this.locks.locks, never);
   }
 
   openLink(): MessagePort {

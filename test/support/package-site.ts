@@ -63,9 +63,10 @@ export async function startPackageSite(releases = 1, worker?: string): Promise<P
 /** What a tab's script offers to its test, in `globalThis.tab`. */
 function page(release: number): string {
   return `<!doctype html><title>release ${release}</title>
-<script type="importmap">{ "imports": { "comlink": "/comlink.js", "tabserve": "/${release}/index.js" } }</script>
+<script type="importmap">{ "imports": { "comlink": "/comlink.js", "tabserve": "/${release}/index.js", "tabserve/testing": "/${release}/testing.js" } }</script>
 <script type="module">
 import { createClient } from 'tabserve';
+import { injectFault } from 'tabserve/testing';
 const answers = new Map();
 let client;
 let cancel;
@@ -108,7 +109,7 @@ globalThis.tab = {
     return ended.map(([name, { text, error }]) => ({ name, text, error }));
   },
   metrics: () => client.metrics(),
-  injectFault: (fault) => client.injectFault(fault),
+  injectFault: (fault) => injectFault(client, fault),
   close: () => client.close(),
 };
 </script>`;

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
-import type { Fault } from '../../../src/index.ts';
+import type { Fault } from '../../../src/testing.ts';
 import { ChatController } from '../chat-controller.ts';
 import type { ChatEnvironment } from '../chat-environment.ts';
 import type { EngineReading } from '../engine-room.ts';

@@ -1,6 +1,6 @@
 import { html, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { Fault } from '../../../src/index.ts';
+import type { Fault } from '../../../src/testing.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 

@@ -1,6 +1,6 @@
 import { expose } from 'comlink';
 import type { Client, LogLine } from '../../../src/client/client.ts';
-import { Connection } from '../../../src/client/connection.ts';
+import { ClientSession } from '../../../src/client/session.ts';
 import { type ClientOptions, createClientOn } from '../../../src/client/create-client.ts';
 import type { Transport } from '../../../src/client/transport.ts';
 import { holdLock } from '../../../src/core/locks.ts';
@@ -125,7 +125,7 @@ export class SimulatedTab {
     };
     const onLog = ({ message }: LogLine): void => void this.#origin.log.push(message);
     const all = { model: urlOf(model), onLog, ...this.#settings, ...options };
-    const connection = await Connection.open(transport, this.#locks.locks, giveUp, all);
+    const connection = await ClientSession.open(transport, this.#locks.locks, giveUp, all);
     return createClientOn(connection, all);
   }
 

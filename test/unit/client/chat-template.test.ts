@@ -27,12 +27,12 @@ afterEach(() => {
 
 /** A client of a model that has such a template. */
 async function open(origin_: ChatTemplateOrigin, more: Partial<ClientOptions> = {}): Promise<{ client: Client; lines: LogLine[] }> {
-  const connection = await origin.connect();
+  const session = await origin.connect();
   const lines: LogLine[] = [];
   origin.loader.chatTemplate = origin_;
   const { loads } = origin.loader;
   const before = loads.length;
-  const creating = createClientOn(connection, { model: 'https://x.test/m.gguf', onLog: (line) => lines.push(line), ...more });
+  const creating = createClientOn(session, { model: 'https://x.test/m.gguf', onLog: (line) => lines.push(line), ...more });
   let hasJoined = false;
   void creating.then(() => (hasJoined = true));
   await until(() => hasJoined || loads.length > before);
@@ -56,8 +56,8 @@ test('a model without one continues texts, and refuses to chat, before the engin
 });
 
 test('requireChat refuses it with the header, and closes the session', async () => {
-  const connection = await origin.connect();
-  const creating = createClientOn(connection, { model: 'https://x.test/m.gguf', onLog: () => {}, requireChat: true });
+  const session = await origin.connect();
+  const creating = createClientOn(session, { model: 'https://x.test/m.gguf', onLog: () => {}, requireChat: true });
   await until(() => origin.loader.loads.length > 0);
   const { options, context } = origin.loader.last;
   expect(options).toEqual({ source: 'https://x.test/m.gguf' });

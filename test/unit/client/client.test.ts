@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
 import type { LogLine } from '../../../src/client/client.ts';
-import { Connection } from '../../../src/client/connection.ts';
+import { ClientSession } from '../../../src/client/session.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { expose, wrap } from 'comlink';
 import type { EngineHost } from '../../../src/core/protocol.ts';
@@ -22,18 +22,18 @@ beforeEach(() => {
 
 afterEach(() => origin.close());
 
-const connect = (): Promise<Connection> => origin.connect();
+const connect = (): Promise<ClientSession> => origin.connect();
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-async function open(): Promise<{ client: Client; connection: Connection; engine: FakeEngine }> {
-  const connection = await connect();
-  const loading = connection.load({ source: 'm' }, () => {});
+async function open(): Promise<{ client: Client; session: ClientSession; engine: FakeEngine }> {
+  const session = await connect();
+  const loading = session.load({ source: 'm' }, () => {});
   await until(() => origin.loader.loads.length > 0);
   origin.loader.last.finish();
-  return { client: new Client(connection, await loading, ['m']), connection, engine: origin.loader.last.engine };
+  return { client: new Client(session, await loading, ['m']), session, engine: origin.loader.last.engine };
 }
 
 /** A transport whose worker is what a test says. */
@@ -42,10 +42,10 @@ function transportTo(link: MessagePort) {
   return { open: async () => ({ link, hostLock: undefined, broken: never }), close: () => {} };
 }
 
-describe('the connection', () => {
+describe('the session', () => {
   test('errors keep code, message and parameter on their way to the tab', async () => {
-    const connection = await connect();
-    const loading = connection.load({ source: 'm' }, () => {});
+    const session = await connect();
+    const loading = session.load({ source: 'm' }, () => {});
     await until(() => origin.loader.loads.length > 0);
     origin.loader.last.fail(new TabserveError('unsupported_tensor', 'blk.0 is Q2_K', { param: 'blk.0' }));
     const error: unknown = await loading.catch((reason: unknown) => reason);
@@ -54,20 +54,20 @@ describe('the connection', () => {
   });
 
   test('an error that is not tabserve\'s comes as internal', async () => {
-    const connection = await connect();
+    const session = await connect();
     const { port1, port2 } = new MessageChannel();
     const hello = { lockName: origin.hostLock, hasWebGpu: true };
     expose({ connect: () => hello, metrics: () => { throw new RangeError('oops'); } }, port1);
-    const broken = await Connection.open(transportTo(port2), locks.locks, never);
-    await expect(broken.metrics()).rejects.toMatchObject({ code: 'internal', message: 'RangeError: oops' });
-    expect((await connection.metrics()).state).toBe('idle');
+    const broken = await ClientSession.open(transportTo(port2), locks.locks, never);
+    await expect(broken.call((host) => host.metrics())).rejects.toMatchObject({ code: 'internal', message: 'RangeError: oops' });
+    expect((await session.call((host) => host.metrics())).state).toBe('idle');
     port1.close();
   });
 
   test('progress arrives, and a listener that throws does not stop the load', async () => {
-    const connection = await connect();
+    const session = await connect();
     const seen: number[] = [];
-    const loading = connection.load({ source: 'm' }, ({ bytesDone }) => {
+    const loading = session.load({ source: 'm' }, ({ bytesDone }) => {
       seen.push(bytesDone);
       throw new Error('a bug in the page');
     });
@@ -80,28 +80,28 @@ describe('the connection', () => {
   });
 
   test('a tab whose lock is released is gone: its requests end', async () => {
-    const { client, connection, engine } = await open();
+    const { client, session, engine } = await open();
     await client.chat.completions.create({ messages: ask, stream: true });
     expect(engine.live.size).toBe(1);
-    locks.breakLock(connection.lockName);
+    locks.breakLock(session.lockName);
     await until(() => engine.live.size === 0);
     expect(origin.host.metrics().sessions).toBe(0);
   });
 
   test('nothing that all of the origin sees names the session, and its lock’s name takes over nothing', async () => {
-    const { client, connection, engine } = await open();
+    const { client, session, engine } = await open();
     await client.chat.completions.create({ messages: ask, stream: true });
     const stranger = wrap<EngineHost>(origin.openLink());
     for (const lockName of locks.held) {
-      expect(lockName).not.toContain(connection.sessionId);
+      expect(lockName).not.toContain(session.sessionId);
       for (const sessionId of [lockName, lockName.slice(lockName.lastIndexOf(':') + 1)]) {
         await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, handshake: 99 });
       }
     }
-    await stranger.connect({ sessionId: 'stranger', lockName: connection.lockName, handshake: 99 });
+    await stranger.connect({ sessionId: 'stranger', lockName: session.lockName, handshake: 99 });
     await stranger.disconnect();
     expect(engine.live.size).toBe(1);
-    expect(locks.isHeld(connection.lockName)).toBe(true);
+    expect(locks.isHeld(session.lockName)).toBe(true);
   });
 
   test('a worker that never answers is given up, and the lock with it', async () => {
@@ -110,7 +110,7 @@ describe('the connection', () => {
     const names: string[] = [];
     const request = locks.locks.request.bind(locks.locks) as (...args: unknown[]) => Promise<unknown>;
     const noting = { ...locks.locks, request: (...args: unknown[]) => (names.push(String(args[0])), request(...args)) };
-    const opening = Connection.open(transportTo(port2), noting as typeof locks.locks, giveUp.signal);
+    const opening = ClientSession.open(transportTo(port2), noting as typeof locks.locks, giveUp.signal);
     giveUp.abort(new TabserveError('internal', 'no answer'));
     await expect(opening).rejects.toMatchObject({ code: 'internal', message: 'no answer' });
     expect(names).toHaveLength(1);
@@ -317,8 +317,8 @@ describe('streams', () => {
 
   test('two tabs stream at once, each its own answer', async () => {
     const { client, engine } = await open();
-    const connection = await connect();
-    const other = new Client(connection, await connection.load({ source: 'm' }, () => {}), ['m']);
+    const session = await connect();
+    const other = new Client(session, await session.load({ source: 'm' }, () => {}), ['m']);
     const answers = [client, other].map((each) => each.chat.completions.create({ messages: ask }));
     await until(() => engine.live.size === 2);
     const [a = '', b = ''] = engine.live.keys();
@@ -332,7 +332,7 @@ describe('streams', () => {
 
 describe('close', () => {
   test('ends what is live with closed, frees the session, and refuses later calls', async () => {
-    const { client, connection, engine } = await open();
+    const { client, session, engine } = await open();
     const stream = await client.chat.completions.create({ messages: ask, stream: true });
     const answer = client.chat.completions.create({ messages: ask });
     const failed = expect(answer).rejects.toMatchObject({ code: 'closed' });
@@ -345,7 +345,7 @@ describe('close', () => {
     await expect(reading).rejects.toMatchObject({ code: 'closed' });
     expect(engine.live.size).toBe(0);
     expect(origin.host.metrics().sessions).toBe(0);
-    await until(() => !locks.isHeld(connection.lockName));
+    await until(() => !locks.isHeld(session.lockName));
     await expect(client.metrics()).rejects.toMatchObject({ code: 'closed' });
     await expect(client.chat.completions.create({ messages: ask })).rejects.toMatchObject({ code: 'closed' });
     await client.close();

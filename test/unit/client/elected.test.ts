@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Connection } from '../../../src/client/connection.ts';
+import { ClientSession } from '../../../src/client/session.ts';
 import { createClient } from '../../../src/client/create-client.ts';
 import type { Client } from '../../../src/client/client.ts';
 import { ElectedTransport } from '../../../src/client/elected-transport.ts';
@@ -162,7 +162,7 @@ describe('a worker that does not start', () => {
   test('nor the next ones: the tab is told that it waits, then why it failed, and another tab may own the engine', async () => {
     const { locks, workers, transport } = page(0);
     const statuses: EngineStatus[] = [];
-    const opening = Connection.open(transport, locks.locks, never, {
+    const opening = ClientSession.open(transport, locks.locks, never, {
       onLog: () => {}, onStatus: (status) => statuses.push(status),
     });
     const failed = opening.catch((error: unknown) => error);

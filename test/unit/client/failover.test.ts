@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
-import { Connection } from '../../../src/client/connection.ts';
+import { ClientSession } from '../../../src/client/session.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { EngineStatus } from '../../../src/core/status.ts';
 import { bytes, END } from '../../support/fake-model.ts';
@@ -32,10 +32,10 @@ async function settlesTo<Loaded>(loading: Promise<Loaded>): Promise<Loaded> {
 }
 
 async function open(): Promise<{ client: Client; statuses: EngineStatus[] }> {
-  const connection = await origin.connect();
-  const loading = connection.load({ source: 'm', kvCacheBytes: 5 }, () => {});
+  const session = await origin.connect();
+  const loading = session.load({ source: 'm', kvCacheBytes: 5 }, () => {});
   await finishLoad();
-  const client = new Client(connection, await loading, ['m']);
+  const client = new Client(session, await loading, ['m']);
   const statuses: EngineStatus[] = [];
   client.onStatus((status) => statuses.push(status));
   return { client, statuses };
@@ -62,8 +62,8 @@ async function collect(stream: AsyncIterable<{ choices: readonly { delta: { cont
 
 test('a hub token is told to the next worker by the tab that has it, and to no other tab', async () => {
   const hub = { endpoint: 'https://mirror.example', token: 'hf_secret' };
-  const connection = await origin.connect();
-  const loading = connection.load({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 }, () => {});
+  const session = await origin.connect();
+  const loading = session.load({ source: 'hf:o/r/m.gguf', hub, kvCacheBytes: 5 }, () => {});
   await finishLoad();
   expect(await loading).toMatchObject({ settings: { kvCacheBytes: 5 } });
   const other = await origin.connect();
@@ -83,10 +83,10 @@ test('each tab says to the next worker whether its own prompts may be kept, what
   const clients: Client[] = [];
   origin.onDeletePrefixes = () => deletions.push(origin.workers);
   for (const each of settings) {
-    const connection = await origin.connect();
-    const loading = connection.load({ source: 'm', ...each }, () => {});
+    const session = await origin.connect();
+    const loading = session.load({ source: 'm', ...each }, () => {});
     await finishLoad();
-    clients.push(new Client(connection, await loading, ['m']));
+    clients.push(new Client(session, await loading, ['m']));
   }
   const asked = async (): Promise<unknown[]> => {
     const { engine } = origin.loader.last;
@@ -158,8 +158,8 @@ test('a request that comes while there is no worker waits for the next; metrics 
 });
 
 test('a load under way when the worker dies is done by the next', async () => {
-  const connection = await origin.connect();
-  const loading = connection.load({ source: 'm' }, () => {});
+  const session = await origin.connect();
+  const loading = session.load({ source: 'm' }, () => {});
   await until(() => origin.loader.loads.length > 0);
   origin.kill();
   await until(() => origin.workers === 2);
@@ -240,14 +240,14 @@ describe('workers that die again and again', () => {
   });
 
   test('under a load: createClient fails', async () => {
-    const connection = await origin.connect();
-    const failed = expect(connection.load({ source: 'm' }, () => {})).rejects.toMatchObject({ code: 'device_lost' });
+    const session = await origin.connect();
+    const failed = expect(session.load({ source: 'm' }, () => {})).rejects.toMatchObject({ code: 'device_lost' });
     for (let i = 0; i < 4; i++) {
       await until(() => (origin.loader?.loads.length ?? 0) > 0);
       await killWorker();
     }
     await failed;
-    await connection.close(new TabserveError('closed', ''));
+    await session.close(new TabserveError('closed', ''));
   });
 });
 
@@ -258,8 +258,8 @@ test('a worker that cannot be reached fails what was asked, and is looked for ag
     if (refusals-- > 0) throw new TabserveError('invalid_request', 'HTTP 503', { param: 'workerUrl' });
     return transport.open(signal);
   };
-  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal);
-  const client = new Client(connection, await settlesTo(connection.load({ source: 'm' }, () => {})), ['m']);
+  const session = await ClientSession.open({ ...transport, open }, origin.locks.locks, new AbortController().signal);
+  const client = new Client(session, await settlesTo(session.load({ source: 'm' }, () => {})), ['m']);
   const answer = client.chat.completions.create({ messages: ask });
   await until(() => origin.loader.last.engine.live.size === 1);
   refusals = 2;
@@ -280,10 +280,10 @@ test('a link to a worker that is dying already, after its lock was released, is 
     silent.push(port1, port2);
     return { link: port2, hostLock: undefined, broken: new AbortController().signal };
   };
-  const connection = await Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
-  const loading = connection.load({ source: 'm' }, () => {});
+  const session = await ClientSession.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
+  const loading = session.load({ source: 'm' }, () => {});
   await finishLoad();
-  const client = new Client(connection, await loading, ['m']);
+  const client = new Client(session, await loading, ['m']);
   const stream = await client.chat.completions.create({ messages: ask, stream: true });
   origin.loader.last.engine.step({ id: origin.loader.last.engine.only, tokens: bytes('x') });
   await until(() => stream.timings.ttft_ms !== undefined);
@@ -304,14 +304,28 @@ test.each(['as they were sent', 'the last one first'])('a worker that was only s
     port2.start();
     return { link: port2, hostLock: undefined, broken: new AbortController().signal };
   };
-  const opening = Connection.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
+  const opening = ClientSession.open({ ...transport, open }, origin.locks.locks, new AbortController().signal, { handshakeTimeoutMs: 20 });
   await until(() => links.length === 2);
   for (const link of order === 'the last one first' ? links.toReversed() : links) {
     origin.answer(link);
     await new Promise((resolve) => setImmediate(resolve)); // it is heard
   }
-  const connection = await opening;
-  expect((await connection.metrics()).sessions).toBe(1);
-  await connection.close(new TabserveError('closed', ''));
+  const session = await opening;
+  expect((await session.call((host) => host.metrics())).sessions).toBe(1);
+  await session.close(new TabserveError('closed', ''));
   expect(origin.host.metrics().sessions).toBe(0);
+});
+
+test('a status listener that asks at once is answered by the next worker', async () => {
+  const { client } = await open();
+  const asked: Promise<{ state: string }>[] = [];
+  client.onStatus(({ state }) => {
+    if (state === 'recovering') asked.push(client.metrics());
+  });
+  for (let i = 0; i < 3; i++) await killWorker().then(() => client.metrics());
+  origin.kill(); // no other worker is connected to before something is asked
+  await until(() => !origin.locks.isHeld(origin.hostLock));
+  await client.metrics();
+  expect((await Promise.all(asked)).map(({ state }) => state)).toEqual(['parked', 'parked', 'parked', 'parked']);
+  expect(origin.workers).toBe(5);
 });

@@ -18,11 +18,11 @@ async function until(condition: () => boolean): Promise<void> {
 
 beforeEach(async () => {
   origin = new FakeOrigin();
-  const connection = await origin.connect();
-  const loading = connection.load({ source: 'm' }, () => {});
+  const session = await origin.connect();
+  const loading = session.load({ source: 'm' }, () => {});
   await until(() => origin.loader.loads.length > 0);
   origin.loader.last.finish();
-  client = new Client(connection, await loading, ['m']);
+  client = new Client(session, await loading, ['m']);
   engine = origin.loader.last.engine;
 });
 

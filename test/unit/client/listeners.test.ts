@@ -1,7 +1,7 @@
 import { expose } from 'comlink';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
-import { Connection } from '../../../src/client/connection.ts';
+import { ClientSession } from '../../../src/client/session.ts';
 import type { Frame } from '../../../src/core/frames.ts';
 import type { GenerateRequest } from '../../../src/core/protocol.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
@@ -55,11 +55,11 @@ async function answerPast(thrown: unknown): Promise<void> {
   port2.start();
   const never = new AbortController().signal;
   const transport = { open: async () => ({ link: port2, hostLock: undefined, broken: never }), close: () => {} };
-  const connection = await Connection.open(transport, locks, never);
+  const session = await ClientSession.open(transport, locks, never);
   const fail = (): never => {
     throw thrown;
   };
-  const client = new Client(connection, await connection.load({ source: 'm' }, fail), ['m']);
+  const client = new Client(session, await session.load({ source: 'm' }, fail), ['m']);
   client.onLog(fail);
   client.onStatus(fail);
   const { choices } = await client.chat.completions.create({ messages: [{ role: 'user', content: 'Hi' }] });

@@ -4,6 +4,7 @@ import type { Client } from '../../../src/client/client.ts';
 import { createClient } from '../../../src/client/create-client.ts';
 import { checkSupport, missingSupport } from '../../../src/client/support.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
+import { injectFault } from '../../../src/testing.ts';
 import { FakePage } from '../../support/fake-page.ts';
 
 // A browser may deny a page any of its APIs, each in its own way. Nothing leaves the client but TabserveErrors, nothing
@@ -123,7 +124,7 @@ const CALLS: Readonly<Record<string, (client: Client) => Promise<unknown>>> = {
     const stream = await client.chat.completions.create({ ...body, stream: true });
     await stream.toReadableStream().cancel();
   },
-  injectFault: (client) => client.injectFault('device_lost'),
+  injectFault: (client) => injectFault(client, 'device_lost'),
   close: (client) => client.close(),
 };
 

@@ -11,10 +11,10 @@ let client: Client;
 
 beforeEach(async () => {
   origin = new FakeOrigin();
-  const connection = await origin.connect();
-  const loading = connection.load({ source: 'm' }, () => {});
+  const session = await origin.connect();
+  const loading = session.load({ source: 'm' }, () => {});
   await finishLoad();
-  client = new Client(connection, await loading, ['m']);
+  client = new Client(session, await loading, ['m']);
 });
 
 afterEach(() => origin.close());

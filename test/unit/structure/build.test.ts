@@ -13,7 +13,7 @@ test('the package is a small client that names its worker as bundlers recognise,
   for (const mode of ['production', 'worker']) {
     await build({ root: ROOT, mode, logLevel: 'silent', build: { outDir, emptyOutDir: false } });
   }
-  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['cache.js', 'engine-worker.js', 'index.js', 'shared.js']);
+  expect(readdirSync(outDir).filter((file) => file.endsWith('.js'))).toEqual(['cache.js', 'engine-worker.js', 'index.js', 'shared.js', 'testing.js']);
   const client = readFileSync(join(outDir, 'index.js'), 'utf8');
   const started = client.matchAll(
     /new (\w+)\(new URL\(\s*"\.\/engine-worker\.js",\s*import\.meta\.url\s*\), \{\s*type: "module"/g,
@@ -21,7 +21,8 @@ test('the package is a small client that names its worker as bundlers recognise,
   expect([...started].map(([, kind]) => kind)).toEqual(['SharedWorker', 'Worker', 'SharedWorker']);
   expect(client).not.toContain('@compute');
   expect(importsIn(client).toSorted()).toEqual(['./shared.js', 'comlink']);
-  expect(importsIn(readFileSync(join(outDir, 'cache.js'), 'utf8'))).toEqual(['./shared.js']);
+  for (const entry of ['cache.js', 'testing.js']) expect(importsIn(readFileSync(join(outDir, entry), 'utf8'))).toEqual(['./shared.js']);
+  expect(client).not.toContain('injectFault');
 
   const worker = readFileSync(join(outDir, 'engine-worker.js'), 'utf8');
   expect(worker).toContain('@compute');

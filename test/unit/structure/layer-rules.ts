@@ -20,6 +20,9 @@ export const RANKS: Readonly<Record<string, number>> = {
   client: 6,
 };
 
+/** What an app imports. */
+const ENTRY_POINTS = ['src/index.ts', 'src/cache.ts', 'src/testing.ts'];
+
 /** The folders whose files may import shader text. */
 const SHADER_READERS = ['gpu', 'kernels'];
 
@@ -43,7 +46,7 @@ function forbiddenToSource(file: string, target: string): string | undefined {
   if (target.startsWith('node:')) return 'a browser has no Node modules';
   if (!target.startsWith('src/')) return /^(demo|test)\//.test(target) ? 'the library stands alone' : undefined;
   const to = folderOf(target);
-  // src/index.ts and src/cache.ts, the entry points, stand above all layers.
+  // src/index.ts, src/cache.ts and src/testing.ts, the entry points, stand above all layers.
   if (from === undefined || to === from) return to === undefined ? 'nothing imports the entry point' : undefined;
   if (to === undefined) return 'nothing imports the entry point';
   const [fromRank, toRank] = [RANKS[from], RANKS[to]];
@@ -58,8 +61,8 @@ function forbiddenToDemo(file: string, target: string): string | undefined {
   if (file.startsWith('demo/bench/') && target.startsWith('src/')) return undefined;
   const isApp = file.startsWith('demo/src/');
   if (!/^(src|shaders)\//.test(target) && !(isApp && target.startsWith('demo/bench/'))) return undefined;
-  const allowed = target === 'src/index.ts' || target === 'src/cache.ts' || target.startsWith('src/core/');
-  return allowed ? undefined : 'the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core';
+  const allowed = ENTRY_POINTS.includes(target) || target.startsWith('src/core/');
+  return allowed ? undefined : `the demo uses what every app has: ${ENTRY_POINTS.join(', ')}, and the types of src/core`;
 }
 
 /** The folder of src/ that a file lies in; undefined for a file of src/ itself. */

@@ -72,10 +72,10 @@ test('the rules find what they forbid', () => {
     'src/engine/e.ts imports src/index.ts: nothing imports the entry point',
     'src/engine/e.ts imports shaders/x.wgsl: only gpu and kernels read shaders',
     'src/engine/e.ts imports test/support/y.ts: the library stands alone',
-    'demo/src/g.ts imports src/client/h.ts: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
-    'demo/src/g.ts imports demo/bench/n.ts: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
+    'demo/src/g.ts imports src/client/h.ts: the demo uses what every app has: src/index.ts, src/cache.ts, src/testing.ts, and the types of src/core',
+    'demo/src/g.ts imports demo/bench/n.ts: the demo uses what every app has: src/index.ts, src/cache.ts, src/testing.ts, and the types of src/core',
     'demo/server/j.mjs imports test/bench/k.mjs: the demo ships, the tests do not',
-    'demo/bench/l.ts imports shaders/x.wgsl: the demo uses what every app has: src/index.ts, src/cache.ts, and the types of src/core',
+    'demo/bench/l.ts imports shaders/x.wgsl: the demo uses what every app has: src/index.ts, src/cache.ts, src/testing.ts, and the types of src/core',
     'demo/bench/l.ts imports test/support/m.ts: the demo ships, the tests do not',
     'src/odd/i.ts imports src/core/d.ts: odd/ is no layer',
   ]);

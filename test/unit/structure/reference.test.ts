@@ -25,13 +25,21 @@ function signatures(reference: string): ReadonlyMap<string, readonly string[]> {
   }));
 }
 
+/** The names that signatures declare. */
+function namesOf(code: readonly string[]): readonly string[] {
+  return code.map((each) => /^(?:abstract )?\w+ (\w+)/.exec(each)?.[1] ?? '');
+}
+
 /** What the compiler finds wrong with modules that have nothing but the platform's types. */
 function compile(modules: ReadonlyMap<string, readonly string[]>): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-reference-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const files = Array.from(modules, ([name, code]) => {
     const file = `${name.replace('/', '-')}.d.ts`;
-    writeFileSync(join(folder, file), code.map((each) => `export declare ${each}`).join('\n'));
+    const own = namesOf(code);
+    const main = namesOf(modules.get('tabserve') ?? []).filter((each) => name !== 'tabserve' && !own.includes(each));
+    const imports = main.length === 0 ? '' : `import type { ${main.join(', ')} } from './tabserve';\n`;
+    writeFileSync(join(folder, file), imports + code.map((each) => `export declare ${each}`).join('\n'));
     return file;
   });
   const flags = ['--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable', '--types', ''];
@@ -41,13 +49,13 @@ function compile(modules: ReadonlyMap<string, readonly string[]>): readonly stri
 
 test('the reference names no type that neither it nor the platform documents', () => {
   const sections = signatures(readText('docs/api.md'));
-  expect([...sections.keys()]).toEqual(['tabserve', 'tabserve/cache']);
+  expect([...sections.keys()]).toEqual(['tabserve', 'tabserve/cache', 'tabserve/testing']);
   const found = compile(new Map([...sections, ['wrong', ['interface Shown extends Hidden {}\n']]]));
   expect(found).toEqual([expect.stringMatching(/^wrong\.d\.ts.* Cannot find name 'Hidden'/)]);
 });
 
 test('the reference says what types are made of: inherited members and a constant’s values', () => {
-  const code = new Map([...signatures(readText('docs/api.md')).values()].flat().map((each) => [/^\w+ (\w+)/.exec(each)?.[1], each]));
+  const code = new Map([...signatures(readText('docs/api.md')).values()].flat().map((each) => [namesOf([each])[0], each]));
   for (const member of ['requestsRunning', 'kvBlocksTotal', 'decodeTokensPerSecond', 'kernelsToCompile']) {
     expect(code.get('EngineMetrics')).toContain(`readonly ${member}: number;`);
   }
