@@ -1,12 +1,12 @@
-/** 53 bits, the most that a Map can look up as a plain number. */
+/** 53 bits: the most that fit a number, which is a fast key of a Map. */
 export type BlockHash = number;
 
-/** The hash of `tokenIds[start]` to `tokenIds[end - 1]`, coming after what `parent` is the hash of. */
+/** The hash of `tokenIds[start]` to `tokenIds[end - 1]`, chained to the hash `parent` of the tokens before them. */
 export type HashBlock = (parent: BlockHash, tokenIds: readonly number[], start: number, end: number) => BlockHash;
 
 /**
- * Two lanes of MurmurHash3's 32-bit mixing (Austin Appleby, public domain) with different constants, chained. Fast
- * and well spread, not cryptographic: whoever looks a hash up compares what was hashed.
+ * Two lanes of MurmurHash3's 32-bit mixing (Austin Appleby, public domain) with different constants, chained. Fast and
+ * well distributed, but not cryptographic: callers must compare the hashed content.
  */
 export const hashBlock: HashBlock = (parent, tokenIds, start, end) => {
   let low = (parent >>> 0) ^ 0x9e3779b9;
@@ -21,7 +21,7 @@ export const hashBlock: HashBlock = (parent, tokenIds, start, end) => {
   return (high & 0x1fffff) * 2 ** 32 + (finish(low ^ high) >>> 0);
 };
 
-/** Where a chain of hashes starts: sequences of different salts share nothing. */
+/** The start of a chain of hashes. Sequences of different salts share no blocks. */
 export function hashSalt(salt: string): BlockHash {
   const codes = Array.from(salt, (character) => character.codePointAt(0) ?? 0);
   return hashBlock(0, codes, 0, codes.length);
@@ -35,7 +35,7 @@ function scramble(token: number, before: number, after: number): number {
   return Math.imul(rotate(Math.imul(token, before), 15), after);
 }
 
-/** Every bit of the value changes every bit of the result with a chance of one half. */
+/** Each bit of the value changes each bit of the result with a probability of one half. */
 function finish(value: number): number {
   let mixed = value;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);

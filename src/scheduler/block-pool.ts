@@ -1,16 +1,16 @@
 import { TabserveError } from '../core/errors.ts';
 
 /**
- * Who holds which KV block. A block is free, or held by one or more block tables (its reference count); the pool knows
+ * The owners of KV blocks. A block is free, or held by one or more block tables (its reference count). The pool knows
  * nothing of requests, tokens or the GPU.
  *
- * Free blocks queue up by when they were freed and the one free for longest is handed out first, so that what a block
- * still contains stays findable for as long as possible (vLLM's `BlockPool`).
+ * Free blocks queue in the order in which they were freed, and the oldest is allocated first. So the content of a block
+ * stays findable as long as possible (vLLM's `BlockPool`).
  */
 export class BlockPool {
   readonly numBlocks: number;
   readonly #refCounts: Uint32Array;
-  /** Oldest first: a Set iterates in insertion order, and gives up any member in constant time. */
+  /** Oldest first: a Set iterates in insertion order, and deletes any member in constant time. */
   readonly #free: Set<number>;
 
   constructor(numBlocks: number) {
@@ -23,17 +23,17 @@ export class BlockPool {
     return this.#free.size;
   }
 
-  /** Those that nobody holds, the next to be handed out first. */
+  /** The blocks that nobody holds, in the order of allocation. */
   get freeBlocks(): Iterable<number> {
     return this.#free.keys();
   }
 
-  /** How many block tables name it. */
+  /** The number of block tables that hold the block. */
   refCount(block: number): number {
     return this.#refCounts[block] ?? 0;
   }
 
-  /** `count` blocks with a reference count of 1 each, or `undefined` (and nothing taken) where fewer are free. */
+  /** `count` blocks with a reference count of 1 each, or `undefined`, with nothing allocated, where fewer are free. */
   allocate(count: number): readonly number[] | undefined {
     if (count > this.#free.size) return undefined;
     const blocks: number[] = [];
@@ -45,14 +45,14 @@ export class BlockPool {
     return blocks;
   }
 
-  /** One more reference to a block, held or free, whose content is to be kept and shared. */
+  /** Adds a reference to a block, held or free, whose content is shared. */
   retain(block: number): void {
     this.#take(block);
   }
 
   /**
-   * Gives back one reference to each block of a table. Its last block is freed first and so reused first: the start of
-   * a sequence is what another one may share.
+   * Releases one reference to each block of a table. Its last block is freed first and so reused first, because other
+   * sequences may share its start.
    * @throws TabserveError `internal` when a block is not held.
    */
   free(blockTable: readonly number[]): void {
@@ -65,8 +65,8 @@ export class BlockPool {
   }
 
   /**
-   * Checks the books: every block is either free or held, and held exactly as often as the tables say.
-   * @param blockTables every block table alive.
+   * Checks the pool: every block is either free or held, and its reference count matches the tables.
+   * @param blockTables every block table in use.
    * @throws TabserveError `internal` naming the first block that is leaked, shared wrongly, or free while in use.
    */
   checkIntegrity(blockTables: Iterable<readonly number[]>): void {

@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { EngineRequest } from '../core/request.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 
-/** Tokens a sequence may really have: the configured limit, within what the whole block pool holds. */
+/** The most tokens of a sequence: the configured limit, or what the whole block pool holds if that is less. */
 export function effectiveMaxModelLen(config: SchedulerConfig): number {
   return Math.min(config.maxModelLen, config.numBlocks * config.blockSize);
 }

@@ -2,19 +2,19 @@ import { countBySession } from './request-queue.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
 import type { RunningBatch } from './running-batch.ts';
 
-/** Who has to give way for a waiting request to come in: nobody where it can come in anyway, or could not even then. */
+/** The running request to preempt for a waiting one; undefined where it can be admitted anyway, or not even then. */
 export function findVictim(next: RequestState, batch: RunningBatch): RunningRequest | undefined {
   const victim = batch.canAdmit(next) ? undefined : findFairVictim(next, batch.requests);
   return victim !== undefined && batch.canAdmit(next, victim) ? victim : undefined;
 }
 
 /**
- * Whose place a waiting request may take that finds none free. A session with nothing running takes it from the session
- * with the most requests running, at least two, and there from the newest that is not of higher priority. So while there
- * are no more sessions than slots, none waits for another's long answers. What the preempted request had computed stays
- * in the prefix cache until its blocks are needed, so giving way costs it little.
+ * The running request whose slot a waiting request may take where no slot is free. A session with nothing running takes
+ * it from the session with the most requests running, at least two, and there from the newest that is not of higher
+ * priority. So while there are no more sessions than slots, no session waits for another's long answers. The preempted
+ * request's computed tokens stay in the prefix cache until its blocks are needed, so preemption costs little.
  *
- * It does not go back and forth: the session that takes has one running then, and the one that gives had two.
+ * It does not alternate: afterwards the taking session has one request running, while the giving one had two.
  */
 function findFairVictim(next: RequestState, running: readonly RunningRequest[]): RunningRequest | undefined {
   const counts = countBySession(running);

@@ -1,21 +1,23 @@
 import { UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 
-/** How many of the last ends count. */
+/** The number of latest ends that count. */
 const WINDOW = 16;
 const MIN_MS = 50;
 const MAX_MS = 60_000;
 
-/** How often requests end, for telling a refused caller when to try again. Times are the engine clock's milliseconds. */
+/**
+ * The rate at which requests end, for the retry hint of a refused request. Times are the engine clock's milliseconds.
+ */
 export class FinishRate {
   readonly #times: number[] = [];
 
-  /** Requests have ended. */
+  /** Records requests that have ended. */
   record(count: number, now: number): void {
     for (let i = 0; i < count; i++) this.#times.push(now);
     this.#times.splice(0, this.#times.length - WINDOW - 1);
   }
 
-  /** In how many milliseconds `numPlaces` more requests have probably ended: between 50 ms and a minute. */
+  /** Milliseconds until `numPlaces` more requests have probably ended: between 50 ms and a minute. */
   estimate(numPlaces: number): number {
     const [first, last] = [this.#times[0], this.#times.at(-1)];
     if (first === undefined || last === undefined || this.#times.length < 2) return UNKNOWN_RETRY_MS;

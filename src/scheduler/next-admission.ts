@@ -3,12 +3,12 @@ import type { RequestState } from './request-state.ts';
 import type { RunningBatch } from './running-batch.ts';
 
 /**
- * Which waiting request comes in next, or `undefined` where none may at the moment. It is the queue's first, unless that
- * one waits for a prefix that a running request is about to compute: then it is passed over, to the next of the same
- * priority that waits for no prefix.
+ * The waiting request to admit next, or `undefined` where none can be. It is the queue's first, unless that one waits
+ * for a prefix that a running request is about to compute. Then it is passed over for the next of the same priority
+ * that waits for no prefix.
  *
- * Passing over costs nobody its turn: whoever overtakes leaves a slot and blocks for each request that it passes. They
- * are looked at again in every step, and wait no longer than their prefix is being computed.
+ * A request that is passed over loses nothing: the one admitted leaves a slot and blocks for each that it passes. Those
+ * are considered again in every step, and wait only while their prefix is being computed.
  */
 export function findNext(waiting: RequestQueue, batch: RunningBatch): RequestState | undefined {
   const passed: RequestState[] = [];

@@ -1,22 +1,23 @@
 import type { RunningRequest } from './request-state.ts';
 
-/** How many blocks `numTokens` tokens take. */
+/** The number of blocks for `numTokens` tokens. */
 export function numBlocksFor(numTokens: number, blockSize: number): number {
   return Math.ceil(numTokens / blockSize);
 }
 
-/** How many blocks a request lacks for `numTokens` more tokens to be computed. */
+/** The number of blocks that a request lacks to compute `numTokens` more tokens. */
 export function numMissingBlocks(running: RunningRequest, numTokens: number, blockSize: number): number {
   return Math.max(0, numBlocksFor(running.numComputedTokens + numTokens, blockSize) - running.blockTable.length);
 }
 
 /**
- * How many decode steps a batch of decoding requests can take without the scheduler: none ends by its length before
- * the last step, and the free blocks are enough for all (taking steps ahead is never worth a preemption).
+ * The number of decode steps that a batch of decoding requests can take in one plan: none reaches its length before the
+ * last step, and the free blocks suffice for all (steps ahead are never worth a preemption).
  *
  * @param batch requests that each have one token to feed; at least one request.
  * @param numAhead steps that plans in flight take with all of them.
- * @returns at most `maxSteps`; 0 where a length ends with what is in flight, or too few blocks are free for one step.
+ * @returns at most `maxSteps`; 0 where a length ends within the plans in flight, or too few blocks are free for one
+ *   step.
  */
 export function chooseNumSteps(
   batch: readonly RunningRequest[],

@@ -7,7 +7,7 @@ import { numUncomputedTokens } from './request-state.ts';
 import type { RunningBatch } from './running-batch.ts';
 import { toPlanAhead } from './step-shares.ts';
 
-/** What a scheduler knows. */
+/** The scheduler's state. */
 interface Context {
   readonly config: SchedulerConfig;
   readonly batch: RunningBatch;
@@ -16,9 +16,10 @@ interface Context {
 }
 
 /**
- * A plan to queue behind those in flight, whose ids are not known yet (vLLM's asynchronous scheduling). For as long as
- * nothing but decoding is due: each running request decodes in them and has tokens to come after them, blocks are free for
- * the steps, and nobody who waits could come in. `undefined` where that is not so, or `maxPlansInFlight` are in flight.
+ * A plan to queue behind those in flight, whose ids are not known yet (vLLM's asynchronous scheduling). It exists only
+ * while nothing but decoding is due: each running request decodes in the plans in flight and has tokens left after
+ * them, blocks are free for the steps, and no waiting request could be admitted. `undefined` otherwise, and where
+ * `maxPlansInFlight` are in flight.
  */
 export function planAhead({ config, batch, waiting, inFlight }: Context, limits?: PlanLimits): SchedulerOutput | undefined {
   const { maxPlansInFlight = 1, maxStepsPerPlan, blockSize } = config;
@@ -33,14 +34,14 @@ export function planAhead({ config, batch, waiting, inFlight }: Context, limits?
   return toPlanAhead(requests, numSteps, numAhead);
 }
 
-/** Whether the plans in flight, and there are some, decode with every running request. */
+/** Whether there are plans in flight, and all decode with every running request. */
 function areDecoding({ requests }: RunningBatch, inFlight: PlansInFlight): boolean {
   const requestIds = requests.map(({ state }) => state.request.requestId);
   const isDecoding = requests.every((running) => numUncomputedTokens(running) === 1);
   return requests.length > 0 && isDecoding && inFlight.lastHasAll(requestIds);
 }
 
-/** Whether someone waits who could run as soon as no plan is in flight. */
+/** Whether a waiting request could run as soon as no plan is in flight. */
 function isAnyDue(batch: RunningBatch, waiting: RequestQueue): boolean {
   const next = waiting.next(batch.requests);
   if (next === undefined) return false;

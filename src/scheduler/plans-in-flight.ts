@@ -9,7 +9,7 @@ export class PlansInFlight {
     return this.#plans.length;
   }
 
-  /** Steps of all of them. */
+  /** The sum of their steps. */
   get numSteps(): number {
     return this.#plans.reduce((sum, { numSteps }) => sum + numSteps, 0);
   }
@@ -18,7 +18,7 @@ export class PlansInFlight {
     this.#plans.push(plan);
   }
 
-  /** The oldest one's results are there. @throws TabserveError `internal` where `plan` is another. */
+  /** The oldest plan has completed. @throws TabserveError `internal` where `plan` is another. */
   complete(plan: SchedulerOutput): void {
     if (plan !== this.#plans[0]) {
       throw new TabserveError('internal', 'update() with a plan that is not in flight, or not the first.');

@@ -4,18 +4,18 @@ import { type BlockHash, type HashBlock, hashBlock, hashSalt } from './block-has
 
 /** A sequence of tokens whose blocks may be shared. */
 export interface HashedSequence {
-  /** Only grows. */
+  /** Append-only. */
   readonly tokenIds: readonly number[];
-  /** Sequences of different salts share nothing. */
+  /** Sequences of different salts share no blocks. */
   readonly cacheSalt: string;
-  /** The hashes of the first full blocks, as far as they were needed; grows here. */
+  /** The hashes of the first full blocks, computed when needed. Append-only. */
   readonly blockHashes: BlockHash[];
 }
 
-/** On whose behalf a block is computed or found. */
+/** The request for which a block is computed or found. */
 export type BlockUser = Pick<EngineRequest, 'sessionId' | 'persistPrefix'>;
 
-/** A full block whose KV is in the GPU's memory: what it holds, and what comes before it. */
+/** A full block whose KV is in the GPU's memory: its content, and the block before it. */
 export interface CachedBlock {
   readonly block: number;
   readonly hash: BlockHash;
@@ -23,13 +23,13 @@ export interface CachedBlock {
   readonly parent: CachedBlock | undefined;
   readonly cacheSalt: string;
   readonly tokenIds: readonly number[];
-  /** The sessions whose requests have computed or found it: they are told when they find it again. */
+  /** The sessions whose requests have computed or found it. Only they may learn that it is cached. */
   readonly sessions: Set<string>;
-  /** Whether it comes from storage, which all scripts of the origin can read: then any session is told. */
+  /** Whether it comes from storage, which all scripts of the origin can read. Then any session may learn of it. */
   readonly isRestored: boolean;
   /**
-   * How many requests that may be kept have asked for it: the one that computed it, and those that found it when they first
-   * left the queue. Others do not count. What comes from storage begins at 1.
+   * The number of persistable requests that have used it: the one that computed it, and those that found it when they
+   * first left the queue. A block from storage starts at 1.
    */
   timesAsked: number;
   /** When such a request last found it, in the engine clock's milliseconds. */
@@ -37,14 +37,14 @@ export interface CachedBlock {
 }
 
 /**
- * Which blocks can be found again by the tokens that they and all blocks before them hold: vLLM's automatic prefix
- * caching, by chained block hashes. The cache holds no references: a block stays findable after the last request has
- * freed it, until the pool hands it out for something else.
+ * The blocks that can be found by their tokens and those of all blocks before them: vLLM's automatic prefix caching, by
+ * chained block hashes. The cache holds no references: a block stays findable after the last request has freed it,
+ * until the pool allocates it again.
  *
- * A hash only says where to look. A block is found if its tokens, its salt, and, block by block, everything before it
- * are the same: two sequences whose hashes collide never get each other's KV.
+ * A hash only selects a candidate. A block matches if its tokens, its salt and all blocks before it are the same, so
+ * two sequences whose hashes collide never share KV.
  *
- * A parent outlives its children: whoever holds a block holds those before it, and frees them after it.
+ * A parent outlives its children: a request that holds a block holds those before it, and frees them after it.
  */
 export class PrefixCache {
   readonly #blockSize: number;
@@ -52,48 +52,48 @@ export class PrefixCache {
   readonly #byHash = new Map<BlockHash, CachedBlock>();
   readonly #byBlock = new Map<number, CachedBlock>();
 
-  /** @param hash tests give a bad one. */
+  /** @param hash tests pass one that collides. */
   constructor(blockSize: number, hash: HashBlock = hashBlock) {
     this.#blockSize = blockSize;
     this.#hashBlock = hash;
   }
 
-  /** How many blocks can be found. */
+  /** The number of findable blocks. */
   get size(): number {
     return this.#byBlock.size;
   }
 
-  /** Whether what a block holds can be found. */
+  /** Whether the block's content can be found. */
   has(block: number): boolean {
     return this.#byBlock.has(block);
   }
 
-  /** All blocks that can be found, in no order. */
+  /** All findable blocks, in no order. */
   get blocks(): Iterable<CachedBlock> {
     return this.#byBlock.values();
   }
 
-  /** What a block holds for others to find, if anything. */
+  /** The findable content of a block, if any. */
   blockAt(block: number): CachedBlock | undefined {
     return this.#byBlock.get(block);
   }
 
-  /** Whether a sequence's full block has a hash under which something is stored. */
+  /** Whether the cache has an entry under the hash of a sequence's full block. */
   isTaken(sequence: HashedSequence, index: number): boolean {
     return this.#byHash.has(this.hashOf(sequence, index));
   }
 
-  /** How many of these a session may be told that it has found: that others have asked for the rest is not its business. */
+  /** The number of these that a session may know of: other sessions' requests are private. */
   countTold(found: readonly CachedBlock[], sessionId: string): number {
     return found.filter(({ sessions, isRestored }) => isRestored || sessions.has(sessionId)).length;
   }
 
-  /** A session has ended: nothing is told to it any more. */
+  /** A session has ended. */
   forgetSession(sessionId: string): void {
     for (const { sessions } of this.#byBlock.values()) sessions.delete(sessionId);
   }
 
-  /** Counts a request that has found these, if it may be kept. @param now the engine clock's milliseconds. */
+  /** Counts a persistable request that has found these blocks. @param now the engine clock's milliseconds. */
   hit(found: readonly CachedBlock[], { persistPrefix = false }: BlockUser, now: number): void {
     if (!persistPrefix) return;
     for (const cached of found) {
@@ -102,7 +102,7 @@ export class PrefixCache {
     }
   }
 
-  /** The blocks that hold the start of a sequence: as many as there are, one after the other, at most `maxBlocks`. */
+  /** The cached blocks of the start of a sequence, consecutive, at most `maxBlocks`. */
   find(sequence: HashedSequence, maxBlocks: number): readonly CachedBlock[] {
     const found: CachedBlock[] = [];
     while (found.length < maxBlocks) {
@@ -114,11 +114,11 @@ export class PrefixCache {
   }
 
   /**
-   * Makes a computed block findable: the sequence's next one after those in `parents`. Returns the block that holds
-   * this content from now on, which is an earlier one where there is one; or `undefined` where other content of the
-   * same hash is in the way.
+   * Makes a computed block findable: the sequence's next one after those in `parents`. Returns the block that
+   * represents this content from now on, which is an earlier one where there is one; or `undefined` where other content
+   * has the same hash.
    *
-   * @param user for whom it was computed; left out where it comes from storage
+   * @param user the request that computed it; undefined where it comes from storage
    */
   insert(
     sequence: HashedSequence,
@@ -145,7 +145,7 @@ export class PrefixCache {
     return cached;
   }
 
-  /** The block is handed out: what it held is gone. */
+  /** The block is allocated again, and its content is lost. */
   evict(block: number): void {
     const cached = this.#byBlock.get(block);
     if (cached === undefined) return;
@@ -153,7 +153,7 @@ export class PrefixCache {
     this.#byHash.delete(cached.hash);
   }
 
-  /** A block's content is wrong, and so is that of all blocks that come after it: none is found again. */
+  /** A block's content is wrong: neither it nor any block after it is found again. */
   forget(wrong: CachedBlock): void {
     const comesAfter = (cached: CachedBlock | undefined): boolean =>
       cached !== undefined && (cached === wrong || comesAfter(cached.parent));
@@ -172,7 +172,7 @@ export class PrefixCache {
     return hash;
   }
 
-  /** @throws TabserveError `internal` where a block's entry is lost, or its parent's has gone before it. */
+  /** @throws TabserveError `internal` where a block's entry is missing, or its parent's was removed before it. */
   checkIntegrity(): void {
     for (const [block, cached] of this.#byBlock) {
       if (cached.block !== block || this.#byHash.get(cached.hash) !== cached) {
@@ -187,7 +187,7 @@ export class PrefixCache {
     }
   }
 
-  /** Whether a cached block is the sequence's next one after `parents`, not only by its hash. */
+  /** Whether a cached block is the sequence's next one after `parents`, by content and not only by hash. */
   #holds(cached: CachedBlock, sequence: HashedSequence, parents: readonly CachedBlock[]): boolean {
     const start = parents.length * this.#blockSize;
     return (

@@ -2,20 +2,19 @@ import type { BlockPool } from './block-pool.ts';
 import type { CachedBlock, PrefixCache } from './prefix-cache.ts';
 
 /**
- * What became of a block from outside: it is findable now (`adopted`), or was already (`there`); the block before it is
- * not findable (`orphan`); other content of the same hash is in the way (`collision`); the pool is to stay as free as it
- * is (`full`).
+ * The result of restoring a block: it is findable now (`adopted`), or was already (`there`); the block before it is not
+ * findable (`orphan`); other content has the same hash (`collision`); the pool must stay as free as it is (`full`).
  */
 export type Adoption = 'adopted' | 'there' | 'orphan' | 'collision' | 'full';
 
 /**
- * The prefix cache's door to whoever keeps KV outside of it: which blocks are worth keeping, and a way in for those that
- * were kept. It knows of tokens and blocks, not of where they are kept or how their KV is copied.
+ * The interface of the prefix cache to a store of KV outside of it: it lists the blocks worth storing, and restores
+ * stored ones. It handles tokens and blocks, not storage or copies.
  *
- * Only sequences without a salt go through it: a salt says that others are not to find what it covers.
+ * Only sequences without a salt pass through it, because a salt keeps its blocks private.
  */
 export class PrefixExchange {
-  /** Called with a block that turned out to be wrong, and so is what comes after it; neither is findable any more. */
+  /** Called with a block whose content is wrong. It and the blocks after it are not findable any more. */
   onWrong: (cached: CachedBlock) => void = () => {};
   readonly #pool: BlockPool;
   readonly #cache: PrefixCache;
@@ -29,8 +28,8 @@ export class PrefixExchange {
 
   /**
    * The starts of sequences, of at least `minBlocks` blocks, that a later request has found: each as long as it was
-   * found, and none the start of another. Those found last come first. Only requests that may be kept count, so that each
-   * start is one that such a request has asked for, whole.
+   * found, and none the start of another. Those found last come first. Only persistable requests count, so such a
+   * request has asked for each whole start.
    */
   hot(minBlocks: number): readonly (readonly CachedBlock[])[] {
     const hot = [...this.#cache.blocks].filter(isHot);
@@ -42,22 +41,22 @@ export class PrefixExchange {
       .toSorted((a, b) => (b.at(-1)?.lastHit ?? 0) - (a.at(-1)?.lastHit ?? 0));
   }
 
-  /** Whether a block still holds what it held when it was listed. */
+  /** Whether a block still has the content that it had when it was listed. */
   holds(cached: CachedBlock): boolean {
     return this.#cache.blockAt(cached.block) === cached;
   }
 
-  /** Nothing is hot any more: only requests that come from now on count. */
+  /** Resets all counts: only later requests make blocks hot. */
   cool(): void {
     for (const cached of this.#cache.blocks) cached.timesAsked = 0;
   }
 
   /**
-   * Takes in the last block of `tokenIds`, which begin a sequence and fill whole blocks. `write` puts its KV into the
-   * block of the GPU that it is given, before anything that is submitted later; then the block is findable, and as
-   * evictable as any that nobody holds. All in one turn: a block that is half written is never seen.
+   * Restores the last block of `tokenIds`, which begin a sequence and fill whole blocks. `write` puts its KV into the
+   * given GPU block, before any work submitted later. Then the block is findable, and can be evicted like any that
+   * nobody holds. All this is synchronous, so a block that is half written is never seen.
    *
-   * Nothing that can be found is evicted for it, and at least half of the pool stays free of anything to be found.
+   * No findable block is evicted for it, and at least half of the pool stays free of findable blocks.
    */
   adopt(tokenIds: readonly number[], write: (block: number) => void): Adoption {
     const index = tokenIds.length / this.#blockSize - 1;
@@ -70,7 +69,7 @@ export class PrefixExchange {
     const [block] = empty;
     if (block === undefined || empty.length - 1 < this.#pool.numBlocks / 2) return 'full';
     write(block);
-    // Held and freed as a request would: those before it are handed out after it.
+    // Held and freed as by a request, so that those before it are reused after it.
     const table = [...found.map((parent) => parent.block), block];
     for (const each of table) this.#pool.retain(each);
     this.#cache.insert(sequence, found, block);
@@ -79,7 +78,7 @@ export class PrefixExchange {
   }
 }
 
-/** Whether a block is worth keeping. A salt says that others are not to find it. */
+/** Whether a block is worth storing. A block with a salt is private. */
 export function isHot({ timesAsked, cacheSalt }: CachedBlock): boolean {
   return timesAsked > 1 && cacheSalt === '';
 }

@@ -3,12 +3,13 @@ import { FairShare } from './fair-share.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
 
 /**
- * The requests that wait. Who is next, each rule deciding between those that the one before leaves equal:
+ * The waiting requests. The next one is chosen by these rules, each of which decides between requests that are equal by
+ * those before:
  *
  * 1. the lowest `priority`;
  * 2. a session with nothing running, so that one request never waits for another tab's fifty;
  * 3. a preempted request, which has waited its turn already;
- * 4. the session that has been given the least (see {@link FairShare});
+ * 4. the session that has received the fewest tokens (see {@link FairShare});
  * 5. the session with the fewest requests running;
  * 6. the request that came first.
  */
@@ -20,12 +21,12 @@ export class RequestQueue implements Iterable<RequestState> {
     return this.#requests.length;
   }
 
-  /** How many of a session's requests wait. */
+  /** The number of a session's waiting requests. */
   lengthOf(sessionId: string): number {
     return this.#requests.filter(({ request }) => request.sessionId === sessionId).length;
   }
 
-  /** A request comes. @param running those that run at the moment. */
+  /** Adds a new request. @param running the requests that run now. */
   push(state: RequestState, running: readonly RunningRequest[]): void {
     const { sessionId } = state.request;
     if (this.lengthOf(sessionId) === 0) {
@@ -36,12 +37,12 @@ export class RequestQueue implements Iterable<RequestState> {
     this.#requests.push(state);
   }
 
-  /** A preempted request comes back. */
+  /** Adds a preempted request. */
   pushPreempted(state: RequestState): void {
     this.#requests.push(state);
   }
 
-  /** The one to run next. @param passed those that are left out of it */
+  /** The request to run next. @param passed requests to leave out */
   next(running: readonly RunningRequest[], passed: readonly RequestState[] = []): RequestState | undefined {
     const numRunning = countBySession(running);
     const rank = (state: RequestState): readonly number[] => {
@@ -60,13 +61,13 @@ export class RequestQueue implements Iterable<RequestState> {
     return best?.state;
   }
 
-  /** A request leaves the queue to run. @param numUncomputed how many of its tokens the prefix cache did not hold. */
+  /** A request leaves the queue to run. @param numUncomputed its tokens that the prefix cache does not hold. */
   admitted(state: RequestState, numUncomputed: number, isFirstTime: boolean): void {
     this.#requests.splice(this.#requests.indexOf(state), 1);
     if (isFirstTime) this.share.admitted(state.request.sessionId, numUncomputed);
   }
 
-  /** Takes out every request that matches, and returns them. */
+  /** Removes every request that matches, and returns them. */
   remove(matches: (request: EngineRequest) => boolean): RequestState[] {
     const removed = this.#requests.filter(({ request }) => matches(request));
     if (removed.length > 0) this.#requests = this.#requests.filter(({ request }) => !matches(request));
@@ -78,7 +79,7 @@ export class RequestQueue implements Iterable<RequestState> {
   }
 }
 
-/** How many requests each session runs. */
+/** The number of requests that each session runs. */
 export function countBySession(running: readonly RunningRequest[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { state } of running) {
@@ -92,7 +93,7 @@ function sessionsOf(states: Iterable<RequestState>): Set<string> {
   return new Set(Array.from(states, ({ request }) => request.sessionId));
 }
 
-/** By the first number that differs. */
+/** Lexicographic order. */
 function isBefore(a: readonly number[], b: readonly number[]): boolean {
   for (const [i, value] of a.entries()) {
     const other = b[i] ?? 0;

@@ -4,46 +4,46 @@ import type { ScheduledRequest } from '../core/scheduler-output.ts';
 import type { BlockHash } from './block-hash.ts';
 import type { CachedBlock } from './prefix-cache.ts';
 
-/** What is known of a request for as long as it lives, waiting or running. Preemption leaves it as it is. */
+/** A request's state from its arrival to its end, waiting or running. Preemption does not change it. */
 export interface RequestState {
   readonly request: EngineRequest;
-  /** The prompt, then the output; its length is `numTokens`. Grows. */
+  /** The prompt, then the output; its length is `numTokens`. Append-only. */
   readonly tokenIds: number[];
-  /** `tokenIds` ends here: maxTokens or the context is reached, whichever comes first. */
+  /** The final length of `tokenIds`: by maxTokens or the context, whichever comes first. */
   readonly maxNumTokens: number;
   readonly sampling: ScheduledRequest['sampling'];
   /** Lower is served earlier. */
   readonly priority: number;
-  /** How many requests had come before it. */
+  /** The number of requests that came before it. */
   readonly serial: number;
   readonly cacheSalt: string;
-  /** The chained hashes of its first full blocks, as far as they were needed. Grows. */
+  /** The chained hashes of its first full blocks, computed when needed. Append-only. */
   readonly blockHashes: BlockHash[];
-  /** When it first left the queue, in the engine clock's milliseconds; `undefined` while it never has. */
+  /** When it first left the queue, in the engine clock's milliseconds; `undefined` before. */
   firstScheduledTime: number | undefined;
-  /** How many of its prompt's tokens were in the prefix cache when it first left the queue, as far as its session may be told. */
+  /** The number of prompt tokens in the prefix cache when it first left the queue, as far as its session may know. */
   numCachedTokens: number;
 }
 
-/** A request while it runs. What a waiting one has no slot, no blocks and no computed tokens for lives here alone. */
+/** A running request: the state that a waiting one does not have, such as slot, blocks and computed tokens. */
 export interface RunningRequest {
   readonly state: RequestState;
   readonly slot: number;
-  /** Block ids in sequence order. Grows. */
+  /** Block ids in sequence order. Append-only. */
   readonly blockTable: number[];
-  /** What the first blocks of the table hold for others to find: all full blocks whose KV is computed. Grows. */
+  /** The cache entries of the first blocks of the table: of all full blocks whose KV is computed. Append-only. */
   readonly cached: CachedBlock[];
-  /** How many of the leading `tokenIds` have their KV in the blocks, by the plans that are done. */
+  /** The number of leading `tokenIds` with their KV in the blocks, by the completed plans. */
   numComputedTokens: number;
-  /** Whether it has sampled since it got its slot: then the runner knows its tokens. */
+  /** Whether it has sampled in this slot: then the runner knows its tokens. */
   hasSampled: boolean;
-  /** When it first left the queue: an earlier run, ended by preemption, counts. */
+  /** When it first left the queue, including an earlier run that was preempted. */
   readonly firstScheduledTime: number;
 }
 
 /**
- * @param maxModelLen tokens a sequence may have, prompt and output.
- * @param serial how many requests have come before it.
+ * @param maxModelLen the most tokens of a sequence, prompt and output.
+ * @param serial the number of requests that came before it.
  */
 export function createRequestState(request: EngineRequest, maxModelLen: number, serial: number): RequestState {
   const { promptTokenIds, outputTokenIds = [], sampling, choice } = request;
@@ -62,18 +62,18 @@ export function createRequestState(request: EngineRequest, maxModelLen: number, 
   };
 }
 
-/** How many tokens still have to be fed before the next one can be sampled. */
+/** The number of tokens to feed before the next one can be sampled. */
 export function numUncomputedTokens(running: RunningRequest): number {
   return running.state.tokenIds.length - running.numComputedTokens;
 }
 
-/** The part of the sampled ids that counts, and whether it ends the request. */
+/** The sampled ids that count, and whether they end the request. */
 export interface Accepted {
   readonly newTokenIds: readonly number[];
   readonly finishReason: Exclude<FinishReason, 'abort'> | undefined;
 }
 
-/** Appends sampled ids to the request's tokens, up to and including the one that ends it; the rest is overshoot. */
+/** Appends sampled ids to the request's tokens, up to and including the one that ends it. The rest is overshoot. */
 export function acceptTokens(state: RequestState, sampledTokenIds: readonly number[]): Accepted {
   const { stopTokenIds } = state.request.sampling;
   const newTokenIds: number[] = [];
@@ -86,7 +86,7 @@ export function acceptTokens(state: RequestState, sampledTokenIds: readonly numb
   return { newTokenIds, finishReason: undefined };
 }
 
-/** The final output of a request that is aborted; one that never ran left the queue `now`. */
+/** The final output of a request that is aborted. A request that never ran has left the queue `now`. */
 export function abortedOutput(state: RequestState, now: number, error: SerializedError | undefined): RequestOutput {
   return {
     requestId: state.request.requestId,

@@ -7,16 +7,16 @@ import { type CachedBlock, PrefixCache } from './prefix-cache.ts';
 import { PrefixExchange } from './prefix-exchange.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
 
-/** The requests that run, and what running takes: a slot each, and blocks for their tokens. */
+/** The running requests and their resources: a slot each, and blocks for their tokens. */
 export class RunningBatch {
   readonly pool: BlockPool;
   readonly prefixes: PrefixExchange;
   readonly #cache: PrefixCache;
   readonly #config: SchedulerConfig;
-  /** The next one is at the end. */
+  /** The last one is taken first. */
   readonly #freeSlots: number[];
   #requests: RunningRequest[] = [];
-  /** Ended while a plan in flight still writes to their blocks. */
+  /** Ended requests whose blocks a plan in flight still writes to. */
   #leaving: RunningRequest[] = [];
 
   constructor(config: SchedulerConfig, hash?: HashBlock) {
@@ -27,17 +27,17 @@ export class RunningBatch {
     this.#freeSlots = Array.from({ length: config.maxNumSeqs }, (_, i) => config.maxNumSeqs - 1 - i);
   }
 
-  /** First of all by priority, then by age: the last one is the first to be preempted. */
+  /** By priority, then by age: the last one is preempted first. */
   get requests(): readonly RunningRequest[] {
     return this.#requests;
   }
 
-  /** Every request that holds a slot and blocks: those that run, and those that have ended but are still in flight. */
+  /** Every request that holds a slot and blocks: the running ones, and ended ones that are still in flight. */
   get holders(): readonly RunningRequest[] {
     return [...this.#requests, ...this.#leaving];
   }
 
-  /** Whether one that has ended holds a slot and blocks, until a plan in flight is done. */
+  /** Whether an ended request holds a slot and blocks until a plan in flight completes. */
   get isAnyLeaving(): boolean {
     return this.#leaving.length > 0;
   }
@@ -46,12 +46,12 @@ export class RunningBatch {
     return this.#freeSlots.length;
   }
 
-  /** Whether a prefix that a block holds, in use or free, can be found. */
+  /** Whether the prefix that a block holds, in use or free, can be found. */
   isFindable(block: number): boolean {
     return this.#cache.has(block);
   }
 
-  /** Whether `admit` would take a request in, if `without` did not run. */
+  /** Whether `admit` would admit a request if `without` did not run. */
   canAdmit(state: RequestState, without?: RunningRequest): boolean {
     if (this.#freeSlots.length === 0 && without === undefined) return false;
     const given = new Set(without?.blockTable.filter((block) => this.pool.refCount(block) === 1));
@@ -62,10 +62,10 @@ export class RunningBatch {
   }
 
   /**
-   * Takes a request in as the newest of its priority, or returns `undefined` for want of a slot or blocks. What the
-   * prefix cache holds of its tokens counts as computed, but for the last one, whose logits are needed. It gets blocks
-   * for all of its tokens, not only for its first chunk, and one block has to stay free for each request that runs
-   * already: else its prefill would often be thrown away again before it has given a token.
+   * Admits a request as the newest of its priority, or returns `undefined` for lack of a slot or blocks. Its cached
+   * tokens count as computed, except the last one, whose logits are needed. It gets blocks for all of its tokens, not
+   * only for its first chunk. One block must stay free for each request that runs already: otherwise its prefill would
+   * often be preempted before its first token.
    */
   admit(state: RequestState, now: number): RunningRequest | undefined {
     if (!this.canAdmit(state)) return undefined;
@@ -80,7 +80,7 @@ export class RunningBatch {
     if (state.firstScheduledTime === undefined) {
       const ofPrompt = cached.slice(0, this.#numFindable(state.request.promptTokenIds));
       state.numCachedTokens = this.#cache.countTold(ofPrompt, state.request.sessionId) * blockSize;
-      // Another choice of a request finds what the first has computed: that alone asks for nothing again.
+      // Another choice of the same request finds the first one's blocks: that is not a further use.
       if (state.request.choice === 0) this.#cache.hit(cached, state.request, now);
     }
     for (const { sessions } of cached) sessions.add(state.request.sessionId);
@@ -94,24 +94,27 @@ export class RunningBatch {
   }
 
   /**
-   * Whether a running request is about to compute the next block that a waiting one would need: waiting for it saves
-   * computing it twice. A block that can be awaited is computed within its request's next steps.
+   * Whether a running request is about to compute the next block that a waiting one needs: waiting for it avoids
+   * computing it twice. Such a block is computed within its request's next steps.
    */
   isBeingComputed(state: RequestState): boolean {
     return this.#findComputing(state) !== undefined;
   }
 
-  /** Whether `admit` would take a request in and leave a slot and blocks for each of those that wait for a prefix. */
+  /** Whether `admit` would admit a request and leave a slot and blocks for each of those that wait for a prefix. */
   canAdmitBeside(state: RequestState, awaiting: readonly RequestState[]): boolean {
     if (this.#freeSlots.length <= awaiting.length || !this.canAdmit(state)) return false;
     const { blockSize } = this.#config;
-    // With room for one more token each, as `admit` has it for those that run.
+    // With room for one more token each, as `admit` leaves for running requests.
     const needed = [state, ...awaiting].map((each) => numBlocksFor(each.tokenIds.length, blockSize) - this.#numShared(each) + 1);
     const numNeeded = needed.reduce((sum, blocks) => sum + blocks, 0) - 1;
     return numNeeded + this.#requests.length <= this.pool.numFree;
   }
 
-  /** Gets a request the blocks it lacks for `numTokens` more tokens; false, and none taken, if too few are free. */
+  /**
+   * Allocates the blocks that a request lacks for `numTokens` more tokens. False, with none allocated, if too few are
+   * free.
+   */
   grow(running: RunningRequest, numTokens: number): boolean {
     const blocks = this.#allocate(numMissingBlocks(running, numTokens, this.#config.blockSize));
     if (blocks === undefined) return false;
@@ -120,9 +123,10 @@ export class RunningBatch {
   }
 
   /**
-   * Makes the blocks findable that a request has filled. Where another request was faster with the same tokens, its
-   * block takes the place of this one: the two hold the same bits, since a row's numbers do not depend on its step.
-   * Plans in flight may read the one given up, and write behind it; whoever gets it next comes after them in the queue.
+   * Makes the blocks findable that a request has filled. Where another request has already cached the same tokens, its
+   * block replaces this one: the two hold the same bits, since a row's numbers do not depend on its step. Plans in
+   * flight may read the released block, and write past its content. Its next owner's plans come after them in the
+   * queue.
    */
   cacheFullBlocks({ state, cached, blockTable, numComputedTokens }: RunningRequest): void {
     const numTokens = Math.min(numComputedTokens, state.tokenIds.length);
@@ -146,16 +150,16 @@ export class RunningBatch {
     this.#cache.forgetSession(sessionId);
   }
 
-  /** Takes a request out and frees what it holds: now, or, while it is in flight, in `releaseLeaving`. */
+  /** Removes a request and frees its resources: now, or, while it is in flight, in `releaseLeaving`. */
   remove(running: RunningRequest, isInFlight: boolean): void {
     this.#requests.splice(this.#requests.indexOf(running), 1);
     if (isInFlight) this.#leaving.push(running);
     else this.#release(running);
   }
 
-  /** Takes a request out whose numbers went wrong, so that nobody else finds what it has computed. */
+  /** Removes a request whose numbers went wrong, so that no other finds its blocks. */
   removeFailed(running: RunningRequest, isInFlight: boolean): void {
-    // Who holds a block holds those before it: from its first block that is nobody else's, all are its own.
+    // A holder of a block holds those before it. So all blocks after its first unshared one are unshared.
     const { cached } = running;
     const first = cached.findIndex(({ block }) => this.pool.refCount(block) === 1);
     const [own] = first === -1 ? [] : cached.splice(first);
@@ -166,7 +170,7 @@ export class RunningBatch {
     this.remove(running, isInFlight);
   }
 
-  /** Frees what requests held that have ended and are not in flight any more. */
+  /** Frees the resources of ended requests that are not in flight any more. */
   releaseLeaving(isInFlight: (requestId: string) => boolean): void {
     const leaving = this.#leaving;
     this.#leaving = leaving.filter(({ state }) => isInFlight(state.request.requestId));
@@ -195,12 +199,12 @@ export class RunningBatch {
     return this.#cache.find(state, this.#numFindable(state.tokenIds));
   }
 
-  /** How many full blocks of a sequence may come from the cache: the last token's logits are needed. */
+  /** The number of full blocks of a sequence that may come from the cache: the last token's logits are needed. */
   #numFindable({ length }: readonly number[]): number {
     return Math.floor((length - 1) / this.#config.blockSize);
   }
 
-  /** Who computes the next block that a waiting request would need. */
+  /** The running request that computes the next block that a waiting request needs. */
   #findComputing(state: RequestState): RunningRequest | undefined {
     const { blockSize } = this.#config;
     const found = this.#findCached(state);
@@ -222,7 +226,7 @@ export class RunningBatch {
     return this.#cache.hashOf(a, index) === this.#cache.hashOf(b, index);
   }
 
-  /** Blocks in use that a waiting request is going to share, those that are still being computed for it included. */
+  /** Blocks in use that a waiting request will share, including those that are still being computed for it. */
   #numShared(state: RequestState): number {
     const found = this.#findCached(state);
     const computing = this.#findComputing(state);

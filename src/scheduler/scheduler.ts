@@ -23,24 +23,25 @@ import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
 
 /**
  * Decides which tokens of which requests the next step computes. After vLLM's V1 scheduler: there is no prefill phase
- * and no decode phase; every step gives tokens to requests, running ones first and then waiting ones, until each has
+ * and no decode phase. Every step gives tokens to requests, running ones first and then waiting ones, until each has
  * caught up (`numComputedTokens` = `numTokens`) or the step's token budget is spent. So a prompt longer than the budget
- * comes in chunks, mixed with other requests' decoding. Those who decode come first, with a token each, so that no
- * prompt holds them up. When blocks run out, the running request of the lowest priority, and of those the newest, is
- * preempted: it gives up its blocks and goes back to the queue, and what the prefix cache has not kept of its tokens,
- * prompt and output, is computed anew later.
+ * is computed in chunks, mixed with other requests' decoding. Decoding requests come first, with one token each, so
+ * that no prompt delays them. When blocks run out, the newest running request of the lowest priority is preempted: it
+ * releases its blocks and returns to the queue. Its tokens, prompt and output, are recomputed later, apart from those
+ * in the prefix cache.
  *
- * Why every request gets on: the first one by priority and age can take all others' blocks, and the whole pool holds
- * one of the greatest length. Who comes next is told by {@link RequestQueue} and {@link findNext}, and who gives way by
- * {@link findVictim}.
+ * Every request makes progress: the first one by priority and age can take all others' blocks, and the whole pool holds
+ * a sequence of the greatest length. {@link RequestQueue} and {@link findNext} choose the next request, and
+ * {@link findVictim} the one to preempt.
  *
- * `schedule`, execute the plan, `update` with what came of it. While the batch is stable, `scheduleAhead` gives plans to
- * execute behind those in flight, whose ids are not known yet; updates come in the same order. All else waits until no plan
- * is in flight: admission, preemption, prompts. `add`, `abort` and `expire` are welcome any time.
+ * The cycle is `schedule`, execute the plan, `update` with its results. While the batch is stable, `scheduleAhead`
+ * makes plans to execute behind those in flight, whose ids are not known yet. Updates come in the same order.
+ * Admission, preemption and prompts wait until no plan is in flight. `add`, `abort` and `expire` may be called at any
+ * time.
  *
- * What is in flight when a request ends unexpectedly computes too much for it. That is thrown away: its outputs name a
- * request that runs no more; its KV lies behind the last confirmed token, and only blocks full of confirmed tokens are
- * findable. Blocks and slot are given to nobody before that plan is done.
+ * Plans in flight may overshoot a request that ends unexpectedly. Its results are dropped: their request no longer
+ * runs, its KV lies behind the last confirmed token, and only blocks full of confirmed tokens are findable. Its blocks
+ * and slot are not reused before those plans complete.
  */
 export class Scheduler {
   readonly #config: SchedulerConfig;
@@ -52,7 +53,7 @@ export class Scheduler {
   #numAdded = 0;
 
   /**
-   * @param hash how blocks are hashed; tests give a bad one.
+   * @param hash the hash of blocks; tests pass one that collides.
    * @throws TabserveError `internal` where a limit is not a positive integer.
    */
   constructor(config: SchedulerConfig, hash?: HashBlock) {
@@ -61,21 +62,21 @@ export class Scheduler {
     this.#batch = new RunningBatch(config, hash);
   }
 
-  /** The limits it keeps. */
+  /** The limits it observes. */
   get config(): SchedulerConfig {
     return this.#config;
   }
 
-  /** Which prefixes are worth keeping elsewhere, and the way in for those that were. */
+  /** Lists the prefixes worth storing, and restores stored ones. */
   get prefixes(): PrefixExchange {
     return this.#batch.prefixes;
   }
 
   /**
-   * Queues a request. Returns the final output of the one that it supersedes, if it does.
+   * Queues a request. Returns the final output of the request that it supersedes, if any.
    * @throws TabserveError `invalid_request` for an empty prompt, a maxTokens below 1 or an id in use;
    *   `context_length_exceeded` for a prompt that leaves no room for a token in the context or in the KV cache;
-   *   `queue_full` where too many wait. Nothing has been superseded then.
+   *   `queue_full` where too many wait. Then nothing has been superseded.
    */
   add(request: EngineRequest): RequestOutput[] {
     checkRequest(request, this.#config);
@@ -103,8 +104,8 @@ export class Scheduler {
   }
 
   /**
-   * Ends a request at once, also while a plan with it executes. Returns its final output, or nothing where it has ended
-   * already; no later output names it.
+   * Ends a request immediately, also while a plan with it executes. Returns its final output, or nothing where it has
+   * ended already. No later output names it.
    */
   abort(requestId: string, now: number): RequestOutput[] {
     return this.#abort((request) => request.requestId === requestId, now);
@@ -116,7 +117,7 @@ export class Scheduler {
     return this.#abort((request) => request.sessionId === sessionId, now);
   }
 
-  /** Ends the requests whose deadline has come, waiting or running. */
+  /** Ends the requests whose deadline has passed, waiting or running. */
   expire(now: number): RequestOutput[] {
     const isLate = ({ deadline }: EngineRequest): boolean => deadline !== undefined && deadline <= now;
     const message = 'The time given to the request is over; ask for fewer tokens or allow more time.';
@@ -136,16 +137,16 @@ export class Scheduler {
     const preemptionsBefore = this.#counts.preemptions;
     const { requests } = this.#batch;
     const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
-    // Making room for a request can take others off the list's end, itself included; for...of stops there.
+    // Making room can remove requests from the list's end, including this one. for...of stops there.
     for (const running of requests) {
       if (isDecoding(running) && shares.budget > 0 && this.#makeRoom(running)) shares.give(running, true);
     }
-    // Prompts have had their blocks since they were admitted: nobody is preempted from here on.
+    // Prompts got their blocks when they were admitted, so no request is preempted from here on.
     const prefilling = requests.filter((running) => !isDecoding(running));
     for (const running of prefilling) {
       shares.give(running, running !== prefilling.at(-1) || this.#waiting.length > 0);
     }
-    // Whoever has just been preempted cannot come back yet: part of its blocks has gone to another.
+    // A request that was just preempted cannot be admitted again yet: part of its blocks is in use by another.
     if (this.#counts.preemptions === preemptionsBefore) this.#admit(shares, now);
     shares.spendTheRest();
     if (shares.all.length === 0) {
@@ -157,7 +158,10 @@ export class Scheduler {
     return plan;
   }
 
-  /** A plan to execute behind those in flight, or `undefined` where they have to be updated first: see {@link planAhead}. */
+  /**
+   * A plan to execute behind those in flight, or `undefined` where they have to be updated first: see
+   * {@link planAhead}.
+   */
   scheduleAhead(limits?: PlanLimits): SchedulerOutput | undefined {
     const context = { config: this.#config, batch: this.#batch, waiting: this.#waiting, inFlight: this.#inFlight };
     const plan = planAhead(context, limits);
@@ -166,8 +170,8 @@ export class Scheduler {
   }
 
   /**
-   * Takes in what came of a plan. Returns an output for each request that got a token or ended; requests aborted while
-   * it executed are not among them. One that the runner could not sample for ends with the runner's error.
+   * Takes in the results of a plan. Returns an output for each request that got a token or ended, except those aborted
+   * while it executed. A request for which the runner could not sample ends with the runner's error.
    * @param now the engine clock's milliseconds.
    * @throws TabserveError `internal` where the plan is not the first in flight, or the output does not match it.
    */
@@ -222,7 +226,7 @@ export class Scheduler {
     this.#batch.checkIntegrity();
   }
 
-  /** Takes in waiting requests while there is something left for them. */
+  /** Admits waiting requests while there is budget left for them. */
   #admit(shares: StepShares, now: number): void {
     while (shares.budget > 0) {
       const next = findNext(this.#waiting, this.#batch);
@@ -244,7 +248,10 @@ export class Scheduler {
     }
   }
 
-  /** Gets a block for one more token; preempts from the list's end while there is none, false if that was itself. */
+  /**
+   * Allocates a block for one more token. Preempts from the list's end while there is none; false if it preempted
+   * itself.
+   */
   #makeRoom(running: RunningRequest): boolean {
     while (!this.#batch.grow(running, 1)) {
       const last = this.#batch.requests.at(-1);

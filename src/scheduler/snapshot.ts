@@ -3,7 +3,7 @@ import type { BlockPoolSnapshot, SchedulerSnapshot } from '../core/snapshot.ts';
 import type { RequestState } from './request-state.ts';
 import type { RunningBatch } from './running-batch.ts';
 
-/** A picture of who holds which blocks. A request that ended in flight is in it for as long as it holds its own. */
+/** The current owners of all blocks. A request that ended in flight is included for as long as it holds blocks. */
 export function takeSnapshot(
   config: SchedulerConfig,
   batch: RunningBatch,
@@ -13,7 +13,7 @@ export function takeSnapshot(
     ...identify(state),
     state: 'running' as const,
     numTokens: state.tokenIds.length,
-    // A request that ended ahead of its plan has had more computed than it has tokens.
+    // A request that ended before its plan may have more computed tokens than tokens.
     numComputedTokens: Math.min(numComputedTokens, state.tokenIds.length),
     blockTable: [...blockTable],
   }));

@@ -3,23 +3,23 @@ import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput, type TokenHi
 import { numUncomputedTokens } from './request-state.ts';
 import type { RunningRequest } from './request-state.ts';
 
-/** A running request and how many tokens the plan feeds it. */
+/** A running request and the number of tokens that the plan feeds it. */
 export interface Share {
   readonly running: RunningRequest;
   readonly numScheduledTokens: number;
 }
 
-/** Who gets how much of a step's token budget, while the step is being planned. */
+/** The shares of a step's token budget, while the step is being planned. */
 export class StepShares {
   readonly #tokens = new Map<RunningRequest, number>();
   #budget: number;
 
-  /** @param budget tokens a step. */
+  /** @param budget tokens of a step. */
   constructor(budget: number) {
     this.#budget = budget;
   }
 
-  /** What is left. */
+  /** The remaining budget. */
   get budget(): number {
     return this.#budget;
   }
@@ -30,8 +30,9 @@ export class StepShares {
   }
 
   /**
-   * Gives a request what it lacks. One that lacks all that is left, or more, gets half of it while others come after
-   * it: so a short prompt does not wait for the last chunk of a long one, which takes at most twice as long for it.
+   * Gives a request the tokens that it lacks. One that lacks all of the remaining budget, or more, gets half of it
+   * while others follow. So a short prompt does not wait for the last chunk of a long one, which takes at most twice as
+   * long for it.
    */
   give(running: RunningRequest, othersFollow: boolean): void {
     const wanted = numUncomputedTokens(running);
@@ -45,7 +46,7 @@ export class StepShares {
     this.#tokens.delete(running);
   }
 
-  /** Gives what nobody else wanted to those who got only a part, first come, first served. */
+  /** Gives the remaining budget to requests with a partial share, first come, first served. */
   spendTheRest(): void {
     for (const [running, numTokens] of this.#tokens) {
       this.#add(running, Math.min(numUncomputedTokens(running) - numTokens, this.#budget));
@@ -58,7 +59,7 @@ export class StepShares {
   }
 }
 
-/** Shares as the runner gets them: plain data, a picture of this moment. */
+/** The shares in the runner's form: plain data, a copy of the current state. */
 export function toSchedulerOutput(shares: readonly Share[], numSteps: number): SchedulerOutput {
   const totalNumScheduledTokens = shares.reduce((sum, { numScheduledTokens }) => sum + numScheduledTokens, 0);
   return { numSteps, requests: shares.map(toScheduledRequest), totalNumScheduledTokens };
