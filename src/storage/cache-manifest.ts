@@ -2,19 +2,21 @@ import { MAX_FILE_BYTES } from '../core/file-size.ts';
 import type { RemoteVersion } from './remote-version.ts';
 
 /**
- * Bytes of a cached part. Small enough that an interrupted download loses little and that a few fit in memory; large
- * enough that a request a part costs little.
+ * Bytes of a cached part: small enough that an interrupted download loses little and that several fit in memory, large
+ * enough that one request for each part costs little.
  */
 export const PART_BYTES = 8 * 1024 * 1024;
 
-/** As many parts as the largest file has. */
+/** The number of parts of the largest file. */
 const MAX_PARTS = MAX_FILE_BYTES / PART_BYTES;
 
-/** One version of a model file, and how it is cut into parts. Of its parts it says nothing: its size may be a mere claim. */
+/**
+ * One version of a model file, and its division into parts. It lists no parts, because its size may be a false claim.
+ */
 export interface FileVersion {
-  /** What it is stored under: see `modelName`. Of a file of the hub's it names the commit. */
+  /** The key that it is stored under: see `modelName`. For a file of a hub it contains the commit. */
   readonly url: string;
-  /** What it was asked for by: versions of one file share it. @default its URL */
+  /** The name that it was requested by, which versions of one file share. @default its URL */
   readonly name?: string;
   readonly version: RemoteVersion;
   readonly partBytes: number;
@@ -22,22 +24,25 @@ export interface FileVersion {
   readonly lastUsed: number;
 }
 
-/** What is cached of one version of a model file. A part counts once its hash stands here, after its file is closed. */
+/**
+ * The cached parts of one version of a model file. A part counts once its hash is here, which is set after its file is
+ * closed.
+ */
 export interface CacheManifest extends FileVersion {
   /** The SHA-256 of each part in hexadecimal, null while the part is missing. */
   readonly parts: readonly (string | null)[];
-  /** Whether the whole has been found to have the SHA-256 that its version states. */
+  /** Whether the whole file has been found to have the SHA-256 that its version states. */
   readonly isVerified?: boolean;
 }
 
-/** The manifest of a file of which nothing is stored. Its size is believed by then: the array of its parts is made here. */
+/** The manifest of a file of which nothing is stored. It allocates the array of parts, so the size must be verified. */
 export function newManifest(file: FileVersion): CacheManifest {
   const { url, name = url, version, partBytes, lastUsed } = file;
   return { url, name, version, partBytes, parts: Array<null>(countParts(file)).fill(null), lastUsed };
 }
 
 /**
- * A manifest with another part. What was verified as a whole stays so where the part is the same as before.
+ * A manifest with another part. `isVerified` stays if the part is the same as before.
  *
  * @param hash the part's SHA-256 in hexadecimal
  */
@@ -50,7 +55,7 @@ export function countParts({ version, partBytes }: Pick<FileVersion, 'version' |
   return Math.ceil(version.size / partBytes);
 }
 
-/** Bytes of the part with this index: the last one may be short. */
+/** Bytes of the part with this index; the last part may be short. */
 export function partLength({ version, partBytes }: FileVersion, index: number): number {
   return Math.min(partBytes, version.size - index * partBytes);
 }
@@ -61,12 +66,12 @@ export function isComplete(manifest: CacheManifest): boolean {
 
 const KEY = 'key:';
 
-/** What a file is kept under that has a `cacheKey`: apart from every URL. */
+/** The key of a file with a `cacheKey`. It differs from every URL. */
 export function keyName(cacheKey: string): string {
   return KEY + cacheKey;
 }
 
-/** The `cacheKey` of what is kept under a name. */
+/** The `cacheKey` of a key made by {@link keyName}. */
 export function cacheKeyOf(name: string): string | undefined {
   return name.startsWith(KEY) ? name.slice(KEY.length) : undefined;
 }
@@ -77,8 +82,8 @@ export function isVersionOf(manifest: FileVersion, name: string): boolean {
 }
 
 /**
- * Whether a value out of the browser's storage, whatever was left there, is a manifest that can be gone on with. One that
- * is larger than any model, or is verified without being whole, is not.
+ * Whether a value from the browser's storage, which may hold anything, is a usable manifest. One that is larger than
+ * any model, or verified but not whole, is not.
  */
 export function isManifest(value: Partial<CacheManifest> | null | undefined): value is CacheManifest {
   if (typeof value !== 'object' || value === null) return false;

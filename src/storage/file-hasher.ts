@@ -1,14 +1,14 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 
-/** Hashed without a break: a few milliseconds. */
+/** Bytes hashed between two yields: a few milliseconds. */
 const SLICE_BYTES = 256 * 1024;
-/** Parts that came early and are kept for their turn: copies, because the reader frees its own. */
+/** Parts that came early and wait for their turn. They are copied, because the reader frees its own. */
 const MAX_EARLY_PARTS = 2;
 
 /**
- * The SHA-256 of a file whose parts come roughly in order, each once or more often. WebCrypto hashes only what is in
- * memory whole; this is JavaScript, because a page's policy may forbid WebAssembly, and yields between slices.
+ * The SHA-256 of a file whose parts come roughly in order, each once or more often. WebCrypto hashes only whole
+ * buffers. This is JavaScript, because a page's policy may forbid WebAssembly, and yields between slices.
  */
 export class FileHasher {
   readonly #numParts: number;
@@ -27,7 +27,10 @@ export class FileHasher {
     return this.#digest;
   }
 
-  /** Takes a part that is here. Resolves when it, and what waited for it, is hashed; at once if its turn is to come. */
+  /**
+   * Adds a part. Resolves when it, and the parts that waited for it, are hashed; immediately if parts before it are
+   * missing.
+   */
   async add(index: number, bytes: Uint8Array): Promise<void> {
     if (index < this.#next || this.#early.has(index)) return this.#work;
     if (index > this.#next && this.#early.size >= MAX_EARLY_PARTS) return;
@@ -35,7 +38,10 @@ export class FileHasher {
     await this.#then(() => this.#advance());
   }
 
-  /** Hashes what is left of the file. `read` gives a part, undefined where it cannot be had: then it ends there. */
+  /**
+   * Hashes the rest of the file. `read` returns a part, or undefined where it is not available, which ends the hash
+   * there.
+   */
   async finish(read: (index: number) => Promise<Uint8Array | undefined>): Promise<void> {
     await this.#then(async () => {
       for (await this.#advance(); this.#next < this.#numParts; await this.#advance()) {

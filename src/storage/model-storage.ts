@@ -2,25 +2,25 @@ import { cacheKeyOf, isManifest } from './cache-manifest.ts';
 import type { CacheManifest } from './cache-manifest.ts';
 import { type PartStorage, removeKept, sweep } from './part-storage.ts';
 
-/** Where model files are kept between visits. */
+/** The storage of model files between visits. */
 export type ModelStorage = PartStorage<CacheManifest>;
 
-/** What is cached of one version of a model. */
+/** The cached part of one version of a model. */
 export interface CachedModel {
   /**
-   * What it is stored under, without signature or secret: of a model from the hub the URL at its commit, of one that was
-   * loaded with a `cacheKey` a name made of that. For `deleteModel`.
+   * The key that it is stored under, without signature or secret, for `deleteModel`: for a model from the hub the URL
+   * at its commit, for one loaded with a `cacheKey` a name made of that.
    */
   readonly url: string;
   /**
-   * What it was asked for by: without a `cacheKey`, a URL that `createClient` takes; one that needs a signature is loaded by
-   * it where all of it is here. Two versions of a model have the same.
+   * The name that it was requested by. Without a `cacheKey` it is a URL that `createClient` takes; one that needs a
+   * signature is loaded by it if all of its file is stored. Two versions of a model have the same name.
    */
   readonly name: string;
-  /** What it was loaded with as its `cacheKey`, to be given again beside a URL. */
+  /** The `cacheKey` that it was loaded with, to be passed again with a URL. */
   readonly cacheKey?: string;
   readonly size: number;
-  /** How much of it is here. */
+  /** Bytes that are stored. */
   readonly bytesCached: number;
   /** Milliseconds since 1970. */
   readonly lastUsed: number;
@@ -41,12 +41,12 @@ export async function listModels(storage: ModelStorage): Promise<readonly Cached
     .toSorted((a, b) => b.lastUsed - a.lastUsed);
 }
 
-/** Deletes what is cached of a model, after a part that is being written; `url` as {@link listModels} gives it. */
+/** Deletes the cached parts of a model, after a part that is being written; `url` as {@link listModels} gives it. */
 export async function removeModel(url: string, storage: ModelStorage): Promise<void> {
   await removeKept(storage, url);
 }
 
-/** Deletes what {@link listModels} does not show: parts without a manifest, and manifests that are none. */
+/** Deletes what {@link listModels} does not list: parts without a manifest, and invalid manifests. */
 export async function sweepModels(storage: ModelStorage): Promise<void> {
   await sweep(storage, (manifest, url) => isManifest(manifest) && manifest.url === url);
 }

@@ -6,19 +6,20 @@ import type { ModelStorage } from './model-storage.ts';
 import { folderName, type PartStorage } from './part-storage.ts';
 import { withLock } from './with-lock.ts';
 
-/** Writing a part takes a fraction of a second: whoever holds a folder for longer is a frozen tab. */
+/** Writing a part takes a fraction of a second. A tab that holds a folder's lock for longer is frozen. */
 const MAX_WRITE_MS = 10_000;
 
-/** Where the browser keeps models. */
+/** The browser's storage of models. */
 export function opfsStorage(): ModelStorage | undefined {
   return opfsPartStorage<CacheManifest>('tabserve-models');
 }
 
 /**
- * The browser's storage: parts as files in the origin-private file system, manifests in IndexedDB. Asynchronous OPFS
- * only, because a SharedWorker has no other. Undefined where the browser has neither (an insecure origin, mostly).
+ * The browser's storage: parts as files in the origin-private file system, manifests in IndexedDB. Only asynchronous
+ * OPFS is used, because a SharedWorker has no other. Undefined where the browser has neither (mostly in an insecure
+ * origin).
  *
- * @param name of the database and of the directory
+ * @param name the name of the database and of the directory
  */
 export function opfsPartStorage<Manifest>(name: string): PartStorage<Manifest> | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
@@ -64,7 +65,7 @@ export function opfsPartStorage<Manifest>(name: string): PartStorage<Manifest> |
   };
 }
 
-/** idb-keyval's `update`, but that nothing is written where nothing is to change. */
+/** idb-keyval's `update`, which writes only if something changes. */
 function changeValue<Value>(store: UseStore, key: string, change: (value: Value | undefined) => Value | undefined): Promise<void> {
   return store('readwrite', (entries) => {
     return new Promise((resolve, reject) => {
@@ -86,13 +87,13 @@ function changeValue<Value>(store: UseStore, key: string, change: (value: Value 
 }
 
 async function write(file: FileSystemFileHandle, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  // What is written goes to a swap file; close() puts it in the place of the part at once.
+  // Writes go to a swap file; close() replaces the part by it atomically.
   const writable = await file.createWritable();
   try {
     await writable.write(bytes);
     await writable.close();
   } catch (error) {
-    await writable.abort().catch(() => {}); // the write's own error is the one that matters
+    await writable.abort().catch(() => {}); // report the error of the write, not this one
     throw error;
   }
 }

@@ -8,39 +8,39 @@ import { sha256 } from './sha256.ts';
 import { removeSeen } from './stored-versions.ts';
 
 export interface PartCacheOptions {
-  /** Undefined: nothing is kept. */
+  /** Undefined: nothing is stored. */
   readonly storage: ModelStorage | undefined;
-  /** What was stored of the file when it was opened. @default nothing */
+  /** The file's stored manifest when it was opened. @default nothing */
   readonly stored?: CacheManifest | undefined;
-  /** Other versions of the file that are stored whole: kept until this one is whole. */
+  /** Other versions of the file that are stored whole; they are kept until this one is whole. */
   readonly superseded?: readonly CacheManifest[];
-  /** Resolves when the file is wanted: until then parts are kept in memory. @default it is */
+  /** Resolves when the file is wanted. Until then parts are kept in memory. @default wanted at once */
   readonly wanted?: Promise<void> | undefined;
   readonly log: (message: string) => void;
 }
 
 /**
- * One model's parts in storage, checked against their hashes. It never fails: what storage refuses to give counts as
- * absent, and once it refuses to take something, nothing more is offered to it. Others may delete what is stored at any
- * moment: what is written then begins anew.
+ * One model's parts in storage, checked against their hashes. It never fails: a part that storage does not return
+ * counts as absent, and after storage has refused a write, no more are tried. Others may delete stored parts at any
+ * time: the next write then starts anew.
  */
 export class PartCache {
   readonly file: FileVersion;
-  /** What was stored when this object was made. */
+  /** The stored manifest when this object was made. */
   readonly stored: CacheManifest | undefined;
   readonly #storage: ModelStorage | undefined;
   readonly #log: (message: string) => void;
-  /** By index, of those parts that are stored. */
+  /** The hashes of stored parts, by index. */
   readonly #hashes = new Map<number, string>();
-  /** Parts that are to be stored once the file is wanted. */
+  /** Parts to store once the file is wanted. */
   readonly #held = new Map<number, Uint8Array<ArrayBuffer>>();
   /** Parts whose hash has been checked since this object was made. */
   readonly #verified = new Set<number>();
-  /** Hashes of parts that were not what is stored under them. */
+  /** Hashes of parts whose stored bytes were found to be wrong. */
   readonly #lost = new Map<number, string>();
   #isWanted: boolean;
   #storing: Promise<void> = Promise.resolve();
-  /** What {@link complete} was called with before the file was wanted. */
+  /** The arguments of a {@link complete} that came before the file was wanted. */
   #completion: { readonly isVerified: boolean } | undefined;
   #superseded: readonly CacheManifest[];
   /** Set once older versions had to make room. */
@@ -59,9 +59,9 @@ export class PartCache {
     void wanted?.then(() => (this.#storing = this.#storeHeld()));
   }
 
-  /** Resolves when the parts that were held are stored, where the file is wanted. */
+  /** Resolves when the held parts are stored, if the file is wanted. */
   async settled(): Promise<void> {
-    await Promise.resolve(); // storing begins behind the call that says that it is wanted
+    await Promise.resolve(); // storing begins after the call that says that it is wanted
     await this.#storing;
   }
 
@@ -76,7 +76,7 @@ export class PartCache {
     return this.#hashes.size + numHeld === countParts(this.file);
   }
 
-  /** Whether the whole has been found to have the SHA-256 that its version states, at an earlier visit. */
+  /** Whether an earlier visit has found the whole file to have the SHA-256 that its version states. */
   get isVerified(): boolean {
     return this.stored?.isVerified === true;
   }
@@ -85,12 +85,12 @@ export class PartCache {
     return this.#hashes.has(index) || this.#held.has(index);
   }
 
-  /** Whether a part's bytes are still needed here, to be stored. */
+  /** Whether a part's bytes are still needed here to be stored. */
   holds(index: number): boolean {
     return this.#held.has(index);
   }
 
-  /** A part's bytes, undefined where it is absent: not stored, or cut short, or damaged. */
+  /** A part's bytes; undefined where it is not stored, truncated or damaged. */
   async get(index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const held = this.#held.get(index);
     if (held !== undefined) return held;
@@ -125,9 +125,9 @@ export class PartCache {
   }
 
   /**
-   * Refuses what came in the place of a lost part of a file that has been verified as a whole, and is not the same.
+   * Refuses a replacement of a lost part that differs from it, for a file that has been verified as a whole.
    *
-   * @throws TabserveError `corrupt_model`; what is stored stays
+   * @throws TabserveError `corrupt_model`; stored parts are kept
    */
   async checkRepair(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (!this.isVerified || (await sha256(bytes)) === this.stored?.parts[index]) return;
@@ -135,23 +135,23 @@ export class PartCache {
     throw new TabserveError('corrupt_model', `${what}. Load the model again, or from another place.`);
   }
 
-  /** Stores a part, or holds it until the file is wanted; the manifest learns of it after its file is closed. */
+  /** Stores a part, or holds it until the file is wanted. The manifest is updated after the part's file is closed. */
   async put(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (this.#storage === undefined || !this.#isWritable) return;
     if (this.#isWanted) await this.#store(this.#storage, index, bytes);
     else this.#held.set(index, bytes);
   }
 
-  /** All parts are stored, and are what they should be: versions that this one replaces can go. */
+  /** All parts are stored and correct, so the versions that this one replaces can be deleted. */
   async complete(isVerified: boolean): Promise<void> {
     if (this.#held.size > 0) this.#completion = { isVerified };
     else if (this.isWhole) await this.#complete(isVerified);
   }
 
   /**
-   * Drops all that is stored of the file, which is not what it should be.
+   * Deletes all stored parts of the file, because they are wrong.
    *
-   * @param isMeant of what is stored of this version by then, which may be another worker's. @default all
+   * @param isMeant whether to delete the stored manifest, which may be another worker's by then. @default always
    */
   async drop(isMeant: (stored: CacheManifest) => boolean = () => true): Promise<void> {
     this.#isWritable = false;
@@ -159,7 +159,7 @@ export class PartCache {
     this.#held.clear();
     if (this.#storage === undefined) return;
     const isOurs = (stored: CacheManifest | undefined): boolean => this.#isOurs(stored) && isMeant(stored);
-    await removeKept(this.#storage, this.file.url, isOurs).catch(() => {}); // it fails its hash the next time as well
+    await removeKept(this.#storage, this.file.url, isOurs).catch(() => {}); // its hash fails the next time as well
   }
 
   async #storeHeld(): Promise<void> {
@@ -178,7 +178,7 @@ export class PartCache {
       await this.#write(storage, index, bytes, hash);
       this.#hashes.set(index, hash);
     } catch (error) {
-      if (!this.#isWritable) return; // another part on its way has said so
+      if (!this.#isWritable) return; // another part has reported it already
       this.#isWritable = false;
       const remedy =
         'the model loads all the same, but the next visit downloads the rest again. Free some space, or delete a model';
@@ -188,18 +188,18 @@ export class PartCache {
 
   async #write(storage: ModelStorage, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<void> {
     const { url, lastUsed } = this.file;
-    // Under one lock: who deletes finds both of them, or neither.
+    // Both writes under one lock, so that a deletion finds both or neither.
     const write = (): Promise<void> => lockUrl(storage, url, async () => {
       await storage.writePart(url, index, bytes);
       await storage.updateManifest(url, (stored) => {
-        // Begun anew where what is there is of another version, or nothing.
+        // Starts anew where the stored manifest is of another version, or absent.
         return { ...withPart(this.#isOurs(stored) ? stored : newManifest(this.file), index, hash), lastUsed };
       });
     });
     try {
       await write();
     } catch (error) {
-      // What a new version needs the room of is its own old one, and nothing else's.
+      // A new version takes space only from its own old versions.
       if (!isFull(error) || (this.#superseded.length === 0 && this.#dropping === undefined)) throw error;
       const why = "This browser's storage is full";
       if (this.#dropping === undefined) this.#log(`${why}: the older version of ${this.#name} makes room now.`);
@@ -208,7 +208,7 @@ export class PartCache {
     }
   }
 
-  /** Of what is stored by now: it may have been deleted since it was whole. */
+  /** Checks the manifest that is stored by now: it may have been deleted since the file was whole. */
   async #complete(isVerified: boolean): Promise<void> {
     let isStored = false;
     const verify = (stored: CacheManifest | undefined): CacheManifest | undefined => {
@@ -223,7 +223,9 @@ export class PartCache {
     return this.file.name ?? this.file.url;
   }
 
-  /** Another worker may have added parts, or have started on another version of the file. */
+  /**
+   * Whether the stored manifest is of this version. Another worker may have added parts, or started another version.
+   */
   #isOurs(stored: CacheManifest | undefined): stored is CacheManifest {
     const { partBytes, version } = this.file;
     return isManifest(stored) && stored.partBytes === partBytes && isSameVersion(stored.version, version);

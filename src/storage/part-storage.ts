@@ -1,40 +1,40 @@
 import { sha256 } from './sha256.ts';
 
 /**
- * Where bytes are kept between visits: under each URL (or other name) a folder of numbered parts, and a manifest that says
- * what they are. Every method rejects where the browser refuses.
+ * Storage of bytes between visits: under each URL (or other name) a folder of numbered parts, and a manifest that
+ * describes them. Every method rejects where the browser refuses.
  */
 export interface PartStorage<Manifest> {
   /**
-   * Runs something while no other tab or worker of the origin does so for the same folder: what writes a part and what
-   * deletes it take turns. Never call it within itself.
+   * Runs a function while no other tab or worker of the origin runs one for the same folder, so that writing and
+   * deleting a part exclude each other. Not reentrant.
    */
   lock<Result>(folder: string, run: () => Promise<Result>): Promise<Result>;
   readManifest(url: string): Promise<Manifest | undefined>;
-  /** Replaces a manifest by what `change` makes of it, with no other change in between; undefined changes nothing. */
+  /** Replaces a manifest by the result of `change`, atomically; undefined changes nothing. */
   updateManifest(url: string, change: (manifest: Manifest | undefined) => Manifest | undefined): Promise<void>;
   removeManifest(url: string): Promise<void>;
   listManifests(): Promise<readonly Manifest[]>;
-  /** What manifests are kept under. */
+  /** The keys of all manifests. */
   listUrls(): Promise<readonly string[]>;
   /** A part's bytes, undefined where it has no file. */
   readPart(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Resolves when the part's file is closed; a failure leaves no half part behind. */
+  /** Resolves when the part's file is closed. After a failure no partial file is left. */
   writePart(url: string, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Deletes a part's file, if there is one. */
   removePart(url: string, index: number): Promise<void>;
-  /** Names as {@link folderName} makes them. */
+  /** Names as returned by {@link folderName}. */
   listFolders(): Promise<readonly string[]>;
-  /** Deletes all parts that are in a folder, if there is one. */
+  /** Deletes all parts in a folder, if there is one. */
   removeFolder(folder: string): Promise<void>;
 }
 
-/** The name of a URL's folder: a hash, which is a file's name of any URL, and tells nobody which. */
+/** The name of a URL's folder: a hash, which is a valid file name for any URL, and does not reveal it. */
 export async function folderName(url: string): Promise<string> {
   return (await sha256(new TextEncoder().encode(url))).slice(0, 32);
 }
 
-/** Runs something while no other tab or worker of the origin writes or deletes what is kept under a URL. */
+/** Runs a function while no other tab or worker of the origin writes or deletes the parts of a URL. */
 export async function lockUrl<Manifest, Result>(
   storage: PartStorage<Manifest>,
   url: string,
@@ -44,9 +44,9 @@ export async function lockUrl<Manifest, Result>(
 }
 
 /**
- * Deletes what is kept under a URL, the manifest first, when nobody writes to it.
+ * Deletes everything stored under a URL, the manifest first, while nobody writes to it.
  *
- * @param isMeant looks at the manifest that is there by then, and says whether it is to go. @default it is
+ * @param isMeant whether to delete the manifest that is stored by then. @default always
  */
 export async function removeKept<Manifest>(
   storage: PartStorage<Manifest>,
@@ -62,8 +62,8 @@ export async function removeKept<Manifest>(
 }
 
 /**
- * Deletes what nobody would find again: folders without a manifest, which a deletion that failed or a worker that was
- * killed has left, and manifests that are none, with their folders.
+ * Deletes unreachable data: folders without a manifest, left by a failed deletion or a killed worker, and invalid
+ * manifests with their folders.
  */
 export async function sweep<Manifest>(
   storage: PartStorage<Manifest>,
@@ -82,7 +82,7 @@ export async function sweep<Manifest>(
   }
 }
 
-/** Those that have a manifest. */
+/** The folders that have a manifest. */
 async function folders(storage: PartStorage<unknown>): Promise<readonly string[]> {
   return Promise.all((await storage.listUrls()).map(folderName));
 }

@@ -1,7 +1,7 @@
 import { type PartStorage, removeKept, sweep } from './part-storage.ts';
 import { sha256 } from './sha256.ts';
 
-/** A KV block in storage: its content's name, and where its bytes are. */
+/** A KV block in storage: the key of its content, and its part. */
 export interface KeptBlock {
   /** {@link prefixKey} of its tokens and of all before them. */
   readonly key: string;
@@ -9,36 +9,36 @@ export interface KeptBlock {
   readonly parent: string;
   readonly tokenIds: readonly number[];
   readonly part: number;
-  /** Of the part's bytes, in hexadecimal. */
+  /** The SHA-256 of the part's bytes, in hexadecimal. */
   readonly sha256: string;
   /** Milliseconds since 1970. */
   readonly lastUsed: number;
-  /** How fast the engine that kept it computed prompts. */
+  /** The prefill speed of the engine that stored it. */
   readonly prefillTokensPerSecond: number;
 }
 
-/** The blocks of one set: those that one model, on one adapter, can take back. */
+/** The blocks of one set: those that one model on one adapter can restore. */
 export interface PrefixManifest {
-  /** The set's name. */
+  /** The set's key. */
   readonly url: string;
   readonly blockBytes: number;
   readonly blocks: readonly KeptBlock[];
-  /** Of this beginning of the set: one that was deleted and begun anew has another. */
+  /** An id that is new whenever the set is deleted and started again. */
   readonly life?: string;
 }
 
-/** A name of a block's content: no two blocks of different tokens, or after different tokens, have the same. */
+/** The key of a block's content. Blocks of different tokens, or after different tokens, have different keys. */
 export function prefixKey(parent: string, tokenIds: readonly number[]): Promise<string> {
   return sha256(new TextEncoder().encode(`${parent} ${tokenIds.join()}`));
 }
 
-/** Deletes every set, but for those named: stores that are in use clear their own. */
+/** Deletes every set except those named: stores in use clear their own. */
 export async function removeKeptPrefixes(storage: PartStorage<PrefixManifest>, except: readonly string[] = []): Promise<void> {
   for (const url of await storage.listUrls()) if (!except.includes(url)) await removeKept(storage, url);
   await sweep(storage, () => true);
 }
 
-/** Whether a value out of the browser's storage, whatever was left there, is the manifest of a set. */
+/** Whether a value from the browser's storage, which may hold anything, is the manifest of a set. */
 export function isPrefixManifest(value: Partial<PrefixManifest> | undefined): value is PrefixManifest {
   if (typeof value !== 'object' || value === null) return false;
   const { url, blockBytes, blocks } = value;

@@ -4,26 +4,30 @@ import { sha256 } from './sha256.ts';
 
 export interface PrefixStoreOptions {
   readonly storage: PartStorage<PrefixManifest>;
-  /** What all blocks of the set depend on, beside their tokens. */
+  /** A name of everything that the blocks of the set depend on beside their tokens. */
   readonly name: string;
-  /** Tokens a block. */
+  /** Tokens in a block. */
   readonly blockSize: number;
   readonly blockBytes: number;
-  /** Over all sets. */
+  /** The limit of all sets together. */
   readonly maxBytes: number;
-  /** Told when another engine has deleted the set: nothing that was asked before is to be put any more. @default nobody */
+  /**
+   * Called when another engine has deleted the set: earlier requests must not store blocks any more.
+   * @default no call
+   */
   readonly onDeleted?: () => void;
-  /** Told once if the storage refuses. */
+  /** Called once if the storage refuses. */
   readonly log: (message: string) => void;
 }
 
 /**
- * KV blocks in the browser's storage, a part each. It never fails: what is damaged counts as absent, and a storage that
- * refuses once is left alone. Bounded by bytes: other sets go first, whole, the one used least recently before the rest;
- * then this one's blocks, least recently used first, and none before those that come after it.
+ * KV blocks in the browser's storage, one part each. It never fails: a damaged block counts as absent, and storage that
+ * refuses once is not used again. Its bytes are bounded. Other sets are evicted first, whole, the least recently used
+ * first; then blocks of this set, the least recently used first, and none before those that come after it.
  *
- * Only one engine of an origin has the GPU, but one that has just lost it may still write, and any may delete. What changes
- * the set is done under its lock, on what is stored by then, and a set that was deleted is told by its life.
+ * Only one engine of an origin has the GPU, but one that has just lost it may still write, and any engine may delete.
+ * The set is changed under its lock, based on its stored state at that time. A set that was deleted is recognised by
+ * its `life`.
  */
 export class PrefixStore {
   readonly #options: PrefixStoreOptions;
@@ -32,7 +36,7 @@ export class PrefixStore {
   #others: readonly PrefixManifest[] = [];
   #isUsable = true;
   #life: string | undefined;
-  /** The last thing done with the storage: one at a time. */
+  /** The last operation on the storage, so that one runs at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(options: PrefixStoreOptions) {
@@ -45,7 +49,7 @@ export class PrefixStore {
     return store;
   }
 
-  /** The set's. */
+  /** The set's name. */
   get name(): string {
     return this.#options.name;
   }
@@ -59,7 +63,7 @@ export class PrefixStore {
     return this.#blocks.get(key);
   }
 
-  /** All blocks: those used last first, but none before what comes before it. */
+  /** All blocks: the last used first, but none before its predecessor. */
   inOrder(): readonly KeptBlock[] {
     const ordered = new Set<KeptBlock>();
     for (const block of [...this.#blocks.values()].toSorted((a, b) => b.lastUsed - a.lastUsed)) {
@@ -68,12 +72,12 @@ export class PrefixStore {
     return [...ordered];
   }
 
-  /** The tokens from the start of its sequence through a block; undefined where one before it is absent. */
+  /** The tokens from the start of its sequence through a block; undefined where a block before it is absent. */
   tokensThrough(block: KeptBlock): readonly number[] | undefined {
     return this.#chainTo(block)?.flatMap(({ tokenIds }) => tokenIds);
   }
 
-  /** A block's KV; undefined where it is absent, which it is from now on, or where it is not the KV of its tokens. */
+  /** A block's KV; undefined where it is absent or damaged. A damaged block counts as absent from then on. */
   async read(block: KeptBlock): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return this.#guard(async () => {
       const { storage, name, blockBytes } = this.#options;
@@ -84,21 +88,21 @@ export class PrefixStore {
         (await prefixKey(block.parent, block.tokenIds)) === block.key;
       if (isWhole) return bytes;
       await this.#change(async () => {
-        if (this.#blocks.get(block.key)?.sha256 !== block.sha256) return; // another engine has kept it anew
+        if (this.#blocks.get(block.key)?.sha256 !== block.sha256) return; // another engine has stored it again
         this.#blocks.delete(block.key);
         await this.#removed([block]);
       });
     });
   }
 
-  /** Whether a block would be taken: it is new, the one before it is here, and there is room, or what can go for it. */
+  /** Whether a block would be stored: it is new, its predecessor is stored, and there is space or can be made. */
   accepts(block: Pick<KeptBlock, 'key' | 'parent' | 'lastUsed'>): boolean {
     if (!this.#isUsable || this.#blocks.has(block.key)) return false;
     if (block.parent !== '' && !this.#blocks.has(block.parent)) return false;
     return this.#roomFor(block) !== undefined;
   }
 
-  /** Keeps a block; false where it is not taken. */
+  /** Stores a block; false where it is not stored. */
   async put(block: Omit<KeptBlock, 'part' | 'sha256'>, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
     const stored = await this.#guard(async () => {
       const room = this.accepts(block) ? this.#roomFor(block) : undefined;
@@ -108,10 +112,10 @@ export class PrefixStore {
       for (const { url } of room.sets) await removeKept(storage, url);
       this.#others = this.#others.slice(room.sets.length);
       return this.#change(async () => {
-        if (block.parent !== '' && !this.#blocks.has(block.parent)) return false; // another engine has taken its room
+        if (block.parent !== '' && !this.#blocks.has(block.parent)) return false; // another engine has evicted its predecessor
         for (const { key } of room.blocks) this.#blocks.delete(key);
         const part = this.#freePart();
-        // A part that takes another's place has the wrong hash until the manifest says so: absent, should that not come.
+        // A replaced part has the wrong hash until the manifest is updated: if that fails, it counts as absent.
         await storage.writePart(name, part, bytes);
         this.#blocks.set(block.key, { ...block, part, sha256: hash });
         await this.#save();
@@ -122,7 +126,7 @@ export class PrefixStore {
     return stored ?? false;
   }
 
-  /** Notes that blocks were used. @param uses their keys, and when. */
+  /** Records that blocks were used. @param uses their keys and the times. */
   async touch(uses: ReadonlyMap<string, number>): Promise<void> {
     await this.#guard(() => this.#change(async () => {
       let isChanged = false;
@@ -136,7 +140,7 @@ export class PrefixStore {
     }));
   }
 
-  /** Deletes a block that has turned out to be wrong, and all that come after it. */
+  /** Deletes a block that turned out to be wrong, and all that come after it. */
   async drop(key: string): Promise<void> {
     await this.#guard(() => this.#change(async () => {
       const comesAfter = (block: KeptBlock): boolean => this.#chainTo(block)?.some((each) => each.key === key) === true;
@@ -146,7 +150,7 @@ export class PrefixStore {
     }));
   }
 
-  /** Deletes the set, after what is under way, and begins it anew. @throws what the storage refuses with */
+  /** Deletes the set, after pending operations, and starts it anew. @throws the storage's error */
   async clear(): Promise<void> {
     const clearing = this.#last.then(async () => {
       this.#blocks.clear();
@@ -154,11 +158,11 @@ export class PrefixStore {
       await removeKept(this.#options.storage, this.name);
       await this.#begin();
     });
-    this.#last = clearing.catch(() => {}); // told to who asked
+    this.#last = clearing.catch(() => {}); // reported to the caller
     await clearing;
   }
 
-  /** Makes what has been taken out of memory true in storage. */
+  /** Deletes from storage the blocks that have been removed from memory. */
   async #removed(gone: readonly KeptBlock[]): Promise<void> {
     const { storage, name } = this.#options;
     await this.#save();
@@ -174,7 +178,7 @@ export class PrefixStore {
     const all = await storage.listManifests();
     const lastUse = ({ blocks }: PrefixManifest): number => Math.max(0, ...blocks.map(({ lastUsed }) => lastUsed));
     this.#others = all.filter(({ url }) => url !== name).toSorted((a, b) => lastUse(a) - lastUse(b));
-    // What nobody can reach, and what is over the limit where that was lowered.
+    // Unreachable blocks, and blocks over the limit if it was lowered.
     const lost = [...this.#blocks.values()].filter((block) => this.#chainTo(block) === undefined);
     for (const { key } of lost) this.#blocks.delete(key);
     const over = this.#roomFor({ parent: '', lastUsed: Infinity }, 0) ?? { sets: [], blocks: [] };
@@ -188,7 +192,10 @@ export class PrefixStore {
     });
   }
 
-  /** Changes the set as it is stored by now. Undefined where another engine has deleted it: it is begun anew instead. */
+  /**
+   * Changes the set as it is stored by now. Undefined where another engine has deleted it: then it is started anew
+   * instead.
+   */
   async #change<T>(work: () => Promise<T>): Promise<T | undefined> {
     const { storage, name, onDeleted = () => {} } = this.#options;
     return lockUrl(storage, name, async () => {
@@ -205,7 +212,7 @@ export class PrefixStore {
     });
   }
 
-  /** An empty set is stored too: that it is gone tells that it has been deleted. */
+  /** An empty set is stored too, so that its absence shows that it has been deleted. */
   async #begin(): Promise<void> {
     this.#life = crypto.randomUUID();
     await this.#save();
@@ -223,7 +230,10 @@ export class PrefixStore {
     return manifest.blocks.every(({ tokenIds }) => tokenIds.length === blockSize);
   }
 
-  /** What has to go for `numBytes` more: a block that is less recently used, nor before it. Undefined: not enough can. */
+  /**
+   * The blocks and sets to evict for `numBytes` more: no block used more recently than `block`, and no predecessor of it.
+   * Undefined: not enough can be evicted.
+   */
   #roomFor(
     block: Pick<KeptBlock, 'parent' | 'lastUsed'>,
     numBytes = this.#options.blockBytes,
@@ -278,7 +288,7 @@ export class PrefixStore {
     return storage.updateManifest(name, () => ({ url: name, blockBytes, blocks: [...this.#blocks.values()], ...life }));
   }
 
-  /** Does what takes the storage, after what is under way; undefined where that has refused. */
+  /** Runs an operation on the storage after pending ones; undefined where storage has refused. */
   #guard<T>(work: () => Promise<T>): Promise<T | undefined> {
     const done = this.#last.then(() => this.#attempt(work));
     this.#last = done;

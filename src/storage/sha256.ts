@@ -1,4 +1,4 @@
-/** The SHA-256 of `bytes`, in hexadecimal. WebCrypto hashes on a thread of its own, but only whole buffers. */
+/** The SHA-256 of `bytes`, in hexadecimal. WebCrypto hashes on its own thread, but only whole buffers. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');

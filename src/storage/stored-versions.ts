@@ -5,7 +5,7 @@ import { removeKept } from './part-storage.ts';
 import { isSameVersion } from './remote-version.ts';
 import type { RemoteVersion } from './remote-version.ts';
 
-/** The versions of a file that are stored and can be gone on with: whole ones first, then the last used. */
+/** The stored and usable versions of a file: whole ones first, then the last used. */
 export async function findVersions(
   storage: ModelStorage,
   name: string,
@@ -17,18 +17,18 @@ export async function findVersions(
   return manifests.filter(isOf).toSorted((a, b) => rank(a) - rank(b) || b.lastUsed - a.lastUsed);
 }
 
-/** Where a version is to be stored, and what it takes the place of. */
+/** Where a version will be stored, and the versions that it replaces. */
 export interface Place {
   readonly file: FileVersion;
-  /** What is there of it. */
+  /** Its stored manifest, if any. */
   readonly stored: CacheManifest | undefined;
-  /** Whole other versions. They go when this one is whole, and not before. */
+  /** Other whole versions. They are deleted when this one is whole. */
   readonly superseded: readonly CacheManifest[];
 }
 
 /**
- * Decides where the version that a server has is stored: beside the whole versions before it, so that one of them can
- * still be loaded while the new one is not here. What is stored of a version that never got whole is deleted.
+ * Decides where the server's version is stored: beside earlier whole versions, so that one of them can still be loaded
+ * while the new one is incomplete. Stored parts of versions that never became whole are deleted.
  */
 export async function placeVersion(
   stored: readonly CacheManifest[],
@@ -41,14 +41,14 @@ export async function placeVersion(
   const superseded = others.filter(isComplete);
   if (same !== undefined) return { file: { ...same, lastUsed: asked.lastUsed }, stored: same, superseded };
   const { id, version } = remote;
-  // A fragment is no part of any URL that a file is fetched from.
+  // No file is fetched from a URL with a fragment.
   const url = superseded.some((each) => each.url === id) ? `${id}#${versionTag(version)}` : id;
   return { file: { ...asked, url, version }, stored: undefined, superseded };
 }
 
 /**
- * Deletes a version that is not needed any more, unless another worker has made something else of it meanwhile. A storage
- * that refuses keeps it.
+ * Deletes a version that is no longer needed, unless another worker has changed it meanwhile. If storage refuses, it
+ * stays.
  */
 export async function removeSeen(storage: ModelStorage, seen: CacheManifest): Promise<void> {
   const isAsSeen = (stored: CacheManifest | undefined): boolean =>

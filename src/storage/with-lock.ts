@@ -1,17 +1,17 @@
 import { holdLock, type Locks } from '../core/locks.ts';
 
 export interface WithLockOptions {
-  /** Ends the wait. @default nothing does but time */
+  /** Ends the wait. @default only time does */
   readonly signal?: AbortSignal | undefined;
-  /** Called when the lock is waited for; what it returns, when it is not any more, with whether it has been granted. */
+  /** Called when the wait begins. The function it returns is called at its end, with whether the lock was granted. */
   readonly onWait?: () => (isGranted: boolean) => void;
-  /** How long it is waited for. */
+  /** The longest wait. */
   readonly maxWaitMs: number;
 }
 
 /**
- * Runs something under a Web Lock, which a tab or worker that dies lets go of. Without locks, or where it is not granted in
- * time, it runs all the same: whoever holds it for long may be a frozen tab.
+ * Runs a function under a Web Lock, which the browser releases when its tab or worker dies. Without locks, or where it
+ * is not granted in time, the function runs all the same: a holder that keeps it for long may be a frozen tab.
  */
 export async function withLock<Result>(
   locks: Locks | undefined,
