@@ -6,12 +6,12 @@ import { responseVersion } from '../storage/remote-version.ts';
 import type { StatedVersion } from '../storage/remote-version.ts';
 import { abortedError, TransientFault } from './retry.ts';
 
-/** A range makes the browser ask for the file unencoded, as it does when reading it. */
+/** A range makes the browser request the file unencoded, as it does when reading it. */
 const ONE_BYTE = 'bytes=0-0';
 
 /**
- * Asks a server for its file's version, without the file: by HEAD, or by GET where HEAD is refused. Undefined where it
- * cannot be had.
+ * Asks a server for its file's version, without the file: by HEAD, or by GET where HEAD is refused. Undefined where the
+ * server does not state it.
  *
  * @throws TabserveError `aborted`
  */
@@ -32,11 +32,11 @@ export async function askVersion(url: string, context: HttpContext): Promise<Sta
 }
 
 /**
- * Asks a server for its file's size. Across origins it must expose Content-Range by name, but Content-Length can always be
- * read. HEAD costs least. Where it is refused (a URL that is signed for GET, a CORS rule that names GET alone), a GET
- * of the whole tells the size as well: it is dropped when its headers are here.
+ * Asks a server for its file's size. Across origins the server must expose Content-Range by name, but Content-Length
+ * can always be read. HEAD costs least. Where it is refused (a URL that is signed for GET, a CORS rule that allows only
+ * GET), a GET of the whole file reports the size as well: it is cancelled when its headers have arrived.
  *
- * @throws TransientFault and TabserveError as {@link exchange} does; `download_failed` where no size is told
+ * @throws TransientFault and TabserveError as {@link exchange} does; `download_failed` where no size is reported
  */
 export async function askSize(url: string, context: HttpContext): Promise<number> {
   const byHead = await askHeaders(url, { method: 'HEAD' }, context).catch((error: unknown) => {
@@ -54,7 +54,7 @@ async function askHeaders(url: string, init: ExchangeInit, context: HttpContext)
   return responseVersion(answer.response);
 }
 
-/** Whether another request would be one too many: the caller has ended it, or has waited for a server that is silent. */
+/** Whether another request would be pointless: the caller has aborted, or the server has not answered in time. */
 function isWaitedFor(error: unknown): boolean {
   if (error instanceof TransientFault) return error.isSilent;
   return error instanceof TabserveError && error.code === 'aborted';

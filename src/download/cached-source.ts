@@ -16,35 +16,35 @@ import { findVersions, placeVersion, removeSeen } from '../storage/stored-versio
 import { WholeCheck } from '../storage/whole-check.ts';
 
 /**
- * Parts fetched ahead of a sequential reader. One hides a round trip behind the part before it; more would share the
- * line with the part that is waited for, and be lost unfinished when the download is interrupted.
+ * Parts fetched ahead of a sequential reader. One hides the round trip of the next part. More would share the bandwidth
+ * with the part that is waited for, and would be lost when the download is interrupted.
  */
 const PREFETCH_PARTS = 1;
 /** Parts in memory: the one being read, the one before it (tensors are not read in file order), and those ahead. */
 const PARTS_IN_MEMORY = 2 + PREFETCH_PARTS;
 
 export interface CacheOptions {
-  /** What the file is asked for by: what is stored under the same name is a version of it. */
+  /** The name that the file is requested by. Stored files of the same name are versions of it. */
   readonly name: string;
   /** Undefined: the file is read through memory only. */
   readonly storage: ModelStorage | undefined;
   /**
-   * Opens the file on its server; called only when something is to be fetched.
+   * Opens the file on its server. Called only when something must be fetched.
    *
-   * @param stored the version to open, where another one would be of no use
+   * @param stored the version to open, where another one would be useless
    */
   readonly openRemote: (stored?: CacheManifest) => Promise<RemoteFile>;
-  /** Asks the server for the file's version, undefined where that cannot be had; not asked of a pinned file. */
+  /** Asks the server for the file's version; undefined where it is not available. Not called for a pinned file. */
   readonly checkVersion: () => Promise<StatedVersion | undefined>;
   /** Whether the name's bytes can never change. */
   readonly isPinned: boolean;
-  /** Keeps two workers from downloading the same part. @default nothing does */
+  /** Keeps two workers from downloading the same part. @default no coordination */
   readonly oneAtATime?: OneAtATime;
-  /** Resolves when the file is wanted: until then nothing of it is stored. @default it is */
+  /** Resolves when the file is wanted. Until then nothing of it is stored. @default wanted at once */
   readonly wanted?: Promise<void> | undefined;
   /** Aborted when nobody wants the file any more. @default never */
   readonly signal?: AbortSignal | undefined;
-  /** What models may take of the GPU: a file that can never fit is refused. @default not known */
+  /** The limit of GPU memory for all models: a file that can never fit is refused. @default not known */
   readonly gpuMemoryBytes?: number | undefined;
   readonly log: (message: string) => void;
   /** Milliseconds since 1970. */
@@ -55,8 +55,8 @@ export interface CacheOptions {
 
 /**
  * A file read through the browser's storage, part by part. A file that is stored whole is read without the network,
- * but for one request without a body to see whether it has changed; a version that is new takes the place of the stored
- * one when it is whole. Storage's failures never fail a load, except of a file whose server serves no ranges. Where the
+ * apart from one request without a body to check whether it has changed. A new version replaces the stored one when it
+ * is whole. Failures of storage never fail a load, except for a file whose server does not serve ranges. Where the
  * file's SHA-256 is known, the read that makes it whole checks it.
  *
  * @throws TabserveError what opening the remote file throws; `storage_failed` without storage and without ranges;
@@ -77,7 +77,7 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
     const current = isPinned ? undefined : await options.checkVersion();
     const usable = whole.find(({ version }) => current === undefined || isSameVersion(version, current));
     if (usable !== undefined) {
-      // Left behind where a worker was killed between one and the other.
+      // Left behind by a worker that was killed between the two deletions.
       const others = current === undefined ? [] : stored.filter((each) => each !== usable);
       if (storage !== undefined) for (const each of others) await removeSeen(storage, each);
       return openStored(withOid(usable, current), storage, options);
@@ -108,14 +108,14 @@ async function openStored(
   const lastUsed = options.now();
   const manifest = { ...stored, lastUsed };
   const { version } = stored;
-  // Unless it has been deleted, or replaced, since it was looked at.
+  // Unless it has been deleted or replaced since it was listed.
   const use = (latest: CacheManifest | undefined): CacheManifest | undefined =>
     isManifest(latest) && isSameVersion(latest.version, version) ? { ...latest, version, lastUsed } : undefined;
   await storage?.updateManifest(stored.url, use).catch(ignore);
   return new CachedSource(new PartCache(manifest, { stored, storage, wanted: options.wanted, log: options.log }), undefined, options);
 }
 
-/** What was fetched by its plain URL is verified once a hub says what it should be. */
+/** A file that was fetched by its plain URL is verified once a hub states its SHA-256. */
 function withOid(stored: CacheManifest, current: StatedVersion | undefined): CacheManifest {
   const { version } = stored;
   if (current?.oid === undefined || version.oid !== undefined) return stored;
@@ -124,7 +124,7 @@ function withOid(stored: CacheManifest, current: StatedVersion | undefined): Cac
 
 interface HeldPart {
   readonly loading: Promise<Uint8Array<ArrayBuffer>>;
-  /** Once they are there. */
+  /** Set when they have arrived. */
   bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
@@ -136,7 +136,7 @@ class CachedSource implements ByteSource {
   readonly #options: CacheOptions;
   #remote: Promise<RemoteFile> | undefined;
   #stream: PartStream | undefined;
-  /** Parts in memory or on their way, the last used last. */
+  /** Parts in memory or being fetched, the last used last. */
   readonly #parts = new Map<number, HeldPart>();
   #lastIndex = -1;
 
@@ -172,7 +172,7 @@ class CachedSource implements ByteSource {
   }
 
   /**
-   * A part, with those after it set on their way where the reader goes forward. Who reads from the file's start reads its
+   * A part. Where the reader goes forward, the parts after it are prefetched. A reader at the file's start reads its
    * header, and may want no more.
    */
   #sequentialPart(index: number, offset: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -180,7 +180,7 @@ class CachedSource implements ByteSource {
     this.#lastIndex = index;
     const part = this.#part(index);
     const end = Math.min(index + 1 + PREFETCH_PARTS, countParts(this.#cache.file));
-    // A failure ahead is nobody's yet: whoever reads that part tries again and is told.
+    // A failed prefetch is not reported: a read of that part tries again.
     if (goesForward) for (let ahead = index + 1; ahead < end; ahead++) this.#part(ahead).catch(ignore);
     return part;
   }
@@ -233,7 +233,7 @@ class CachedSource implements ByteSource {
     });
   }
 
-  /** The server, asked only now because everything seemed to be stored. */
+  /** Opens the server's file, which is only needed now because everything seemed to be stored. */
   async #reopen(): Promise<RemoteFile> {
     try {
       const remote = await this.#options.openRemote(this.#cache.stored);
@@ -249,5 +249,5 @@ class CachedSource implements ByteSource {
 
 const runAtOnce: OneAtATime = (_name, run) => run();
 
-/** For failures of storage that change nothing about what is read. */
+/** For failures of storage that do not affect the read. */
 function ignore(): void {}

@@ -2,8 +2,8 @@ import { TabserveError } from '../core/errors.ts';
 import { checkMagic } from '../formats/gguf.ts';
 
 /**
- * Refuses what is no model by its first bytes, before anything is kept. A page in the place of a file is what sites,
- * sign-ins and Wi-Fi portals answer an address with that they do not know.
+ * Refuses a file that is no model by its first bytes, before anything is stored. Sites, sign-ins and Wi-Fi portals
+ * answer unknown addresses with a web page.
  *
  * @throws TabserveError `model_not_found` for a web page, `unsupported_model` for anything else that is not GGUF
  */

@@ -4,23 +4,26 @@ import { abortedError, DEFAULT_RETRIES, parseRetryAfter, TransientFault } from '
 import type { RetryPolicy } from './retry.ts';
 import { signatureOf } from './signed-url.ts';
 
-/** What every request of a file shares. */
+/** The options that all requests of a file share. */
 export interface HttpContext {
   readonly fetch: typeof fetch;
   readonly signal: AbortSignal | undefined;
   readonly retries: RetryPolicy;
-  /** A connection that brings nothing for this long is given up. */
+  /** A connection without data for this long is cancelled. */
   readonly idleTimeoutMs: number;
   readonly log: (message: string) => void;
   /** Called as bytes of the file arrive. */
   readonly onBytes: (offset: number, length: number) => void;
-  /** Called when a server is waited for; what it returns, when that is over, with whether anything has come. */
+  /**
+   * Called when the wait for a server begins. The function it returns is called at its end, with whether data has
+   * arrived.
+   */
   readonly onWait: (url: string) => (hasCome: boolean) => void;
   /** Sent to that origin and no other. */
   readonly credentials: Credentials | undefined;
 }
 
-/** A secret: it goes into a header, and into no message, log or storage. */
+/** A secret. It goes into a header, and never into a message, log or storage. */
 export interface Credentials {
   readonly origin: string;
   readonly token: string;
@@ -47,19 +50,19 @@ export interface ExchangeInit {
   readonly contentType?: string;
 }
 
-/** One request and its body, ended by the caller's signal or by silence. */
+/** One request and its body, ended by the caller's signal or by a timeout. */
 export interface HttpExchange {
   readonly response: Response;
-  /** The body's pieces. Ends without error only where the server ended the body. */
+  /** The body's chunks. Ends without an error only where the server ended the body. */
   chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>>;
-  /** Drops the connection; harmless when the body has been read. */
+  /** Cancels the request; no effect when the body has been read. */
   cancel(): void;
 }
 
 /**
  * Sends one request.
  *
- * @throws TransientFault where the network failed or the server is unable for now
+ * @throws TransientFault where the network failed or the server is temporarily unable
  * @throws TabserveError `model_not_found`, `access_denied`, `download_failed` (refused) or `aborted`
  */
 export async function exchange(url: string, init: ExchangeInit, context: HttpContext): Promise<HttpExchange> {
@@ -73,11 +76,11 @@ export async function exchange(url: string, init: ExchangeInit, context: HttpCon
       headers: {
         ...(range === undefined ? {} : { Range: range }),
         ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
-        // Where the server redirects to another origin, the browser drops it (Fetch, HTTP-redirect fetch).
+        // On a redirect to another origin the browser drops the header (Fetch, HTTP-redirect fetch).
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
       },
       ...(body === undefined ? {} : { body }),
-      // The browser's own HTTP cache would keep a second copy beside ours.
+      // The browser's own HTTP cache would store a second copy.
       cache: 'no-store',
       signal: watch.signal,
     });
@@ -102,7 +105,7 @@ async function* readChunks(
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      watch.rest(); // the time the consumer takes is not the server's
+      watch.rest(); // the consumer's time does not count against the server
       yield value;
       watch.feed();
     }
@@ -113,7 +116,7 @@ async function* readChunks(
   }
 }
 
-/** Aborts a request when the caller says so or when it has been silent for too long. */
+/** Aborts a request when the caller does, or when no data has arrived for too long. */
 class Watchdog {
   readonly #controller = new AbortController();
   readonly #url: string;
@@ -135,12 +138,12 @@ class Watchdog {
     return this.#controller.signal;
   }
 
-  /** The server has sent something, and is not waited for. */
+  /** The server has sent data. The timer stops. */
   rest(): void {
     this.#endTheWait(true);
   }
 
-  /** Starts waiting for it anew. */
+  /** The wait begins. The timer starts anew. */
   feed(): void {
     this.rest();
     this.#endWait = this.#context.onWait(this.#url);
@@ -162,7 +165,10 @@ class Watchdog {
     this.#endWait = undefined;
   }
 
-  /** What a failed fetch means: the caller's abort, silence, or the network (which a browser does not tell apart). */
+  /**
+   * The meaning of a failed fetch: the caller's abort, a timeout, or the network (which a browser does not
+   * distinguish).
+   */
   explain(error: unknown, message: string, isUnanswered = false): Error {
     if (error instanceof TabserveError || error instanceof TransientFault) return error;
     if (this.#context.signal?.aborted === true) return abortedError();
@@ -183,13 +189,13 @@ function tokenFor(url: string, { credentials }: HttpContext): string | undefined
 
 function checkStatus(url: string, response: Response, hadToken: boolean): void {
   const { status } = response;
-  if (response.ok || status === 416) return; // 416: what it means is the caller's to say
+  if (response.ok || status === 416) return; // 416: the caller interprets it
   const name = modelName(url);
   if (status === 404 || status === 410) {
     throw new TabserveError('model_not_found', `There is nothing at ${name} (HTTP ${status}); check the name.`);
   }
   const isSigned = signatureOf(url) !== undefined;
-  // 400 is what Google Cloud Storage says of an expired link, and S3 of the expired credentials that one was signed with.
+  // Google Cloud Storage answers 400 for an expired link, and S3 for expired credentials that signed it.
   if (status === 401 || status === 403 || (status === 400 && isSigned)) {
     const denied = hadToken ? DENIED_TOKEN : DENIED;
     const why = isSigned ? `${expiry(url) ?? DENIED_LINK}. ${NEW_LINK}` : denied;
@@ -202,14 +208,17 @@ function checkStatus(url: string, response: Response, hadToken: boolean): void {
   throw new TabserveError('download_failed', `The server answered ${name} with HTTP ${status}.`);
 }
 
-/** What it means that no answer can be read: servers refuse an expired link without the headers that let a page see it. */
+/**
+ * The error where no answer can be read: servers refuse an expired link without the headers that allow a page to see
+ * it.
+ */
 function expiredLink(url: string, name: string): TabserveError | undefined {
   const expired = globalThis.navigator?.onLine === false ? undefined : expiry(url);
   if (expired === undefined) return undefined;
   return new TabserveError('access_denied', `Could not read ${name}: ${expired}. ${NEW_LINK}.`);
 }
 
-/** That a signed link has expired, and when, by this device's clock. */
+/** States that a signed link has expired, and when, by this device's clock. */
 function expiry(url: string): string | undefined {
   const expires = signatureOf(url)?.expires;
   return expires === undefined || expires > Date.now() ? undefined : `its link expired at ${new Date(expires).toISOString()}`;

@@ -16,39 +16,39 @@ export interface RemoteFile extends ByteSource {
   readonly version: RemoteVersion;
   /** Whether the server serves ranges. */
   readonly isRanged: boolean;
-  /** The whole file from its start, once, in pieces; a lost connection is taken up again where it broke. */
+  /** The whole file from its start, once, in chunks. A lost connection is resumed where it broke. */
   stream(): AsyncGenerator<Uint8Array<ArrayBuffer>>;
 }
 
-/** A page that is not allowed to read the file looks like a network fault: do not let its user wait for long. */
+/** A page that is not allowed to read the file sees a network error, so there are few attempts. */
 const PROBE_ATTEMPTS = 3;
 
-/** Where a file is. */
+/** The address of a file. */
 interface Address {
-  /** What it is fetched from, signature included. */
+  /** The URL to fetch, signature included. */
   readonly url: string;
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
 }
 
 export interface OpenHttpOptions {
-  /** What is known of the file already: it need not be told by the server, but must not be contradicted. */
+  /** The known version of the file. The server need not state it, but must not contradict it. */
   readonly known?: RemoteVersion;
-  /** Looks at the file's first bytes, before any is kept, and throws where they are not what was wanted. */
+  /** Checks the file's first bytes, before any is stored, and throws where they are not those of a model. */
   readonly checkStart?: (start: Uint8Array, contentType: string) => void;
 }
 
-/** As many as tell a GGUF file from others. */
+/** Enough to recognise a GGUF file. */
 const MAGIC_BYTES = 4;
-/** As many as say what the others are. */
+/** Enough to recognise other types. */
 const START_BYTES = 64;
 const PROBE_RANGE = `bytes=0-${START_BYTES - 1}`;
 
 /**
  * Asks a server for a file's size and whether it serves ranges, with a request for its first bytes.
  *
- * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, `out_of_memory` for a size beyond all
- *   bounds, and what `checkStart` throws
+ * @throws TabserveError `model_not_found`, `access_denied`, `download_failed`, `aborted`, `out_of_memory` for a size
+ *   above the limit, and what `checkStart` throws
  */
 export async function openHttp(url: string, context: HttpContext, options: OpenHttpOptions = {}): Promise<RemoteFile> {
   const at: Address = { url, name: modelName(url) };
@@ -68,8 +68,8 @@ export async function openHttp(url: string, context: HttpContext, options: OpenH
 }
 
 /**
- * Whether requests failed because the server does not let this page read its answers, which a browser does not tell
- * apart from a network that failed. A request whose answer nobody wants to read goes through all the same.
+ * Whether requests failed because of CORS, which a browser does not distinguish from a failed network. A `no-cors`
+ * request succeeds all the same.
  */
 async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeoutMs }: HttpContext): Promise<boolean> {
   const fault = error instanceof TabserveError ? error.cause : undefined;
@@ -81,7 +81,7 @@ async function isBarred(url: string, error: unknown, { fetch, signal, idleTimeou
     const init: RequestInit = { method, mode: 'no-cors', cache: 'no-store', credentials: 'omit', signal: ended };
     return fetch(url, init).then(({ type }) => type === 'opaque', () => false).finally(() => done.abort());
   };
-  return (await isAnswered('HEAD')) || isAnswered('GET'); // there are servers that drop the connection of a HEAD
+  return (await isAnswered('HEAD')) || isAnswered('GET'); // some servers drop the connection of a HEAD
 }
 
 function barred(at: Address): TabserveError {
@@ -113,7 +113,7 @@ async function probe(at: Address, context: HttpContext, { known, checkStart }: O
   return { version: { ...stated, size }, isRanged };
 }
 
-/** The first bytes of a body; all of it where it is short, because that keeps the connection for the next request. */
+/** The first bytes of a body; all of it where it is short, because that keeps the connection alive. */
 async function readStart(body: HttpExchange, isShort: boolean): Promise<Uint8Array> {
   let start = new Uint8Array();
   try {
@@ -153,7 +153,7 @@ async function readRange(
         if (arrived === buffer.byteLength) freeBuffer(buffer);
       }
     } catch (error) {
-      // A body that is said to be longer than it is fails at its end, when all that was asked for is here.
+      // A body that is shorter than announced fails at its end, when all requested bytes have arrived.
       if (received < length || !(error instanceof TransientFault)) throw error;
     } finally {
       part.cancel();
@@ -165,8 +165,8 @@ async function readRange(
 }
 
 /**
- * Refuses an answer that is not the range asked for, or of another version of the file. (If-Range would have the server
- * check the version, but it is no header that a page may send across origins unasked.)
+ * Refuses an answer that is not the requested range, or of another version of the file. (With If-Range the server would
+ * check the version, but across origins that header needs a preflight.)
  */
 function checkPart(at: Address, version: RemoteVersion, part: HttpExchange, start: number, end: number): void {
   const { response } = part;
@@ -193,7 +193,7 @@ async function* streamWhole(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let delivered = 0;
   let current: AsyncGenerator<Uint8Array<ArrayBuffer>> | undefined;
-  /** The next piece that has not been delivered; opens the connection (again) where there is none. */
+  /** The next chunk that has not been delivered. Opens the connection (again) where there is none. */
   const next = async (): Promise<Uint8Array<ArrayBuffer> | undefined> => {
     try {
       current ??= skip(await openWhole(at, version, context), delivered);
@@ -222,7 +222,7 @@ async function* streamWhole(
 }
 
 async function openWhole(at: Address, version: RemoteVersion, context: HttpContext): Promise<HttpExchange> {
-  // A range of everything: as in the probe, it makes the browser ask for the file unencoded.
+  // A range of everything: as in the probe, it makes the browser request the file unencoded.
   const whole = await exchange(at.url, { method: 'GET', range: 'bytes=0-' }, context);
   try {
     checkVersion(at, version, whole.response);

@@ -10,22 +10,22 @@ import { TransientFault, withRetries } from './retry.ts';
 
 /** A file at the commit that last changed it. */
 export interface PinnedFile {
-  /** Names the commit. */
+  /** Contains the commit. */
   readonly url: string;
   readonly version: RemoteVersion;
 }
 
-/** What a hub says of one file is a few hundred bytes; of the files of a repository, some hundred kilobytes. */
+/** A hub's description of one file is a few hundred bytes, that of a repository's files some hundred kilobytes. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-/** Names told to who asked for a file that is not there. */
+/** The most names that an error for a missing file lists. */
 const MAX_NAMES = 12;
 
 /**
- * Asks a hub which commit a file's revision is, how large the file is and what its SHA-256 is. A branch is pinned to the
- * commit that last changed the file, not to the branch's newest: a README that is edited makes no model new.
+ * Asks a hub for the commit of a file's revision, its size and its SHA-256. A branch is pinned to the commit that last
+ * changed the file, not to the branch's newest: an edited README does not make a new model.
  *
  * @throws TabserveError `model_not_found` (with the names of the models that are there), `access_denied`,
- *   `download_failed`, `out_of_memory` for a size beyond all bounds, `aborted`
+ *   `download_failed`, `out_of_memory` for a size above the limit, `aborted`
  */
 export async function resolveHubFile(file: HubFile, context: HttpContext): Promise<PinnedFile> {
   const { endpoint, repo, path, revision } = file;
@@ -39,7 +39,7 @@ export async function resolveHubFile(file: HubFile, context: HttpContext): Promi
   const commit = /^[0-9a-f]{40}$/.test(revision) ? revision : info.lastCommit?.id;
   const oid = info.lfs?.oid ?? info.oid;
   const size = info.lfs?.size ?? info.size;
-  // It is JSON of a server that calls itself a hub: the types that the package states are wishes.
+  // This is JSON from a server that claims to be a hub, so the package's types are not guaranteed.
   const isText = (value: unknown): value is string => typeof value === 'string';
   if (!isText(commit) || !isText(oid) || typeof size !== 'number' || !(size >= 0)) throw notAHub(endpoint);
   checkFileSize(`${repo}/${path}`, size);
@@ -57,12 +57,12 @@ async function modelNames(files: AsyncIterable<{ readonly path: string }>): Prom
   return names;
 }
 
-/** One question to the hub, asked again while it is busy or out of reach. */
+/** One question to the hub, repeated while it is busy or unreachable. */
 async function ask<T>({ endpoint, repo, revision }: HubFile, context: HttpContext, question: () => Promise<T>): Promise<T> {
   try {
     return await withRetries(context.retries, context.signal, context.log, question);
   } catch (error) {
-    if (!(error instanceof TabserveError)) throw notAHub(endpoint, error); // JSON that is none, or has another shape
+    if (!(error instanceof TabserveError)) throw notAHub(endpoint, error); // invalid JSON, or another shape
     if (error.code !== 'model_not_found') throw error;
     const message = `There is no ${repo}, or no ${revision} of it, at ${endpoint}; check the name.`;
     throw new TabserveError('model_not_found', message, { cause: error });
@@ -74,7 +74,7 @@ function notAHub(endpoint: string, cause?: unknown): TabserveError {
   return new TabserveError('download_failed', message, { cause });
 }
 
-/** How the hub's own package is to send requests: with our timeouts, token and errors, and a bound on what it reads. */
+/** The `fetch` for the hub's package: with our timeouts, token and errors, and a limit on the answer's size. */
 function fetchForHub(context: HttpContext): typeof fetch {
   return async (input, init) => {
     const url = input instanceof Request ? input.url : input.toString();

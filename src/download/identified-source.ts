@@ -1,16 +1,16 @@
 import type { ByteSource } from '../core/byte-source.ts';
 import { sha256 } from '../storage/sha256.ts';
 
-/** A source that remembers what it has read. */
+/** A source that hashes what it has read. */
 export interface IdentifiedSource extends ByteSource {
-  /** What tells a file from any other, as far as it has been read; undefined where it could not be hashed. */
+  /** A hash of all that has been read, which identifies the file; undefined where it could not be computed. */
   identity(): Promise<string | undefined>;
 }
 
 /**
- * Hashes a file while it is read: a model loads by reading its header and every tensor, and so has an identity at its
- * end, whatever its name, its server's ETag or its date. Two files with the same header and other weights (two
- * checkpoints of one training) differ. WebCrypto hashes on another thread, one read at a time.
+ * Hashes a file while it is read. A model loads by reading its header and every tensor, so at its end the hash
+ * identifies it, whatever its name, its server's ETag or its date. Two files with the same header and other weights
+ * (two checkpoints of one training) differ. WebCrypto hashes on another thread, one read at a time.
  */
 export function identifiedSource(source: ByteSource): IdentifiedSource {
   const hashes = new Map<string, string>();

@@ -3,14 +3,13 @@ import { queryPairs, splitQuery, withoutSignature } from './signed-url.ts';
 
 /** Parameters whose value is a secret by its name: `token`, `accessToken`, `api_key`, `sig`. */
 const SECRET = /(token|key|secret|passw(or)?d|pwd|sig|signature|auth(orization)?|credentials?|jwt|bearer|hmac)$/;
-/** What stands for a secret. */
+/** A hash that replaces a secret. */
 const HASHED = /^~[0-9a-f]{16}$/;
 
 /**
- * What a model's URL is called wherever it is shown or kept: in logs, errors, metrics, manifests,
- * and what tells it from others. It has no fragment and no signature, so that a URL that is signed anew names the same
- * file. Of other secrets it has a hash, because they may be what says which file is meant. A name is its own name; so is
- * whatever is no web address.
+ * The name of a model's URL in logs, errors, metrics and manifests, and its identity. It has no fragment and no
+ * signature, so a URL that is signed anew names the same file. Other secrets are replaced by a hash, because they may
+ * select the file. A name is its own name, and so is anything that is not a web address.
  */
 export function modelName(source: string): string {
   if (!/^https?:/i.test(source)) return source;

@@ -2,21 +2,21 @@ import { hideQuery, TabserveError } from '../core/errors.ts';
 import type { HubSettings } from '../core/protocol.ts';
 import { modelName } from './model-name.ts';
 
-/** Where a model file is to be fetched. */
+/** Where to fetch a model file. */
 export interface ModelUrl {
-  /** Absolute, `http:` or `https:`, without fragment: what it is fetched from, signature included. */
+  /** Absolute, `http:` or `https:`, without fragment: the URL to fetch, signature included. */
   readonly url: string;
-  /** What it is called and cached under: see {@link modelName}. */
+  /** The name in messages and in the cache: see {@link modelName}. */
   readonly name: string;
-  /** Whether the URL names a commit, so that its bytes can never change. */
+  /** Whether the URL contains a commit, so that its bytes can never change. */
   readonly isPinned: boolean;
   /** Set where it was given by its hub name. */
   readonly hub?: HubFile;
 }
 
-/** A file as its hub knows it. */
+/** A file's address on its hub. */
 export interface HubFile {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly endpoint: string;
   /** `owner/name`. */
   readonly repo: string;
@@ -27,16 +27,16 @@ export interface HubFile {
 
 export const HUB = 'https://huggingface.co';
 const HUB_NAME = /^hf:(?<owner>[^/@\s]+)\/(?<repo>[^/@\s]+)\/(?<rest>.+)$/i;
-/** A file's page on the hub; `resolve` in the place of `blob` is the file itself. */
+/** A file's page on the hub. With `resolve` in place of `blob`, the URL is the file's. */
 const HUB_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//;
 const PINNED = /^https:\/\/huggingface\.co\/[^/]+\/[^/]+\/resolve\/[0-9a-f]{40}\//;
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
- * The URL behind a model's name: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, or a path.
+ * The URL of a model's name: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, or a path.
  *
- * @param baseUrl what a path is relative to: the page's or the worker's URL
- * @param endpoint where hub names are looked up; without a slash at its end
+ * @param baseUrl the base of relative paths: the page's or the worker's URL
+ * @param endpoint the hub of hub names; without a trailing slash
  * @throws TabserveError `invalid_request` with `param` `model`
  */
 export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB): ModelUrl {
@@ -56,14 +56,14 @@ export function resolveModelUrl(source: string, baseUrl: string, endpoint = HUB)
   return { url: href, name: modelName(href), isPinned: PINNED.test(href) };
 }
 
-/** Where a file of a hub's is, at a revision. */
+/** The URL of a hub's file at a revision. */
 export function hubFileUrl({ endpoint, repo, path, revision }: HubFile): string {
   const encode = (text: string): string => text.split('/').map(encodeURIComponent).join('/');
   return `${endpoint}/${encode(repo)}/resolve/${encodeURIComponent(revision)}/${encode(path)}`;
 }
 
 /**
- * A hub's address, checked.
+ * A hub's address, validated.
  *
  * @throws TabserveError `invalid_request` with `param` `hub`
  */
@@ -79,7 +79,7 @@ export function hubEndpoint({ endpoint = HUB, token }: HubSettings): string {
   return (origin + pathname).replace(/\/+$/, '');
 }
 
-/** Whether a URL's host is this machine: the whole name decides, since `127.0.0.1.example.com` is anyone's. */
+/** Whether a URL's host is this machine. The whole name decides, since anyone may own `127.0.0.1.example.com`. */
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost') || /^(127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
@@ -88,7 +88,7 @@ function hubUrl(name: string, endpoint: string): ModelUrl {
   const { owner, repo, rest = '' } = HUB_NAME.exec(name)?.groups ?? {};
   const { file, revision = 'main' } = splitRevision(rest);
   const segments = file.split('/');
-  // A dot segment would be folded away by the URL parser and name a file elsewhere.
+  // The URL parser would resolve a dot segment, and the URL would name another file.
   const hasBadPart = [owner ?? '', repo ?? '', revision, ...segments].some(isEmptyOrDots) || /\s/.test(revision);
   if (owner === undefined || repo === undefined || hasBadPart) {
     throw invalid(`'${name}' does not read hf:owner/repo/file.gguf or hf:owner/repo/file.gguf@revision`);
@@ -99,9 +99,9 @@ function hubUrl(name: string, endpoint: string): ModelUrl {
 }
 
 /**
- * A path in a repository, and the revision behind it. File names and revisions may both have an `@`, so the revision
- * begins behind the last `@` that follows a `.gguf`. A name that ends in `.gguf` otherwise has none; of any other name, it
- * is what follows the last `@`.
+ * A path in a repository, and the revision after it. File names and revisions may both contain an `@`, so the revision
+ * begins after the last `@` that follows a `.gguf`. A name that ends in `.gguf` otherwise has none. For any other name,
+ * it begins after the last `@`.
  */
 function splitRevision(text: string): { readonly file: string; readonly revision: string | undefined } {
   const lower = text.toLowerCase();

@@ -29,29 +29,30 @@ import { statedSha256 } from '../storage/remote-version.ts';
 import type { StatedVersion } from '../storage/remote-version.ts';
 
 export interface OpenOptions {
-  /** What a path is relative to: the page's or the worker's URL. */
+  /** The base of relative paths: the page's or the worker's URL. */
   readonly baseUrl: string;
   readonly hub?: HubSettings | undefined;
-  /** What the file is kept under in the place of its URL. @default its URL without signature */
+  /** The key that the file is stored under instead of its URL. @default its URL without signature */
   readonly cacheKey?: string | undefined;
-  /** What models may take of the GPU: a file that can never fit is refused. @default not known */
+  /** The limit of GPU memory for all models: a file that can never fit is refused. @default not known */
   readonly gpuMemoryBytes?: number | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
   readonly log: (level: LogFrame['level'], message: string) => void;
-  /** Says what is waited for. @default nobody asks */
+  /** Reports waits. @default no reports */
   readonly beginWait?: BeginWait;
   /**
-   * Resolves when the file is wanted: until then nothing of it is stored, so that one that is refused by its header leaves
-   * nothing. @default it is
+   * Resolves when the file is wanted. Until then nothing of it is stored, so a file that is refused by its header
+   * leaves nothing.
+   * @default wanted at once
    */
   readonly wanted?: Promise<void> | undefined;
   /** Ends the download; reads then reject with `aborted`. */
   readonly signal?: AbortSignal;
-  /** @default the browser's; null keeps nothing */
+  /** @default the browser's; null stores nothing */
   readonly storage?: ModelStorage | null;
-  /** By which two workers never fetch the same part. @default the browser's */
+  /** The locks that keep two workers from fetching the same part. @default the browser's */
   readonly locks?: Locks | undefined;
-  /** How files are fetched, for tests. */
+  /** HTTP settings, for tests. */
   readonly http?: Partial<Pick<HttpContext, 'fetch' | 'retries' | 'idleTimeoutMs'>>;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
@@ -59,7 +60,7 @@ export interface OpenOptions {
   readonly partBytes?: number;
 }
 
-/** A stored model is used without waiting for long on a server that does not answer. */
+/** The longest wait for a silent server before the stored model is used. */
 const CHECK_TIMEOUT_MS = 4000;
 
 /**
@@ -75,7 +76,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
   onProgress({ stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity });
   const meter = new ProgressMeter(onProgress, now);
   if (typeof source !== 'string') {
-    if (source.size === 0) throw fileLost(source.name); // what browsers say of one that is gone
+    if (source.size === 0) throw fileLost(source.name); // browsers report a deleted file like this
     checkFileSize(source.name, source.size, gpuMemoryBytes);
     meter.total = source.size;
     return progressSource(blobSource(source, source.name), meter);
@@ -105,7 +106,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     name: keptAs ?? model.name,
     // A key may be given with another URL the next time, pinned or not.
     isPinned: model.isPinned && keptAs === undefined,
-    // What is kept by a key does not say where it was fetched from.
+    // A file stored by a key does not record where it was fetched from.
     ...(keptAs === undefined ? {} : { openRemote: async () => ({ ...(await remote.openRemote()), id: keptAs }) }),
     now,
     log: warn,
@@ -141,7 +142,10 @@ function credentialsFor(endpoint: string, { token }: HubSettings): Credentials |
   return token === undefined ? undefined : { origin: new URL(endpoint).origin, token };
 }
 
-/** How the server is asked: a hub for a name's commit, size and SHA-256 first, any other one for the file alone. */
+/**
+ * The requests to the server: a hub is first asked for a name's commit, size and SHA-256, any other server only for the
+ * file.
+ */
 function remoteSide({ url, name, hub }: ModelUrl, context: HttpContext): Pick<CacheOptions, 'openRemote' | 'checkVersion'> {
   const idleTimeoutMs = Math.min(context.idleTimeoutMs, CHECK_TIMEOUT_MS);
   const brief: HttpContext = { ...context, idleTimeoutMs, retries: { ...context.retries, attempts: 1 } };

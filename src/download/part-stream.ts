@@ -8,7 +8,7 @@ import type { PartCache } from '../storage/part-cache.ts';
 
 export interface PartStreamOptions {
   readonly oneAtATime: OneAtATime;
-  /** Resolves when the file is wanted: until then no more is streamed than is asked for. @default it is */
+  /** Resolves when the file is wanted. Until then no more is streamed than is requested. @default wanted at once */
   readonly wanted?: Promise<void> | undefined;
   /** Aborted when nobody wants the file any more. @default never */
   readonly signal?: AbortSignal | undefined;
@@ -20,8 +20,8 @@ interface Waiter {
 }
 
 /**
- * Parts of a file whose server serves no ranges: the whole is streamed once, each part is stored as it completes, and
- * whoever waits for it gets it. One part is in memory at a time.
+ * Parts of a file whose server does not serve ranges. The whole file is streamed once, each part is stored as it
+ * completes, and delivered to those that wait for it. One part is in memory at a time.
  */
 export class PartStream {
   readonly #remote: RemoteFile;
@@ -29,7 +29,7 @@ export class PartStream {
   readonly #options: PartStreamOptions;
   readonly #waiters = new Map<number, Waiter[]>();
   #isRunning = false;
-  /** Called when a part is asked for. */
+  /** Called when a part is requested. */
   #onAsked: () => void = () => {};
 
   constructor(remote: RemoteFile, cache: PartCache, options: PartStreamOptions) {
@@ -52,7 +52,7 @@ export class PartStream {
     try {
       await this.#options.oneAtATime(this.#cache.file.url, async () => {
         for (const index of this.#waiters.keys()) this.#answer(index, await this.#cache.refreshed(index));
-        // Who asks for a part that has gone by, and is not stored, waits for another run.
+        // A request for a part that has passed and is not stored waits for another run.
         while (this.#waiters.size > 0) await this.#streamOnce();
       });
     } catch (error) {
@@ -62,7 +62,7 @@ export class PartStream {
     } finally {
       this.#isRunning = false;
     }
-    if (this.#waiters.size > 0) void this.#run(); // asked for since the last stream ended
+    if (this.#waiters.size > 0) void this.#run(); // requested since the last stream ended
   }
 
   async #streamOnce(): Promise<void> {
@@ -95,7 +95,7 @@ export class PartStream {
     this.#answer(index, part);
   }
 
-  /** Resolves when more is asked for, or the file is wanted. @throws TabserveError `aborted` */
+  /** Resolves when more is requested, or the file is wanted. @throws TabserveError `aborted` */
   async #demand(): Promise<void> {
     const { wanted, signal } = this.#options;
     if (wanted === undefined || this.#waiters.size > 0) return;
@@ -112,7 +112,7 @@ export class PartStream {
   }
 }
 
-/** A file that can neither be read in pieces nor be kept while it streams by. */
+/** A file that can neither be read in ranges nor stored while it streams. */
 export function needsStorage(id: string): TabserveError {
   const remedy = 'Free some space, leave private browsing, load it from another server, or open it as a file';
   const why = "its server serves no ranges (HTTP 206), and this browser's storage cannot take the whole file";

@@ -1,34 +1,34 @@
 import type { LoadProgress } from '../core/progress.ts';
 
-/** Where counted bytes came from. */
+/** The origin of counted bytes. */
 export type ByteStage = 'download' | 'load';
 
-/** At least this long between reports, but for the last one. */
+/** The least time between reports, except the last one. */
 const REPORT_INTERVAL_MS = 100;
-/** Long enough to smooth over the pauses between parts, short enough to follow a connection that slows down. */
+/** Long enough to smooth the pauses between parts, short enough to follow a connection that slows down. */
 const RATE_WINDOW_MS = 5000;
 
-/** Counts the distinct bytes of a file as they come, and reports how far and how fast. */
+/** Counts the distinct bytes of a file as they come, and reports progress and rate. */
 export class ProgressMeter {
   /** Bytes of the file; 0 while unknown. */
   total = 0;
   readonly #onProgress: (progress: LoadProgress) => void;
   readonly #now: () => number;
-  /** What has been counted: sorted ranges that neither overlap nor touch. */
+  /** The counted bytes: sorted ranges that neither overlap nor touch. */
   #ranges: { start: number; end: number }[] = [];
   #done = 0;
   #stage: ByteStage | undefined;
-  /** (time, bytes done) a report interval apart, the oldest first; it begins where the stage last changed. */
+  /** (time, bytes done), one each report interval, the oldest first. It restarts where the stage changes. */
   #samples: { time: number; done: number }[] = [];
   #lastReport = -Infinity;
 
-  /** @param now milliseconds, from any point on */
+  /** @param now a clock in milliseconds, from any origin */
   constructor(onProgress: (progress: LoadProgress) => void, now: () => number) {
     this.#onProgress = onProgress;
     this.#now = now;
   }
 
-  /** Counts those bytes of the range that have not been counted before; `stage` says where they came from. */
+  /** Counts those bytes of the range that have not been counted before. `stage` is their origin. */
   count(stage: ByteStage, offset: number, length: number): void {
     const added = this.#add(offset, offset + length);
     if (added === 0) return;
@@ -53,7 +53,7 @@ export class ProgressMeter {
     return { stage, bytesDone: this.#done, bytesTotal: this.total, bytesPerSecond, secondsLeft };
   }
 
-  /** Adds a range to the set; returns how many of its bytes were not in it. */
+  /** Adds a range to the set; returns the number of its bytes that were not in it. */
   #add(start: number, end: number): number {
     const touching = this.#ranges.filter((range) => range.start <= end && range.end >= start);
     const merged = {

@@ -2,8 +2,8 @@ import type { ByteSource } from '../core/byte-source.ts';
 import type { ProgressMeter } from './progress-meter.ts';
 
 /**
- * A source whose reads are counted as `load`: bytes from storage or a local file. Bytes that the network brought have
- * been counted as `download` by the time they are read, and are not counted twice.
+ * A source whose reads are counted as `load`: bytes from storage or a local file. Bytes from the network have been
+ * counted as `download` before they are read, and are not counted twice.
  */
 export function progressSource(source: ByteSource, meter: ProgressMeter): ByteSource {
   return {

@@ -8,13 +8,13 @@ interface FaultOptions {
   readonly isSilent?: boolean;
 }
 
-/** A fault that may pass by itself: a lost connection, a server that is busy. */
+/** A fault that may be temporary: a lost connection, a busy server. */
 export class TransientFault extends Error {
-  /** What the server asked us to wait, in milliseconds. */
+  /** The delay that the server asked for, in milliseconds. */
   readonly retryAfterMs: number;
-  /** Whether no answer came at all, for whatever reason: a browser does not tell. */
+  /** Whether no answer came at all, for whatever reason: browsers do not distinguish. */
   readonly isUnanswered: boolean;
-  /** Whether the server was waited for until it was given up. */
+  /** Whether the server timed out. */
   readonly isSilent: boolean;
 
   constructor(message: string, options: FaultOptions = {}) {
@@ -26,21 +26,21 @@ export class TransientFault extends Error {
 }
 
 export interface RetryPolicy {
-  /** Tries in all, counted anew whenever a try got something done. */
+  /** Tries in all, counted anew after each try that made progress. */
   readonly attempts: number;
   /** Before the second try; doubles each time, up to `maxDelayMs`. */
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
-  /** Waits, or rejects early when the signal is aborted. */
+  /** Waits. Rejects when the signal is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
 export const DEFAULT_RETRIES: RetryPolicy = { attempts: 6, firstDelayMs: 500, maxDelayMs: 10_000, sleep: pause };
 
 /**
- * Runs `attempt` until it succeeds. Faults other than {@link TransientFault} go straight through.
+ * Runs `attempt` until it succeeds. Faults other than {@link TransientFault} are rethrown.
  *
- * @param progress a number that grows as tries get something done (bytes received)
+ * @param progress a number that grows as tries make progress (bytes received)
  * @throws TabserveError `download_failed` when all tries failed, `aborted` when the signal was aborted meanwhile
  */
 export async function withRetries<T>(
@@ -73,7 +73,7 @@ export async function withRetries<T>(
   }
 }
 
-/** Nobody watches a load stand still for longer than this; a server that asks for more is told of instead. */
+/** The longest wait within a load. A server that asks for a longer one ends the load with an error. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
 function askedToWait(fault: TransientFault): TabserveError {
@@ -83,7 +83,7 @@ function askedToWait(fault: TransientFault): TabserveError {
 }
 
 /**
- * What a Retry-After header asks for, in milliseconds: a number of seconds, or a date (RFC 9110, 10.2.3). 0 where it is
+ * The delay of a Retry-After header, in milliseconds: a number of seconds, or a date (RFC 9110, 10.2.3). 0 where it is
  * missing, hidden from the page, past, or neither.
  *
  * @param now milliseconds since 1970
@@ -91,12 +91,12 @@ function askedToWait(fault: TransientFault): TabserveError {
 export function parseRetryAfter(header: string | null, now: number): number {
   const text = header?.trim() ?? '';
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // Not every string that Date.parse takes is a date of HTTP's: '-1' is one of the year 2001.
+  // Date.parse accepts strings that are not HTTP dates: '-1' is one of the year 2001.
   const date = /[a-z]{3}.*:/i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
-/** The error for work that the caller ended. */
+/** The error for work that the caller has aborted. */
 export function abortedError(): TabserveError {
   return new TabserveError('aborted', 'Loading was aborted.');
 }

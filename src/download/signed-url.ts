@@ -1,19 +1,19 @@
-/** What a signed URL says of its signature. */
+/** The signature of a signed URL. */
 export interface UrlSignature {
-  /** When it ends, in milliseconds since 1970; undefined where the URL does not say. */
+  /** Its expiry, in milliseconds since 1970; undefined where the URL does not state it. */
   readonly expires: number | undefined;
 }
 
-/** No date is further from 1970 (ECMA-262, Time Values and Time Range). */
+/** The largest date (ECMA-262, Time Values and Time Range). */
 const MAX_TIME = 8.64e15;
 
-/** A way of signing URLs. Names of parameters are in lower case. */
+/** A scheme of signing URLs. Names of parameters are in lower case. */
 interface Scheme {
-  /** Parameters that show it, all together. What several services share by name means something only in a set. */
+  /** The parameters that identify the scheme, all together, because several services share single names. */
   readonly marks: readonly string[];
-  /** One of these as well, where there are any. */
+  /** One of these is required as well, if there are any. */
   readonly oneOf?: readonly string[];
-  /** Whether a parameter is a part of the signature. */
+  /** Whether a parameter is part of the signature. */
   readonly owns: RegExp;
   readonly expires: (value: (parameter: string) => string) => number;
 }
@@ -25,7 +25,7 @@ const SCHEMES: readonly Scheme[] = [
   { marks: ['x-amz-signature'], owns: /^(x-amz-.*|x-id)$/, expires: (value) => span(value('x-amz-date'), value('x-amz-expires')) },
   // Google Cloud Storage
   { marks: ['x-goog-signature'], owns: /^x-goog-/, expires: (value) => span(value('x-goog-date'), value('x-goog-expires')) },
-  // Both, as they did it before
+  // Both, in their older form
   { marks: ['awsaccesskeyid', 'signature', 'expires'], owns: /^(awsaccesskeyid|signature|expires|x-amz-security-token)$/, expires: expiresAt },
   { marks: ['googleaccessid', 'signature', 'expires'], owns: /^(googleaccessid|signature|expires)$/, expires: expiresAt },
   // Amazon CloudFront
@@ -39,7 +39,7 @@ const SCHEMES: readonly Scheme[] = [
   },
 ];
 
-/** The signature that a URL carries, if it is one of a kind that is known: S3, R2, GCS, CloudFront or Azure. */
+/** The signature of a URL, if it is of a known kind: S3, R2, GCS, CloudFront or Azure. */
 export function signatureOf(url: string): UrlSignature | undefined {
   const pairs = queryPairs(url);
   const value = (parameter: string): string => pairs.find(({ key }) => key === parameter)?.value ?? '';
@@ -49,7 +49,7 @@ export function signatureOf(url: string): UrlSignature | undefined {
   return { expires: times.length === 0 ? undefined : Math.min(...times) };
 }
 
-/** A URL without the parameters of its signature, to the letter what it is otherwise. */
+/** A URL without the parameters of its signature, and otherwise unchanged. */
 export function withoutSignature(url: string): string {
   const pairs = queryPairs(url);
   const schemes = schemesOf(pairs);
@@ -61,7 +61,7 @@ export function withoutSignature(url: string): string {
 
 /** One parameter of a query. */
 export interface QueryPair {
-  /** As it stands in the URL. */
+  /** As it is written in the URL. */
   readonly text: string;
   /** Its name, decoded, in lower case. */
   readonly key: string;
@@ -77,7 +77,7 @@ export function queryPairs(url: string): readonly QueryPair[] {
   });
 }
 
-/** What stands before a URL's query, the query without its `?`, and the fragment with its `#`. */
+/** The part of a URL before its query, the query without its `?`, and the fragment with its `#`. */
 export function splitQuery(url: string): { readonly before: string; readonly query: string; readonly after: string } {
   const [, before = url, query = '', after = ''] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(url) ?? [];
   return { before, query, after };
@@ -90,7 +90,7 @@ function schemesOf(pairs: readonly QueryPair[]): readonly Scheme[] {
   });
 }
 
-/** The end of a span of seconds from a date as in 20260101T000000Z. */
+/** The end of a span of seconds from a date such as 20260101T000000Z. */
 function span(date: string, seconds: string): number {
   const iso = date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z');
   return Date.parse(iso) + Number(seconds || Number.NaN) * 1000;
