@@ -10,8 +10,8 @@ import { type Encode, literalIds, MAX_TOKEN_LENGTH, textIds, type Vocabulary } f
 const utf8 = new TextEncoder();
 
 /**
- * Text to token ids by byte-level BPE; no control token is ever recognised. A byte that the vocabulary has no token for
- * is left out, as llama.cpp does (SmolLM2 lacks a few control characters).
+ * Text to token ids by byte-level BPE; control tokens are never recognised. A byte without a token is left out, as in
+ * llama.cpp (SmolLM2 lacks a few control characters).
  */
 export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Task<Encode> {
   const ids = yield* textIds(vocabulary);
@@ -20,7 +20,7 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Ta
 
   function* encodePiece(piece: string, out: number[]): Task<void> {
     const bytes = utf8.encode(piece);
-    // Longer than any token is.
+    // Longer than any token.
     const isShort = pre.ignoreMerges && bytes.length <= MAX_TOKEN_LENGTH;
     const whole = isShort ? ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('')) : undefined;
     if (whole !== undefined) return void out.push(whole);
@@ -40,14 +40,14 @@ export function* createBpeEncoder(vocabulary: Vocabulary, pre: PreTokenizer): Ta
   return encodeAround(literalIds(vocabulary), piecesOf, encodePiece);
 }
 
-/** A merge is kept with its left token as `right * RANKS + rank`. */
+/** A merge is stored with its left token, as `right * RANKS + rank`. */
 const RANKS = 2 ** 22;
-/** Merges, or bytes of a text, read without a pause. */
+/** Merges, or bytes of a text, read between two yields. */
 const RUN = 4096;
 
 /**
- * A file's merges, "left right", best first. One whose parts or result are no tokens never applies. Lookups are binary
- * searches in arrays, so that no file can be made for which they, or reading it, would be slow.
+ * A file's merges, "left right", best first. A merge whose parts or result are not tokens never applies. Lookups are
+ * binary searches in arrays, so no file can make them, or reading it, slow.
  */
 function* readMerges({ merges, tokens }: Vocabulary, ids: ReadonlyMap<string, number>): Task<MergeTable> {
   const lefts = new Int32Array(merges.length).fill(-1);

@@ -1,6 +1,6 @@
 /**
- * The characters that stand for the 256 bytes in a byte-level BPE vocabulary: printable Latin-1 characters stand for
- * themselves, the others are moved to U+0100 and up, in order (GPT-2, Radford et al. 2019).
+ * The characters of the 256 bytes in a byte-level BPE vocabulary: printable Latin-1 characters represent themselves,
+ * the others are moved to U+0100 and up, in order (GPT-2, Radford et al. 2019).
  */
 export const BYTE_CHARACTERS: readonly string[] = (() => {
   const isPrintable = (byte: number): boolean =>
@@ -11,7 +11,7 @@ export const BYTE_CHARACTERS: readonly string[] = (() => {
 
 const BYTE_OF = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
 
-/** The bytes that a byte-level token stands for; a character outside the alphabet stands for its UTF-8. */
+/** The bytes of a byte-level token; a character outside the alphabet counts as its UTF-8. */
 export function tokenBytes(token: string): Uint8Array {
   const bytes: number[] = [];
   for (const character of token) {

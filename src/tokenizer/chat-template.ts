@@ -6,21 +6,25 @@ import { renderTemplate } from './jinja/render.ts';
 import { type Block, parseTemplate } from './jinja/syntax.ts';
 import { charsOf, ownText, partsOf, type Text, type TextPart } from './jinja/text.ts';
 
-/** The tokens' texts that a template may write. */
+/** The texts of the tokens that a template may write. */
 export interface TemplateTokens {
   readonly bos: string;
   readonly eos: string;
 }
 
-/** Messages to a prompt's text, ending where the assistant's answer begins: cut into the template's own words and data. */
+/**
+ * Messages to a prompt's text, which ends where the assistant's answer begins. It is split into the template's own
+ * words and data.
+ */
 export type ChatTemplate = (messages: readonly ChatMessage[]) => readonly TextPart[];
 
 /** Known templates have up to 20,000 characters. */
 const MAX_SOURCE_CHARS = 64 * 1024;
 
 /**
- * What a rendering may take. Known templates take 30 to 250 steps a message, an eighth of a step for each character at most,
- * and one of them 4 for each two messages, which it compares; they write some 50 characters around a message.
+ * The budget of a rendering. Known templates take 30 to 250 steps a message, at most an eighth of a step for each
+ * character; one of them takes 4 more for each two messages, which it compares. They write some 50 characters around a
+ * message.
  */
 const STEPS = 30_000;
 const STEPS_PER_MESSAGE = 1000;
@@ -31,22 +35,22 @@ const OUTPUT_CHARS = 64 * 1024;
 const OUTPUT_CHARS_PER_MESSAGE = 1024;
 const OUTPUT_CHARS_PER_CHAR = 2;
 
-/** Templates make control tokens of roles (`<|user|>`), so a role's name is as good as the template's own. */
+/** Templates make control tokens of roles (`<|user|>`), so a role's name counts as the template's own text. */
 const ROLES: ReadonlyMap<string, Text> = new Map(
   (['system', 'user', 'assistant'] satisfies ChatMessage['role'][]).map((role) => [role, ownText(role)]),
 );
 
-/** A chat that each template should render, to tell whether it can. */
+/** A chat that every template should be able to render. */
 const SHORT_CHAT: readonly ChatMessage[] = [{ role: 'user', content: 'Hi' }];
 
 /**
- * A model's own Jinja template, or one that an app gives. It is as untrusted as the file: its work and its output are
- * bounded, whatever it says. One short chat is rendered at once, so that a template at fault is told before anything else
- * is loaded. Where the template refuses just that chat, by `raise_exception`, it is not at fault: it may want other messages.
+ * A model's own Jinja template, or an app's. It is as untrusted as the file, so its work and its output are bounded. A
+ * short chat is rendered immediately, so that a faulty template is reported before anything else is loaded. A template
+ * that refuses just that chat, by `raise_exception`, is not faulty: it may want other messages.
  *
- * @throws TabserveError `unsupported_model` where the template cannot be read or rendered; the function it returns throws
- * `invalid_request` where the template refuses the messages, with the template's own words, and `unsupported_model` where
- * it is at fault or takes more than its bounds
+ * @throws TabserveError `unsupported_model` where the template cannot be parsed or rendered; the function it returns
+ *   throws `invalid_request` where the template refuses the messages, with the template's own message, and
+ *   `unsupported_model` where it is faulty or exceeds its budget
  */
 export function createChatTemplate(source: string, tokens: TemplateTokens): ChatTemplate {
   const program = readTemplate(source);
@@ -101,7 +105,7 @@ function renderError(cause: unknown): TabserveError {
       cause,
     });
   }
-  // A RangeError is the interpreter's own stack, or a string longer than any can be.
+  // A RangeError is the interpreter's own stack overflow, or a string that is too long.
   const isLimit = cause instanceof TemplateLimit || cause instanceof RangeError;
   if (!isLimit && !(cause instanceof TemplateFault)) throw cause;
   const what = isLimit ? 'does more than tabserve allows' : 'cannot be rendered';

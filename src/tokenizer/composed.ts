@@ -1,19 +1,21 @@
 import type { Task } from '../core/cooperative-task.ts';
 
-/** Characters composed without a pause. */
+/** Characters composed between two yields. */
 const RUN = 2 ** 14;
 
-/** What may compose with what is before it: marks, vowels and final consonants of Hangul, vowels of Kirat Rai. */
+/**
+ * Characters that may compose with the one before: marks, vowels and final consonants of Hangul, vowels of Kirat Rai.
+ */
 const COMPOSING = '[\\p{M}\\u1160-\\u11ff\\u{16d63}-\\u{16d6a}]';
 const COMPOSES = new RegExp(`^${COMPOSING}`, 'u');
-/** Twice what any language has in a row, by Unicode's count (UAX #15, stream-safe text). */
+/** Twice the longest run of any language, by Unicode's count (UAX #15, stream-safe text). */
 const MOST_IN_A_ROW = 64;
 const TOO_MANY = new RegExp(`${COMPOSING}{${MOST_IN_A_ROW + 1}}`, 'u');
 const BEYOND_MOST = new RegExp(`(?<=${COMPOSING}{${MOST_IN_A_ROW}})(?=${COMPOSING})`, 'u');
 
 /**
- * `text.normalize('NFC')`, but for marks beyond 64 in a row, which are composed alone: to put many in their order takes
- * JavaScript a time that grows with the square of their number, half a minute for 160,000.
+ * `text.normalize('NFC')`, except that marks beyond 64 in a row are composed separately. Sorting marks takes JavaScript
+ * a time that grows with the square of their number: half a minute for 160,000.
  */
 export function* composed(text: string): Task<string> {
   let whole = '';
@@ -28,7 +30,10 @@ export function* composed(text: string): Task<string> {
   return whole;
 }
 
-/** The next place from here on whose character stays apart from those before it; the last that is looked at, if none does. */
+/**
+ * The next index from `from` on whose character does not compose with those before it; the last index examined if there
+ * is none.
+ */
 function sectionEnd(text: string, from: number): number {
   let at = from;
   for (let count = 0; at < text.length; count++) {

@@ -6,14 +6,14 @@ import { createLiteralMatcher } from './literals.ts';
 export type PromptPiece = { readonly text: string } | { readonly controlTokenId: number };
 
 /**
- * Cuts a prompt at its control tokens. All characters of one are the template's own, side by side: none comes of a
- * message's text, or of that and what stands beside it. Texts between control tokens are whole.
+ * Splits a prompt at its control tokens. All characters of a control token are the template's own and adjacent: a
+ * message's text never makes one, alone or with the text beside it. Texts between control tokens are not split.
  */
 export type SplitPrompt = (parts: readonly TextPart[]) => Task<readonly PromptPiece[]>;
 
 /** @param ids token id by the control token's text */
 export function createPromptSplitter(ids: ReadonlyMap<string, number>): SplitPrompt {
-  // One of a single code point is left as text: people write it.
+  // A control token of a single code point is left as text, because people write it.
   const matcher = createLiteralMatcher([...ids.keys()].filter((name) => [...name].length > 1));
   return function* splitPrompt(parts) {
     const pieces: PromptPiece[] = [];

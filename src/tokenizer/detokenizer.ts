@@ -2,15 +2,15 @@ import { tokenBytes } from './byte-level.ts';
 import { SPACE_CHARACTER } from './sentencepiece.ts';
 import { byteValue, type Vocabulary } from './vocabulary.ts';
 
-/** Token ids to text, one at a time: the text is the same however it is split. Cost is linear in the text. */
+/** Token ids to text, one token at a time. Cost is linear in the text. */
 export interface Detokenizer {
-  /** What the token adds to the text; '' while a code point is incomplete, and for control tokens. */
+  /** The text that the token adds; '' while a code point is incomplete, and for control tokens. */
   decode(id: number): string;
-  /** What is left: U+FFFD for a code point that stayed incomplete. */
+  /** The rest: U+FFFD for a code point that stayed incomplete. */
   flush(): string;
 }
 
-/** The bytes of each token by id, as they are first needed. */
+/** The bytes of each token by id, computed when first needed. */
 export function createTokenByteTable(vocabulary: Vocabulary): (id: number) => Uint8Array {
   const { tokens, kinds, algorithm } = vocabulary;
   const utf8 = new TextEncoder();
@@ -29,7 +29,7 @@ export function createTokenByteTable(vocabulary: Vocabulary): (id: number) => Ui
 const SPACE = 0x20;
 
 /**
- * Bytes are kept until a code point is complete; bytes that are no UTF-8 become U+FFFD, as TextDecoder has it.
+ * Bytes are held until a code point is complete. Invalid UTF-8 becomes U+FFFD, as in TextDecoder.
  *
  * @param stripsFirstSpace the first token's leading space is the one that encoding put before the text
  */

@@ -2,24 +2,24 @@ import { runSync, type Task } from '../core/cooperative-task.ts';
 import { LONGEST_CACHED, cachePieces } from './piece-cache.ts';
 import type { Encode } from './vocabulary.ts';
 
-/** Characters looked at without a pause. */
+/** Characters examined between two yields. */
 const RUN = 4096;
 
-/** Finds tokens that are matched as a whole, wherever they stand in a text. */
+/** Finds tokens that are matched as a whole, anywhere in a text. */
 export interface LiteralMatcher {
-  /** How long the longest literal is that begins at this place; 0 where none does. */
+  /** The length of the longest literal that begins at this index; 0 where none does. */
   lengthAt(text: string, place: number): number;
-  /** The text cut at its literals, from left to right, longest first; each second piece is a literal. */
+  /** The text split at its literals, from left to right, longest first; every second piece is a literal. */
   split(text: string): Task<readonly string[]>;
 }
 
-/** A literal's beginning. */
+/** A prefix of a literal. */
 interface Node {
   readonly next: Map<number, Node>;
   isLiteral: boolean;
 }
 
-/** Cost is linear in the text, times the length of what begins like a literal. */
+/** Cost is linear in the text, times the length of partial matches. */
 export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher {
   const root: Node = { next: new Map(), isLiteral: false };
   for (const literal of literals) {
@@ -64,7 +64,7 @@ export function createLiteralMatcher(literals: Iterable<string>): LiteralMatcher
 /**
  * Encodes a text around its literals.
  *
- * @param piecesOf what lies between two literals, cut into pieces that are encoded apart
+ * @param piecesOf splits the text between two literals into pieces that are encoded independently
  */
 export function encodeAround(
   literals: ReadonlyMap<string, number>,

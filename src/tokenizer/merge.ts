@@ -1,34 +1,37 @@
 import type { Task } from '../core/cooperative-task.ts';
 
-/** Which neighbouring tokens merge, and in what order. */
+/** Which neighbouring tokens merge, and in which order. */
 export interface MergeTable {
   /** The merge of this pair, as an index into the arrays below; -1 where there is none. */
   readonly find: (left: number, right: number) => number;
-  /** When a merge takes its turn: the lowest first. Below 2 ** 22. */
+  /** The order of merges, lowest first. Below 2 ** 22. */
   readonly ranks: ArrayLike<number>;
-  /** The token that a merge makes. */
+  /** The token that results from a merge. */
   readonly results: ArrayLike<number>;
 }
 
-/** Merges a text's first tokens, negative for what the vocabulary lacks, and tells what remains and where it began. */
+/**
+ * Merges a text's initial tokens (negative where the vocabulary lacks one), and emits the remaining tokens with their
+ * start.
+ */
 export type Merger = (ids: Int32Array, emit: (id: number, place: number) => void) => Task<void>;
 
-/** Places looked at, or merges made, without a pause. */
+/** Indices examined, or merges made, between two yields. */
 const RUN = 4096;
 
 /** A queue's entry is `rank * PLACES + place`, which a float64 holds exactly. */
 const PLACES = 2 ** 31;
 
 /**
- * Byte pair encoding: the pair of lowest rank merges first, of equals the leftmost, until no pair does. What
- * SentencePiece calls BPE is the same with scores for ranks. O(n log n) in the text, whatever the text.
+ * Byte pair encoding: the pair of lowest rank merges first, the leftmost of equals, until no pair merges.
+ * SentencePiece's BPE is the same with scores as ranks. O(n log n) in the text, for every text.
  */
 export function createMerger({ find, ranks, results }: MergeTable): Merger {
   return function* merge(ids, emit) {
     const { length } = ids;
     const next = new Int32Array(length);
     const previous = new Int32Array(length);
-    /** By a pair's left place, the merge that it may take; what the queue says otherwise is out of date. */
+    /** The merge that a pair may take, by the index of its left token. A queue entry that differs is outdated. */
     const merges = new Int32Array(length).fill(-1);
     const queue = new MinHeap(3 * length);
     const look = (place: number): void => {
@@ -42,7 +45,7 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
     for (let place = 0; place < length; place++) {
       next[place] = place + 1;
       previous[place] = place - 1;
-      // Pairs are looked at one behind, since each needs what is next.
+      // Pairs are examined one behind, since each needs its successor.
       if (place > 0) look(place - 1);
       if ((place + 1) % RUN === 0) yield;
     }
@@ -70,7 +73,7 @@ export function createMerger({ find, ranks, results }: MergeTable): Merger {
   };
 }
 
-/** The smallest of numbers, in a binary heap. */
+/** A binary heap of numbers. */
 class MinHeap {
   readonly #heap: Float64Array;
   #size = 0;

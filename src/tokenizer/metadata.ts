@@ -9,10 +9,10 @@ export function readString(metadata: Metadata, key: string): string | undefined 
   throw malformed(key, 'a string');
 }
 
-/** Told what a file says that is left out, in a sentence. */
+/** Receives a sentence about each value of the file that is ignored. */
 export type Warn = (message: string) => void;
 
-/** A hint: a boolean, or 0 or 1. Anything else is left out. */
+/** A hint: a boolean, or 0 or 1. Anything else is ignored. */
 export function readFlag(metadata: Metadata, key: string, warn: Warn): boolean | undefined {
   const value = metadata[key];
   if (value === undefined || typeof value === 'boolean') return value;
@@ -21,7 +21,7 @@ export function readFlag(metadata: Metadata, key: string, warn: Warn): boolean |
   return undefined;
 }
 
-/** A hint: the id of one of `size` tokens. Anything else is left out. */
+/** A hint: the id of one of `size` tokens. Anything else is ignored. */
 export function readTokenId(metadata: Metadata, key: string, size: number, warn: Warn): number | undefined {
   const value = metadata[key];
   if (value === undefined) return undefined;
@@ -31,13 +31,13 @@ export function readTokenId(metadata: Metadata, key: string, size: number, warn:
   return undefined;
 }
 
-/** A hint: a text. Anything else is left out. */
+/** A hint: a text. Anything else is ignored. */
 export function readHint(metadata: Metadata, key: string): string | undefined {
   const value = metadata[key];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A value, short enough for a message. */
+/** A value, clipped for messages. */
 function show(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : 'a list';

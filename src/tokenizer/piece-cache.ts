@@ -1,9 +1,9 @@
-/** Pieces whose ids are remembered: most of a text is words that it has had before. */
+/** Pieces whose ids are cached: most words of a text have occurred before. */
 const MAX_PIECES = 10_000;
-/** Characters of a piece that is remembered. */
+/** The most characters of a cached piece. */
 export const LONGEST_CACHED = 64;
 
-/** Remembers the ids of pieces of text, none of them longer than {@link LONGEST_CACHED}. */
+/** Caches the ids of pieces of text, none longer than {@link LONGEST_CACHED}. */
 export function cachePieces(encode: (piece: string) => readonly number[]): (piece: string) => readonly number[] {
   const cache = new Map<string, readonly number[]>();
   return (piece) => {

@@ -1,9 +1,9 @@
 import { classAt, LETTER, NUMBER, OTHER, runEnd, sizeAt, SPACE } from './character-class.ts';
 
 /*
- * The patterns of the families, as code: a regular expression keeps a place to go back to for each character that it takes,
- * and has no room for millions. Each function says which alternatives of the pattern it stands for; the tests hold them
- * against the patterns themselves.
+ * The patterns of the families, as code. A regular expression stores a backtracking position for each character that
+ * it takes, and overflows at millions. Each function names the alternatives of the pattern that it implements. Tests
+ * compare them with the patterns.
  */
 
 /** `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` */
@@ -36,7 +36,7 @@ export function cl100kPieceEnd(digits: number): (text: string, place: number, en
   };
 }
 
-/** Where `'s` and its like end, `'S` too where case is no matter; 0 where there is none. */
+/** The end of `'s` and the like, of `'S` too where case is ignored; 0 where there is none. */
 function contractionEnd(text: string, place: number, end: number, ignoresCase: boolean): number {
   if (text[place] !== "'") return 0;
   const ending = text.slice(place + 1, Math.min(place + 3, end));
@@ -50,13 +50,13 @@ function numberEnd(text: string, place: number, end: number, digits: number): nu
   return at;
 }
 
-/** `\s+(?!\S)|\s+`: white space, without its last character where something follows that may take it. */
+/** `\s+(?!\S)|\s+`: white space, without its last character where another piece follows that may take it. */
 function spacesEnd(text: string, place: number, end: number): number {
   const last = runEnd(text, place, end, SPACE);
   return last < end && last - place > 1 ? last - 1 : last;
 }
 
-/** `\s*[\r\n]+`: behind the last line end in white space; undefined where there is none. */
+/** `\s*[\r\n]+`: the index after the last line end in white space; undefined where there is none. */
 function lastLineEnd(text: string, place: number, end: number): number | undefined {
   let at = runEnd(text, place, end, SPACE);
   while (at > place && !isLineEnd(text, at - 1)) at--;

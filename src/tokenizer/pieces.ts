@@ -1,7 +1,7 @@
 import { classAt, NUMBER, sizeAt } from './character-class.ts';
 import type { PreTokenizer } from './pre-tokenizers.ts';
 
-/** The text cut into the pieces that BPE works on, one after the other. */
+/** The text split into the pieces that BPE works on, in order. */
 export function* cutIntoPieces(text: string, { separatesDigits, pieceEnd }: PreTokenizer): Generator<string, void, undefined> {
   let sectionEnd = separatesDigits ? 0 : text.length;
   for (let place = 0; place < text.length;) {
@@ -13,7 +13,7 @@ export function* cutIntoPieces(text: string, { separatesDigits, pieceEnd }: PreT
   }
 }
 
-/** The place of the next `\p{N}`, else the text's end. */
+/** The index of the next `\p{N}`, else the text's end. */
 function nextNumber(text: string, place: number): number {
   let at = place;
   while (at < text.length && classAt(text, at) !== NUMBER) at += sizeAt(text, at);

@@ -1,16 +1,16 @@
 import { TabserveError } from '../core/errors.ts';
 import { cl100kPieceEnd, gpt2PieceEnd } from './piece-ends.ts';
 
-/** How a family of byte-level BPE tokenizers cuts text into the pieces that BPE then works on. */
+/** How a family of byte-level BPE tokenizers splits text into the pieces that BPE works on. */
 export interface PreTokenizer {
-  /** Whether each `\p{N}` is a piece of its own; what lies between is then cut as if it were a text by itself. */
+  /** Whether each `\p{N}` is its own piece; the text between is then split independently. */
   readonly separatesDigits: boolean;
-  /** Where the piece ends that begins at `place`, in a text that ends at `end`. There is always one. */
+  /** The end of the piece that begins at `place`, in a text that ends at `end`. There is always one. */
   readonly pieceEnd: (text: string, place: number, end: number) => number;
   readonly normalizer: 'NFC' | undefined;
-  /** A piece that is a token as it stands is taken whole, whatever the merges would give. */
+  /** A piece that is a token itself is taken whole, without merges. */
   readonly ignoreMerges: boolean;
-  /** Whether a prompt begins with the BOS token where the file does not say. */
+  /** Whether a prompt begins with the BOS token if the file does not specify it. */
   readonly addBos: boolean;
 }
 
@@ -21,8 +21,8 @@ const LLAMA3: PreTokenizer = { ...PLAIN, pieceEnd: cl100kPieceEnd(3), ignoreMerg
 const QWEN2: PreTokenizer = { ...PLAIN, pieceEnd: cl100kPieceEnd(1), normalizer: 'NFC' };
 
 /**
- * By the file's `tokenizer.ggml.pre`. Pieces are those of the families' own tokenizer.json files; names that
- * llama.cpp takes for the same tokenizer stand together.
+ * By the file's `tokenizer.ggml.pre`. Pieces are those of the families' own tokenizer.json files. Names that llama.cpp
+ * treats as the same tokenizer are listed together.
  */
 const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ['smollm', STARCODER],

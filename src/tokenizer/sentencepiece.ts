@@ -3,18 +3,18 @@ import { encodeAround } from './literals.ts';
 import { createMerger, type MergeTable } from './merge.ts';
 import { byteValue, type Encode, literalIds, textIds, type Vocabulary } from './vocabulary.ts';
 
-/** What stands for a space in SentencePiece's tokens (U+2581). */
+/** The character that represents a space in SentencePiece's tokens (U+2581). */
 export const SPACE_CHARACTER = '\u2581';
 
 const utf8 = new TextEncoder();
-/** Tokens, or characters of a text, read without a pause. */
+/** Tokens, or characters of a text, read between two yields. */
 const RUN = 4096;
 
 /**
- * Text to token ids by a SentencePiece BPE vocabulary, as llama.cpp has it; no control token is ever recognised. A
- * character that is no token becomes its bytes' tokens, or the unknown token where the vocabulary has no such bytes.
+ * Text to token ids by a SentencePiece BPE vocabulary, as in llama.cpp; control tokens are never recognised. A
+ * character without a token becomes its bytes' tokens, or the unknown token where the vocabulary has no such bytes.
  *
- * @param addSpacePrefix whether a space is put before the text, and before what follows a literal token
+ * @param addSpacePrefix whether a space is put before the text, and after each literal token
  */
 export function* createSentencePieceEncoder(
   vocabulary: Vocabulary,
@@ -34,7 +34,7 @@ export function* createSentencePieceEncoder(
     const characters: string[] = [];
     const first = new Int32Array(word.length);
     for (const character of word) {
-      // One that is no token by itself has the id `-1 - place`: it may be part of one.
+      // A character without a token has the id `-1 - place`: it may be part of one.
       first[characters.length] = ids.get(character) ?? -1 - characters.length;
       if (characters.push(character) % RUN === 0) yield;
     }
@@ -57,7 +57,7 @@ export function* createSentencePieceEncoder(
   return encodeAround(literalIds(vocabulary), wordsOf, encodeWord);
 }
 
-/** Spaces and what follows them, up to the next space. */
+/** Spaces and the characters after them, up to the next space. */
 function* cutIntoWords(text: string): Generator<string, void, undefined> {
   for (let place = 0; place < text.length;) {
     let start = place;
@@ -69,7 +69,9 @@ function* cutIntoWords(text: string): Generator<string, void, undefined> {
   }
 }
 
-/** Whether a token has a space behind anything else: if none has, no merge ever crosses from one word to the next. */
+/**
+ * Whether a token has a space after another character. If none has, no merge ever crosses from one word to the next.
+ */
 function* mergesAcrossWords({ tokens, kinds }: Vocabulary): Task<boolean> {
   for (const [id, token] of tokens.entries()) {
     if (kinds[id] === 'text' && token.lastIndexOf(SPACE_CHARACTER) > 0 && /[^\u2581]\u2581/u.test(token)) return true;
@@ -88,8 +90,9 @@ function readByteIds({ tokens, kinds }: Vocabulary): Int32Array {
 }
 
 /**
- * The merges that the scores imply: any two that together spell a token, the one of the highest score first. They are
- * looked up as they are needed, since a vocabulary has many more of them than any text takes; a merge is its token.
+ * The merges that the scores imply: any two tokens that together spell a third, the one of the highest score first.
+ * They are looked up when needed, since a vocabulary has many more of them than a text takes. A merge is identified by
+ * its token.
  */
 function* rankByScore({ tokens, scores }: Vocabulary): Task<Omit<MergeTable, 'find'>> {
   const ascending = Float64Array.from(scores).sort();
@@ -104,7 +107,7 @@ function* rankByScore({ tokens, scores }: Vocabulary): Task<Omit<MergeTable, 'fi
   return { ranks, results };
 }
 
-/** How many of the numbers, which ascend, are at most `limit`. */
+/** The number of elements, in ascending order, that are at most `limit`. */
 function countAtMost(ascending: Float64Array, limit: number): number {
   let [low, high] = [0, ascending.length];
   while (low < high) {

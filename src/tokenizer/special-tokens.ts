@@ -1,6 +1,6 @@
 import { readTokenId, type Metadata, type Warn } from './metadata.ts';
 
-/** The tokens that a file gives a meaning by their ids. */
+/** The tokens whose ids a file assigns a role. */
 export interface SpecialTokenIds {
   readonly bos: number | undefined;
   readonly eos: number | undefined;
@@ -11,12 +11,12 @@ export interface SpecialTokenIds {
   readonly unknown: number | undefined;
 }
 
-/** SentencePiece's own ids of its first tokens, and their names: what a file leaves out is these, as in llama.cpp. */
+/** SentencePiece's default ids and names of its first tokens, which apply where a file omits them, as in llama.cpp. */
 const SENTENCEPIECE = { unknown: [0, '<unk>'], bos: [1, '<s>'], eos: [2, '</s>'] } as const;
 
 /**
  * The ids of a file's special tokens. They are hints: one that is no token of the vocabulary (-1, or beyond its end) is
- * as if the file did not have it.
+ * ignored.
  */
 export function readSpecialTokenIds(
   metadata: Metadata,
@@ -40,7 +40,7 @@ export function readSpecialTokenIds(
   };
 }
 
-/** Names of tokens that end a turn or a text in some model family, wherever a file's metadata forgets to say so. */
+/** Names of tokens that end a turn or a text in some model family, for files whose metadata omits it. */
 const STOP_NAMES: ReadonlySet<string> = new Set([
   '<|im_end|>',
   '<|endoftext|>',
@@ -62,7 +62,7 @@ const STOP_NAMES: ReadonlySet<string> = new Set([
   '<EOT>',
   '_<EOT>',
   '\u2581<EOT>', // Code Llama's
-  // What lies between files and repositories in code models' training texts. An answer that has come to it is over.
+  // Separators of files and repositories in code models' training texts. An answer ends there.
   '<|fim_pad|>',
   '<fim-pad>',
   '<fim_pad>',
@@ -97,29 +97,29 @@ const CONTROL_NAMES: ReadonlySet<string> = new Set([
   '[@BOS@]',
 ]);
 
-/** `<|im_start|>`, DeepSeek's form of it with wide bars, and Gemma's places for tokens to come. */
+/** `<|im_start|>`, DeepSeek's form of it with wide bars, and Gemma's reserved tokens. */
 const CONTROL_LOOKS = [/^<\|(?=.*[\p{L}\p{N}])[^\s|<>]+\|>$/u, /^<\uff5c[^\s\uff5c<>]+\uff5c>$/u, /^<unused\d+>$/];
 
 /**
- * Whether a token's name is that of a control token, whatever the file says of its type. Such are:
+ * Whether a token's name is that of a control token, whatever type the file gives it:
  *
  * - `<|name|>`, with wide bars as well (`<｜name｜>`), and `<unusedN>`;
- * - the names known to end a turn or a text (`</s>`, `<end_of_turn>`, `[EOS]`, ...) or to part files;
+ * - the names known to end a turn or a text (`</s>`, `<end_of_turn>`, `[EOS]`, ...) or to separate files;
  * - the other names of fill-in-the-middle's parts, and a few more (`<fim_prefix>`, `<PRE>`, `<pad>`, `<mask>`, ...).
  *
- * That is what llama.cpp takes for control tokens when it loads a file, and what it types as such when it makes one. Other
- * names in angle brackets are as their type says: `<code>`, `<think>`, `<tool_call>` and `<table>` are text that a model
- * writes for others to read.
+ * llama.cpp treats these as control tokens when it loads a file, and gives them that type when it makes one. Other
+ * names in angle brackets have the type that the file gives: `<code>`, `<think>`, `<tool_call>` and `<table>` are text
+ * that a model writes for others to read.
  */
 export function looksLikeControl(name: string): boolean {
   if (!name.endsWith('>') && !name.endsWith(']')) return false; // most of a vocabulary
   return STOP_NAMES.has(name) || CONTROL_NAMES.has(name) || CONTROL_LOOKS.some((pattern) => pattern.test(name));
 }
 
-/** Pairs of names that together say that `<|end|>` ends a message and not the answer: gpt-oss's, and Solar's. */
+/** Pairs of names that together show that `<|end|>` ends a message and not the answer: gpt-oss's, and Solar's. */
 const MESSAGE_ENDS = [['<|return|>', '<|call|>'], ['<|calls|>', '<|flush|>']] as const;
 
-/** The tokens that end an answer: the file's own, then those with a name that is known for it. */
+/** The tokens that end an answer: the file's own, then those with a known name. */
 export function findStopTokens(
   tokens: readonly string[],
   isControl: (id: number) => boolean,

@@ -1,20 +1,20 @@
-/** Watches streamed text for stop strings. Text that may turn out to begin one is held back until that is known. */
+/** Matches stop strings in streamed text. Text that may be the start of one is held back until that is decided. */
 export interface StopMatcher {
   /**
-   * The text that can be shown now. `stopped`: a stop string has come; neither it nor what follows is shown, and later
-   * calls return no text. Of several it is the one that is complete first, and of those the longest.
+   * The text that can be shown now. `stopped`: a stop string is complete. Neither it nor the text after it is shown,
+   * and later calls return no text. Among several, the one that is complete first counts, and the longest of those.
    */
   scan(text: string): { readonly text: string; readonly stopped: boolean };
-  /** The text still held back, when no more is to come. */
+  /** The text still held back, at the end of the stream. */
   flush(): string;
 }
 
-/** A node of the trie of stop strings with Aho-Corasick's failure links, so that each character is looked at once. */
+/** A node of the trie of stop strings with Aho-Corasick's failure links, so that each character is examined once. */
 interface State {
   readonly next: Map<string, State>;
   /** The state for this one's longest proper suffix that begins a stop string. */
   fallback: State | undefined;
-  /** Characters since the root: how much text is held back here. */
+  /** Characters since the root: the length of the text held back. */
   readonly depth: number;
   /** The length of the longest stop string that ends here; 0 for none. */
   stopLength: number;

@@ -2,20 +2,20 @@ import { TabserveError } from '../core/errors.ts';
 import type { ChatTemplateOrigin } from '../core/protocol.ts';
 import { readHint, type Metadata } from './metadata.ts';
 
-/** A chat template's Jinja source, and where it comes from. */
+/** A chat template's Jinja source, and its origin. */
 export interface TemplateSource {
   readonly origin: Exclude<ChatTemplateOrigin, 'none'>;
   readonly source: string;
 }
 
-/** The template that is given, else the file's own; undefined where there is none, or one that is blank. */
+/** The given template, else the file's own; undefined where there is none, or a blank one. */
 export function findChatTemplate(metadata: Metadata, given: string | undefined): TemplateSource | undefined {
   if (given !== undefined) return { origin: 'option', source: given };
   const source = readHint(metadata, 'tokenizer.chat_template');
   return source === undefined || source.trim() === '' ? undefined : { origin: 'file', source };
 }
 
-/** Why a model without a chat template is not asked to chat. */
+/** The error of a chat request to a model without a chat template. */
 export function noChatTemplate(): TabserveError {
   return new TabserveError(
     'unsupported_model',
@@ -24,7 +24,7 @@ export function noChatTemplate(): TabserveError {
   );
 }
 
-/** A template that is given is its giver's: what is wrong with it is no fault of the model's. */
+/** Attributes errors: a fault of a given template is reported as the caller's, not the model's. */
 export function blame<Result>({ origin }: TemplateSource, use: () => Result): Result {
   try {
     return use();

@@ -15,33 +15,33 @@ import { controlIds, type Encode, readVocabulary, type Vocabulary } from './voca
 /** Text to token ids and back, and chats to prompts. */
 export interface Tokenizer {
   readonly vocabSize: number;
-  /** What the file says of its tokens that is left out or overridden, a sentence each. */
+  /** A sentence for each hint of the file that is ignored or overridden. */
   readonly warnings: readonly string[];
   /** Tokens that end an answer. */
   readonly stopTokenIds: readonly number[];
-  /** Where its chat template comes from. */
+  /** The origin of its chat template. */
   readonly chatTemplate: ChatTemplateOrigin;
-  /** Text is text: nothing in it is taken for a control token, and no BOS is added. */
+  /** Encodes plain text: control tokens are not recognised, and no BOS is added. */
   encode(text: string): number[];
   /**
-   * The prompt for the assistant's next message, by the chat template. Control tokens are those that the
-   * template writes; written inside a message they are text.
+   * The prompt for the assistant's next message, by the chat template. Control tokens are those that the template
+   * writes; inside a message they are text.
    *
-   * @throws TabserveError `invalid_request` where the template refuses the messages, `unsupported_model` where there is none,
-   * `context_length_exceeded` where the messages are longer than any prompt that fits the model's context
+   * @throws TabserveError `invalid_request` where the template refuses the messages, `unsupported_model` where there is
+   *   none, `context_length_exceeded` where the messages are longer than any prompt that fits the model's context
    */
   encodeChat(messages: readonly ChatMessage[]): number[];
   /**
-   * A prompt that is given as text, for plain completion. Control tokens that are written in it are control tokens. It
-   * begins with BOS, once, where the model's prompts do: the rules are the same as for what a chat template writes.
+   * A prompt that is given as text, for plain completion. Control tokens in it are recognised. It begins with BOS,
+   * once, where the model's prompts do, by the same rules as for a chat template's text.
    *
    * @throws TabserveError `context_length_exceeded`, param `prompt`, where the text is longer than any prompt that fits
-   * the model's context
+   *   the model's context
    */
   encodePrompt(text: string): number[];
-  /** {@link encodeChat} as work that may be interrupted: a long text takes longer than other tabs' streams can wait. */
+  /** {@link encodeChat} as a cooperative task: a long text takes longer than other tabs' streams can wait. */
   chatTask(messages: readonly ChatMessage[]): Task<number[]>;
-  /** {@link encodePrompt} alike. */
+  /** {@link encodePrompt} as a cooperative task. */
   promptTask(text: string): Task<number[]>;
   createDetokenizer(): Detokenizer;
 }
@@ -54,8 +54,9 @@ export interface TokenizerOptions {
 /**
  * A tokenizer from a GGUF file's metadata alone.
  *
- * @throws TabserveError `unsupported_model` naming the tokenizer kind, pre-tokenizer or template not supported,
- * `corrupt_model` where the metadata contradicts itself, `invalid_request`, param `chatTemplate`, for one that cannot be used
+ * @throws TabserveError `unsupported_model` naming the tokenizer kind, pre-tokenizer or template that is not supported,
+ *   `corrupt_model` where the metadata contradicts itself, `invalid_request`, param `chatTemplate`, for one that cannot
+ *   be used
  */
 export function createTokenizer(metadata: Metadata, options: TokenizerOptions = {}): Tokenizer {
   return runSync(buildTokenizer(metadata, options));
@@ -97,12 +98,12 @@ function* buildTokenizer(metadata: Metadata, options: TokenizerOptions): Task<To
 
 interface Encoder {
   readonly encode: Encode;
-  /** Whether a prompt begins with BOS. No prompt ends in EOS, whatever the file says: the answer is yet to come. */
+  /** Whether a prompt begins with BOS. No prompt ends in EOS, whatever the file says, because the answer follows. */
   readonly addBos: boolean;
   readonly addsSpacePrefix: boolean;
 }
 
-/** What a file leaves unsaid is as llama.cpp takes it. */
+/** Omitted settings have llama.cpp's defaults. */
 function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn): Task<Encoder> {
   const addBos = readFlag(metadata, 'tokenizer.ggml.add_bos_token', warn);
   if (vocabulary.algorithm === 'spm') {
@@ -115,19 +116,19 @@ function* createEncoder(metadata: Metadata, vocabulary: Vocabulary, warn: Warn):
   return { encode, addBos: addBos ?? pre.addBos, addsSpacePrefix: false };
 }
 
-/** Encodes prompts, in which control tokens are told from text. */
+/** Encodes prompts, in which control tokens and text are distinguished. */
 interface PromptEncoder {
-  /** @throws TabserveError `context_length_exceeded` where so many characters fit no prompt */
+  /** @throws TabserveError `context_length_exceeded` where that many characters fit no prompt */
   readonly checkLength: (chars: number, param: PromptParam) => void;
   /** @throws TabserveError `context_length_exceeded` where they make more tokens than any prompt that fits */
   readonly encodeParts: (parts: readonly TextPart[], chars: number, param: PromptParam) => Task<number[]>;
   readonly promptTask: (text: string) => Task<number[]>;
 }
 
-/** The request's parameter that a prompt comes from. */
+/** The request's parameter that contains the prompt. */
 type PromptParam = 'messages' | 'prompt';
 
-/** @param bosTokenId what each prompt begins with */
+/** @param bosTokenId the first token of each prompt */
 function createPromptEncoder(
   metadata: Metadata,
   vocabulary: Vocabulary,
@@ -144,7 +145,7 @@ function createPromptEncoder(
     try {
       return yield* encodePieces(parts, chars, param);
     } catch (cause) {
-      // JavaScript's own limits: there is no room for so large an array.
+      // JavaScript's own limit: the array would be too large.
       throw cause instanceof RangeError ? tooLong(chars, param, cause) : cause;
     }
   }
@@ -191,13 +192,13 @@ function createChatEncoder(
   };
 }
 
-/** Whether nothing but white space comes before the control token: many a template has a line break there. */
+/** Whether only white space precedes the control token: many templates have a line break there. */
 function beginsWith(pieces: readonly PromptPiece[], controlTokenId: number | undefined): boolean {
   const first = pieces.find((piece) => !('text' in piece) || piece.text.trim() !== '');
   return first !== undefined && 'controlTokenId' in first && first.controlTokenId === controlTokenId;
 }
 
-/** A text without what C's isspace() takes for white space, at its beginning. */
+/** A text without leading white space, as by C's isspace(). */
 function withoutLeadingSpace(text: string): string {
   let start = 0;
   while (start < text.length && /[ \t-\r]/.test(text[start] ?? '')) start++;
@@ -205,8 +206,8 @@ function withoutLeadingSpace(text: string): string {
 }
 
 /**
- * Whether a control token takes in the white space behind it: Phi-3's do, which no GGUF says, so llama.cpp goes by the
- * model's name as well.
+ * Whether a control token swallows the white space after it. Phi-3's do. No GGUF records that, so this goes by the
+ * model's name, as llama.cpp does.
  */
 function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): (id: number | undefined) => boolean {
   if (!/phi-?3/i.test(readHint(metadata, 'general.name') ?? '')) return () => false;
@@ -214,22 +215,25 @@ function swallowsWhiteSpace(metadata: Metadata, { tokens, kinds }: Vocabulary): 
   return (id) => id !== undefined && kinds[id] === 'control' && !others.includes(tokens[id] ?? '');
 }
 
-/** @param cause why it cannot be encoded, if that is the reason */
+/** @param cause the failure of encoding, if that is the reason */
 function tooLong(chars: number, param: PromptParam, cause?: RangeError): TabserveError {
   const what = param === 'messages' ? `Messages of ${chars} characters` : `A prompt of ${chars} characters`;
   const why = cause === undefined ? "cannot fit the model's context" : 'cannot be encoded in the memory that there is; shorten it';
   return new TabserveError('context_length_exceeded', `${what} ${why}.`, { param, cause });
 }
 
-/** Messages of so many characters have their template rendered in a turn of its own. Its budget bounds that turn. */
+/**
+ * Messages of this many characters have their template rendered in its own turn of the event loop. Its budget bounds
+ * that turn.
+ */
 const LONG_CHAT = 2 ** 16;
 
-/** A novel has a tenth of it. */
+/** Ten times the length of a novel. */
 const MOST_CHARS = 4 * 2 ** 20;
 
 /**
- * Characters and tokens that no fitting prompt exceeds, so that an absurd one is refused before work goes into it. One
- * that is not absurd is counted whole, for those who refuse it to name its length.
+ * The most characters and tokens of any fitting prompt, so that an absurd one is refused before it costs work. A prompt
+ * that is not absurd is counted completely, so that its refusal can name its length.
  */
 function longestFittingPrompt(
   metadata: Metadata,

@@ -4,12 +4,12 @@ import { readIntegers, readNumbers, readString, readStrings, type Metadata, type
 import { findStopTokens, looksLikeControl, readSpecialTokenIds, type SpecialTokenIds } from './special-tokens.ts';
 
 /**
- * `text`: part of the text, in the vocabulary's own characters. `byte`: one byte of it, as `<0x0A>`. `literal`: an added
- * token that is ordinary text and matched whole. `control`: structure, never text. `unused`: a place kept free.
+ * `text`: part of the text, in the vocabulary's own characters. `byte`: one byte of it, as `<0x0A>`. `literal`: an
+ * added token that is ordinary text and matched whole. `control`: structure, never text. `unused`: a reserved id.
  */
 export type TokenKind = 'text' | 'byte' | 'literal' | 'control' | 'unused';
 
-/** Puts a text's token ids behind those that are in `out`. With more than `enough` in it the rest of the text is left out. */
+/** Appends a text's token ids to `out`. With more than `enough` ids the rest of the text is left out. */
 export type Encode = (text: string, out: number[], enough?: number) => Task<void>;
 
 /** A model's tokens, by id. */
@@ -20,7 +20,7 @@ export interface Vocabulary {
   readonly kinds: readonly TokenKind[];
   /** `bpe`: pairs, best first, each "left right". */
   readonly merges: readonly string[];
-  /** `spm`: by id, the higher the sooner a token is made. */
+  /** `spm`: by id; a token of a higher score is merged first. */
   readonly scores: ArrayLike<number> & Iterable<number>;
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
@@ -45,20 +45,23 @@ const ALGORITHMS: ReadonlyMap<string, Vocabulary['algorithm']> = new Map([
   ['llama', 'spm'],
 ]);
 
-/** A million tokens is four times what the largest known vocabulary has. */
+/** A million tokens is four times the largest known vocabulary. */
 const MAX_TOKENS = 2 ** 20;
-/** Twice that many merges; what ranks in merge queues have room for is more. */
+/** Twice as many merges; the ranks of merge queues allow more. */
 const MAX_MERGES = 2 ** 21;
 /** The longest known are a few hundred spaces. */
 export const MAX_TOKEN_LENGTH = 4096;
-/** Each place of a text is held against all added tokens. Known ones have 70,000 characters at most, the longest some 50. */
+/**
+ * Every index of a text is compared with all added tokens. Known ones have 70,000 characters at most, the longest about
+ * 50.
+ */
 const MAX_ADDED_CHARS = 2 ** 18;
 const MAX_ADDED_LENGTH = 256;
 
 /**
- * @param warn told of hints that are left out, and of tokens that are taken for control tokens against their type
- * @throws TabserveError `unsupported_model` where the tokenizer is of another kind, larger than any known or not all there,
- * `corrupt_model` where its parts contradict each other
+ * @param warn receives hints that are ignored, and tokens that are treated as control tokens despite their type
+ * @throws TabserveError `unsupported_model` where the tokenizer is of another kind, larger than any known or
+ *   incomplete, `corrupt_model` where its parts contradict each other
  */
 export function readVocabulary(metadata: Metadata, warn: Warn = () => {}): Vocabulary {
   const algorithm = readAlgorithm(metadata);
@@ -93,9 +96,9 @@ function required<T>(value: T | undefined, name: string): T {
 }
 
 /**
- * What each token is: as its type says, but for those that are control tokens whatever it says. These are the file's own
- * BOS, EOS, EOT and EOM, and those named like a control token (see {@link looksLikeControl}), unless merges make them of
- * ordinary text (Qwen's `</s>`). A token of one character stays text: people write it.
+ * The kind of each token: by its type, except for tokens that are always control tokens. These are the file's own BOS,
+ * EOS, EOT and EOM, and those named like a control token (see {@link looksLikeControl}), unless merges make them of
+ * ordinary text (Qwen's `</s>`). A token of one character stays text, because people write it.
  */
 function readKinds(
   { algorithm, tokens, merges }: Pick<Vocabulary, 'algorithm' | 'tokens' | 'merges'>,
@@ -104,7 +107,7 @@ function readKinds(
   warn: Warn,
 ): readonly TokenKind[] {
   const kinds = tokens.map((token, id): TokenKind => {
-    // Without types a name such as <0x0A> is all that tells a byte.
+    // Without types, a byte token is recognised by its name, such as <0x0A>.
     const kind = types === undefined ? 'byte' : (KIND_OF_TYPE.get(types[id] ?? 0) ?? 'unused');
     return kind === 'byte' && (algorithm === 'bpe' || byteValue(token) === undefined) ? 'text' : kind;
   });
@@ -124,10 +127,10 @@ function readKinds(
   return kinds;
 }
 
-/** Tokens that a warning names. */
+/** The most tokens that a warning names. */
 const MAX_NAMED = 8;
 
-/** Those of the tokens that some merge makes. */
+/** Those of the tokens that a merge makes. */
 function madeByMerges(merges: readonly string[], tokens: ReadonlySet<string>): ReadonlySet<string> {
   const lengths = new Set(Array.from(tokens, (token) => token.length + 1));
   const made = merges.flatMap((merge) => {
@@ -186,10 +189,10 @@ function checkAddedTokens(tokens: readonly string[], kinds: readonly TokenKind[]
   );
 }
 
-/** Tokens read without a pause. */
+/** Tokens read between two yields. */
 const RUN = 4096;
 
-/** The ids of tokens that merges may make of text, by the token; of several alike the first. */
+/** The ids of tokens that merges may make of text, by the token; the first of equal ones. */
 export function* textIds({ tokens, kinds }: Vocabulary): Task<ReadonlyMap<string, number>> {
   const ids = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
@@ -206,14 +209,14 @@ export function literalIds({ tokens, kinds }: Vocabulary): ReadonlyMap<string, n
 }
 
 /**
- * The ids of control tokens, by the token. Of several alike it is the file's own BOS or EOS, else the last.
+ * The ids of control tokens, by the token. Of equal ones, the file's own BOS or EOS, else the last.
  */
 export function controlIds({ tokens, kinds, bosTokenId, eosTokenId }: Vocabulary): ReadonlyMap<string, number> {
   const ids = [...tokens.keys(), eosTokenId, bosTokenId].filter((id) => id !== undefined);
   return new Map(ids.flatMap((id) => (kinds[id] === 'control' ? [[tokens[id] ?? '', id] as const] : [])));
 }
 
-/** The byte that a token such as `<0x0A>` stands for. */
+/** The byte of a token such as `<0x0A>`. */
 export function byteValue(token: string): number | undefined {
   const digits = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1];
   return digits === undefined ? undefined : Number.parseInt(digits, 16);

@@ -87,7 +87,7 @@ function slicedText(text: AnyText, [start, stop, step]: readonly (number | undef
   return concatTexts(pick(charactersOf(text), start, stop, step), budget);
 }
 
-/** Python's slice. JavaScript's bounds mean the same where it goes forward one by one. */
+/** Python's slice. For a step of 1, JavaScript's bounds mean the same. */
 function pick<T>(items: readonly T[], start?: number, stop?: number, step = 1): readonly T[] {
   if (step === 1) return items.slice(start ?? 0, stop ?? items.length);
   const length = items.length;

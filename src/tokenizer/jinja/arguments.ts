@@ -5,7 +5,7 @@ import { type Arguments, integerOf, isText, typeName, type Value } from './value
 /**
  * The arguments of a function by its parameters' names, in their order; undefined for one that is not given.
  *
- * @param required how many of the first must be given
+ * @param required the number of leading parameters that must be given
  */
 export function bind(
   what: string,

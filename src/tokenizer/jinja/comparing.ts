@@ -31,7 +31,7 @@ function allEqual(a: readonly Value[], b: readonly Value[], budget: TemplateBudg
   return a.length === b.length && a.every((item, i) => equals(item, b[i] ?? null, budget, depth + 1));
 }
 
-/** How Python's `<` puts them in order: below zero, zero or above. */
+/** Python's order by `<`: below zero, zero or above. */
 export function compare(a: Value, b: Value, operator: string, budget: TemplateBudget, depth = 0): number {
   budget.spend(1);
   if (depth > MAX_NESTING) throw new TemplateLimit(`a value nests deeper than ${MAX_NESTING}`);
@@ -59,7 +59,7 @@ function itemsOf(value: Value): readonly Value[] | undefined {
   return isList(value) ? value : value instanceof Tuple ? value.items : undefined;
 }
 
-/** By code point, as Python; JavaScript goes by halves of surrogate pairs. */
+/** By code point, as in Python; JavaScript compares UTF-16 units. */
 function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
@@ -94,7 +94,7 @@ export function contains(container: Value, value: Value, budget: TemplateBudget)
   return iterate(container, budget).some((item) => equals(item, value, budget));
 }
 
-/** A search may look at each character of what is sought at each place. */
+/** A search may examine each character of the pattern at each index. */
 export function spendSearch(text: string, part: string, budget: TemplateBudget): void {
   if (part.length <= text.length) budget.spendChars(text.length * Math.max(1, part.length));
 }

@@ -4,10 +4,12 @@ import { equals } from './comparing.ts';
 import { TemplateFault } from './errors.ts';
 import { type Arguments, Callable, type Dict, isList, orElse, Series, Tuple, Undefined, type Value } from './values.ts';
 
-/** What would change a list or mapping, which a template is not allowed (as in transformers' sandbox). */
+/** Methods that change a list or mapping, which templates may not call (as in transformers' sandbox). */
 const CHANGES = 'append clear extend insert pop popitem remove reverse setdefault sort update'.split(' ');
 
-/** A method of a list or tuple; undefined where there is none of that name, a value that is undefined where it is not allowed. */
+/**
+ * A method of a list or tuple; undefined where there is none of that name, an undefined value where it is not allowed.
+ */
 export function listMethod(list: readonly Value[] | Tuple, name: string, budget: TemplateBudget): Callable | Undefined | undefined {
   const items = isList(list) ? list : list.items;
   switch (name) {
@@ -34,7 +36,7 @@ function indexOf(items: readonly Value[], args: Arguments, budget: TemplateBudge
   return found;
 }
 
-/** The same of a mapping. */
+/** The same for a mapping. */
 export function dictMethod(dict: Dict, name: string, budget: TemplateBudget): Callable | Undefined | undefined {
   const view = (kind: Series['kind'], items: () => readonly Value[]): Callable =>
     new Callable(name, (args) => {

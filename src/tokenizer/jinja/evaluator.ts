@@ -22,10 +22,10 @@ const CONSTANTS: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['true', true], ['True', true], ['false', false], ['False', false], ['none', null], ['None', null],
 ]);
 
-/** Named arguments that are given beside those in the template. */
+/** Named arguments in addition to those in the template. */
 type Named = readonly (readonly [string, Value])[];
 
-/** Evaluates expressions. Each is a step; what an operation takes beyond that it pays before it begins. */
+/** Evaluates expressions. Each costs a step. An operation spends its further cost before it begins. */
 export class Evaluator {
   readonly #budget: TemplateBudget;
   readonly #context: FilterContext;
@@ -49,7 +49,7 @@ export class Evaluator {
     return value;
   }
 
-  /** Goes one level deeper, until `leave`. An error ends the whole rendering, so nothing is left then. */
+  /** Goes one level deeper, until `leave`. An error ends the whole rendering, so `leave` need not run then. */
   enter(): void {
     if (++this.#depth > MAX_DEPTH) throw new TemplateLimit(`it nests deeper than ${MAX_DEPTH}`);
   }
@@ -158,7 +158,7 @@ export class Evaluator {
     return operate(operator, left, this.evaluate(node.right, scope), this.#budget);
   }
 
-  /** `a < b < c` is `a < b and b < c`; the last value compared goes along. */
+  /** `a < b < c` is `a < b and b < c`; the last value compared is passed on. */
   #comparison({ operator, left, right }: BinaryNode, scope: Scope): { readonly holds: boolean; readonly last: Value } {
     const isChain = left.type === 'BinaryExpression' && isComparison(left.operator.value);
     this.enter();

@@ -1,7 +1,7 @@
 import { type TemplateBudget } from './budget.ts';
 import { type Arguments, type Value } from './values.ts';
 
-/** What filters are given of the interpreter. */
+/** The part of the interpreter that filters use. */
 export interface FilterContext {
   readonly budget: TemplateBudget;
   readonly applyFilter: (name: string, value: Value, args: Arguments) => Value;

@@ -22,7 +22,7 @@ const escape: Filter = (value, _, { budget }) => {
   return markSafe(escapeHtml(text, budget));
 };
 
-/** The characters that a number is read from. */
+/** The characters that a number is parsed from. */
 function readChars(value: Value, budget: TemplateBudget): string | undefined {
   if (!isText(value)) return undefined;
   if (!isOwn(value)) budget.numbersAreData = true;
@@ -80,10 +80,10 @@ export function findFilter(name: string): Filter {
   return filter;
 }
 
-/** Longer texts are no numbers; Python draws a line as well. */
+/** Longer texts are not parsed as numbers; Python has a limit as well. */
 const MOST_DIGITS = 4096;
 
-/** As Python's int() reads it; undefined where it does not. */
+/** As Python's int() parses it; undefined where it does not. */
 function parseInteger(text: string, base: Value): number | undefined {
   if (text.length > MOST_DIGITS) return undefined;
   const radix = numberOf(base) ?? 10;
@@ -96,7 +96,7 @@ function parseInteger(text: string, base: Value): number | undefined {
   return Number.parseInt(body, radix) * (sign === '-' ? -1 : 1);
 }
 
-/** As Python's float() reads it; undefined where it does not. */
+/** As Python's float() parses it; undefined where it does not. */
 function parseFloatText(text: string): number | undefined {
   if (text.length > MOST_DIGITS) return undefined;
   const plain = text.trim().replace(/(?<=\d)_(?=\d)/g, '').toLowerCase();

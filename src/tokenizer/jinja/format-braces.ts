@@ -5,7 +5,7 @@ import { print, represent } from './printing.ts';
 import { type AnyText, charsOf, isOwn, ownText, TextBuilder } from './text.ts';
 import { type Arguments, Dict, isList, Namespace, orElse, Tuple, Undefined, type Value } from './values.ts';
 
-/** The time to read a name grows with the square of its length. */
+/** The time to parse a name grows with the square of its length. */
 const MOST_NAME_CHARS = 256;
 
 /** A field's name, its conversion and its specification. */
@@ -15,7 +15,7 @@ interface Field {
   readonly spec: string;
 }
 
-/** Python's `text.format(...)`. Where data says what is written, all of it is data. */
+/** Python's `text.format(...)`. Where the format itself is data, all of the result is data. */
 export function formatBraces(template: AnyText, args: Arguments, budget: TemplateBudget): AnyText {
   const text = formatParts(charsOf(template), args, { next: 0 }, budget, 0);
   return isOwn(template) ? text : charsOf(text);

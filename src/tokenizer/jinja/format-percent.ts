@@ -7,10 +7,10 @@ import { numberText } from './provenance.ts';
 import { type AnyText, charsOf, isOwn, isSafeText, keepSafe, ownText, TextBuilder } from './text.ts';
 import { Dict, Float, integerOf, isList, isText, numberOf, Range, Tuple, typeName, Undefined, type Value } from './values.ts';
 
-/** `%`, a key, flags, width, precision, and what it is written as. */
+/** `%`, a key, flags, width, precision and type. */
 const DIRECTIVE = /%(?:\(([^)%]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([^])/gu;
 
-/** Python's `text % values`. Where data says what is written, all of it is data. */
+/** Python's `text % values`. Where the format itself is data, all of the result is data. */
 export function formatPercent(subject: AnyText, values: Value, budget: TemplateBudget): AnyText {
   const template = charsOf(subject);
   budget.spendChars(template.length);
@@ -30,7 +30,7 @@ export function formatPercent(subject: AnyText, values: Value, budget: TemplateB
   return keepSafe(subject, isOwn(subject) ? all : charsOf(all));
 }
 
-/** Hands out what a text is formatted with: the items of a tuple one after the other, else the one value. */
+/** Supplies the values of a format: the items of a tuple in order, else the single value. */
 class ValueSource {
   readonly #values: Value;
   #next = 0;
@@ -59,7 +59,7 @@ class ValueSource {
   }
 
   finish(): void {
-    // Python lets what can be indexed be left over, but for tuples and texts.
+    // Python allows unused values that can be indexed, except tuples and texts.
     const values = this.#values;
     const isIndexed = values instanceof Dict || isList(values) || values instanceof Range || values instanceof Undefined;
     if (this.#isKeyed || isIndexed || this.#next >= this.#items.length) return;

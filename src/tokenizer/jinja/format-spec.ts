@@ -6,7 +6,7 @@ import { numberText } from './provenance.ts';
 import { type AnyText, charsOf, concatTexts, ownText, sliceText } from './text.ts';
 import { countCodePoints, integerOf, numberOf, typeName, type Value } from './values.ts';
 
-/** How a value is written: Python's format specification, which `%` has a part of. */
+/** Python's format specification, of which `%` uses a part. */
 export interface FormatSpec {
   readonly fill: string;
   /** `=`: between sign and digits. */
@@ -23,7 +23,7 @@ export interface FormatSpec {
 
 const SPEC = /^(?:([^])?([<>=^]))?([+\- ])?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([a-zA-Z%])?$/u;
 
-/** Reads what stands behind the colon of a field. */
+/** Parses the text after the colon of a field. */
 export function parseSpec(text: string): FormatSpec {
   const match = SPEC.exec(text);
   if (match === null) throw new TemplateFault(`Invalid format specifier '${text.slice(0, 64)}'`);
@@ -40,7 +40,7 @@ export function parseSpec(text: string): FormatSpec {
   };
 }
 
-/** A value written as specified; what its width takes is paid before it is made. */
+/** A value written as specified. The cost of its width is spent before it is made. */
 export function formatValue(value: Value, spec: FormatSpec, budget: TemplateBudget): AnyText {
   budget.spend(1);
   budget.spendChars(spec.width);
@@ -113,7 +113,7 @@ function writeReal(size: number, type: string, precision: number | undefined): s
   }
 }
 
-/** What stands before and behind the body. */
+/** The text before and after the body. */
 function padding(body: string, sign: string, spec: FormatSpec, usual: '<' | '>'): readonly [before: string, behind: string] {
   const missing = Math.max(0, spec.width - countCodePoints(body) - sign.length);
   const where = spec.align ?? usual;

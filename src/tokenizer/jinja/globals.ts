@@ -6,7 +6,7 @@ import { charsOf, mapText } from './text.ts';
 import { strftime } from './strftime.ts';
 import { type Arguments, Callable, Dict, Entity, iterate, Namespace, Range, textOf, Undefined, type Value } from './values.ts';
 
-/** Characters that one letter of a date's format stands for, at most. */
+/** The most characters that one letter of a date's format produces. */
 const MOST_DATE_CHARS = 32;
 
 /** The functions that chat templates expect: Jinja's own, and those of transformers' apply_chat_template. */
@@ -37,7 +37,7 @@ export function templateGlobals(budget: TemplateBudget, now: Date): readonly Cal
   ];
 }
 
-/** What a mapping or pairs hold, and what is named. */
+/** A mapping of a mapping or pairs, and the named arguments. */
 function dict({ positional, named }: Arguments, budget: TemplateBudget): Dict {
   const [source] = bind('dict', { positional, named: new Map() }, ['mapping']);
   const pairs = source === undefined ? [] : source instanceof Dict ? source.entries() : pairsOf(source, budget);
@@ -74,7 +74,7 @@ function range(args: Arguments, budget: TemplateBudget): Range {
   return new Range([start, stop, step], Array.from({ length }, (_, i) => start + i * step));
 }
 
-/** Jinja's `cycler`: values in turn. */
+/** Jinja's `cycler`: its values in rotation. */
 class Cycler extends Entity {
   override readonly name = 'Cycler';
   readonly #items: readonly Value[];

@@ -13,9 +13,9 @@ import { Callable, isTrue, iterate, Namespace, type Value } from './values.ts';
 type Flow = 'next' | 'break' | 'continue';
 
 /**
- * Runs a template within a budget. A template comes with the file, so it may be written to take forever, and nothing can
- * interrupt a synchronous interpreter; so each step counts, and what an operation will take beyond that is paid before it
- * begins.
+ * Runs a template within a budget. A template comes with the file, so it may be written to run for ever, and a
+ * synchronous interpreter cannot be interrupted. So each step counts, and an operation spends its further cost before
+ * it begins.
  */
 export class Interpreter {
   readonly #budget: TemplateBudget;
@@ -27,7 +27,7 @@ export class Interpreter {
     this.#evaluator = new Evaluator(budget);
   }
 
-  /** What a block writes. */
+  /** The output of a block. */
   run(block: Block, scope: Scope): AnyText {
     const out = new TextBuilder(this.#budget);
     this.#block(block, scope, out);
@@ -87,7 +87,7 @@ export class Interpreter {
       isTrue(this.#evaluator.evaluate(test, this.#scopeOf(loopvar, item, scope)));
     const items = select === undefined ? all : all.filter((item) => passes(item, select.test));
     const loop = new Loop(items, this.#budget);
-    // As in Jinja2, a round that is left by `continue` does not count here.
+    // As in Jinja2, an iteration that is left by `continue` does not count here.
     let isEmpty = true;
     for (const [round, item] of items.entries()) {
       loop.round = round;
@@ -100,7 +100,7 @@ export class Interpreter {
     return isEmpty ? this.#block(defaultBlock, new Scope(scope), out) : 'next';
   }
 
-  /** The scope of a loop's round. */
+  /** The scope of a loop's iteration. */
   #scopeOf(loopvar: Expression, item: Value, scope: Scope): Scope {
     this.#budget.spend(1);
     const inner = new Scope(scope);
@@ -135,7 +135,7 @@ export class Interpreter {
     }
   }
 
-  /** A macro sees the names that are around its definition, not those around its call. */
+  /** A macro sees the names around its definition, not those around its call. */
   #macro(name: string, parameters: readonly Parameter[], body: Block, scope: Scope): Callable {
     return new Callable(
       name,

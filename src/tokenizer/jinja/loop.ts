@@ -3,10 +3,10 @@ import { equals } from './comparing.ts';
 import { TemplateFault } from './errors.ts';
 import { Callable, Entity, orElse, Undefined, type Value } from './values.ts';
 
-/** `loop`: where a loop is. */
+/** The `loop` object: the state of a loop. */
 export class Loop extends Entity {
   override readonly name = 'LoopContext';
-  /** The round, from 0. */
+  /** The iteration, from 0. */
   round = 0;
   readonly #items: readonly Value[];
   readonly #budget: TemplateBudget;

@@ -4,11 +4,11 @@ import { type Scope } from './scope.ts';
 import { type Block, type Expression, type Parameter } from './syntax.ts';
 import { type Arguments, Dict, Tuple, Undefined, type Value } from './values.ts';
 
-/** The names that a macro has beside its parameters, if it uses them. */
+/** The names that a macro has in addition to its parameters, if it uses them. */
 const SPECIAL = ['caller', 'kwargs', 'varargs'] as const;
 export type SpecialName = (typeof SPECIAL)[number];
 
-/** Which of the special names stand in a macro's body. */
+/** The special names that a macro's body uses. */
 export function specialNames(body: Block, budget: TemplateBudget): ReadonlySet<SpecialName> {
   const found = new Set<SpecialName>();
   const visit = (part: unknown): void => {
@@ -24,7 +24,7 @@ export function specialNames(body: Block, budget: TemplateBudget): ReadonlySet<S
   return found;
 }
 
-/** What a macro is called with becomes names in its scope. */
+/** Defines a macro's arguments as names in its scope. */
 export function bindParameters(
   label: string,
   parameters: readonly Parameter[],

@@ -1,9 +1,11 @@
 import { TemplateFault } from './errors.ts';
 
-/** JavaScript writes no more digits behind the point. */
+/** JavaScript's most digits after the point. */
 const MOST_DIGITS = 100;
 
-/** A float as Python's repr() writes it: the fewest digits that name it, in powers of ten from 1e16 and below 1e-4. */
+/**
+ * A float as Python's repr() writes it: the fewest digits that identify it, in powers of ten from 1e16 and below 1e-4.
+ */
 export function writeFloat(value: number): string {
   if (!Number.isFinite(value)) return writeInfinite(value);
   const sign = value < 0 || Object.is(value, -0) ? '-' : '';
@@ -24,7 +26,7 @@ function writeExponent(power: number): string {
   return `${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 }
 
-/** A number with so many digits behind the point, rounded as Python does: exactly, halves to the even digit. */
+/** A number with `digits` digits after the point, rounded as in Python: exactly, halves to the even digit. */
 export function writeFixed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return writeInfinite(value);
   if (digits > MOST_DIGITS) throw new TemplateFault(`more than ${MOST_DIGITS} digits behind the point`);
@@ -34,7 +36,7 @@ export function writeFixed(value: number, digits: number): string {
   const exact = size.toFixed(MOST_DIGITS);
   const end = exact.indexOf('.') + 1 + digits;
   const rounded = size.toFixed(digits);
-  // toFixed() takes halves up.
+  // toFixed() rounds halves up.
   const isHalf = /^50*$/.test(exact.slice(end));
   const below = digits === 0 ? exact.slice(0, end - 1) : exact.slice(0, end);
   return sign + (isHalf && /[02468]$/.test(below) ? below : rounded);
@@ -48,7 +50,7 @@ export function writeScientific(value: number, digits: number): string {
   return `${mantissa}e${writeExponent(Number(power))}`;
 }
 
-/** As `%g` writes it: so many digits in all, without trailing zeros. */
+/** As `%g` writes it: `digits` digits in all, without trailing zeros. */
 export function writeGeneral(value: number, digits: number): string {
   if (!Number.isFinite(value)) return writeInfinite(value);
   const count = Math.min(Math.max(digits, 1), MOST_DIGITS);
@@ -59,7 +61,7 @@ export function writeGeneral(value: number, digits: number): string {
   return trim(writeFixed(value, count - 1 - power));
 }
 
-/** Python's round(): to the even one of two that are as near. */
+/** Python's round(): halves to the even neighbour. */
 export function roundTo(value: number, digits: number): number {
   if (!Number.isFinite(value)) return value;
   if (digits >= 0) return Number(writeFixed(value, Math.min(digits, MOST_DIGITS)));
@@ -75,7 +77,7 @@ export function groupDigits(digits: string, separator: string): string {
   return digits.replace(/\B(?=(\d{3})+$)/g, separator);
 }
 
-/** Python's floor division of whole or other numbers. */
+/** Python's floor division of integers or floats. */
 export function floorDivide(a: number, b: number): number {
   return Math.floor((a - floorModulo(a, b)) / b + 0.5);
 }

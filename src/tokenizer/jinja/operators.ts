@@ -35,7 +35,7 @@ export function compareBy(operator: string, left: Value, right: Value, budget: T
   }
 }
 
-/** What an operator that is no comparison makes of two values. */
+/** The result of an operator that is not a comparison. */
 export function operate(operator: string, left: Value, right: Value, budget: TemplateBudget): Value {
   if (operator === '~') return concatenate(left, right, budget);
   if (operator === '%' && isText(left)) return formatPercent(left, right, budget);
@@ -51,7 +51,7 @@ function concatenate(left: Value, right: Value, budget: TemplateBudget): AnyText
   return concatTexts([textLeft, textRight], budget);
 }
 
-/** Texts or lists put together; undefined for other values. */
+/** Texts or lists concatenated; undefined for other values. */
 function add(left: Value, right: Value, budget: TemplateBudget): Value | undefined {
   if (isText(left) && isText(right)) {
     const isSafe = isSafeText(left) || isSafeText(right);
@@ -74,7 +74,7 @@ function isTuple(value: Value): value is Tuple {
   return value instanceof Tuple && !(value instanceof Range);
 }
 
-/** A text or list so many times; undefined for other values. */
+/** A text or list repeated; undefined for other values. */
 function repeat(what: Value, times: Value, budget: TemplateBudget): Value | undefined {
   const count = Math.max(0, integerOf(times) ?? 0);
   if (integerOf(times) === undefined) return undefined;
@@ -129,7 +129,7 @@ function compute(operator: string, a: number, b: number): number {
   }
 }
 
-/** A sign before a value. */
+/** The result of a unary sign. */
 export function sign(operator: string, value: Value): Value {
   if (value instanceof Undefined) throw value.fault();
   const number = numberOf(value);

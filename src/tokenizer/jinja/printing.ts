@@ -5,10 +5,10 @@ import { numberText } from './provenance.ts';
 import { type AnyText, charsOf, concatTexts, isSafeText, mapText, ownText } from './text.ts';
 import { Callable, Dict, Float, isList, isText, Namespace, Range, Series, Tuple, typeName, Undefined, type Value } from './values.ts';
 
-/** Lists inside lists, deeper than any message is. */
+/** The deepest nesting of lists; no message is as deep. */
 export const MAX_NESTING = 64;
 
-/** Python's str(). What it costs is spent on the way. */
+/** Python's str(). Its cost is spent as it goes. */
 export function print(value: Value, budget: TemplateBudget): AnyText {
   if (value instanceof Undefined) return '';
   return isText(value) ? value : represent(value, budget);
@@ -41,14 +41,14 @@ export function represent(value: Value, budget: TemplateBudget, depth = 0): AnyT
   return describe(value);
 }
 
-/** What has no parts to show. */
+/** Values without elements. */
 function describe(value: Value): AnyText {
   if (value instanceof Undefined) return 'Undefined';
   if (value instanceof Series) return '<generator object>';
   return value instanceof Callable ? `<${typeName(value)} '${value.name}'>` : `<${typeName(value)}>`;
 }
 
-/** Texts between the template language's own signs. */
+/** Texts between brackets, with separators of the template's own. */
 function enclose(open: string, texts: readonly AnyText[], separator: string, close: string, budget: TemplateBudget): AnyText {
   const between = ownText(separator);
   const separated = texts.flatMap((text, i) => (i === 0 ? [text] : [between, text]));
@@ -57,7 +57,7 @@ function enclose(open: string, texts: readonly AnyText[], separator: string, clo
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** A text between quotes, as Python writes it: single ones unless only those are in it. */
+/** A quoted text, as Python writes it: in single quotes unless it contains those and no double ones. */
 function quote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   const body = text.replace(/[\\'"\n\r\t]|(?! )[\p{C}\p{Z}]/gu, (character) => {
@@ -75,7 +75,7 @@ function escapeCodePoint(code: number): string {
 
 export interface JsonOptions {
   readonly ensureAscii: boolean;
-  /** What a level is indented by; undefined for all in one line. */
+  /** The indentation of a level; undefined for a single line. */
   readonly indent: AnyText | undefined;
   readonly separators: readonly [item: AnyText, key: AnyText];
   readonly sortKeys: boolean;

@@ -7,24 +7,25 @@ import { type Block } from './syntax.ts';
 import { type AnyText, Text } from './text.ts';
 import { Dict, Float, Undefined, type Value } from './values.ts';
 
-/** What a rendering depends on beside the template. */
+/** The inputs of a rendering beside the template. */
 export interface RenderContext {
   /**
-   * The template's variables by name, as plain data: `messages`, `add_generation_prompt`, `tools` and others. Texts in it
-   * are data, but for those that are a `Text` of the template's own.
+   * The template's variables by name, as plain data: `messages`, `add_generation_prompt`, `tools` and others. Texts in
+   * them are data, except those that are a `Text` of the template's own.
    */
   readonly variables: Readonly<Record<string, unknown>>;
   readonly budget: TemplateBudget;
-  /** What `strftime_now` tells, in the local time zone. */
+  /** The time of `strftime_now`, in the local time zone. */
   readonly now: Date;
 }
 
 /**
- * A template's text, which tells the template's own words from data: what Jinja2 makes of it, set up as in transformers' apply_chat_template.
+ * A template's output, in which the template's own words and data are distinguished. It equals Jinja2's output, with
+ * the settings of transformers' apply_chat_template.
  *
  * @param program of `parseTemplate`
- * @throws TemplateRefusal where the template refuses its variables, TemplateFault where it is at fault, TemplateLimit where
- * the budget is spent, RangeError where JavaScript's own limits are met
+ * @throws TemplateRefusal where the template refuses its variables, TemplateFault where it is faulty, TemplateLimit
+ *   where the budget is spent, RangeError where JavaScript's own limits are met
  */
 export function renderTemplate(program: Block, { variables, budget, now }: RenderContext): AnyText {
   const globals = new Scope();
@@ -36,7 +37,7 @@ export function renderTemplate(program: Block, { variables, budget, now }: Rende
   return new Interpreter(budget).run(program, scope);
 }
 
-/** JSON, or what is like it, as a value. */
+/** Converts JSON-like data to a value. */
 function toValue(input: unknown, budget: TemplateBudget): Value {
   if (input === undefined) return new Undefined('it is undefined');
   if (input === null || typeof input === 'boolean' || typeof input === 'string' || input instanceof Text) return input;

@@ -1,6 +1,6 @@
 import { type Value } from './values.ts';
 
-/** The names that a part of a template sees: its own, and those around it. */
+/** The names visible to a part of a template: its own, and those around it. */
 export class Scope {
   readonly #values = new Map<string, Value>();
   readonly #outer: Scope | undefined;
@@ -9,7 +9,7 @@ export class Scope {
     this.#outer = outer;
   }
 
-  /** @returns undefined where nobody has given the name a value */
+  /** @returns undefined where the name has no value */
   get(name: string): Value | undefined {
     const value = this.#values.get(name);
     return value === undefined ? this.#outer?.get(name) : value;

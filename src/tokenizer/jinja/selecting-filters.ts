@@ -4,7 +4,7 @@ import { TemplateFault } from './errors.ts';
 import { type Filter, type FilterContext } from './filter.ts';
 import { type Arguments, isTrue, iterate, Series, type Value } from './values.ts';
 
-/** `select` and its relatives: which items a test lets through. */
+/** `select` and its relatives: the items that pass a test. */
 const select =
   (name: string, keeps: boolean, byAttribute: boolean): Filter =>
   (value, { positional, named }, context) => {
@@ -21,7 +21,7 @@ const select =
     return new Series('generator', kept);
   };
 
-/** None, like what else is false, has no items here, as in Jinja2. */
+/** None and other false values have no items here, as in Jinja2. */
 function itemsOf(value: Value, { budget }: FilterContext): readonly Value[] {
   return isTrue(value) ? iterate(value, budget) : [];
 }

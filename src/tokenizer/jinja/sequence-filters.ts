@@ -121,7 +121,7 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   },
 };
 
-/** What stands at a path such as `function.name` or `0`; `fallback` where it is undefined. */
+/** The value at a path such as `function.name` or `0`; `fallback` where it is undefined. */
 export function attributeGetter(path: Value, fallback: Value | undefined, budget: TemplateBudget): (item: Value) => Value {
   const text = textOf(path);
   const keys: readonly Value[] = text === undefined ? [path] : text.split('.').map((key) => (/^\d+$/.test(key) ? Number(key) : key));
@@ -146,7 +146,7 @@ function ignoringCase(value: Value, caseSensitive: boolean, budget: TemplateBudg
   return text.toLowerCase();
 }
 
-/** In Python's order; equal ones stay as they were, reversed or not. */
+/** In Python's order. The sort is stable, reversed or not. */
 function sorted(items: readonly Value[], keyOf: (item: Value) => Value, reverse: boolean, budget: TemplateBudget): readonly Value[] {
   budget.spendElements(items.length);
   const keyed = items.map((item) => ({ item, key: keyOf(item) }));

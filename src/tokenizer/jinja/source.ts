@@ -1,10 +1,10 @@
 import { tokenize } from '@huggingface/jinja';
 import { TemplateFault } from './errors.ts';
 
-/** What the library's parser reads. */
+/** The tokens that the library's parser reads. */
 export type Token = ReturnType<typeof tokenize>[number];
 
-/** `generation` only marks what the assistant says; its body is a scope of its own, as a filter's is. */
+/** `generation` only marks the assistant's text. Its body has its own scope, as a filter's has. */
 export const GENERATION_FILTER = 'a generation';
 
 const NOT_A_SPACE = /\S/;
@@ -16,9 +16,9 @@ const COMMENT_END = /(?:-#\}\s*|\+#\}|#\}\n?)/y;
 const GENERATION = /^\s*(end)?generation\s*$/;
 
 /**
- * Cuts a template into tokens. Where white space goes, around tags and at line ends, is as in Jinja2 with `trim_blocks` and
- * `lstrip_blocks`, and strings are read as in Python; the library, which is close to both but not the same, reads what is
- * inside the tags.
+ * Splits a template into tokens. White space around tags and at line ends is handled as in Jinja2 with `trim_blocks`
+ * and `lstrip_blocks`, and strings as in Python. The library, which is close to both but not the same, tokenizes the
+ * inside of tags.
  *
  * @throws TemplateFault
  */
@@ -42,7 +42,7 @@ function appendText(tokens: Token[], value: string): void {
   if (value !== '') tokens.push({ type: 'Text', value });
 }
 
-/** What is left of the text before a tag. */
+/** The text before a tag, trimmed. */
 function trimBefore(data: string, mark: string | undefined, isExpression: boolean, beginsLine: boolean): string {
   if (mark === '-') return trimEnd(data);
   if (mark === '+' || isExpression) return data;
@@ -57,7 +57,7 @@ function trimEnd(text: string): string {
   return text.slice(0, end);
 }
 
-/** @returns where the text behind the tag begins */
+/** @returns the start of the text after the tag */
 function readTag(text: string, start: number, tokens: Token[]): number {
   const open = text.slice(start, start + 2);
   if (open === '{#') return commentEnd(text, start);
@@ -96,7 +96,9 @@ function generationTokens(ends: boolean): readonly Token[] {
   return [{ type: 'OpenStatement', value: '{%' }, name, ...filter, { type: 'CloseStatement', value: '%}' }];
 }
 
-/** A tag's inside, up to its end, which is not inside a string or brackets; white space and strings are written anew. */
+/**
+ * The inside of a tag, up to its end, which lies outside strings and brackets. White space and strings are rewritten.
+ */
 function readCode(text: string, start: number, end: RegExp): { readonly code: string; readonly end: number } {
   const parts: string[] = [];
   let open = 0;
@@ -134,7 +136,7 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
 };
 const ESCAPE = /\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([^]))/g;
 
-/** A Python string's body as a string that the library reads alike. */
+/** A Python string's body, rewritten as a string that the library reads the same way. */
 function writeString(body: string): string {
   const value = body.replace(ESCAPE, (escape, octal?: string, x?: string, u?: string, long?: string, letter = '') => {
     if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8));
@@ -151,7 +153,7 @@ function codePoint(code: number): string {
   return String.fromCodePoint(code);
 }
 
-/** The library looks for tags in strings too, in a time that grows with the square of white space in a row. */
+/** The library looks for tags in strings too, in a time that grows with the square of consecutive white space. */
 function escapeUnit(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

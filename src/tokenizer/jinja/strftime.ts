@@ -5,12 +5,12 @@ const pad = (number: number, width = 2, fill = '0'): string => String(number).pa
 const nameOf = (names: readonly string[], place: number): string => names[place] ?? '';
 const hourOf12 = (date: Date): number => date.getHours() % 12 || 12;
 
-/** Days since the year began. */
+/** Days since the start of the year. */
 function dayOfYear(date: Date): number {
   return Math.round((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0)) / 86_400_000);
 }
 
-/** The ISO 8601 year and week, which begins on Monday. */
+/** The ISO 8601 year and week; weeks begin on Monday. */
 function isoWeek(date: Date): readonly [year: number, week: number] {
   const thursday = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 4 - (date.getDay() || 7));
   return [thursday.getFullYear(), Math.floor(dayOfYear(thursday) / 7) + 1];

@@ -1,17 +1,17 @@
 import { type Token } from './source.ts';
 
 /**
- * What Jinja2 has and the library's parser has not, written in what it has: as filters, under names that no template can
- * write, since they have spaces in them.
+ * Syntax of Jinja2 that the library's parser lacks, rewritten as filters. Their names contain spaces, so no template
+ * can use them.
  */
 export const TUPLE_FILTER = 'as a tuple';
-/** Keeps `(a == b) == c` from being read as `a == b == c`, which means something else in Python. */
+/** Keeps `(a == b) == c` from being parsed as `a == b == c`, which means something else in Python. */
 export const GROUP_FILTER = 'in parentheses';
 /** `is NAME` and `is not NAME`, with arguments. */
 const TEST_PREFIX = 'is ';
 const NEGATED_TEST_PREFIX = 'is not ';
 
-/** The test that a filter's name stands for; undefined for a filter. */
+/** The test that a filter's name encodes; undefined for a filter. */
 export function testOfFilter(name: string): { readonly test: string; readonly negated: boolean } | undefined {
   if (name.startsWith(NEGATED_TEST_PREFIX)) return { test: name.slice(NEGATED_TEST_PREFIX.length), negated: true };
   return name.startsWith(TEST_PREFIX) ? { test: name.slice(TEST_PREFIX.length), negated: false } : undefined;
@@ -28,19 +28,19 @@ const OPEN = token('OpenParen', '(');
 const CLOSE = token('CloseParen', ')');
 const asFilter = (name: string): readonly Token[] => [token('Pipe', '|'), token('Identifier', name)];
 
-/** The tokens of a template as the library's parser understands them. */
+/** The tokens of a template in a form that the library's parser understands. */
 export function extendTokens(tokens: readonly Token[]): Token[] {
   return new Extension(tokens).extended();
 }
 
 class Extension {
   readonly #tokens: readonly Token[];
-  /** For each bracket that opens, the place of the one that closes it. */
+  /** The index of the closing bracket for each opening one. */
   readonly #closing = new Map<number, number>();
   readonly #before = new Map<number, Token[]>();
   readonly #after = new Map<number, Token[]>();
   readonly #dropped = new Set<number>();
-  /** The `in` of the last `for`: what stands before it is no comparison. */
+  /** The index of the `in` of the last `for`: the tokens before it are not a comparison. */
   #targetEnd = -1;
 
   constructor(tokens: readonly Token[]) {
@@ -103,7 +103,7 @@ class Extension {
     this.#put(this.#after, argumentEnd, [CLOSE]);
   }
 
-  /** The last token of a test's one argument without parentheses; undefined where there is none. */
+  /** The index of the last token of a test's single argument without parentheses; undefined where there is none. */
   #argumentEnd(place: number): number | undefined {
     const first = this.#tokens[place];
     const begins = first?.type === 'Identifier' ? !KEYWORDS.has(first.value) && !/^(for|recursive)$/.test(first.value) : LITERALS.has(first?.type ?? '');
@@ -118,7 +118,7 @@ class Extension {
     }
   }
 
-  /** `(a,)` and `()`, which are tuples; a group that is compared. */
+  /** `(a,)` and `()`, which are tuples, and a group that is compared. */
   #extendGroup(open: number): void {
     const close = this.#closing.get(open);
     if (close === undefined) return;
@@ -133,7 +133,7 @@ class Extension {
     if (isCompared || isLoopedOver) this.#put(this.#after, close, asFilter(GROUP_FILTER));
   }
 
-  /** How many commas stand between, brackets left aside. */
+  /** The number of commas in a range, outside brackets. */
   #commas(from: number, end: number): number {
     let count = 0;
     for (let place = from; place < end; place++) {
@@ -148,7 +148,7 @@ class Extension {
     this.#wrapTuple(this.#targetEnd + 1, this.#skip(this.#targetEnd + 1, 'CloseStatement', 'if'));
   }
 
-  /** Where the next token of a type, or the next such word, is; brackets are left aside. */
+  /** The index of the next token of a type, or the next such word, outside brackets. */
   #skip(start: number, type: Token['type'], word = ''): number {
     let place = start;
     while (place < this.#tokens.length && this.#type(place) !== type && !this.#isWord(place, word)) {

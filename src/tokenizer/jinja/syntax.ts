@@ -4,8 +4,8 @@ import { extendTokens } from './syntax-extensions.ts';
 import { tokenizeTemplate } from './source.ts';
 
 /*
- * The nodes of the library's syntax tree, told apart by their `type`: the names are the library's, whose version is pinned
- * for them.
+ * The nodes of the library's syntax tree, distinguished by their `type`. The names are the library's, whose version
+ * is pinned for that reason.
  */
 
 export type Expression =
@@ -108,7 +108,7 @@ export interface BinaryNode {
   readonly right: Expression;
 }
 
-/** A filter by its name, or called with arguments. */
+/** A filter's name, or a call with arguments. */
 export type FilterName = IdentifierNode | CallNode;
 
 const STATEMENTS: ReadonlySet<string> = new Set<Statement['type']>([
@@ -119,14 +119,14 @@ export function isStatement(node: Statement | Expression): node is Statement {
   return STATEMENTS.has(node.type);
 }
 
-/** @throws TemplateFault where the template cannot be read */
+/** @throws TemplateFault where the template cannot be parsed */
 export function parseTemplate(source: string): Block {
   try {
-    // The library tells a node's fields by its class; here they follow from its type.
+    // The library types a node by its class; here its fields follow from its type.
     const { body } = parse(extendTokens(tokenizeTemplate(source))) as unknown as { body: Block };
     return body;
   } catch (cause) {
-    // A RangeError is the parser's own stack.
+    // A RangeError is the parser's own stack overflow.
     if (cause instanceof TemplateFault || cause instanceof RangeError) throw cause;
     throw new TemplateFault(cause instanceof Error ? cause.message : String(cause), { cause });
   }

@@ -44,7 +44,7 @@ const isSequence = (value: Value): boolean =>
 
 const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['boolean', (value) => typeof value === 'boolean'],
-  // In Python, what is undefined has a method for every use.
+  // In Python, an undefined value has all methods.
   ['callable', (value) => value instanceof Callable || value instanceof Undefined],
   ['defined', (value) => !(value instanceof Undefined)],
   ['divisibleby', (value, args) => remainder(value, first(args)) === 0],
@@ -80,7 +80,7 @@ export function applyTest(name: string, value: Value, args: readonly Value[], bu
   return test(value, args, budget);
 }
 
-/** Python's `is`: small whole numbers and texts that are equal are one object there, or may be. */
+/** Python's `is`: equal small integers and texts are, or may be, the same object. */
 function isSame(a: Value, b: Value): boolean {
   const isPlain = isText(a) || integerOf(a) !== undefined;
   return isPlain && typeName(a) === typeName(b) ? textOf(a) === textOf(b) && integerOf(a) === integerOf(b) : a === b;

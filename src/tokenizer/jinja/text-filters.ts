@@ -86,7 +86,7 @@ function indent(value: Value, args: Arguments, budget: TemplateBudget): Value {
   return keepSafe(text, concatTexts(whole, budget));
 }
 
-/** So many spaces, or a text as it is; what it takes is paid. */
+/** That many spaces, or a text as it is. Its cost is spent. */
 function indentText(width: Value, budget: TemplateBudget): AnyText {
   if (isText(width)) return width;
   const spaces = Math.max(0, expectInteger(width, 'an indent'));
@@ -118,7 +118,7 @@ function truncate(value: Value, args: Arguments, budget: TemplateBudget): Value 
   return concatTexts([isTrue(killWords) ? cut : (rsplit(cut, ' ', 1, budget)[0] ?? ''), tail], budget);
 }
 
-/** A text that is no longer marked as safe. */
+/** A text without the mark of safe text. */
 function withoutMark(text: AnyText): AnyText {
   return sliceText(text, 0);
 }

@@ -12,7 +12,7 @@ import {
 
 type Method = (text: string, args: Arguments, budget: TemplateBudget) => Value;
 
-/** Methods that look at characters. A text that they make is data, unless all that it is made of is the template's own. */
+/** Methods that examine characters. The text they make is data, unless all of its sources are the template's own. */
 const CHARACTER_METHODS: Readonly<Record<string, Method>> = {
   capitalize: (text) => capitalize(text),
   casefold: (text) => text.toLowerCase(),
@@ -51,7 +51,7 @@ const CHARACTER_METHODS: Readonly<Record<string, Method>> = {
   },
 };
 
-/** Methods that cut texts and put them together, whose parts stay what they are: the template's own, or data. */
+/** Methods that split texts and join them. Parts keep their provenance: the template's own, or data. */
 const PART_METHODS: Readonly<Record<string, (text: AnyText, args: Arguments, budget: TemplateBudget) => Value>> = {
   center: (text, args, budget) => pad('center', text, args, budget),
   format: (text, args, budget) => formatBraces(text, args, budget),
@@ -93,7 +93,7 @@ export function textMethod(subject: AnyText, name: string, budget: TemplateBudge
   if (run === undefined) return undefined;
   const { length } = charsOf(subject);
   return new Callable(name, (args) => {
-    // Texts that are looked at once; what a method does beyond that it pays itself.
+    // Each argument is examined once; a method spends its further cost itself.
     const chars = args.positional.reduce<number>((sum, arg) => sum + (textOf(arg)?.length ?? 0), length);
     budget.spendChars(chars);
     const value = madeOf([subject, ...args.positional, ...args.named.values()], run(args, budget), budget);
@@ -143,7 +143,7 @@ function partition(name: 'partition' | 'rpartition', text: AnyText, args: Argume
   return new Tuple([sliceText(text, 0, place), separator, sliceText(text, place + sought.length)]);
 }
 
-/** What is sought, in which part of the text, which begins at which code point. */
+/** The pattern, the part of the text to search, and its first code point. */
 function searched(name: string, text: string, args: Arguments): { part: string; inside: string; start: number } {
   const [part = null, start, stop] = bind(name, args, ['sub', 'start', 'end'], 1);
   const points = codePoints(text);
@@ -183,7 +183,7 @@ function affixArguments(name: string, text: string, args: Arguments): { affixes:
   };
 }
 
-/** How many characters a text lacks to a width, which are paid. */
+/** The number of characters that a text lacks to a width. Their cost is spent. */
 function missingTo(text: string, width: number, budget: TemplateBudget): number {
   const missing = Math.max(0, width - countCodePoints(text));
   budget.spendChars(missing);

@@ -4,7 +4,7 @@ import { spendSearch } from './comparing.ts';
 import { type AnyText, charactersOf, charsOf, concatTexts, isOwn, mapText, sliceText } from './text.ts';
 import { countCodePoints } from './values.ts';
 
-/** Python's white space, which is not quite JavaScript's. */
+/** Python's white space, which differs a little from JavaScript's. */
 const SPACES = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const SPACE = new RegExp(`[${SPACES}]`);
 const WORDS = new RegExp(`[^${SPACES}]+`, 'g');
@@ -17,7 +17,7 @@ export function isSpace(character: string): boolean {
   return SPACE.test(character);
 }
 
-/** Takes characters off the ends: those of `characters`, or white space. */
+/** Removes characters from the ends: those of `characters`, or white space. */
 export function strip(text: AnyText, characters?: string, side: Side = 'both'): AnyText {
   const chars = charsOf(text);
   const set = characters === undefined ? undefined : new Set(characters);
@@ -30,7 +30,7 @@ export function strip(text: AnyText, characters?: string, side: Side = 'both'): 
   return sliceText(text, left, right);
 }
 
-/** @param most the number of cuts; negative for any */
+/** @param most the most splits; negative for any number */
 export function split(text: AnyText, separator: string | undefined, most: number, budget: TemplateBudget): readonly AnyText[] {
   if (separator === undefined) return splitWords(text, most, budget);
   const chars = charsOf(text);
@@ -68,7 +68,7 @@ function checkSeparator(text: string, separator: string, budget: TemplateBudget)
   budget.spendElements(text.length / separator.length);
 }
 
-/** Where each word begins and ends. */
+/** The start and end of each word. */
 function wordsOf(text: AnyText, budget: TemplateBudget): readonly (readonly [start: number, end: number])[] {
   const chars = charsOf(text);
   budget.spendElements(chars.length / 2);
@@ -102,7 +102,7 @@ export function splitLines(text: AnyText, keepsEnds: boolean, budget: TemplateBu
   return lines;
 }
 
-/** At most `most` replacements; all of them where that is negative. */
+/** At most `most` replacements; all where that is negative. */
 export function replaceText(text: AnyText, old: string, by: AnyText, most: number, budget: TemplateBudget): AnyText {
   const [chars, byChars] = [charsOf(text), charsOf(by)];
   const places = old === '' ? chars.length + 1 : Math.floor(chars.length / old.length);
@@ -129,7 +129,7 @@ export function joinTexts(texts: readonly AnyText[], separator: AnyText, budget:
   return concatTexts(texts.flatMap((text, i) => (i === 0 ? [text] : [separator, text])), budget);
 }
 
-/** How often a text is in another, side by side. */
+/** The number of non-overlapping occurrences of a text. */
 export function countIn(text: string, part: string, budget: TemplateBudget): number {
   if (part === '') return countCodePoints(text) + 1;
   spendSearch(text, part, budget);

@@ -1,8 +1,8 @@
 import { type TemplateBudget } from './budget.ts';
 
 /**
- * A text of the template language. A plain string is data, such as a message: none of it is the template's own. So what an
- * operation makes without looking at where its characters come from is data too.
+ * A text of the template language. A plain string is data, such as a message: none of it is the template's own. So an
+ * operation that ignores provenance makes data.
  */
 export type AnyText = string | Text;
 
@@ -10,11 +10,11 @@ export type AnyText = string | Text;
 export class Text {
   readonly chars: string;
   /**
-   * Which characters are data: the starts and ends of spans in UTF-16 units, start, end, start, end and so on, ascending.
-   * None is empty, no two touch.
+   * The characters that are data: the starts and ends of spans in UTF-16 units, start, end, start, end and so on,
+   * ascending. No span is empty, and no two touch.
    */
   readonly data: readonly number[];
-  /** What is added to it is escaped for HTML, as MarkupSafe does. */
+  /** Text added to it is escaped for HTML, as MarkupSafe does. */
   readonly isSafe: boolean;
 
   constructor(chars: string, data: readonly number[] = [], isSafe = false) {
@@ -46,7 +46,7 @@ export function isSafeText(value: unknown): boolean {
   return value instanceof Text && value.isSafe;
 }
 
-/** What is made of a text, marked as safe where the text is. */
+/** A text made of another, marked as safe if that is. */
 export function keepSafe(text: unknown, made: AnyText): AnyText {
   return isSafeText(text) ? markSafe(made) : made;
 }
@@ -55,19 +55,19 @@ export function markSafe(text: AnyText): Text {
   return new Text(charsOf(text), spansOf(text), true);
 }
 
-/** What is made of a text character by character: the template's own where all of the text is, else data. */
+/** A text mapped as a whole: the template's own if all of the text is, else data. */
 export function mapText(text: AnyText, map: (chars: string) => string): AnyText {
   const mapped = map(charsOf(text));
   return isOwn(text) ? ownText(mapped) : mapped;
 }
 
-/** The same for what does not depend on neighbouring characters: each part stays what it is. */
+/** The same for a mapping that does not depend on neighbouring characters: each part keeps its provenance. */
 export function mapParts(text: AnyText, map: (chars: string) => string, budget: TemplateBudget): AnyText {
   const parts = partsOf(text).map((part) => (part.isOwn ? ownText(map(part.text)) : map(part.text)));
   return concatTexts(parts, budget);
 }
 
-/** Puts texts together. The characters are paid for by its user, the spans here. */
+/** Concatenates texts. Its user spends the cost of characters; this spends the cost of spans. */
 export class TextBuilder {
   readonly #budget: TemplateBudget;
   readonly #data: number[] = [];
@@ -105,7 +105,7 @@ export function concatTexts(texts: readonly AnyText[], budget: TemplateBudget): 
   return builder.build();
 }
 
-/** Part of a text; bounds are in UTF-16 units, as `String.slice` takes them. It is no longer marked as safe. */
+/** Part of a text; bounds are in UTF-16 units, as in `String.slice`. The mark of safe text is lost. */
 export function sliceText(text: AnyText, from: number, to = charsOf(text).length): AnyText {
   const chars = charsOf(text).slice(from, to);
   if (typeof text === 'string' || chars === '') return chars;
@@ -122,7 +122,7 @@ export function sliceText(text: AnyText, from: number, to = charsOf(text).length
   return makeText(chars, data);
 }
 
-/** The index of the first span that ends behind a place. */
+/** The index of the first span that ends after a position. */
 function firstSpanBehind(spans: readonly number[], place: number): number {
   let [low, high] = [0, spans.length / 2];
   while (low < high) {
@@ -135,12 +135,12 @@ function firstSpanBehind(spans: readonly number[], place: number): number {
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** Whether each code point is one UTF-16 unit, so that places are what they are in Python. */
+/** Whether each code point is one UTF-16 unit, so that indices equal Python's. */
 export function hasPlainPlaces(chars: string): boolean {
   return !SURROGATE.test(chars);
 }
 
-/** The code points of a text, a text each. */
+/** The code points of a text, one text each. */
 export function charactersOf(text: AnyText): readonly AnyText[] {
   if (typeof text === 'string') return [...text];
   let place = 0;
@@ -153,7 +153,7 @@ export interface TextPart {
   readonly isOwn: boolean;
 }
 
-/** A text cut where data begins and ends; no part is empty. */
+/** A text split where data begins and ends; no part is empty. */
 export function partsOf(text: AnyText): readonly TextPart[] {
   const [chars, spans] = [charsOf(text), spansOf(text)];
   const parts: TextPart[] = [];

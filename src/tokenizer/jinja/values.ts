@@ -3,8 +3,8 @@ import { TemplateFault } from './errors.ts';
 import { type AnyText, charactersOf, charsOf, Text } from './text.ts';
 
 /**
- * A value of the template language, whose values are Python's: null is None, a number is a whole one, an array a list.
- * Nothing but a namespace changes once it is made.
+ * A value of the template language, whose values are Python's: null is None, a number is an integer, an array a list.
+ * All values except namespaces are immutable.
  */
 export type Value =
   | null
@@ -29,9 +29,9 @@ export class Float {
   }
 }
 
-/** What a name stands for that nobody has given a value. */
+/** The value of a name without a value. */
 export class Undefined {
-  /** Such as `'tools' is undefined`. */
+  /** For example `'tools' is undefined`. */
   readonly reason: string;
 
   constructor(reason: string) {
@@ -51,7 +51,7 @@ export class Tuple {
   }
 }
 
-/** What `range()` makes. */
+/** The result of `range()`. */
 export class Range extends Tuple {
   readonly bounds: readonly [start: number, stop: number, step: number];
 
@@ -61,7 +61,7 @@ export class Range extends Tuple {
   }
 }
 
-/** What `groupby` makes: a pair that has names as well. */
+/** An element of `groupby`'s result: a pair whose members also have names. */
 export class Group extends Tuple {
   readonly attributes: ReadonlyMap<string, Value>;
 
@@ -71,7 +71,7 @@ export class Group extends Tuple {
   }
 }
 
-/** A mapping, in the order in which its keys were added. */
+/** A mapping, in insertion order. */
 export class Dict {
   readonly #entries = new Map<string, readonly [Value, Value]>();
 
@@ -104,7 +104,7 @@ export class Dict {
   }
 }
 
-/** The one kind of value that a template may write to. */
+/** The only kind of value that a template may write to. */
 export class Namespace {
   readonly attributes: Map<string, Value>;
 
@@ -113,7 +113,7 @@ export class Namespace {
   }
 }
 
-/** What can be iterated and has no places: a view of a mapping, or a generator, whose items come once. */
+/** An iterable without indices: a view of a mapping, or a generator, whose items come once. */
 export class Series {
   readonly kind: 'dict_keys' | 'dict_values' | 'dict_items' | 'generator';
   readonly #items: readonly Value[];
@@ -124,12 +124,12 @@ export class Series {
     this.#items = items;
   }
 
-  /** How many items are to come. */
+  /** The number of remaining items. */
   get size(): number {
     return this.#items.length - this.#taken;
   }
 
-  /** The next items, at most so many; a view always begins anew. */
+  /** The next items, at most `count`. A view always starts from the beginning. */
   take(count = Infinity): readonly Value[] {
     const items = this.#items.slice(this.#taken, this.#taken + count);
     if (this.kind === 'generator') this.#taken += items.length;
@@ -162,7 +162,7 @@ export abstract class Entity {
   abstract attribute(name: string): Value | undefined;
 }
 
-/** A value, or another where there is none; unlike `??`, None is one. */
+/** A value, or another where it is undefined; unlike `??`, it keeps None. */
 export function orElse(value: Value | undefined, other: () => Value): Value {
   return value === undefined ? other() : value;
 }
@@ -198,19 +198,19 @@ export function textOf(value: Value): string | undefined {
   return isText(value) ? charsOf(value) : undefined;
 }
 
-/** What a number or boolean counts as; undefined for other values. */
+/** A number's or boolean's numeric value; undefined for other values. */
 export function numberOf(value: Value): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'boolean') return Number(value);
   return value instanceof Float ? value.value : undefined;
 }
 
-/** A whole number, which a boolean is too; undefined for other values. */
+/** An integer, which a boolean is too; undefined for other values. */
 export function integerOf(value: Value): number | undefined {
   return value instanceof Float ? undefined : numberOf(value);
 }
 
-/** The result of arithmetic on whole numbers, which Python computes to any length. */
+/** The result of integer arithmetic, which is exact in Python. */
 export function integer(value: number): number {
   if (!Number.isSafeInteger(value)) throw new TemplateFault('a whole number is too large');
   return value + 0; // -0 is 0
@@ -225,7 +225,7 @@ export function isTrue(value: Value): boolean {
   return !hasLength(value) || lengthOf(value) > 0;
 }
 
-/** Whether `len()` takes it. */
+/** Whether `len()` accepts it. */
 export function hasLength(value: Value): boolean {
   if (value instanceof Series) return value.kind !== 'generator';
   const isContainer = isList(value) || value instanceof Tuple || value instanceof Dict || value instanceof Undefined;
@@ -243,7 +243,7 @@ export function lengthOf(value: Value): number {
   throw new TemplateFault(`object of type '${typeName(value)}' has no len()`);
 }
 
-/** What a `for` goes through. */
+/** The items that a `for` iterates. */
 export function iterate(value: Value, budget: TemplateBudget): readonly Value[] {
   if (isList(value)) return value;
   budget.spendElements(textOf(value)?.length ?? (value instanceof Dict || value instanceof Series ? value.size : 0));
@@ -265,12 +265,12 @@ export function countCodePoints(text: string): number {
   return count;
 }
 
-/** The code points of a text, or the text itself where each is one character: what can be indexed as Python does. */
+/** The code points of a text, or the text itself where each is one character: a form with Python's indices. */
 export function codePoints(text: string): string | readonly string[] {
   return SURROGATE.test(text) ? [...text] : text;
 }
 
-/** One text for each key that Python tells apart: 1, 1.0 and True are the same key. */
+/** A text that identifies a key as Python does: 1, 1.0 and True are the same key. */
 export function hashKey(value: Value, budget: TemplateBudget): string {
   const text = textOf(value);
   budget.spend(1);
