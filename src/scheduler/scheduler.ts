@@ -27,8 +27,7 @@ import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
  * caught up (`numComputedTokens` = `numTokens`) or the step's token budget is spent. So a prompt longer than the budget
  * is computed in chunks, mixed with other requests' decoding. Decoding requests come first, with one token each, so
  * that no prompt delays them. When blocks run out, the newest running request of the lowest priority is preempted: it
- * releases its blocks and returns to the queue. Its tokens, prompt and output, are recomputed later, apart from those
- * in the prefix cache.
+ * releases its blocks and returns to the queue, and its tokens that the prefix cache loses are recomputed later.
  *
  * Every request makes progress: the first one by priority and age can take all others' blocks, and the whole pool holds
  * a sequence of the greatest length. {@link RequestQueue} and {@link findNext} choose the next request, and
@@ -36,8 +35,7 @@ import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
  *
  * The cycle is `schedule`, execute the plan, `update` with its results. While the batch is stable, `scheduleAhead`
  * makes plans to execute behind those in flight, whose ids are not known yet. Updates come in the same order.
- * Admission, preemption and prompts wait until no plan is in flight. `add`, `abort` and `expire` may be called at any
- * time.
+ * Admission, preemption and prompts wait until no plan is in flight. Any time is right for `add`, `abort` and `expire`.
  *
  * Plans in flight may overshoot a request that ends unexpectedly. Its results are dropped: their request no longer
  * runs, its KV lies behind the last confirmed token, and only blocks full of confirmed tokens are findable. Its blocks

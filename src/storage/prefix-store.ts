@@ -11,10 +11,7 @@ export interface PrefixStoreOptions {
   readonly blockBytes: number;
   /** The limit of all sets together. */
   readonly maxBytes: number;
-  /**
-   * Called when another engine has deleted the set: earlier requests must not store blocks any more.
-   * @default no call
-   */
+  /** Called when another engine has deleted the set: earlier requests must not store blocks. @default no call */
   readonly onDeleted?: () => void;
   /** Called once if the storage refuses. */
   readonly log: (message: string) => void;
@@ -26,8 +23,7 @@ export interface PrefixStoreOptions {
  * first; then blocks of this set, the least recently used first, and none before those that come after it.
  *
  * Only one engine of an origin has the GPU, but one that has just lost it may still write, and any engine may delete.
- * The set is changed under its lock, based on its stored state at that time. A set that was deleted is recognised by
- * its `life`.
+ * The set is changed under its lock, based on its stored state at that time. Its `life` shows whether it was deleted.
  */
 export class PrefixStore {
   readonly #options: PrefixStoreOptions;
@@ -192,10 +188,7 @@ export class PrefixStore {
     });
   }
 
-  /**
-   * Changes the set as it is stored by now. Undefined where another engine has deleted it: then it is started anew
-   * instead.
-   */
+  /** Changes the set as stored by now. Undefined where another engine has deleted it: then it is started anew. */
   async #change<T>(work: () => Promise<T>): Promise<T | undefined> {
     const { storage, name, onDeleted = () => {} } = this.#options;
     return lockUrl(storage, name, async () => {
@@ -230,10 +223,7 @@ export class PrefixStore {
     return manifest.blocks.every(({ tokenIds }) => tokenIds.length === blockSize);
   }
 
-  /**
-   * The blocks and sets to evict for `numBytes` more: no block used more recently than `block`, and no predecessor of it.
-   * Undefined: not enough can be evicted.
-   */
+  /** The sets and blocks to evict for `numBytes` more; undefined where not enough can be. `block`'s predecessors stay. */
   #roomFor(
     block: Pick<KeptBlock, 'parent' | 'lastUsed'>,
     numBytes = this.#options.blockBytes,
