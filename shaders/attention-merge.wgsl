@@ -1,8 +1,8 @@
-// Combines the splits that attention has left of a row's context, in order, and normalises. Rows with one split are done.
+// Combines the splits of a row's context, in order, and normalises. attention.wgsl has finished the rows with one split.
 //
 // rows     [row]: y is the position
 // partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
-// y        [row][Y_STRIDE / 4] of 4: [head][HEAD_SIZE / 4], then nothing
+// y        [row][Y_STRIDE / 4] of 4: [head][HEAD_SIZE / 4], then padding
 
 override NUM_HEADS: u32;
 override HEAD_SIZE: u32;

@@ -1,36 +1,37 @@
-// Paged attention: one workgroup attends for a tile of ROWS rows (tokens) of one request, one KV head with up to 4 of its
-// query heads, and one split of the context. A split is a fixed SPLIT tokens. A decoding row is a tile of 1. What a row's
-// several splits leave is for attention-merge; a row with one split is done here, whatever others a step has.
+// Paged attention. One workgroup computes a tile of ROWS rows (tokens) of one request, one KV head with up to 4 of its query
+// heads, and one split of the context. A split is a fixed SPLIT tokens. A decoding row is a tile of 1. The splits of a row
+// with several are combined by attention-merge. A row with one split is finished here, whatever other rows a step has.
 // Kwon et al., PagedAttention, 2023; split-KV as in Dao et al., Flash-Decoding, 2023.
 //
 // Every key and value is loaded once for all rows and heads of the tile. A quad of lanes takes 4 neighbouring tokens (a
-// group) at a time: for the scores each lane has a quarter of the head's elements, and ends up with one token's sum; for
-// the values each lane has a token's weight, hands it to the quad, and adds up elements of its own.
+// group) at a time. For the scores each lane has a quarter of the head's elements, and ends up with one token's sum. For
+// the values each lane has one token's weight, passes it to the quad, and sums its own elements.
 //
-// The order of additions is fixed per row, whatever ROWS, CLASS_LANES, VECTOR_LANES and the slots:
+// The order of additions is fixed per row, whatever ROWS, CLASS_LANES, VECTOR_LANES and the slots are:
 //   scores   elements of a lane in order, then (lane 0 + 1) + (2 + 3)
 //   values   of the groups of a class (group % 4) in order, a group's tokens in the order k ^ (vector % 4), then classes in
 //            order
 //   weights  of a class's tokens t with the same t % 4 in order, then classes in order, then (0 + 1) + (2 + 3)
 //
 // Slots:
-//   kv-read/  what the cache holds
-//   quads/    how the lanes of a quad share
-//   lanes/    where scores are kept
-//   classes/  how classes are added up
-//   sizes     lengths of arrays, and what follows from the overrides: LANES, QUADS, GROUP (heads of a KV head), BLOCK_SHIFT
+//   kv-read/  the cache's element type
+//   quads/    how the lanes of a quad exchange values
+//   lanes/    where scores are stored
+//   classes/  how classes are summed
+//   sizes     lengths of arrays, and constants that follow from the overrides: LANES, QUADS, GROUP (heads of a KV head),
+//             BLOCK_SHIFT
 //
-// What is repeated: ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 / VECTOR_LANES,
+// Directives repeat over ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 / VECTOR_LANES,
 // rounded up). FLAT: queries are kept in registers.
 //
-// An adapter may run both sides of every `if`, so there are few; and compile long texts slowly.
+// An adapter may execute both sides of every `if`, and may compile long texts slowly, so there are few of either.
 //
 // queries      [row][kv head][group / 4, rounded up][HEAD_SIZE] of 4 heads
 // rows         [row]: y is the position, w the row of the block tables
 // block_tables [request][MAX_BLOCKS]
 // tiles        [tile]: first row, how many
-// y            [row][Y_STRIDE / 4] of 4, [head][HEAD_SIZE / 4], then nothing: of rows whose context is one split
-// partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: of the others, for attention-merge: the sum of
+// y            [row][Y_STRIDE / 4] of 4, [head][HEAD_SIZE / 4], then padding: of rows whose context is one split
+// partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: of the other rows, for attention-merge: the sum of
 //              exp(score - max) * value, then (max, sum, -, -)
 
 override NUM_HEADS: u32;
@@ -41,8 +42,8 @@ override MAX_BLOCKS: u32;
 override MAX_SPLITS: u32;
 override Y_STRIDE: u32; // a multiple of 4
 override SCALE: f32;
-override CLASS_LANES: u32; // 1 or 4: among how many lanes a vector's classes are divided
-override VECTOR_LANES: u32; // a multiple of 4: among how many lanes the vectors are
+override CLASS_LANES: u32; // 1 or 4: the number of lanes that a vector's classes are divided among
+override VECTOR_LANES: u32; // a multiple of 4: the number of lanes that the vectors are divided among
 
 const SPLIT = 128u; // tokens
 const GROUPS = SPLIT / 4u;
@@ -55,7 +56,7 @@ const LOWEST = -3.4e38;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>, PARTIALS>;
 @group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
-// By row, from the tile's last on: of each head, the largest score, and the sum of the lane's weights.
+// By row, from the tile's last on: for each head, the largest score, and the sum of the lane's weights.
 var<private> maxima: array<vec4<f32>, ROWS>;
 var<private> sums: array<vec4<f32>, ROWS>;
 var<private> outputs: array<vec4<f32>, OUTPUTS>; // [row][head][vector of this lane]
@@ -64,7 +65,7 @@ fn is_finite(value: vec4<f32>) -> bool {
   return all((bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u));
 }
 
-// A vector of a row's head, whose weights' sum is `sum`.
+// A vector of a row's head, where the sum of the weights is `sum`.
 fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
   if (is_lone) {
     y[at] = value / sum;
@@ -73,7 +74,7 @@ fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
   }
 }
 
-// 4 heads' queries, of the element that a quad's lane takes as the b-th of 4 in a step.
+// 4 heads' queries: the element that a quad's lane takes as the b-th of 4 in a step.
 fn query_of(query: u32, step: u32, b: u32, quad_lane: u32) -> vec4<f32> {
   let element = element_of(step, b, quad_lane);
   return select(vec4<f32>(), queries[query + min(element, HEAD_SIZE - 1u)] * KEY_UNITS[b], element < HEAD_SIZE);
@@ -95,7 +96,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let quad_lane = lane & 3u;
 
   var last_count = 0u;
-  // Rows from the tile's last to its first, so that each has no more tokens than the one before; if there are fewer than
+  // Rows from the tile's last to its first, so that each has no more tokens than the one before. If there are fewer than
   // ROWS, the first is repeated.
 #for r in ROWS
   let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
@@ -198,8 +199,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let vector#j = min(own_vector + #j * VECTOR_LANES, vectors - 1u);
 #end
 
-  // Weights of 0 do not rid a row of a later row's value that is no number. So this lane takes no value from the first
-  // such on, but the one before it in its place; and rows that do see it become no numbers.
+  // A weight of 0 does not remove a later row's value that is NaN or infinite. So from the first such value on this lane
+  // reuses the value before it; rows that may see it become NaN.
   var seen = count0;
 #if SEVERAL_ROWS
   for (var token = last_count; token < count0; token++) {

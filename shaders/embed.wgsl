@@ -1,8 +1,8 @@
-// Token embedding: hidden[t][k] = table[token of row t][k], from a table packed as matmul's weights are. It begins the first
-// layer's RMSNorm, as epilogue/residual does.
+// Token embedding: hidden[t][k] = table[token of row t][k], from a table packed as matmul's weights are. It also writes the
+// inputs of the first layer's RMSNorm, as epilogue/residual does.
 //
-// Slots: element/ (what a weight word holds), scales/ (what a group's scale looks like; floats have none).
-// rows      [row]: x is the token id, or 0x80000000 + slot for the token last sampled for that slot.
+// Slots: element/ (the format of a weight word), scales/ (the format of a group's scale; floats have none).
+// rows      [row]: x is the token id, or 0x80000000 + slot for the token last sampled in that slot.
 // gain      [K / 4] of 4
 // hidden    [row][K / 4] of 4
 // weighted  [row][K / 4] of 4: hidden times gain
@@ -11,7 +11,7 @@
 override LANES: u32; // of the packed table
 override K: u32; // a multiple of 32
 override SQUARES: u32;
-// The tokens that the table has rows of, of a vocabulary. Rows of others are another dispatch's.
+// The tokens of the table's rows. Rows of other tokens belong to another dispatch.
 override FIRST: u32;
 override END: u32;
 override VOCAB: u32;
@@ -39,7 +39,7 @@ fn token_of(row: u32) -> u32 {
   if (token >= 0x80000000u) {
     token = last_tokens[token - 0x80000000u];
   }
-  return min(token, VOCAB - 1u); // none was sampled where logits are no numbers
+  return min(token, VOCAB - 1u); // no token was sampled where logits are NaN
 }
 
 // 4 neighbouring elements.

@@ -1,5 +1,5 @@
-// Begins each sample's selection: min_p's threshold, from the largest logit of all. Probabilities of at least min_p times
-// the largest are logits of at least the largest + temperature * log(min_p).
+// The start of each sample's selection: min_p's threshold, from the largest of all logits. Probabilities of at least min_p
+// times the largest are logits of at least the largest + temperature * log(min_p).
 //
 // maxima     [sample][CHUNKS] keys
 // samples    [sample]: see src/kernels/step-inputs.ts

@@ -1,6 +1,6 @@
-// One pass of a radix selection, first half: what there is of a measure (tokens, or mass) for each value of the next 8
-// bits of the keys, among the tokens that are not out yet and have the digits found so far. Sums of integers, so the order
-// in which lanes add does not matter.
+// One pass of a radix selection, first half: the sum of a measure (tokens, or mass) for each value of the next 8 bits of
+// the keys, over the tokens that are still candidates and have the digits found so far. The sums are integers, so the
+// order in which lanes add does not matter.
 //
 // logits     [sample][LOGITS_STRIDE] f32, as their bits
 // samples    [sample]: see src/kernels/step-inputs.ts
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var token = chunk * CHUNK + lane; token < end; token += LANES) {
     let bits = logits[sample * LOGITS_STRIDE + token];
     let key = order_key(bits);
-    let digits = (key ^ prefix) >> shift; // the higher ones are 0 where they are the prefix's
+    let digits = (key ^ prefix) >> shift; // the higher ones are 0 where they equal the prefix
     if (key >= threshold && digits < BINS) {
       let amount = measure(bits, largest, filters);
       let before = atomicAdd(&lows[digits], amount);

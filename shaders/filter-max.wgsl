@@ -1,4 +1,4 @@
-// The largest logit of each CHUNK of the vocabulary, for the samples that ask for top_k, top_p or min_p.
+// The largest logit of each CHUNK of the vocabulary, for the samples with top_k, top_p or min_p.
 //
 // logits  [sample][LOGITS_STRIDE] f32, as their bits
 // samples [sample]: see src/kernels/step-inputs.ts

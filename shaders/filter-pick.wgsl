@@ -1,6 +1,6 @@
-// One pass of a radix selection, second half: the next digit of the key that is sought is the largest at which the
-// measure, added up from the top, reaches the goal. After the last digit the key is the threshold: tokens that tie with
-// it stay. Leaves the histogram at 0 and the selection ready for the next pass.
+// One pass of a radix selection, second half: the next digit of the key is the largest at which the measure, summed from
+// the top, reaches the goal. After the last digit the key is the threshold: tokens that tie with it stay. Leaves the
+// histogram at 0 and the selection ready for the next pass.
 //
 // samples    [sample]: see src/kernels/step-inputs.ts
 // histograms [sample][256] of 64 bits

@@ -1,7 +1,7 @@
 // Adds each sample's logit_bias, in place.
 //
 // samples [sample]: see src/kernels/step-inputs.ts
-// biases  [slot][MAX_BIASES]: (token, bias as f32 bits), a token once at most
+// biases  [slot][MAX_BIASES]: (token, bias as f32 bits), each token at most once
 // logits  [sample][LOGITS_STRIDE]
 
 override VOCAB: u32;

@@ -1,29 +1,29 @@
-// Matrix product with packed weights, y[t][n] = sum over k of w[n][k] * x[t][k] for tokens t and outputs n, and what is
-// to be done with y at once.
+// Matrix product with packed weights, y[t][n] = sum over k of w[n][k] * x[t][k] for tokens t and outputs n, and an epilogue
+// that consumes y.
 //
-// A lane computes 4 neighbouring outputs of each of SERIES * TILES tiles, for TOKENS tokens. SET lanes side by side make
-// up a workgroup, SPLITS times: each of these sets takes its own slices of k.
+// A lane computes 4 neighbouring outputs of each of SERIES * TILES tiles, for TOKENS tokens. A workgroup has SPLITS sets of
+// SET lanes side by side. Each of these sets takes its own slices of k.
 //
 // Slots:
 //   sizes      constants: lengths of the buffers (robust access to arrays of fixed size costs a fifth less, and a pipeline
 //              constant cannot size them), and the values of this template
-//   quant/     what a weight word holds
-//   dot/       what products are computed in, and how x is held for that
-//   scales/    what a group's scale looks like; floats have none
-//   rows/      which row of x a token is
-//   epilogue/  what becomes of the outputs
+//   quant/     the format of a weight word
+//   dot/       the number type of products, and the form of x for it
+//   scales/    the format of a group's scale; floats have none
+//   rows/      the row of x for a token
+//   epilogue/  consumes the outputs
 //
-// Products are in f32 of x as it is, or in another class of numerics of what quantise made of x: exact integers (dp4a), or
-// f16. A group of 32 k has a scale of its own in x then, and its sum is scaled in f32; what follows is the same.
+// Products are in f32 of x as it is, or in another class of numerics of the output of quantise: exact integers (dp4a), or
+// f16. There a group of 32 k of x has its own scale, and its sum is scaled in f32; the rest is the same.
 //
-// Whatever TOKENS, TILES, SERIES, SET, SPLITS and SUBGROUPS are, the same numbers are added in the same order, so a
+// For all values of TOKENS, TILES, SERIES, SET, SPLITS and SUBGROUPS the same numbers are added in the same order, so a
 // token's outputs have the same bits: k in order within a group of 32 (but see below), groups in order within a slice of
 // SLICE_GROUPS, then slices in order.
 //
-// In f32, the 4 neighbouring k of a quad stand in lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x they
-// loaded (SUBGROUPS), which costs less than handing every lane the same x. Right for any subgroup size, as long as lanes
-// 4i to 4i + 3 of a workgroup form a quad: every known adapter does that, WGSL does not promise it, so
-// src/gpu/quad-probe.ts asks the adapter first.
+// In f32, the 4 neighbouring k of a quad are in the lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x
+// they loaded (SUBGROUPS), which costs less than loading the same x in every lane. This is right for any subgroup size, as
+// long as lanes 4i to 4i + 3 of a workgroup form a quad. Every known adapter does that, but WGSL does not guarantee it, so
+// src/gpu/quad-probe.ts tests the adapter first.
 //
 // weights [tile][k / WORD_K][lane] vec4: component c is the word of output tile * 4 * LANES + lane * 4 + c.
 // scales  [tile][k / 32][lane] vec4: likewise, one scale (and min) for each group of 32 k. Floats have none.
@@ -37,7 +37,7 @@ override TILE_STEP: u32;
 override TILE_STRIDE: u32;
 
 struct Counts {
-  rows: u32, // how many tokens this step
+  rows: u32, // the number of tokens of this step
 }
 
 @group(0) @binding(0) var<storage, read> weights: array<vec4<i32>, WEIGHTS>;
@@ -46,22 +46,22 @@ struct Counts {
 
 const PER_LANE = SERIES * TILES;
 #if F32
-const STEP_K = WORD_K * STEP_WORDS; // of the words that are taken at once
+const STEP_K = WORD_K * STEP_WORDS; // of the words that are loaded at once
 #end
 
 #if SPLIT
-// What sets of lanes hand to the first: [set][token][tile][lane].
+// Partial sums that sets of lanes pass to the first set: [set][token][tile][lane].
 var<workgroup> parts: array<vec4<f32>, SPLITS * TOKENS * TILES * SET>;
 #end
 
-// The first of the 4 outputs that a lane, of all workgroups' first sets, has of its i-th tile.
+// The first of the 4 outputs of a lane's i-th tile, where lanes count over the first sets of all workgroups.
 fn output_of(unit: u32, i: u32) -> u32 {
   return (((unit / LANES) * TILE_STEP + i * TILE_STRIDE) * LANES + unit % LANES) * 4u;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let split = local / SET; // the set of lanes that this one is of
+  let split = local / SET; // the lane's set
   let unit = workgroup.x * SET + local % SET;
   let lane = unit % LANES;
   let first_token = workgroup.y * TOKENS;
@@ -88,7 +88,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #end
 #if SPLIT
-    // As often for every lane, since they swap x: what lies past the end is left out.
+    // The same number of iterations for every lane, since they swap x. Iterations past the end add nothing.
     for (var i = 0u; i < SLICE_GROUPS; i++) {
       let group = (first_slice + split) * SLICE_GROUPS + i;
 #else
@@ -263,7 +263,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 #end
   if (split == 0u) {
-    // From here on in loops: the epilogue would be compiled once for each output.
+    // Loops from here on: otherwise the epilogue would be compiled once for each output.
     var totals = array<vec4<f32>, TOKENS * PER_LANE>(
 #for t in TOKENS
 #for s in SERIES

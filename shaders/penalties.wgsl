@@ -1,9 +1,9 @@
-// Repetition, frequency and presence penalties, in place. As vLLM has them: first the repetition penalty on tokens that
-// the prompt or the output has (Keskar et al., CTRL, 2019: divided where positive, else multiplied), then OpenAI's two on
-// tokens that the output has.
+// Repetition, frequency and presence penalties, in place, as in vLLM: first the repetition penalty on tokens of the prompt
+// or the output (Keskar et al., CTRL, 2019: divided where positive, else multiplied), then OpenAI's two on tokens of the
+// output.
 //
 // samples      [sample]: see src/kernels/step-inputs.ts
-// token_counts [slot][VOCAB]: how often the output has the token; the top bit: whether the prompt has it
+// token_counts [slot][VOCAB]: the number of times that the output has the token; the top bit: whether the prompt has it
 // logits       [sample][LOGITS_STRIDE]
 
 override VOCAB: u32;

@@ -1,6 +1,6 @@
-// Activations as matmul takes them where its products are not in f32: groups of 32 k, each with a scale and a sum.
+// Activations in the form that matmul reads where its products are not in f32: groups of 32 k, each with a scale and a sum.
 //
-// Slots: activations/ (what x is rounded to).
+// Slots: activations/ (the number type that x is rounded to).
 // x  [row][K / 4] of 4
 // y  [row][K / 32] of X_VECTORS + 1 vec4: rounded x, then scale, sum, 0, 0
 
@@ -14,10 +14,10 @@ struct Counts {
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>;
 @group(0) @binding(2) var<uniform> counts: Counts;
 
-// Groups with less all but vanish: their parts would be no normal numbers.
+// Groups with a smaller largest magnitude become 0: their steps would be subnormal.
 const SMALLEST = 0x04000000u; // 2^-119
 
-// A lane has a group.
+// Each lane takes a group.
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let group = id.x;
@@ -26,7 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let first = row * (K / 4u) + group * 8u;
-  // Magnitudes are compared as bits, which order as the numbers do and keep a NaN: it makes the scale a NaN.
+  // Magnitudes are compared as bits, which have the same order and keep a NaN: it makes the scale a NaN.
   var highest = vec4<u32>();
   for (var i = 0u; i < 8u; i++) {
     highest = max(highest, bitcast<vec4<u32>>(x[first + i]) & vec4(0x7fffffffu));

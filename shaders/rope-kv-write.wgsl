@@ -1,11 +1,11 @@
-// Rotary position embedding of queries and keys, and the write of keys and values to their place in the paged KV cache.
-// Su et al., RoFormer, 2021. One workgroup a head of a row, one lane a pair of its elements, which are neighbours: the
-// loader puts them side by side where a file does not.
+// Rotary position embedding of queries and keys, and the write of keys and values to the paged KV cache. Su et al.,
+// RoFormer, 2021. One workgroup for each head of a row, one lane for each pair of its elements. Pairs are neighbours: the
+// loader permutes rows where a file pairs differently.
 //
-// Slots: before-rope/ (what is done before the rotation), kv-write/ (what the cache holds).
+// Slots: before-rope/ (the step before the rotation), kv-write/ (the cache's element type).
 // qkv      [row][NUM_HEADS + 2 * NUM_KV_HEADS heads][HEAD_SIZE]
 // queries  see common/heads
-// rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
+// rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + index in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
 // keys     see kv-write/
 // values   see kv-write/

@@ -1,7 +1,7 @@
-// Sampling, second half: the best of the candidates becomes the slot's last token, from where the next step's
-// embedding and the read-back take it. The lowest token id wins a tie.
+// Sampling, second half: the best of the candidates becomes the slot's last token, which the next step's embedding and the
+// read-back take. The lowest token id wins a tie.
 //
-// Where the sample has penalties, the token is counted, so that a later step of the same plan knows of it.
+// Where the sample has penalties, the token is counted, so that the later steps of the same plan include it.
 //
 // candidates   [sample][CANDIDATES]: (score as f32 bits, token)
 // samples      [sample]: see src/kernels/step-inputs.ts

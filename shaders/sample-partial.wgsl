@@ -1,13 +1,13 @@
-// Sampling, first half: the best candidate of each CHUNK of the vocabulary, by common/draw. Where top_k, top_p or min_p are
-// asked for, among the tokens that they leave: with the same noise, so a filter moves no other draw.
+// Sampling, first half: the best candidate of each CHUNK of the vocabulary, by common/draw. With top_k, top_p or min_p, the
+// best of the tokens that pass. The noise is the same, so a filter changes no other draw.
 //
-// epilogue/logits has done as much as the logits were computed; this is for logits that have changed since, or are
-// filtered, and does every sample again.
+// epilogue/logits does the same when the logits are computed. This kernel is for logits that have changed since, or are
+// filtered, and handles every sample again.
 //
 // logits     [sample][LOGITS_STRIDE]
 // samples    [sample]: see src/kernels/step-inputs.ts
-// selections [sample]: what the filters have found
-// candidates [sample][CANDIDATES]: (score as f32 bits, token), one for 32 tokens: a chunk's best stands for all of its own
+// selections [sample]: the filters' results
+// candidates [sample][CANDIDATES]: (score as f32 bits, token), one for 32 tokens; a chunk's best is written to all of its own
 
 override VOCAB: u32;
 override LOGITS_STRIDE: u32;

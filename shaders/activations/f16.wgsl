@@ -1,10 +1,10 @@
-// activations/: f16, as parts of the largest magnitude of a group, so that no sum overflows.
+// activations/: f16, as fractions of the largest magnitude of a group, so that no sum overflows.
 
 const STEPS = 1.0; // of the largest magnitude
-const X_VECTORS = 4u; // vec4 that a group takes
+const X_VECTORS = 4u; // vec4 of a group
 const VECTOR_QUADS = 2u; // vec4 of x for each
 
-// Writes 8 neighbouring elements, in pairs: 0 and 2, 1 and 3, 4 and 6, 5 and 7; and returns their sum, not yet rounded.
+// Writes 8 neighbouring elements, in pairs: 0 and 2, 1 and 3, 4 and 6, 5 and 7. Returns their sum, before rounding.
 fn put(at: u32, first: u32, step: f32) -> f32 {
   let a = x[first] / step;
   let b = x[first + 1u] / step;

@@ -1,10 +1,10 @@
-// activations/: 8 bits. The largest magnitude of a group is 127 steps, every element the nearest step, to even.
+// activations/: 8 bits. The largest magnitude of a group is 127 steps, and every element the nearest step, ties to even.
 
 const STEPS = 127.0; // of the largest magnitude
-const X_VECTORS = 2u; // vec4 that a group takes
+const X_VECTORS = 2u; // vec4 of a group
 const VECTOR_QUADS = 4u; // vec4 of x for each
 
-// Writes 16 neighbouring elements, a byte each, the first of 4 in the lowest, and returns the sum of what was rounded.
+// Writes 16 neighbouring elements, a byte each, the first of 4 in the lowest. Returns the sum of the rounded elements.
 fn put(at: u32, first: u32, step: f32) -> f32 {
   let a = steps_of(x[first], step);
   let b = steps_of(x[first + 1u], step);

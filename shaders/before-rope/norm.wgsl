@@ -1,7 +1,7 @@
 // before-rope/: RMSNorm of each head of queries and keys. Zhang and Sennrich, Root Mean Square Layer Normalization, 2019.
 // gain  [2][HEAD_SIZE]: of queries, of keys
 //
-// Squares are added in fours, the fours in order, however many lanes there are.
+// Squares are added in fours, then the fours in order, whatever the number of lanes.
 
 override EPSILON: f32;
 

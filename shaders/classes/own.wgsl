@@ -1,4 +1,4 @@
-// classes/: every lane has added up all classes itself.
+// classes/: every lane has summed all classes itself.
 
 // The sums of weights of all tokens.
 fn sum_of_lanes(lane: u32, own_vector: u32, sums: vec4<f32>) -> vec4<f32> {

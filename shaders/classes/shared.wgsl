@@ -1,4 +1,4 @@
-// classes/: each of 4 lanes has one class, to be added up in order. With lanes/many only.
+// classes/: each of 4 lanes has one class, and they are summed in order. With lanes/many only.
 
 fn sum_of_classes(at: u32, stride: u32) -> vec4<f32> {
   var sum = vec4<f32>();

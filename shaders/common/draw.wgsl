@@ -1,5 +1,5 @@
-// The score that a token is drawn by, the highest wins: its logit at temperature 0; else, by the Gumbel-max trick (argmax of
-// logit / temperature + Gumbel noise is a draw from the softmax; Gumbel, 1954), with noise that is a pure function of (seed,
+// The score of a token; the highest is drawn. At temperature 0 it is the logit, else the Gumbel-max trick (argmax of
+// logit / temperature + Gumbel noise is a draw from the softmax; Gumbel, 1954). The noise is a pure function of (seed,
 // choice, position, token), so a resumed or re-batched request draws the same token.
 
 const LOWEST = -3.4e38;
@@ -11,15 +11,15 @@ fn hash(value: u32) -> u32 {
   return (word >> 22u) ^ word;
 }
 
-// -log(-log(1 - v)) for v uniform in (0, 1). The draws that win have v near 0, where WGSL allows log(1 - v) an absolute
-// error of 2^-21: enough to make it 0 and the noise infinite. So -log(1 - v) is v + v^2 / 2 + v^3 / 3 + ... there.
+// -log(-log(1 - v)) for v uniform in (0, 1). Winning draws have v near 0, where WGSL allows log(1 - v) an absolute error
+// of 2^-21: enough to make it 0 and the noise infinite. So there -log(1 - v) is v + v^2 / 2 + v^3 / 3 + ...
 fn gumbel(key: u32, token: u32) -> f32 {
   let v = (f32(hash(key ^ hash(token)) >> 9u) + 0.5) * 0x1p-23;
   let series = v * (1.0 + v * (1.0 / 2.0 + v * (1.0 / 3.0 + v * (1.0 / 4.0 + v / 5.0))));
   return -log(select(-log(1.0 - v), series, v < 0x1p-4));
 }
 
-// What a sample's noise is drawn by; its vectors are those of src/kernels/step-inputs.ts.
+// The inputs of a sample's noise; the vectors are those of src/kernels/step-inputs.ts.
 fn noise_key(first: vec4<u32>, second: vec4<u32>) -> u32 {
   return hash(first.z ^ hash(first.w ^ hash(second.x)));
 }

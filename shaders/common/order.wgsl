@@ -1,15 +1,15 @@
-// The order of logits as the order of integers, which can be searched digit by digit.
+// The order of logits as the order of integers, which a radix selection can search.
 
-// What is known of a sample's threshold: tokens whose keys are below it cannot be drawn.
+// The state of a sample's selection: tokens whose keys are below the threshold cannot be drawn.
 struct Selection {
   threshold: u32, // a key
   largest: u32, // the largest logit, as f32 bits
-  prefix: u32, // the digits found so far of the key that is sought, the rest 0
-  shift: u32, // where the next digit is: key >> shift & 255
-  goal: vec2<u32>, // how much is still to be found, from the top, among keys with that prefix; 64 bits (low, high)
+  prefix: u32, // the digits of the key found so far, the rest 0
+  shift: u32, // the position of the next digit: key >> shift & 255
+  goal: vec2<u32>, // the measure still to be found, from the top, among keys with that prefix; 64 bits (low, high)
 }
 
-// f32 bits as a key: an integer that is larger where the number is. -0 is 0; NaN has key 0, below all numbers.
+// f32 bits as a key: an integer with the same order. -0 is 0; NaN has key 0, below all numbers.
 fn order_key(bits: u32) -> u32 {
   if (bits << 1u > 0xff000000u) {
     return 0u;

@@ -1,4 +1,4 @@
-// x_0_i: the x of the i-th k of a quad, for weights that read as they are: see quant/.
+// x_0_i: the x of the i-th k of a quad, for weights that need no scaled x: see quant/.
 
 fn x_0_0(x: f32) -> f32 {
   return x;

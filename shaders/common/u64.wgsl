@@ -1,4 +1,4 @@
-// Unsigned integers of 64 bits, as (low, high). Adding them commutes: a sum does not depend on who comes first.
+// Unsigned 64-bit integers, as (low, high). Addition commutes, so a sum does not depend on the order of lanes.
 
 fn add64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
   let low = a.x + b.x;

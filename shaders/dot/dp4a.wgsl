@@ -1,8 +1,8 @@
-// dot/: integer products of four k at once, added up exactly in 32 bits: 32 * 128 * 127 at most.
+// dot/: integer products of four k at once, summed exactly in 32 bits: 32 * 128 * 127 at most.
 
-@group(0) @binding(2) var<storage, read> x: array<vec4<u32>, X_ELEMENTS / 4u>; // as quantise has it
+@group(0) @binding(2) var<storage, read> x: array<vec4<u32>, X_ELEMENTS / 4u>; // the output of quantise
 
-const GROUP_X = X_VECTORS + 1u; // from a group of x to the next
+const GROUP_X = X_VECTORS + 1u; // the distance between groups of x
 
 fn row_start(row: u32, lane: u32) -> u32 {
   return row * (K / 32u) * GROUP_X;

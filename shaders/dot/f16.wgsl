@@ -1,9 +1,9 @@
-// dot/: products in f16 of two k at once, added up in f16 within a group; x is at most 1 in size (see activations/f16).
+// dot/: products in f16 of two k at once, summed in f16 within a group; |x| is at most 1 (see activations/f16).
 enable f16;
 
-@group(0) @binding(2) var<storage, read> x: array<vec4<u32>, X_ELEMENTS / 4u>; // as quantise has it
+@group(0) @binding(2) var<storage, read> x: array<vec4<u32>, X_ELEMENTS / 4u>; // the output of quantise
 
-const GROUP_X = X_VECTORS + 1u; // from a group of x to the next
+const GROUP_X = X_VECTORS + 1u; // the distance between groups of x
 
 fn row_start(row: u32, lane: u32) -> u32 {
   return row * (K / 32u) * GROUP_X;

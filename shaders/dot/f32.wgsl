@@ -1,6 +1,6 @@
 // dot/: products in f32, of x as it is.
 
-const GROUP_X = 32u; // from a group of x to the next
+const GROUP_X = 32u; // the distance between groups of x
 alias Part = vec4<f32>;
 
 #if SUBGROUPS
@@ -10,12 +10,12 @@ enable subgroups;
 
 alias XSum = f32; // of a lane's share
 
-// Where a lane's share of a row of x begins.
+// The start of a lane's share of a row of x.
 fn row_start(row: u32, lane: u32) -> u32 {
   return row * K + (lane & 3u);
 }
 
-// The sum of x over a group, from the shares that the lanes of a quad have.
+// The sum of x over a group, from the shares of the lanes of a quad.
 fn x_total(share: f32) -> f32 {
   return (share + quadSwapX(share)) + (quadSwapY(share) + quadSwapDiagonal(share));
 }
@@ -28,7 +28,7 @@ fn row_start(row: u32, lane: u32) -> u32 {
   return row * K;
 }
 
-// 4 neighbouring k in a lane's order.
+// 4 neighbouring k, in the lane's order.
 fn in_lane_order(quad: vec4<f32>, lane: u32) -> vec4<f32> {
   let paired = select(quad, quad.yxwz, (lane & 1u) != 0u);
   return select(paired, paired.zwxy, (lane & 2u) != 0u);

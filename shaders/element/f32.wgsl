@@ -1,4 +1,4 @@
-// element/: f32, a word each; 4 neighbours stand in a lane's own order.
+// element/: f32, a word each; 4 neighbours are in the lane's order.
 
 const WORD_K = 1u;
 

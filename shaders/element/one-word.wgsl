@@ -1,4 +1,4 @@
-// element/: 4 neighbouring quantised weights: they are in one word. With the file of their format.
+// element/: 4 neighbouring quantised weights, which are in one word. With the file of their format.
 
 fn quad_of(word_at: u32, k: u32, lane: u32, scale_at: u32, component: u32) -> vec4<f32> {
   let word = weights[word_at][component];

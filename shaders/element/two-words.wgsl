@@ -1,4 +1,4 @@
-// element/: 4 neighbouring floats of 16 bits: they are in two words, in a lane's own order. With the file of their format.
+// element/: 4 neighbouring floats of 16 bits, which are in two words, in the lane's order. With the file of their format.
 
 const WORD_K = 2u;
 

@@ -1,6 +1,6 @@
-// epilogue/: y is the logits of the samples, and of 32 neighbouring ones each the best candidate, by common/draw: the first
-// half of sampling, where the logits are drawn from as they are.
-// logits      [sample][LOGITS_STRIDE / 4] of 4, written from OUTPUT_OFFSET on. What lies past the vocabulary is never drawn.
+// epilogue/: y is the logits of the samples. Also writes the best candidate of each 32 neighbours, by common/draw: the first
+// half of sampling, for logits that no op changes.
+// logits      [sample][LOGITS_STRIDE / 4] of 4, written from OUTPUT_OFFSET on. Elements past the vocabulary are never drawn.
 // candidates  [sample][CANDIDATES]: (score as f32 bits, token)
 
 override CANDIDATES: u32;

@@ -1,9 +1,9 @@
-// epilogue/: y is added to the residual stream, and the RMSNorm that comes next is begun: the stream times the norm's gain,
-// and sums of squares. What it is to be divided by, common/inverse-rms computes where it is read.
+// epilogue/: y is added to the residual stream. Also writes the inputs of the next RMSNorm: the stream times the norm's gain,
+// and sums of squares. common/inverse-rms computes the divisor where the stream is read.
 // hidden    [token][OUTPUTS / 4] of 4
 // gain      [OUTPUTS / 4] of 4
 // weighted  [token][OUTPUTS / 4] of 4
-// squares   [token][4 * SQUARES]: of 32 neighbouring outputs each; those past the last are 0 and stay it
+// squares   [token][4 * SQUARES]: of 32 neighbouring outputs each; elements past the last stay 0
 
 @group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> gain: array<vec4<f32>>;
@@ -25,7 +25,7 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   lane_squares[place] = dot(sum, sum);
 }
 
-// Adds the squares of 8 lanes up, in order.
+// Sums the squares of 8 lanes, in order.
 fn conclude(first_token: u32, first_unit: u32, local: u32) {
   workgroupBarrier();
   for (var place = 8u * local; place < TOKENS * PER_LANE * SET; place += 8u * WORKGROUP) {

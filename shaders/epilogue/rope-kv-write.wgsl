@@ -1,18 +1,19 @@
-// epilogue/: y is queries, keys and values: their biases (BIASED), rotary position embedding of queries and keys, and keys and values to their
-// place in the paged KV cache. Su et al., RoFormer, 2021. Pairs are neighbours (2i, 2i + 1), so a lane has both.
+// epilogue/: y is queries, keys and values. Adds their biases (BIASED), rotates queries and keys (rotary position embedding),
+// and writes keys and values to the paged KV cache. Su et al., RoFormer, 2021. Pairs are neighbours (2i, 2i + 1), so a lane
+// has both elements.
 //
-// With common/heads, and kv-write/ where a lane can write its 4 elements by itself: f32 and f16.
-// rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + place in the block)
+// With common/heads, and kv-write/ where a lane can write its 4 elements independently: f32 and f16.
+// rows     [row]: y is the position, z the slot in the cache (block * BLOCK_SIZE + index in the block)
 // rotation [position][ROPE_DIMENSIONS / 2]: cosine, sine
 // queries  see common/heads
-// bias     of [queries, keys, values], in vectors of 4; a uniform, for there are 8 storage buffers already
+// bias     of [queries, keys, values], in vectors of 4; a uniform, because all 8 storage buffers are used
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
 override HEAD_SIZE: u32; // a multiple of 4
 override ROPE_DIMENSIONS: u32;
 override BLOCK_SIZE: u32;
-override OUTPUT_OFFSET: u32; // where y starts in [queries, keys, values]
+override OUTPUT_OFFSET: u32; // the start of y in [queries, keys, values]
 
 @group(0) @binding(6) var<storage, read> squares: array<vec4<f32>>;
 @group(0) @binding(7) var<uniform> rows: array<vec4<u32>, ROWS>;

@@ -1,5 +1,5 @@
 // epilogue/: SwiGLU's gate: silu(gate) * up, silu(x) = x / (1 + exp(-x)). Shazeer, GLU Variants, 2020. A lane has an output
-// of the gate and one of up: the matrix is all gates, then all ups.
+// of the gate and the matching one of up: the matrix is all gates, then all ups.
 // y  [token][OUTPUTS / 8] of 4
 
 @group(0) @binding(4) var<storage, read> squares: array<vec4<f32>>;

@@ -1,4 +1,4 @@
-// epilogue/: y, stored; of normalised x, if it is that.
+// epilogue/: y is stored; x may be normalised.
 // y  [token][OUTPUT_STRIDE], written from OUTPUT_OFFSET on
 
 override OUTPUT_OFFSET: u32; // a multiple of 4

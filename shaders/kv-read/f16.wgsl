@@ -1,14 +1,14 @@
-// kv-read/: half floats, two to a word, as kv-write/f16.wgsl leaves them. The layouts are those of f32 with 2 elements to
-// a word, so lanes read the same neighbours. A quad's lane takes every 4th word of a key.
+// kv-read/: half floats, two in a word, in the layout of kv-write/f16.wgsl. The layouts are those of f32 with 2 elements
+// in a word, so lanes read the same neighbours. A quad's lane takes every 4th word of a key.
 // keys    [block][kv head][HEAD_SIZE / 2][BLOCK_SIZE / 4] words of 4 tokens
 // values  [block][kv head][BLOCK_SIZE][HEAD_SIZE / 4] of 2 words, 4 elements
 //
-// `head` is block * NUM_KV_HEADS + kv head, `token` a place in the block.
+// `head` is block * NUM_KV_HEADS + kv head, `token` an index in the block.
 
 @group(0) @binding(1) var<storage, read> keys: array<vec4<u32>, KEYS>;
 @group(0) @binding(2) var<storage, read> values: array<vec2<u32>, VALUES * 2u>;
 
-// What the b-th of a step's keys is to be multiplied with.
+// The factor of the b-th of a step's keys.
 const KEY_UNITS = vec4(1.0);
 
 // 4 elements of 4 neighbouring tokens' keys: the b-th two are in words b / 2.
@@ -25,7 +25,7 @@ fn key_at(head: u32, token: u32, quad_lane: u32) -> u32 {
   return head * (HEAD_SIZE / 2u) * (BLOCK_SIZE / 4u) + token / 4u;
 }
 
-// Past the head's end, any of the head's.
+// Past the head's end, any element of the head.
 fn load_keys(at: u32, step: u32, quad_lane: u32) -> Keys {
   let last = HEAD_SIZE / 2u - 1u;
   return Keys(

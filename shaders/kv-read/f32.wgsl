@@ -2,12 +2,12 @@
 // keys    [block][kv head][HEAD_SIZE][BLOCK_SIZE / 4] of 4 tokens
 // values  [block][kv head][BLOCK_SIZE][HEAD_SIZE / 4] of 4 elements
 //
-// `head` is block * NUM_KV_HEADS + kv head, `token` a place in the block.
+// `head` is block * NUM_KV_HEADS + kv head, `token` an index in the block.
 
 @group(0) @binding(1) var<storage, read> keys: array<vec4<f32>, KEYS>;
 @group(0) @binding(2) var<storage, read> values: array<vec4<f32>, VALUES>;
 
-// What the b-th of a step's keys is to be multiplied with.
+// The factor of the b-th of a step's keys.
 const KEY_UNITS = vec4(1.0);
 
 struct Keys {
@@ -25,7 +25,7 @@ fn key_at(head: u32, token: u32, quad_lane: u32) -> u32 {
   return (head * HEAD_SIZE + quad_lane) * (BLOCK_SIZE / 4u) + token / 4u;
 }
 
-// 4 elements of 4 neighbouring tokens' keys; past the head's end, any of the head's.
+// 4 elements of 4 neighbouring tokens' keys; past the head's end, any element of the head.
 fn load_keys(at: u32, step: u32, quad_lane: u32) -> Keys {
   return Keys(
     keys[at + min(16u * step, HEAD_SIZE - 4u) * (BLOCK_SIZE / 4u)],

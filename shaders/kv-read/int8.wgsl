@@ -1,12 +1,12 @@
-// kv-read/: INT8 with a scale for each vector, as kv-write/int8.wgsl leaves it. The layouts are those of f32 with 4
-// elements to a word, so lanes read the same neighbours. A quad's lane takes every 4th word of a key.
+// kv-read/: INT8 with a scale for each vector, in the layout of kv-write/int8.wgsl. The layouts are those of f32 with 4
+// elements in a word, so lanes read the same neighbours. A quad's lane takes every 4th word of a key.
 // keys    [block][kv head][HEAD_SIZE / 4][BLOCK_SIZE / 4] of 4 tokens, then [BLOCK_SIZE / 4] scales of 4 tokens
 // values  [block][kv head][BLOCK_SIZE][HEAD_SIZE / 4], then [BLOCK_SIZE] scales
 //
-// No shift extracts a byte: it is masked where it stands, so it reads as byte * 256^b, and what it is multiplied with
-// carries 256^-b; powers of two are exact. The lower three bytes are biased first, for their sign is not where an i32's is.
+// Bytes are not shifted but masked, so byte b reads as byte * 256^b, and its factor contains 256^-b; powers of two are
+// exact. The lower three bytes are stored with a bias, because their sign bit is not an i32's.
 //
-// `head` is block * NUM_KV_HEADS + kv head, `token` a place in the block.
+// `head` is block * NUM_KV_HEADS + kv head, `token` an index in the block.
 
 @group(0) @binding(1) var<storage, read> keys: array<vec4<i32>, KEYS>;
 @group(0) @binding(2) var<storage, read> values: array<i32, VALUES * 4u>;
@@ -14,7 +14,7 @@
 const BIASED = 0x808080;
 const UNITS = vec4(1.0, 1.0 / 256.0, 1.0 / 65536.0, 1.0 / 16777216.0);
 
-// What the b-th of a step's keys is to be multiplied with.
+// The factor of the b-th of a step's keys.
 const KEY_UNITS = UNITS;
 
 alias Keys = vec4<i32>;
@@ -27,7 +27,7 @@ fn key_at(head: u32, token: u32, quad_lane: u32) -> u32 {
   return head * (HEAD_SIZE / 4u + 1u) * (BLOCK_SIZE / 4u) + token / 4u;
 }
 
-// 4 elements of 4 neighbouring tokens' keys; past the head's end, any of the head's.
+// 4 elements of 4 neighbouring tokens' keys; past the head's end, any element of the head.
 fn load_keys(at: u32, step: u32, quad_lane: u32) -> Keys {
   return keys[at + min(4u * step + quad_lane, HEAD_SIZE / 4u - 1u) * (BLOCK_SIZE / 4u)] ^ vec4(BIASED);
 }
@@ -53,7 +53,7 @@ fn key_scale(head: u32, token: u32) -> f32 {
   return bitcast<f32>(keys[scales * (BLOCK_SIZE / 4u) + token / 4u][token % 4u]);
 }
 
-// Where a token's value is, and the bytes' units.
+// The position of a token's value, and the factors of its bytes.
 struct ValueAt {
   at: u32,
   units: vec4<f32>,

@@ -1,5 +1,5 @@
 // kv-write/: half floats, two neighbouring elements of one token in a word, the first in its lower half. Needs no
-// shader-f16. What is beyond the largest half becomes that.
+// shader-f16. Values beyond the largest half are clamped to it.
 // keys    [block][kv head][HEAD_SIZE / 2][BLOCK_SIZE] words
 // values  [block][kv head][BLOCK_SIZE][HEAD_SIZE / 2] words
 
@@ -27,7 +27,7 @@ fn put_four(vector: CacheVector, element: u32, value: vec4<f32>) {
 }
 
 fn put_pair(vector: CacheVector, pair: u32, value: vec2<f32>) {
-  // What is not a number stays none.
+  // NaN stays NaN.
   let held = select(value, sign(value) * LARGEST_HALF, abs(value) > vec2(LARGEST_HALF));
   let word = pack2x16float(held);
   if (vector.is_value) {

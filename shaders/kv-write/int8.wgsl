@@ -1,5 +1,5 @@
 // kv-write/: INT8 with an f32 scale for each vector (a key or a value of one token and KV head): the largest magnitude
-// is 127 steps of the scale, every element the nearest step, to even. A vector that is all but zero has scale 0.
+// is 127 steps of the scale, and every element the nearest step, ties to even. A vector near 0 has scale 0.
 // Each word has 4 neighbouring elements of one token, the first in the lowest byte.
 //
 // keys    [block][kv head][HEAD_SIZE / 4][BLOCK_SIZE], then [BLOCK_SIZE] scales
@@ -8,12 +8,12 @@
 @group(0) @binding(4) var<storage, read_write> keys: array<u32>;
 @group(0) @binding(5) var<storage, read_write> values: array<u32>;
 
-const SMALLEST = 0x04000000u; // 2^-119: 127th parts of less are no normal numbers
+const SMALLEST = 0x04000000u; // 2^-119: the 127th part of a smaller number is subnormal
 
 var<workgroup> elements: array<f32, HEAD_SIZE>;
 var<workgroup> lane_highest: array<u32, LANES>;
-// Magnitudes are compared as bits, which order as the numbers do and keep a NaN: it makes the scale a NaN, so that
-// what attends to it is one too.
+// Magnitudes are compared as bits, which have the same order and keep a NaN: it makes the scale a NaN, and so the
+// results of rows that attend to it.
 var<private> highest: u32;
 
 fn put(vector: CacheVector, element: u32, value: f32) {

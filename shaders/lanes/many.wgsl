@@ -4,7 +4,7 @@
 var<workgroup> scores: array<f32, SCORES>; // [row][head][token]
 var<workgroup> exchange: array<vec4<f32>, EXCHANGED>;
 
-// Keeps the score of token quad_lane of a group, for the row and head whose scores begin at 4 * `at`.
+// Stores the score of token quad_lane of a group, for the row and head whose scores begin at 4 * `at`.
 fn keep_score(at: u32, group: u32, groups: u32, quad_lane: u32, score: f32) {
   if (group < groups) {
     scores[4u * (at + group) + quad_lane] = score;
@@ -19,7 +19,7 @@ fn await_scores() {
   workgroupBarrier();
 }
 
-// The largest over quads of what is the same within each.
+// The maximum over quads of a value that is equal within each.
 fn max_of_quads(lane: u32, value: vec4<f32>) -> vec4<f32> {
   workgroupBarrier();
   exchange[lane / 4u] = value;

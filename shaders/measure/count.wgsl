@@ -1,4 +1,4 @@
-// top_k: every token counts 1, and the k largest are sought.
+// top_k: every token counts 1; selects the k largest.
 
 fn is_asked_for(filters: vec4<u32>) -> bool {
   return filters.x != 0u;

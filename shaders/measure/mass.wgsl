@@ -1,6 +1,6 @@
-// top_p: a token counts its probability in units of 2^-31 of the most likely one's, and the largest that make up p of
-// all are sought. Integer arithmetic, but for one subtraction and one product of f32, which are correctly rounded: so
-// the same sums on every adapter. Good to 2^-14 of a mass; a token 2^-32 as likely as the most likely one counts nothing.
+// top_p: a token counts its probability in units of 2^-31 of the most likely one's; selects the largest that make up p of
+// all. The arithmetic is in integers, apart from one subtraction and one product of f32, which are correctly rounded: so
+// the sums are the same on every adapter. Exact to 2^-14 of a mass; a token 2^-32 as likely as the most likely one counts 0.
 
 fn is_asked_for(filters: vec4<u32>) -> bool {
   return filters.y != 0u;

@@ -1,4 +1,4 @@
-// Dot products of four 8-bit integers, each added to: sixteen chains, as in probe/multiply-add.
+// Dot products of four 8-bit integers, each with an addition: sixteen chains, as in probe/multiply-add.
 
 @group(0) @binding(0) var<storage, read> operands: array<u32>; // four factors, addend
 @group(0) @binding(1) var<storage, read_write> sums: array<atomic<u32>, 64>; // by lane, over all workgroups

@@ -1,4 +1,4 @@
-// Fills a buffer with numbers that no memory can compress; the read probe adds them up.
+// Fills a buffer with numbers that no memory can compress; the read probe sums them.
 
 @group(0) @binding(0) var<storage, read_write> source: array<vec4<u32>, VECTORS>;
 

@@ -1,6 +1,6 @@
-// Multiplies and adds: eight chains of vectors, each of which depends on nothing but itself. The operands come from memory
-// (1 and 1, so that every number stays a small integer), and all numbers differ: nothing can be computed beforehand or once
-// for several. Linked with probe/f32 or probe/f16, which say what a `number` is.
+// Multiplies and adds: eight independent chains of vectors. The operands come from memory (1 and 1, so that every number
+// stays a small integer), and all numbers differ, so a compiler can neither precompute them nor merge chains. Linked with
+// probe/f32 or probe/f16, which define the type `number`.
 
 @group(0) @binding(0) var<storage, read> operands: array<f32>; // factor, addend
 @group(0) @binding(1) var<storage, read_write> sums: array<atomic<u32>, 64>; // by lane, over all workgroups

@@ -1,4 +1,4 @@
-// The least work that depends on the dispatch before it.
+// The least work that depends on the previous dispatch.
 
 @group(0) @binding(0) var<storage, read_write> count: array<u32>;
 

@@ -1,5 +1,5 @@
-// quads/: the lanes of a quad swap. Right for any subgroup size, as long as lanes 4i to 4i + 3 of a workgroup form a quad
-// (see matmul.wgsl).
+// quads/: the lanes of a quad swap values. Right for any subgroup size, as long as lanes 4i to 4i + 3 of a workgroup form a
+// quad (see matmul.wgsl).
 enable subgroups;
 
 fn scatter_sum(four: vec4<f32>, is_odd: bool, is_upper: bool) -> f32 {

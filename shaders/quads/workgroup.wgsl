@@ -1,4 +1,4 @@
-// quads/: the lanes of a quad share through workgroup memory. Needs no feature.
+// quads/: the lanes of a quad share values through workgroup memory. Needs no feature.
 
 // For each head, the sum over the quad's lanes of component lane % 4: (0 + 1) + (2 + 3).
 fn scatter_sums(

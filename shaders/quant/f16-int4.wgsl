@@ -1,5 +1,5 @@
-// quant/: INT4 for products in f16, of words packed in bytes (see quant/dp4a-int4.wgsl). A weight is taken as (q - 8) * scale +
-// (min + 8 * scale), so that sums stay small.
+// quant/: INT4 for products in f16, of words packed in bytes (see quant/dp4a-int4.wgsl). A weight is computed as (q - 8) *
+// scale + (min + 8 * scale), so that sums stay small.
 //
 // No conversion: 0x6400 is 1024 in f16, and the nibble its lowest bits.
 
@@ -27,7 +27,7 @@ fn pairs_of(word: vec4<u32>) -> Operand {
   return halves(bits, 1032.0h);
 }
 
-const ZERO = 8.0; // the q that is taken as 0
+const ZERO = 8.0; // the q that counts as 0
 
 fn minimum_of(scale: vec4<f32>, minimum: vec4<f32>) -> vec4<f32> {
   return minimum + ZERO * scale;

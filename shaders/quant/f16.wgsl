@@ -2,7 +2,7 @@
 
 const WORD_K = 2u;
 
-// weight_0_i: of each output of a lane, the i-th k of two words. Its x is common/own-x.
+// weight_0_i: of each output of a lane, the i-th k of two words. Its x is in common/own-x.
 fn weight_0_0(first: vec4<i32>, second: vec4<i32>) -> vec4<f32> {
   return lower(bitcast<vec4<u32>>(first));
 }

@@ -2,7 +2,7 @@
 
 const WORD_K = 1u;
 
-// weight_0_i: of each output of a lane, the i-th k of four words. Its x is common/own-x.
+// weight_0_i: of each output of a lane, the i-th k of four words. Its x is in common/own-x.
 fn weight_0_0(a: vec4<i32>, b: vec4<i32>, c: vec4<i32>, d: vec4<i32>) -> vec4<f32> {
   return bitcast<vec4<f32>>(a);
 }

@@ -1,8 +1,8 @@
 // quant/: INT4. A weight is q * scale + min with q in 0..15; a word holds 8 neighbouring k, the lowest in the lowest
 // bits, and its top nibble is stored with the sign bit flipped.
 //
-// No shifts: a nibble is masked where it stands, so it reads as q * 16^i, and x is scaled by 16^-i to match (powers of
-// two: exact). The top nibble reads as (q - 8) * 16^7, hence the 8 * 16^7.
+// Nibbles are not shifted but masked, so nibble i reads as q * 16^i, and x is scaled by 16^-i to match (powers of two:
+// exact). The top nibble reads as (q - 8) * 16^7, hence the 8 * 16^7.
 
 const WORD_K = 8u;
 

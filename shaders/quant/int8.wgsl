@@ -1,8 +1,8 @@
 // quant/: INT8. A weight is q * scale with q in -128..127; a word holds 4 neighbouring k, the lowest in the lowest
 // byte. The three lower bytes are stored as q + 128, the top one as it is.
 //
-// No shifts: a byte is masked where it stands, so it reads as q * 256^i, and x is scaled by 256^-i to match (powers of
-// two: exact).
+// Bytes are not shifted but masked, so byte i reads as q * 256^i, and x is scaled by 256^-i to match (powers of two:
+// exact).
 
 const WORD_K = 4u;
 

@@ -1,4 +1,4 @@
-// scales/: INT4's scale and min as two f16 in a word: the least to read, for adapters that wait for memory.
+// scales/: INT4's scale and min as two f16 in a word: the fewest bytes, for adapters bound by memory.
 // scales  [tile][k / 32][lane] vec4
 
 // Of the 4 outputs of a lane.

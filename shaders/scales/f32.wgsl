@@ -1,5 +1,5 @@
-// scales/: INT4's scale and min as f32, the same numbers wider: for adapters that convert f16 slowly (SwiftShader: a fifth
-// of a decode step).
+// scales/: INT4's scale and min as f32, without rounding, for adapters that convert f16 slowly (SwiftShader: a fifth of a
+// decode step).
 // scales  [tile][k / 32][lane] of two vec4: scales, mins
 
 // Of the 4 outputs of a lane.
