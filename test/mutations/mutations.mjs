@@ -234,7 +234,7 @@ export const MUTATIONS = [
   ...of('cache', 'src/storage/part-cache.ts', [
     ['a damaged part is believed', "&& !this.#verified.has(index) && (await sha256(bytes)) !== hash) problem = 'damaged'", "&& false) problem = 'damaged'", CACHE],
     ['a short part is believed', 'bytes.length !== partLength(this.file, index)', 'false', CACHE],
-    ['a storage that refuses ends the load', 'if (!this.#isWritable) return; // another part on its way has said so', 'throw error;', CACHE],
+    ['a storage that refuses ends the load', 'if (!this.#isWritable) return;', 'throw error;', CACHE],
   ]),
   ...of('cache', 'src/storage/part-cache.ts', [
     ['a new version leaves the old one behind', 'if (isStored) await this.#dropSuperseded();', '', HUB],
