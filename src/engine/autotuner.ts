@@ -1,39 +1,34 @@
-import type { BestVariant, BestVariants, Trial, Tunable, TunedKernel, TuningMetrics } from '../core/tuning.ts';
-import type { GpuLock } from './gpu-lock.ts';
+import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
+import type { BestVariant, BestVariants, Tunable, TunedKernel, TuningMetrics } from '../core/tuning.ts';
 import { runTrial } from './trial.ts';
 
 export interface AutotunerOptions {
   readonly tunables: readonly Tunable[];
-  /** What was found before, and is in use. */
+  /** The results of earlier trials, which are in use. */
   readonly known: BestVariants;
-  /** Milliseconds of the GPU's time that trials may take; 0: no trials. */
+  /** Milliseconds of GPU time that trials may take; 0: no trials. */
   readonly budgetMs: number;
-  /** Keeps what was found. */
+  /** Keeps the result of a trial. */
   readonly save: (key: string, best: BestVariant) => void;
-  /** A run has the GPU to itself. */
-  readonly gpuLock: GpuLock;
-  /** Resolves when other work of idle moments is done, which would disturb a trial. */
-  readonly othersSettled: () => Promise<void>;
   readonly log: (level: 'info', message: string) => void;
 }
 
-/** Why no further run is made. */
-class Ended extends Error {}
+/** The budget is spent. */
+class Spent extends Error {}
 
 /**
- * Fits kernels to the adapter, in moments when no engine of the worker has anything to do: runs a trial of each kernel's
- * variants, uses the best from the next step on, and keeps it for the next load.
+ * Fits kernels to the adapter: runs a trial of each kernel's variants, uses the best from the next step on, and keeps it for
+ * the next load.
  *
- * Each run has the GPU to itself. A request, of this model or another, waits for one run at most, of a few milliseconds on
- * a GPU; then the trial pauses. Kernels not reached within the budget keep the default until the next load.
+ * Each run of a trial is one exclusive step of a few milliseconds on a GPU, so a request, of this model or another, waits for
+ * one run at most. Kernels not reached within the budget keep the default until the next load.
  */
-export class Autotuner {
+export class Autotuner implements IdleTask {
+  readonly failure = 'Kernels are not tuned any more';
   readonly #options: AutotunerOptions;
   readonly #bestVariants: Map<string, BestVariant>;
-  readonly #stopped = new AbortController();
   #gpuMs = 0;
   #state: TuningMetrics['state'];
-  #settled: Promise<void> | undefined;
 
   constructor(options: AutotunerOptions) {
     this.#options = options;
@@ -49,21 +44,6 @@ export class Autotuner {
     else this.#state = tunables.length > 0 ? 'cached' : 'off';
   }
 
-  /** The engine has nothing to do. */
-  onIdle(): void {
-    if (this.#state === 'idle') this.#settled ??= this.#raceAll();
-  }
-
-  /** Resolves when all trials are over; never rejects. */
-  get settled(): Promise<void> {
-    return this.#settled ?? Promise.resolve();
-  }
-
-  /** Ends it after the run under way. */
-  stop(): void {
-    this.#stopped.abort(new Ended());
-  }
-
   metrics(): TuningMetrics {
     const { tunables } = this.#options;
     const kernels = tunables.flatMap(({ key, name, tokens }): TunedKernel[] => {
@@ -74,22 +54,21 @@ export class Autotuner {
     return { state: this.#state, gpuMs: this.#gpuMs, numKernels: tunables.length, kernels };
   }
 
-  async #raceAll(): Promise<void> {
-    const { log, othersSettled } = this.#options;
-    const { signal } = this.#stopped;
+  async run(steps: IdleSteps): Promise<void> {
+    if (this.#state !== 'idle') return;
     try {
-      await othersSettled();
-      for (const tunable of this.#inOrder()) await this.#raceOne(tunable);
+      for (const tunable of this.#inOrder()) await this.#tune(tunable, steps);
     } catch (error) {
-      if (!(error instanceof Ended) && !signal.aborted) log('info', `Kernels are not tuned any more: ${String(error)}`);
+      if (!(error instanceof Spent)) throw error;
+    } finally {
+      this.#state = 'done';
     }
-    this.#state = 'done';
-    const { length: all } = this.#options.tunables;
     const gpuMs = Math.round(this.#gpuMs);
-    if (!signal.aborted) log('info', `Tuned ${this.#bestVariants.size} of ${all} kernels to this adapter, in ${gpuMs} ms of its time.`);
+    const counts = `${this.#bestVariants.size} of ${this.#options.tunables.length} kernels`;
+    this.#options.log('info', `Tuned ${counts} to this adapter, in ${gpuMs} ms of its time.`);
   }
 
-  /** Kernels without a trial so far: decoding first, then prompts, then what lies between. */
+  /** The kernels without a trial so far: those of decoding first, then those of prompts, then the ones between. */
   #inOrder(): readonly Tunable[] {
     const missing = this.#options.tunables.filter(({ key }) => !this.#bestVariants.has(key));
     const widths = [...new Set(missing.map(({ tokens }) => tokens))].sort((a, b) => a - b);
@@ -98,31 +77,27 @@ export class Autotuner {
     return order.flatMap((width) => missing.filter(({ tokens }) => tokens === width));
   }
 
-  async #raceOne(tunable: Tunable): Promise<void> {
-    const { gpuLock, save } = this.#options;
-    await this.#alone(async () => {}); // while nothing is asked
-    const trial = await gpuLock.shared(() => tunable.prepare());
-    const best = await runTrial(trial, (variant, dispatches) => this.#time(trial, variant, dispatches));
-    this.#stopped.signal.throwIfAborted();
+  async #tune(tunable: Tunable, steps: IdleSteps): Promise<void> {
+    const { budgetMs, save } = this.#options;
+    await this.#alone(async () => {}, steps); // no model of the worker has a request
+    const trial = await steps.shared(() => tunable.prepare());
+    const best = await runTrial(trial, async (variant, dispatches) => {
+      if (this.#gpuMs >= budgetMs) throw new Spent();
+      const ms = await this.#alone(() => trial.time(variant, dispatches), steps);
+      this.#gpuMs += ms;
+      return ms;
+    });
     trial.use(best.variant);
     this.#bestVariants.set(tunable.key, best);
     save(tunable.key, best);
   }
 
-  async #time(trial: Trial, variant: string, dispatches: number): Promise<number> {
-    if (this.#gpuMs >= this.#options.budgetMs) throw new Ended();
-    const ms = await this.#alone(() => trial.time(variant, dispatches));
-    this.#gpuMs += ms;
-    return ms;
-  }
-
-  /** Runs a task while nobody else uses the GPU. */
-  #alone<T>(task: () => Promise<T>): Promise<T> {
+  /** Runs a step while nobody else uses the GPU. */
+  #alone<T>(step: () => Promise<T>, { exclusive }: IdleSteps): Promise<T> {
     this.#state = 'idle';
-    const tune = (): Promise<T> => {
+    return exclusive(() => {
       this.#state = 'tuning';
-      return task();
-    };
-    return this.#options.gpuLock.exclusive(tune, this.#stopped.signal);
+      return step();
+    });
   }
 }

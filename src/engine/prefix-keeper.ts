@@ -1,3 +1,4 @@
+import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
 import type { EngineStats } from '../core/metrics.ts';
 import { type KeptBlock, prefixKey } from '../storage/prefix-manifest.ts';
 import type { PrefixStore } from '../storage/prefix-store.ts';
@@ -8,8 +9,8 @@ import type { GpuLock } from './gpu-lock.ts';
 /** Blocks that a prefix has at least: shorter ones are computed as fast as they are found. */
 export const MIN_BLOCKS = 8;
 
-/** Blocks after which restoring is compared with computing. */
-export const TRIAL_BLOCKS = 4;
+/** Blocks whose restoring is measured before it is compared with computing. */
+export const MEASURED_BLOCKS = 4;
 
 /** Copies KV blocks; both copies are queued in the turn of the call. See `KvBlockTransfer`. */
 export interface BlockTransfer {
@@ -27,9 +28,9 @@ export interface PrefixKeeperOptions {
    * @param onDeleted called by the store when another engine has deleted what is kept
    */
   readonly openStore: (onDeleted: () => void) => Promise<PrefixStore | undefined>;
-  readonly stats: () => Pick<EngineStats, 'requestsRunning' | 'requestsWaiting' | 'prefillTokensPerSecond'>;
-  /** Nothing is measured while it works. */
-  readonly gpuLock: GpuLock;
+  readonly stats: () => Pick<EngineStats, 'prefillTokensPerSecond'>;
+  /** Tells whether others used the GPU while a block was restored. */
+  readonly gpuLock: Pick<GpuLock, 'numHolders' | 'numHolds'>;
   /** The engine's, in milliseconds. */
   readonly clock: () => number;
   /** Milliseconds since 1970. */
@@ -43,49 +44,49 @@ interface Wanted extends Pick<KeptBlock, 'key' | 'parent' | 'lastUsed'> {
 }
 
 /**
- * Keeps the KV of hot prefixes from one engine to the next: first it restores what was kept, then it keeps what is hot.
+ * Keeps the KV of hot prefixes from one engine to the next: first it restores the blocks that are kept, then it keeps the hot
+ * ones.
  *
- * It works while the engine has nothing to do, block by block, and stops before the next block when a request comes. No
- * request waits for it: a block's copy is a few commands in the GPU's queue, and its file is read and written elsewhere.
+ * Each block is one step of the engine's idle queue. No request waits for it: a block's copy is a few commands in the GPU's
+ * queue, and its file is read and written elsewhere.
  *
- * Whether restoring is worth it is measured: if it brings fewer tokens a second than prompts were ever seen computed
- * with, by this engine or by those that kept the blocks, it ends, and nothing more is kept.
+ * The speed of restoring is measured. If it is less, in tokens a second, than the fastest that prompts were seen computed
+ * with, by this engine or by those that kept the blocks, restoring ends, and nothing more is kept.
  */
-export class PrefixKeeper {
+export class PrefixKeeper implements IdleTask {
+  readonly failure = 'The prefix cache is not kept any more';
   readonly #options: PrefixKeeperOptions;
   readonly #keys = new WeakMap<CachedBlock, string>();
   readonly #speed = new RestoreSpeed();
-  /** Blocks that turned out to be wrong: what is kept of them would fail the first request of every engine to come. */
+  /** Blocks that turned out to be wrong. If they stayed in the store, the first request of every later engine would fail. */
   readonly #wrong: CachedBlock[] = [];
   #store: Promise<PrefixStore | undefined> | undefined;
   /** Still to be restored; undefined before the store is open. */
   #pending: KeptBlock[] | undefined;
   #restored = 0;
-  /** The fastest that this engine was seen to compute prompts: what is left of a prompt that is found is slow. */
+  /** The fastest that this engine was seen to compute prompts: the rest of a prompt that is mostly found is slow. */
   #prefillTokensPerSecond = 0;
-  /** How often the engine has become idle. */
-  #idleCount = 0;
-  #isWorking = false;
-  #isStopped = false;
-  #settled: Promise<void> = Promise.resolve();
+  #hasEnded = false;
 
   constructor(options: PrefixKeeperOptions) {
     this.#options = options;
     options.prefixes.onWrong = (cached) => void this.#wrong.push(cached);
   }
 
-  /** The engine has nothing to do. */
-  onIdle(): void {
-    this.#idleCount++;
-    const { prefillTokensPerSecond } = this.#options.stats();
-    this.#prefillTokensPerSecond = Math.max(this.#prefillTokensPerSecond, prefillTokensPerSecond);
-    if (this.#isWorking || this.#isStopped) return;
-    this.#isWorking = true;
-    this.#settled = this.#options.gpuLock.shared(() => this.#workUntilDone());
+  async run({ shared }: IdleSteps): Promise<void> {
+    if (this.#hasEnded) return;
+    const store = await shared(() => this.#open());
+    if (store === undefined) return this.#end();
+    while (this.#hasPending) await shared(() => this.#restore(store));
+    if (this.#hasEnded) return;
+    const wanted = await shared(() => this.#wanted(store));
+    let kept = 0;
+    for (const block of wanted) if (await shared(() => this.#keep(store, block))) kept++;
+    if (kept > 0) this.#options.log('info', `Prefix cache: kept ${kept} more blocks in this browser's storage.`);
   }
 
   /**
-   * Deletes what is kept in its store, and takes nothing for hot that was asked before; what is asked later may be kept.
+   * Deletes the blocks in its store. Prompts asked before are not hot any more; later ones may be kept.
    * @returns the store's name, where it is open. @throws what the storage refuses with
    */
   async forget(): Promise<string | undefined> {
@@ -96,94 +97,78 @@ export class PrefixKeeper {
     return store?.name;
   }
 
-  /** Resolves when the work under way has ended; never rejects. */
-  get settled(): Promise<void> {
-    return this.#settled;
-  }
-
-  /** Ends it after the block under way. */
-  stop(): void {
-    this.#isStopped = true;
-    this.#options.prefixes.onWrong = () => {}; // nobody would take them
-  }
-
   /** Takes nothing for hot that was asked before, and restores no more. */
   #cool(): void {
     this.#options.prefixes.cool();
     if (this.#pending !== undefined) this.#pending = [];
   }
 
-  get #mayWork(): boolean {
-    const { requestsRunning, requestsWaiting } = this.#options.stats();
-    return !this.#isStopped && requestsRunning + requestsWaiting === 0;
+  get #hasPending(): boolean {
+    return !this.#hasEnded && this.#pending !== undefined && this.#pending.length > 0;
   }
 
-  async #workUntilDone(): Promise<void> {
-    try {
-      // Whatever has become hot while it worked is seen by another round.
-      for (let seen = -1; seen !== this.#idleCount && this.#mayWork; ) {
-        seen = this.#idleCount;
-        await this.#work();
-      }
-    } catch (error) {
-      if (!this.#isStopped) this.#options.log('info', `The prefix cache is not kept any more: ${String(error)}`);
-      this.#isStopped = true;
-    } finally {
-      this.#isWorking = false;
-    }
+  /** Nothing is restored or kept any more. */
+  #end(): void {
+    this.#hasEnded = true;
+    this.#pending = [];
+    this.#options.prefixes.onWrong = () => {};
   }
 
-  async #work(): Promise<void> {
+  /** Opens the store, if it is not, and drops the blocks from it that turned out to be wrong. */
+  async #open(): Promise<PrefixStore | undefined> {
+    this.#updateSpeed();
     this.#store ??= this.#options.openStore(() => this.#cool());
     const store = await this.#store;
-    if (store === undefined) return this.stop();
+    if (store === undefined) return undefined;
     this.#pending ??= [...store.inOrder()];
     for (const cached of this.#wrong.splice(0)) if (cached.cacheSalt === '') await store.drop(await this.#keyOf(cached));
-    for (let block = this.#pending[0]; block !== undefined && this.#mayWork; block = this.#pending[0]) {
-      this.#pending.shift();
-      await this.#restore(store, block);
-      if (this.#pending.length === 0 && this.#restored > 0 && !this.#isStopped) this.#report('restored');
-    }
-    if (this.#pending.length === 0 && this.#mayWork) await this.#keepHot(store);
+    return store;
   }
 
-  async #restore(store: PrefixStore, block: KeptBlock): Promise<void> {
+  /** The fastest that prompts were seen computed, in tokens a second; 0 while unknown. */
+  #updateSpeed(): number {
+    const { prefillTokensPerSecond } = this.#options.stats();
+    this.#prefillTokensPerSecond = Math.max(this.#prefillTokensPerSecond, prefillTokensPerSecond);
+    return this.#prefillTokensPerSecond;
+  }
+
+  async #restore(store: PrefixStore): Promise<void> {
+    const block = this.#pending?.shift();
+    if (block !== undefined) await this.#adopt(store, block);
+    if (!this.#hasEnded && this.#pending?.length === 0 && this.#restored > 0) this.#report('restored');
+  }
+
+  async #adopt(store: PrefixStore, block: KeptBlock): Promise<void> {
     const { prefixes, transfer, clock, gpuLock } = this.#options;
     const tokenIds = store.tokensThrough(block);
     if (tokenIds === undefined) return;
     const { numHolders, numHolds } = gpuLock;
     const startTime = clock();
     const bytes = await store.read(block);
-    if (bytes === undefined || this.#isStopped) return;
+    if (bytes === undefined) return;
     const writes: Promise<void>[] = [];
     const adoption = prefixes.adopt(tokenIds, (target) => writes.push(transfer.write(target, bytes)));
     if (adoption === 'full') this.#pending = [];
     if (adoption !== 'adopted') return;
     await Promise.all(writes);
     this.#restored++;
-    // What others did meanwhile, such as a step of this engine's or of another model's, is not this block's time.
+    // The time of others' steps meanwhile, of this engine or another model's, is not this block's.
     if (numHolders > 1 || gpuLock.numHolds !== numHolds) return;
     this.#speed.record(block, clock() - startTime);
-    if (this.#speed.isFasterThan(this.#prefillTokensPerSecond)) return;
+    if (this.#speed.isFasterThan(this.#updateSpeed())) return;
     this.#report('restoring is slower than computing and ends; restored');
-    this.#pending = [];
-    this.stop();
+    this.#end();
   }
 
-  async #keepHot(store: PrefixStore): Promise<void> {
-    const { prefixes, transfer, log } = this.#options;
-    let kept = 0;
-    for (const { cached, ...block } of await this.#wanted(store)) {
-      const prefillTokensPerSecond = this.#prefillTokensPerSecond;
-      // Without a speed, nothing would tell whether restoring it is worth it.
-      if (!this.#mayWork || prefillTokensPerSecond === 0) break;
-      if (!prefixes.holds(cached) || !store.accepts(block)) continue;
-      const bytes = await transfer.read(cached.block);
-      if (!isHot(cached)) continue; // all that was kept has been deleted meanwhile, and this is not to come back
-      const { tokenIds } = cached;
-      if (await store.put({ ...block, tokenIds, prefillTokensPerSecond }, bytes)) kept++;
-    }
-    if (kept > 0) log('info', `Prefix cache: kept ${kept} more blocks in this browser's storage.`);
+  /** Whether it has put the block into the store. */
+  async #keep(store: PrefixStore, { cached, ...block }: Wanted): Promise<boolean> {
+    const { prefixes, transfer } = this.#options;
+    const prefillTokensPerSecond = this.#updateSpeed();
+    // Without a speed, nothing would tell whether restoring it is worth it.
+    if (prefillTokensPerSecond === 0 || !prefixes.holds(cached) || !store.accepts(block)) return false;
+    const bytes = await transfer.read(cached.block);
+    if (!isHot(cached)) return false; // everything kept has been deleted meanwhile, and this is not to come back
+    return store.put({ ...block, tokenIds: cached.tokenIds, prefillTokensPerSecond }, bytes);
   }
 
   /** The hot blocks that are not kept, in the order of their sequences; those that are, are noted as used. */
@@ -250,7 +235,7 @@ class RestoreSpeed {
 
   /** Also while there are too few blocks to tell. */
   isFasterThan(tokensPerSecond: number): boolean {
-    if (this.#blocks < TRIAL_BLOCKS) return true;
+    if (this.#blocks < MEASURED_BLOCKS) return true;
     return this.tokensPerSecond >= Math.max(tokensPerSecond, this.computingTokensPerSecond);
   }
 }

@@ -57,10 +57,9 @@ export class KeptPrefixes {
     return keeper;
   }
 
-  /** The keeper's engine has ended. */
-  release(keeper: PrefixKeeper): void {
-    keeper.stop();
-    void keeper.settled.then(() => this.#keepers.delete(keeper));
+  /** Forgets a keeper, once its engine's idle work has ended. */
+  release(keeper: PrefixKeeper, ended: Promise<void>): void {
+    void ended.then(() => this.#keepers.delete(keeper));
   }
 
   /**

@@ -10,6 +10,7 @@ import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../engine/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
 import { GpuLock } from '../engine/gpu-lock.ts';
+import { IdleQueue } from '../engine/idle-queue.ts';
 import { DeferredKernels } from '../engine/deferred-kernels.ts';
 import type { BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
 import { readModelFile } from '../formats/gguf.ts';
@@ -119,21 +120,14 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
-    const deferred = new DeferredKernels({ kernels, isBusy, whileIdleOnly: adapter.isSoftware, gpuLock, log });
-    const othersSettled = async (): Promise<void> => {
-      await deferred.settled;
-      await keeper?.settled;
-    };
-    const tuner = tuning.start({ adapter, tunables, gpuLock, othersSettled });
-    const onIdle = (): void => {
-      deferred.onIdle();
-      keeper?.onIdle();
-      tuner.onIdle();
-    };
-    const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle });
+    const deferred = new DeferredKernels({ kernels, besideRequests: !adapter.isSoftware, log });
+    const tuner = tuning.start(adapter, tunables);
+    const idleQueue = new IdleQueue({ isBusy, gpuLock, log });
+    for (const task of [deferred, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
+    const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle: () => idleQueue.onIdle() });
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
-    return serve(loaded, info, tokenizer, engine, { gpuLock, deferred, keeper, prefixes, tuner });
+    return serve(loaded, info, tokenizer, engine, { idleQueue, deferred, keeper, prefixes, tuner });
   };
 }
 
@@ -148,9 +142,9 @@ function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo
   return { id: modelId(options), name, architecture, ...context, ...cache, vocabSize, ...file, settings: settingsOf(options) };
 }
 
-/** What is done in moments without requests, and what tells them. */
+/** The work of moments without requests. */
 interface IdleWork {
-  readonly gpuLock: GpuLock;
+  readonly idleQueue: IdleQueue;
   readonly deferred: DeferredKernels;
   readonly keeper: PrefixKeeper | undefined;
   readonly prefixes: KeptPrefixes;
@@ -162,7 +156,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { gpuLock, deferred, keeper, prefixes, tuner }: IdleWork,
+  { idleQueue, deferred, keeper, prefixes, tuner }: IdleWork,
 ): ServedModel {
   const stop = new AbortController();
   return {
@@ -171,7 +165,7 @@ function serve(
     adapter: loaded.adapter,
     gpuBytes: loaded.gpuBytes,
     lost: loaded.lost,
-    profiler: new ModelProfiler({ profiler: loaded.profiler, gpuLock, lost: loaded.lost }),
+    profiler: new ModelProfiler({ profiler: loaded.profiler, idleQueue, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
     kernelsToCompile: () => deferred.numLeft,
@@ -186,9 +180,8 @@ function serve(
     },
     destroy: () => {
       stop.abort();
-      deferred.stop();
-      if (keeper !== undefined) prefixes.release(keeper);
-      tuner.stop();
+      const ended = idleQueue.stop();
+      if (keeper !== undefined) prefixes.release(keeper, ended);
       loaded.destroy();
     },
   };

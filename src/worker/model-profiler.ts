@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { AdapterLimits, ProfileOptions, Profiler, StepProfile } from '../core/profile.ts';
-import type { GpuLock } from '../engine/gpu-lock.ts';
+import type { IdleQueue } from '../engine/idle-queue.ts';
 
 const DEFAULTS: Required<ProfileOptions> = { steps: 8, phase: 'decode', timeoutMs: 10_000 };
 const MAX_STEPS = 100;
@@ -8,7 +8,7 @@ const MAX_STEPS = 100;
 export interface ModelProfilerOptions {
   readonly profiler: Profiler;
   /** Limits are measured while nobody else uses the GPU. */
-  readonly gpuLock: GpuLock;
+  readonly idleQueue: Pick<IdleQueue, 'measure' | 'isGpuFree'>;
   /** Resolves when the GPU device is lost, or the model unloaded. */
   readonly lost: Promise<TabserveError>;
 }
@@ -28,8 +28,8 @@ export class ModelProfiler {
    * two that it takes.
    */
   async limits(): Promise<AdapterLimits> {
-    const { gpuLock, profiler } = this.#options;
-    this.#measuring ??= gpuLock.exclusive(() => this.#untilLost(profiler.measureLimits()));
+    const { idleQueue, profiler } = this.#options;
+    this.#measuring ??= idleQueue.measure(() => this.#untilLost(profiler.measureLimits()));
     try {
       this.#limits = await this.#untilLost(this.#measuring);
       return this.#limits;
@@ -42,7 +42,7 @@ export class ModelProfiler {
   /** With the limits, where they are known or nothing holds the GPU, so that they can be measured now. */
   async profile(options: ProfileOptions): Promise<StepProfile> {
     const wanted = checkOptions(options);
-    if (this.#limits === undefined && this.#options.gpuLock.numHolders === 0) await this.limits();
+    if (this.#limits === undefined && this.#options.idleQueue.isGpuFree) await this.limits();
     return this.#untilLost(this.#options.profiler.profile(wanted, this.#limits));
   }
 

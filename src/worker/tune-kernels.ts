@@ -1,7 +1,7 @@
 import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
 import type { BestVariants, Tunable, Tuning } from '../core/tuning.ts';
-import { Autotuner, type AutotunerOptions } from '../engine/autotuner.ts';
+import { Autotuner } from '../engine/autotuner.ts';
 import { keepBestVariant, readBestVariants, type TuningStorage } from '../storage/tuning-store.ts';
 import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
@@ -10,11 +10,6 @@ import type { LoadContext } from './served-model.ts';
 const BUDGET_MS = 2000;
 /** Loading does not wait longer for a storage: without it kernels are tried again. */
 const MAX_READ_MS = 250;
-
-type StartOptions = Pick<AutotunerOptions, 'gpuLock' | 'othersSettled'> & {
-  readonly adapter: AdapterSummary;
-  readonly tunables: readonly Tunable[];
-};
 
 /** Fits the kernels of one load to its adapter, as the user's setting says. Its storage's failures fail nothing. */
 export class KernelTuning {
@@ -38,12 +33,12 @@ export class KernelTuning {
   }
 
   /** Races would keep a software adapter, and with it the page's cores, busy for long: only where they are asked for. */
-  start({ adapter, ...options }: StartOptions): Autotuner {
+  start(adapter: AdapterSummary, tunables: readonly Tunable[]): Autotuner {
     const budgetMs = { auto: adapter.isSoftware ? 0 : BUDGET_MS, off: 0, force: Infinity }[this.#tuning];
     const storage = this.#storage;
     const place = { adapter: adapterKey(adapter), version: VERSION };
     return new Autotuner({
-      ...options,
+      tunables,
       known: this.#known,
       budgetMs,
       save: (key, best) => {

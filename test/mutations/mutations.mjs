@@ -119,8 +119,8 @@ export const MUTATIONS = [
     ['rows are never attended to in tiles', 'this.#areReady ? tileRows : 1', '1', DEFERRED],
     ['rows are in tiles before there is a kernel for them', '#areReady = false;', '#areReady = true;', DEFERRED],
   ]),
-  ...of('deferred kernels', 'src/engine/deferred-kernels.ts', [
-    ['a software adapter compiles while it serves', 'while (whileIdleOnly && isBusy() && ', 'while (false && ', 'test/unit/engine/deferred-kernels.test.ts'],
+  ...of('deferred kernels', 'src/engine/idle-queue.ts', [
+    ['a software adapter compiles while it serves', 'entry.task.besideRequests === true || isIdle()', 'true', 'test/unit/engine/deferred-kernels.test.ts'],
   ]),
   ...of('repacking', 'src/quant/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],

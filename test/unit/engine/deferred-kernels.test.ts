@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { DeferredKernels } from '../../../src/engine/deferred-kernels.ts';
+import { GpuLock } from '../../../src/engine/gpu-lock.ts';
+import { IdleQueue } from '../../../src/engine/idle-queue.ts';
+import { settle } from './virtual-gpu.ts';
 
 /** Kernels that compile when they are told to, and what came of them. */
-function lab(tokens: readonly number[], whileIdleOnly: boolean) {
+function lab(tokens: readonly number[], besideRequests: boolean) {
   const started: number[] = [];
   const logged: string[] = [];
   const state = { isBusy: false };
@@ -19,36 +21,33 @@ function lab(tokens: readonly number[], whileIdleOnly: boolean) {
     },
   }));
   const log = (_level: string, message: string): void => void logged.push(message);
-  const compiler = new DeferredKernels({ kernels, isBusy: () => state.isBusy, whileIdleOnly, gpuLock: new GpuLock(), log });
+  const deferred = new DeferredKernels({ kernels, besideRequests, log });
+  const queue = new IdleQueue({ isBusy: () => state.isBusy, gpuLock: new GpuLock(), log });
+  queue.add(deferred);
   const finish = async (error?: unknown): Promise<void> => {
     await settle();
     end?.(error);
     await settle();
   };
-  return { compiler, started, logged, state, finish };
-}
-
-/** All that follows from what has happened. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve));
+  return { deferred, queue, started, logged, state, finish };
 }
 
 test('kernels are compiled one after the other, the widest first', async () => {
-  const { compiler, started, finish } = lab([2, 4, 2], false);
+  const { deferred, queue, started, finish } = lab([2, 4, 2], true);
   await settle();
   expect(started).toEqual([4]);
-  expect(compiler.numLeft).toBe(3);
+  expect(deferred.numLeft).toBe(3);
   await finish();
   expect(started).toEqual([4, 2]);
   await finish();
   await finish();
   expect(started).toEqual([4, 2, 2]);
-  expect(compiler.numLeft).toBe(0);
-  await compiler.settled;
+  expect(deferred.numLeft).toBe(0);
+  await queue.settled();
 });
 
 test('on a GPU they are compiled beside requests', async () => {
-  const { started, state, finish } = lab([8, 2], false);
+  const { started, state, finish } = lab([8, 2], true);
   state.isBusy = true;
   await settle();
   await finish();
@@ -56,50 +55,51 @@ test('on a GPU they are compiled beside requests', async () => {
 });
 
 test('on a software adapter only while nobody asks for anything', async () => {
-  const { compiler, started, state, finish } = lab([8, 2, 2], true);
+  const { deferred, queue, started, state, finish } = lab([8, 2, 2], false);
   await settle();
   expect(started).toEqual([]); // the engine does not run yet
-  compiler.onIdle();
+  queue.onIdle();
   await settle();
   expect(started).toEqual([8]);
   state.isBusy = true;
   await finish();
   expect(started).toEqual([8]);
-  compiler.onIdle(); // idle for a moment only: another request has come since
+  queue.onIdle(); // idle for a moment only: another request has come since
   await settle();
   expect(started).toEqual([8]);
   state.isBusy = false;
-  compiler.onIdle();
+  queue.onIdle();
   await settle();
   expect(started).toEqual([8, 2]);
-  expect(compiler.numLeft).toBe(2);
+  expect(deferred.numLeft).toBe(2);
 });
 
-test('one that does not compile is left out, and told', async () => {
-  const { compiler, started, logged, finish } = lab([8, 2], false);
+test('one that does not compile is left out, and logged', async () => {
+  const { queue, started, logged, finish } = lab([8, 2], true);
   await finish(new TabserveError('internal', 'The kernel matmul does not compile'));
   expect(started).toEqual([8, 2]);
   expect(logged).toEqual([expect.stringMatching(/left out.*matmul does not compile/)]);
   await finish();
-  await compiler.settled;
+  await queue.settled();
 });
 
 test.each([
-  ['a model that is unloaded', (compiler: DeferredKernels) => compiler.stop(), undefined],
+  ['a model that is unloaded', (queue: IdleQueue) => void queue.stop(), undefined],
   ['a GPU that is lost', () => {}, new TabserveError('device_lost', 'gone')],
 ] as const)('%s ends it without a word', async (_what, happen, error) => {
-  const { compiler, started, logged, finish } = lab([8, 2], false);
+  const { queue, started, logged, finish } = lab([8, 2], true);
   await settle();
-  happen(compiler);
+  happen(queue);
   await finish(error);
-  await compiler.settled;
+  await queue.settled();
   expect(started).toEqual([8]);
   expect(logged).toEqual([]);
 });
 
 test('a model that is unloaded before it was ever idle', async () => {
-  const { compiler, started } = lab([8], true);
-  compiler.stop();
-  await compiler.settled;
+  const { queue, started } = lab([8], false);
+  await queue.stop();
+  queue.onIdle();
+  await settle();
   expect(started).toEqual([]);
 });

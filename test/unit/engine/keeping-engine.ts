@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { EngineRequest, RequestOutput } from '../../../src/core/request.ts';
 import { Engine } from '../../../src/engine/engine.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
+import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import { PrefixKeeper } from '../../../src/engine/prefix-keeper.ts';
 import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { PrefixStore } from '../../../src/storage/prefix-store.ts';
@@ -70,6 +71,9 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
     now: () => 1_000_000 + time,
     log,
   });
+  const isBusy = (): boolean => engine.stats().requestsRunning + engine.stats().requestsWaiting > 0;
+  const queue = new IdleQueue({ isBusy, gpuLock, log });
+  queue.add(keeper);
   const stepped = { execute: async (plan: Parameters<FakeRunner['execute']>[0]) => {
     await turn();
     time += stepMs;
@@ -78,7 +82,7 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
     const error = { code: 'internal', message: 'not numbers' } as const;
     return { ...output, failures: new Map(failed.map(({ requestId }) => [requestId, error])) };
   } };
-  const engine = new Engine({ scheduler, runner: stepped, clock, gpuLock, onIdle: () => keeper.onIdle() });
+  const engine = new Engine({ scheduler, runner: stepped, clock, gpuLock, onIdle: () => queue.onIdle() });
   const outputs: RequestOutput[] = [];
   const stop = new AbortController();
   void (async () => {
@@ -89,7 +93,7 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
     return { outputTokenIds: all.flatMap(({ newTokenIds }) => newTokenIds), cached: all.at(-1)?.numCachedTokens };
   };
   const untilIdle = async (): Promise<void> => {
-    while (engine.stats().requestsRunning + engine.stats().requestsWaiting > 0) await turn();
+    while (isBusy()) await turn();
   };
   /** Answers a request, whatever the keeper does meanwhile. */
   const finish = (request: EngineRequest): Promise<void> => {
@@ -98,18 +102,15 @@ export function start({ storage = memoryStorage(), name = 'set', numBlocks = 64,
   };
   /** Until neither the engine nor the keeper has anything to do. */
   const settle = async (): Promise<void> => {
-    for (let before: Promise<void> | undefined; before !== keeper.settled; ) {
-      before = keeper.settled;
-      await before;
-      for (let i = 0; i < 10; i++) await turn();
-      await untilIdle();
-    }
+    await untilIdle();
+    for (let i = 0; i < 10; i++) await turn(); // the engine's last outputs, and its idle moment
+    await queue.settled();
   };
   const ask = async (...requests: EngineRequest[]): Promise<void> => {
     for (const request of requests) engine.add(request);
     await settle();
   };
-  return { storage, lines, scheduler, engine, keeper, seen, hooks, failing, ask, finish, answer, settle };
+  return { storage, lines, scheduler, engine, keeper, queue, seen, hooks, failing, ask, finish, answer, settle };
 }
 
 export function turn(): Promise<void> {

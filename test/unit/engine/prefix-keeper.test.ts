@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MIN_BLOCKS, TRIAL_BLOCKS } from '../../../src/engine/prefix-keeper.ts';
+import { MIN_BLOCKS, MEASURED_BLOCKS } from '../../../src/engine/prefix-keeper.ts';
 import { runAlone } from '../scheduler/fake-runner.ts';
 import { again, asked, config, keptStorage, makeRequest, numKept, start } from './keeping-engine.ts';
 
@@ -116,11 +116,11 @@ test('a block that is handed out to another while one before it is written to di
   expect(next.answer('asked')).toEqual({ outputTokenIds: runAlone(asked, 64).outputTokenIds, cached: 40 });
 });
 
-test('restoring that is slower than computing ends after a trial, says so, and nothing more is kept', async () => {
+test('restoring that is slower than computing ends after a few blocks, says so, and nothing more is kept', async () => {
   const storage = await keptStorage();
   const next = start({ storage, readMs: 500 });
   await next.settle();
-  expect(next.seen.writes).toBe(TRIAL_BLOCKS);
+  expect(next.seen.writes).toBe(MEASURED_BLOCKS);
   expect(next.lines).toEqual([
     expect.stringMatching(/restoring is slower than computing and ends; restored 4 blocks, at 8 tokens\/s; computing gives \d\d+ /),
   ]);
@@ -216,7 +216,7 @@ test('a GPU that is lost ends it quietly, and stop ends it for good', async () =
   expect(engine.seen.reads).toBe(1);
 
   const stopped = start();
-  stopped.keeper.stop();
+  await stopped.queue.stop();
   await stopped.ask(asked);
   await stopped.ask(again);
   expect(stopped.seen.reads).toBe(0);

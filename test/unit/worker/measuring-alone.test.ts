@@ -19,6 +19,8 @@ const MEASURES: readonly Work[] = ['trial', 'limits'];
 class SharedGpu {
   readonly seen = new Map<Work, number>();
   readonly disturbed = new Set<string>();
+  /** What ended, in order. */
+  readonly ended: Work[] = [];
   readonly #underWay: Work[] = [];
   readonly load = createModelLoader({
     loadRunner: (options) => this.#loadRunner(options), baseUrl: '', tuningStorage: () => undefined,
@@ -31,6 +33,7 @@ class SharedGpu {
     this.#underWay.push(work);
     for (let i = 0; i < 3; i++) await turn();
     this.#underWay.splice(this.#underWay.indexOf(work), 1);
+    this.ended.push(work);
     this.seen.set(work, (this.seen.get(work) ?? 0) + 1);
     return result;
   }
@@ -64,7 +67,7 @@ class SharedGpu {
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
       lost: new Promise<TabserveError>(() => {}), loseDevice: () => {}, destroy: () => {},
       tunables: [this.#tunable('a'), this.#tunable('b')],
-      deferredKernels: [{ tokens: 8, compile: () => this.during('compile', undefined) }],
+      deferredKernels: [8, 4, 2].map((tokens) => ({ tokens, compile: () => this.during('compile', undefined) })),
     });
   }
 
@@ -98,9 +101,18 @@ test('whatever measures is alone on the GPU, whichever of the worker’s models 
   await Promise.all(answered);
   await waitFor(() => [one, two, third].every((model) => model.tuning().state === 'done'));
   expect([...gpu.disturbed]).toEqual([]);
-  expect(Object.fromEntries(gpu.seen)).toMatchObject({ load: 3, compile: 3, limits: 3, step: 27, trial: expect.any(Number) });
+  expect(Object.fromEntries(gpu.seen)).toMatchObject({ load: 3, compile: 9, limits: 3, step: 27, trial: expect.any(Number) });
   for (const model of [one, two, third]) expect(model.tuning().kernels.map(({ variant }) => variant)).toEqual(['fast', 'fast']);
   for (const model of [one, two, third]) model.destroy();
+});
+
+test('kernels are tried once the deferred ones are compiled', async () => {
+  const gpu = new SharedGpu();
+  const model = await gpu.start();
+  await waitFor(() => model.tuning().state === 'done');
+  expect(gpu.ended.filter((work) => work !== 'load').slice(0, 4)).toEqual(['compile', 'compile', 'compile', 'trial']);
+  expect(model.kernelsToCompile()).toBe(0);
+  model.destroy();
 });
 
 async function waitFor(isSo: () => boolean): Promise<void> {

@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { ProfileOptions, Profiler } from '../../../src/core/profile.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
+import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import { ModelProfiler } from '../../../src/worker/model-profiler.ts';
 import { FAKE_LIMITS, fakeProfile } from '../../support/fake-profiler.ts';
 
@@ -10,10 +11,11 @@ async function setUp(isWorking = false) {
   const measureLimits = vi.fn(async () => FAKE_LIMITS);
   const profile = vi.fn<Profiler['profile']>(async ({ steps }, limits) => ({ ...fakeProfile(steps), limits }));
   const gpuLock = new GpuLock();
+  const idleQueue = new IdleQueue({ isBusy: () => isWorking, gpuLock, log: () => {} });
   const becomeIdle = isWorking ? await gpuLock.hold() : () => {};
   let lose: (error: TabserveError) => void = () => {};
   const lost = new Promise<TabserveError>((resolve) => (lose = resolve));
-  const profiler = new ModelProfiler({ profiler: { measureLimits, profile }, gpuLock, lost });
+  const profiler = new ModelProfiler({ profiler: { measureLimits, profile }, idleQueue, lost });
   return { profiler, measureLimits, profile, becomeIdle, gpuLock, lose: (error: TabserveError) => lose(error) };
 }
 

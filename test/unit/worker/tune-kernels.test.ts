@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { Tuning } from '../../../src/core/tuning.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
+import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import type { TuningRecord, TuningStorage } from '../../../src/storage/tuning-store.ts';
 import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
 import { fakeTunable } from '../engine/fake-trial.ts';
@@ -26,10 +27,12 @@ async function load(tuning: Tuning | undefined, adapter: AdapterSummary, storage
   const bestVariants = await kernels.bestVariants(adapter);
   const speeds = { default: 0.2, fast: 0.1 };
   const tunables = Array.from({ length: count }, (_, i) => fakeTunable(`${i}`, 1, speeds, bestVariants.get(`${i}`)?.variant));
-  const tuner = kernels.start({ adapter, tunables, gpuLock: new GpuLock(), othersSettled: async () => {} });
+  const tuner = kernels.start(adapter, tunables);
+  const queue = new IdleQueue({ isBusy: () => false, gpuLock: new GpuLock(), log: (_level, line) => void lines.push(line) });
+  queue.add(tuner);
   const before = tuner.metrics().state;
-  tuner.onIdle();
-  await tuner.settled;
+  queue.onIdle();
+  await queue.settled();
   const tried = tunables.filter(({ isPrepared }) => isPrepared).length;
   return { bestVariants: bestVariants.size, before, tried, metrics: tuner.metrics(), lines, openStorage };
 }
