@@ -191,7 +191,7 @@ in a sentence: as a warning where a sequence has fewer tokens than the model's c
 | \`software_adapter\` | the 256 MiB of 3. | a number as \`kvCacheBytes\` |
 | \`gpu_memory\` | \`gpuMemoryBytes\` has no more beside the weights and other models | a smaller model; fewer of them; \`gpuMemoryBytes\` |
 | \`buffer_size\` | the GPU binds no larger buffer | \`kvCacheDtype\`, where it is a buffer of the cache |
-| \`gpu_refused\` | the GPU refused more; half of it is tried, and half of that | close what else uses the GPU; a smaller model |
+| \`gpu_refused\` | the GPU refused more; half of it is tried, and half of that | close other programs and pages that use the GPU; a smaller model |
 
 ## By model
 

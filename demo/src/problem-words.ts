@@ -92,7 +92,7 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   ),
   out_of_memory: words(
     'The GPU ran out of memory',
-    'Choose a smaller model, or a smaller quantisation of it; or close what else uses the GPU, and load it again.',
+    'Choose a smaller model, or a smaller quantisation of it; or close other programs and pages that use the GPU, and load it again.',
     'reload-model',
   ),
   aborted: words('The answer was stopped', 'What it said is kept. Ask again when you like.', 'retry'),

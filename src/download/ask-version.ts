@@ -45,7 +45,7 @@ export async function askSize(url: string, context: HttpContext): Promise<number
   });
   const size = byHead?.size ?? (await askHeaders(url, { method: 'GET' }, context)).size;
   if (size !== undefined) return size;
-  throw new TabserveError('download_failed', `The server of ${modelName(url)} does not tell the file's size.`);
+  throw new TabserveError('download_failed', `The server of ${modelName(url)} does not report the file's size.`);
 }
 
 async function askHeaders(url: string, init: ExchangeInit, context: HttpContext): Promise<StatedVersion> {

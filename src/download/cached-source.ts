@@ -89,13 +89,13 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
     checkFileSize(name, remote.size, options.gpuMemoryBytes);
   } catch (error) {
     if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;
-    log(`${name} has changed on its server, but cannot be had (${String(error)}): the version that is stored is used.`);
+    log(`${name} has changed on its server, but the new version could not be opened (${String(error)}): the stored version is used.`);
     return openStored(whole[0], storage, options);
   }
   if (!remote.isRanged && storage === undefined) throw needsStorage(name);
   const place = await placeVersion(stored, remote, { name, storage, partBytes, lastUsed: now() });
   const isNew = stored.length > 0 && (place.stored?.parts ?? []).every((hash) => hash === null);
-  if (isNew) log(`${name} has changed on its server; what is stored of it is kept until the new version is whole.`);
+  if (isNew) log(`${name} has changed on its server; the stored version is kept until the new one is complete.`);
   return new CachedSource(new PartCache(place.file, { ...place, storage, wanted: options.wanted, log }), remote, options);
 }
 

@@ -233,4 +233,4 @@ const DENIED_TOKEN =
 const DENIED_LINK =
   "its link's signature is not accepted: it may have expired, be made for another address or method than GET, or there is " +
   'no such file';
-const NEW_LINK = 'Give a link that is signed anew: what has arrived is kept in the browser’s storage, and is gone on with';
+const NEW_LINK = 'Give a link that is signed anew: the download continues with the parts in the browser’s storage';

@@ -70,7 +70,7 @@ export function hubFileUrl({ endpoint, repo, path, revision }: HubFile): string 
 export function hubEndpoint({ endpoint = HUB, token }: HubSettings): string {
   const refused = (message: string): TabserveError => new TabserveError('invalid_request', message, { param: 'hub' });
   const bad = (why: string): TabserveError => refused(`\`hub.endpoint\` ${why}; give an https: URL such as ${HUB}.`);
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw refused('`hub.token` is no token: it has other characters.');
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw refused('`hub.token` is not a token: it contains invalid characters.');
   if (!URL.canParse(endpoint)) throw bad('is not a URL');
   const { protocol, hostname, username, password, origin, pathname } = new URL(endpoint);
   if (protocol !== 'https:' && protocol !== 'http:') throw bad('is not a web address');

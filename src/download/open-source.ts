@@ -168,7 +168,7 @@ function remoteSide({ url, name, hub }: ModelUrl, context: HttpContext): Pick<Ca
       } catch (error) {
         if (context.signal?.aborted === true) throw error;
         const why = error instanceof Error ? error.message : String(error);
-        context.log(`Could not ask ${hub.endpoint} whether ${name} has changed: ${why} What is stored is used.`);
+        context.log(`Could not ask ${hub.endpoint} whether ${name} has changed: ${why} The stored version is used.`);
         return undefined;
       }
     },

@@ -78,7 +78,7 @@ const MAX_RETRY_AFTER_MS = 60_000;
 
 function askedToWait(fault: TransientFault): TabserveError {
   const { message, retryAfterMs } = fault;
-  const advice = `It asks to be left alone for ${Math.ceil(retryAfterMs / 1000)} s; try again then.`;
+  const advice = `It asks clients to wait ${Math.ceil(retryAfterMs / 1000)} s; try again then.`;
   return new TabserveError('download_failed', `${message} ${advice}`, { cause: fault, details: { retryAfterMs } });
 }
 

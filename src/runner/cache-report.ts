@@ -63,7 +63,7 @@ const LEVERS: Readonly<Record<CutReason, readonly string[]>> = {
   software_adapter: ['raise kvCacheBytes'],
   gpu_memory: ['raise gpuMemoryBytes if the GPU has more', 'use a smaller model'],
   buffer_size: [],
-  gpu_refused: ['close what else uses the GPU', 'use a smaller model'],
+  gpu_refused: ['close other programs and pages that use the GPU', 'use a smaller model'],
 };
 
 const SMALLER_DTYPES: Readonly<Record<KvCacheDtype, readonly string[]>> = {
@@ -75,7 +75,7 @@ const SMALLER_DTYPES: Readonly<Record<KvCacheDtype, readonly string[]>> = {
 /** Advice on how to get a longer context. */
 function adviceOn(reason: CutReason, { dtype, lengthCut }: CachePlan): string {
   const dtypes = lengthCut === undefined ? SMALLER_DTYPES[dtype] : []; // not affected by the cache's element type
-  const levers = [...LEVERS[reason], ...dtypes, 'give as maxModelLen what is enough'];
+  const levers = [...LEVERS[reason], ...dtypes, 'set maxModelLen to the tokens you need'];
   const list = new Intl.ListFormat('en', { type: 'disjunction' }).format(levers);
   return `${list.charAt(0).toUpperCase()}${list.slice(1)}.`;
 }

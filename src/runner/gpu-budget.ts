@@ -155,7 +155,7 @@ export class GpuBudget {
 }
 
 function tooLarge({ minBytes: neededBytes, budgetBytes }: GpuNeed, asked: number | undefined): TabserveError {
-  const whose = asked === undefined ? 'this machine is taken to have' : 'gpuMemoryBytes allows';
+  const whose = asked === undefined ? 'this machine is assumed to have' : 'gpuMemoryBytes allows';
   const message =
     `The model needs ${mib(neededBytes)} of GPU memory even with the smallest KV cache, and ${whose} ${mib(budgetBytes)}. ` +
     'Use a smaller quantisation or model, a smaller maxModelLen or kvCacheDtype "f16" or "int8", or raise gpuMemoryBytes ' +

@@ -69,8 +69,8 @@ export async function fitCache<T>(
   throw new TabserveError(
     'out_of_memory',
     `The GPU has no room for a KV cache beside the model: of ${plan.numBlocks * plan.blockBytes} bytes asked, ` +
-      `${plan.minBlocks * plan.blockBytes} are the least (${plan.minBlocks * BLOCK_SIZE} tokens). Close what else uses ` +
-      `the GPU, or use a smaller model or kvCacheDtype "f16" or "int8". (${cut.why})`,
+      `${plan.minBlocks * plan.blockBytes} are the least (${plan.minBlocks * BLOCK_SIZE} tokens). Close other programs and ` +
+      `pages that use the GPU, or use a smaller model or kvCacheDtype "f16" or "int8". (${cut.why})`,
   );
 }
 

@@ -32,7 +32,7 @@ export class StepProfiler implements Profiler {
 
   async profile(options: Required<ProfileOptions>, limits: AdapterLimits | undefined): Promise<StepProfile> {
     if (!this.#gpu.device.features.has('timestamp-query')) {
-      const message = 'This browser gives no GPU timestamps (`timestamp-query`): steps cannot be profiled here.';
+      const message = 'This browser has no GPU timestamps (`timestamp-query`): steps cannot be profiled here.';
       throw new TabserveError('profiling_unavailable', message);
     }
     const profiled = this.#turn.then(() => this.#profile(options, limits));

@@ -291,7 +291,7 @@ export class PrefixStore {
       return await work();
     } catch (error) {
       if (this.#isUsable) {
-        this.#options.log(`This browser's storage refused the prefix cache (${String(error)}); it is left alone.`);
+        this.#options.log(`This browser's storage refused the prefix cache (${String(error)}); it is not used any more.`);
       }
       this.#isUsable = false;
       return undefined;

@@ -55,7 +55,7 @@ export class WholeCheck {
 }
 
 function differs(name: string, found: string, expected: string): TabserveError {
-  const remedy = 'What was stored of it is deleted. Load it again, or from another place';
+  const remedy = 'Its stored parts have been deleted. Load it again, or from another place';
   const why = `its SHA-256 is ${found}, and the hub says ${expected}`;
   return new TabserveError('corrupt_model', `${name} is not the file that it should be: ${why}. ${remedy}.`);
 }

@@ -17,7 +17,7 @@ export function readFlag(metadata: Metadata, key: string, warn: Warn): boolean |
   const value = metadata[key];
   if (value === undefined || typeof value === 'boolean') return value;
   if (value === 0 || value === 1) return value === 1;
-  warn(`The model file's metadata ${key} is ${show(value)}, not a boolean; the default is taken.`);
+  warn(`The model file's metadata ${key} is ${show(value)}, not a boolean; the default is used.`);
   return undefined;
 }
 
@@ -27,7 +27,7 @@ export function readTokenId(metadata: Metadata, key: string, size: number, warn:
   if (value === undefined) return undefined;
   const id = typeof value === 'bigint' ? Number(value) : value;
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < size) return id;
-  warn(`The model file's metadata ${key} is ${show(value)}, none of its ${size} tokens; the default is taken.`);
+  warn(`The model file's metadata ${key} is ${show(value)}, none of its ${size} tokens; the default is used.`);
   return undefined;
 }
 

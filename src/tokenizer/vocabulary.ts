@@ -122,7 +122,7 @@ function readKinds(
   if (types !== undefined && overridden.length > 0) {
     const names = [...new Set(overridden.map((id) => JSON.stringify(tokens[id] ?? '')))];
     const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
-    warn(`The model file does not type these as the control tokens that they are taken for: ${names.slice(0, MAX_NAMED).join(', ')}${more}.`);
+    warn(`The model file gives these tokens another type, but they are treated as control tokens: ${names.slice(0, MAX_NAMED).join(', ')}${more}.`);
   }
   return kinds;
 }

@@ -101,7 +101,7 @@ const ANSWERS: readonly Row[] = [
   ['Retry-After of over a minute', `${REMOTE} at once, with \`details.retryAfterMs\``, 'the parts that came', async () => {
     await serve({ status: 503, retryAfter: '3600' });
     const error = await failure(URL_OF_MODEL);
-    expect(error).toEqual(fails('download_failed', /left alone for 3600 s/));
+    expect(error).toEqual(fails('download_failed', /asks clients to wait 3600 s/));
     expect(error).toMatchObject({ details: { retryAfterMs: 3_600_000 } });
   }],
   ['server without ranges', 'nothing: the file is streamed once, into the storage', 'all', async () => {
@@ -178,7 +178,7 @@ const ANSWERS: readonly Row[] = [
     await serve();
     await load(URL_OF_MODEL);
     await command({ do: 'serve', at: 'hub', path: '/m.gguf', content: { text: '<html>Welcome to our Wi-Fi' } });
-    expect((await load(URL_OF_MODEL)).lines).toEqual(says(/web page.*the version that is stored is used/));
+    expect((await load(URL_OF_MODEL)).lines).toEqual(says(/web page.*the stored version is used/));
     expect(await kept()).toEqual(WHOLE);
   }],
 ];
@@ -337,14 +337,14 @@ const VERSIONS: readonly Row[] = [
     await publish(FIRST);
     await load(NAME);
     await command({ do: 'answer', status: 0 });
-    expect((await load(NAME)).lines).toEqual(says(/What is stored is used/));
+    expect((await load(NAME)).lines).toEqual(says(/The stored version is used/));
     expect(await load(`${NAME}@${FIRST}`)).toEqual({ lines: [], waits: [] });
   }],
   ['file with another SHA-256 than the hub says', '`corrupt_model`: load it again, or from another place', 'all other models', async () => {
     await serve();
     await load(URL_OF_MODEL);
     await publish(FIRST, 1, { oid: '0'.repeat(64) });
-    expect(await failure(NAME)).toEqual(fails('corrupt_model', /SHA-256.*What was stored of it is deleted/));
+    expect(await failure(NAME)).toEqual(fails('corrupt_model', /SHA-256.*Its stored parts have been deleted/));
     expect(await kept()).toEqual(WHOLE);
   }],
 ];

@@ -104,7 +104,7 @@ test('without the hub, the last of a branch is used', async () => {
   await load('hf:o/r/dir/m.gguf');
   hub.status = 0;
   expect(firstDifference(await load('hf:o/r/dir/m.gguf'), content)).toBe(-1);
-  expect(lines).toEqual([expect.stringMatching(/Could not ask http.* What is stored is used/)]);
+  expect(lines).toEqual([expect.stringMatching(/Could not ask http.* The stored version is used/)]);
 });
 
 test('a file that has another SHA-256 than the hub says is refused and deleted; others stay', async () => {

@@ -96,7 +96,7 @@ test('a new version is noticed under a new signature', async () => {
 
 describe('a link that expires in the middle of a download', () => {
   test.each<[string, number, number, RegExp]>([
-    ['at a time that it tells', 403, 2, /HTTP 403.*link expired at \d{4}-\d\d-\d\dT.*signed anew.*gone on with/],
+    ['at a time that it tells', 403, 2, /HTTP 403.*link expired at \d{4}-\d\d-\d\dT.*signed anew.*download continues/],
     ['as Google tells it', 400, 2, /HTTP 400.*link expired at/],
     ['for a reason of the server’s own', 403, 0, /HTTP 403.*signature is not accepted.*signed anew/],
   ])('%s', async (_case, status, hoursAgo, message) => {

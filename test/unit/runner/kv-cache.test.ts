@@ -70,7 +70,7 @@ describe('a pool that the GPU refuses is halved', () => {
 });
 
 describe('what was cut is said, and why', () => {
-  const helps = "set kvCacheDtype: 'f16' or 'int8', or give as maxModelLen what is enough.";
+  const helps = "set kvCacheDtype: 'f16' or 'int8', or set maxModelLen to the tokens you need.";
   test.each([
     {
       name: 'a quarter of the memory', options: {}, machine: { gpuMemoryBytes: 4 * GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
@@ -88,7 +88,7 @@ describe('what was cut is said, and why', () => {
     {
       name: 'a software adapter', options: { kvCacheDtype: 'int8' }, machine: { isSoftware: true }, cuts: ['software_adapter', 'software_adapter'], level: 'info',
       message: 'The context is 4,528 of the model\'s 40,960 tokens: the KV cache has 256 MiB in int8, 4,528 tokens for all tabs ' +
-        'together (256 MiB of a software adapter). Raise kvCacheBytes or give as maxModelLen what is enough.',
+        'together (256 MiB of a software adapter). Raise kvCacheBytes or set maxModelLen to the tokens you need.',
     },
     {
       name: 'four sequences', options: { kvCacheDtype: 'f16' }, machine: {}, cuts: ['kv_cache_auto', undefined], level: 'info',
@@ -117,7 +117,7 @@ describe('what was cut is said, and why', () => {
     const auto = await fitted({}, {}, bytesOf(300));
     expect(auto.report).toEqual({
       contextCut: 'gpu_refused', kvCacheCut: 'gpu_refused', level: 'warn',
-      message: expect.stringMatching(/^The context is 4,672 of .* has 1,022 MiB of 4,095 MiB in f32.*no more\)\. Close what else uses the GPU, use a smaller model, set/),
+      message: expect.stringMatching(/^The context is 4,672 of .* has 1,022 MiB of 4,095 MiB in f32.*no more\)\. Close other programs and pages that use the GPU, use a smaller model, set/),
     });
     // As much as nobody complains of, but less than was asked for.
     const asked = await fitted({ kvCacheBytes: bytesOf(2000) }, {}, bytesOf(1000));

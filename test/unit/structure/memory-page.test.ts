@@ -59,7 +59,7 @@ describe('where the GPU binds small buffers only', () => {
     expect(tokens).toBe(4 * 8192);
     expect(report).toMatchObject({ contextCut: 'buffer_size', kvCacheCut: undefined, level: 'warn' });
     expect(report.message).toMatch(/^The context is 3,968 of the model's 40,960 tokens, since a buffer of this GPU has at most 134217728 bytes; the KV cache/);
-    expect(report.message).toMatch(/together \(4 sequences of 8,192 tokens\)\. Give as maxModelLen what is enough\.$/);
+    expect(report.message).toMatch(/together \(4 sequences of 8,192 tokens\)\. Set maxModelLen to the tokens you need\.$/);
   });
 
   test('of a number of bytes likewise', async () => {
