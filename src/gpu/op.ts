@@ -5,13 +5,16 @@ import { type OpBuffers, type Variant, VariantSet, type VariantSetOptions } from
 import { type Access, type Buffers, bindGroupLayout, compile, type KernelSpec, type Overrides } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
-/** What the grids of a step's dispatches depend on. */
+/** The inputs of the grids of a step's dispatches. */
 export interface StepShape {
-  /** Tokens fed, over all requests. */
+  /** Tokens of the step, over all requests. */
   readonly tokens: number;
   /** Tokens whose logits are sampled. */
   readonly samples: number;
-  /** How many of the samples have a logit_bias, penalties, any filter, top_k, top_p: with none, its ops have no work. */
+  /**
+   * The numbers of samples with a logit_bias, penalties, any filter, top_k, top_p. Where one is 0, its ops have no
+   * work.
+   */
   readonly biased: number;
   readonly penalised: number;
   readonly filtered: number;
@@ -19,15 +22,18 @@ export interface StepShape {
   readonly topP: number;
   /** The longest context that one of the tokens attends to, itself included. */
   readonly maxContext: number;
-  /** Tokens that are attended to: of each request once, and of each token fed. Only what ops cost depends on them. */
+  /**
+   * Tokens that are attended to: of each request once, and of each token of the step. Only the costs of ops depend on
+   * them.
+   */
   readonly contextTokens: number;
   readonly attendedTokens: number;
-  /** What attention works on: tokens that are their request's only one, and tiles of several of one request. */
+  /** The work of attention: tokens alone in their request, and tiles of several tokens of one request. */
   readonly singles: number;
   readonly tiles: number;
 }
 
-/** What an op has to move at least, whatever is read again, and to compute. */
+/** The least work of an op: bytes to move once, and arithmetic. */
 export interface OpCost {
   readonly bytes: number;
   /** Multiply-adds. */
@@ -36,14 +42,14 @@ export interface OpCost {
 
 export type Grid = readonly [x: number, y: number, z: number];
 
-/** A kernel bound to its buffers: one dispatch of every step. Nothing of it is created while stepping. */
+/** A kernel bound to its buffers: one dispatch of every step. Steps create nothing. */
 export interface Op {
   readonly name: string;
   readonly bindGroup: GPUBindGroup;
   pipeline(step: StepShape): GPUComputePipeline;
-  /** Zero workgroups: nothing to do this step. */
+  /** Zero workgroups where there is no work in this step. */
   grid(step: StepShape): Grid;
-  /** Whether it may have work: not before its kernel, which may be deferred, is compiled. @default it may */
+  /** Whether it may have work: not before its kernel, which may be deferred, is compiled. @default always */
   isReady?(): boolean;
   /** For profiles. */
   cost?(step: StepShape): OpCost;
@@ -56,7 +62,7 @@ type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 /** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
 export class OpBuilder {
   readonly device: GPUDevice;
-  /** Who hears of what goes wrong. */
+  /** Reports WebGPU errors of its calls. */
   readonly contain: Contain;
   bindGroupsCreated = 0;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
@@ -67,7 +73,7 @@ export class OpBuilder {
 
   /**
    * @param bestVariants the variants to begin with, by the keys of their sets: see {@link variantSet}
-   * @param contain who hears of what goes wrong. @default whoever listens to the device
+   * @param contain reports WebGPU errors. @default the device's own listeners do
    */
   constructor(device: GPUDevice, bestVariants: BestVariants = new Map(), contain: Contain = uncontained) {
     this.device = device;
@@ -89,8 +95,8 @@ export class OpBuilder {
   }
 
   /**
-   * The set that all ops with the same initial variant share, for one number of tokens. Its key is that variant's, and the
-   * same at the next load.
+   * The set that all ops with the same initial variant share, for one number of tokens. Its key is that variant's, and
+   * the same at the next load.
    */
   variantSet<Detail>(options: VariantSetOptions<Detail>): VariantSet<Detail> {
     const { spec, initial } = options;
@@ -108,7 +114,7 @@ export class OpBuilder {
     return variantSet;
   }
 
-  /** All there are so far, in the order of a step. */
+  /** All sets so far, in the order of a step. */
   get variantSets(): readonly VariantSet[] {
     return [...this.#variantSets.values()];
   }
@@ -119,7 +125,7 @@ export class OpBuilder {
     return this.bindApart(spec, buffers);
   }
 
-  /** Buffers for something beside steps, which is not counted. */
+  /** Bind groups that are not part of steps, and not counted. */
   bindApart(spec: AnySpec, buffers: OpBuffers): GPUBindGroup {
     const layout = this.#layout(spec);
     const entries = Object.keys(spec.bindings).map((name, binding) => ({ binding, resource: resourceOf(buffers[name], name) }));
@@ -148,7 +154,7 @@ export class OpBuilder {
   }
 }
 
-/** All that a compiled variant depends on. */
+/** The inputs of a compiled variant. */
 function variantKey({ name }: AnySpec, modules: readonly ShaderModule[], overrides: Variant['overrides']): string {
   const files = modules.map(({ path, values }) => `${path}${values ? JSON.stringify(values) : ''}`);
   return `${name} ${files.join(' ')} ${JSON.stringify(overrides)}`;

@@ -4,9 +4,9 @@ import type { ShaderModule } from './link.ts';
 
 /** One compiled form of an op's kernel. All variants of a set give the same bits. */
 export interface Variant<Detail = unknown> {
-  /** Names it from one load to the next. */
+  /** A name that is the same at every load. */
   readonly name: string;
-  /** What the op's grid depends on. */
+  /** The input of the op's grid. */
   readonly detail: Detail;
   readonly modules: readonly ShaderModule[];
   readonly overrides: Readonly<Record<string, number | boolean>>;
@@ -18,13 +18,13 @@ export interface VariantSetOptions<Detail = unknown> {
   /** Of the ops. */
   readonly name: string;
   readonly spec: KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
-  /** Tokens that a step has at most where it matters. */
+  /** The most tokens of a step, where that matters. */
   readonly tokens: number;
-  /** Good without a trial. */
+  /** The default, without a trial. */
   readonly initial: Variant<Detail>;
-  /** Whether steps can do without it for a while: it is compiled when it is asked for. @default false */
+  /** Whether steps can do without it at first: it is compiled on request. @default false */
   readonly isDeferred?: boolean;
-  /** Others worth a trial; called when a trial begins, or an earlier trial's best is looked for. */
+  /** Variants worth a trial; called when a trial begins, or to find the best one of an earlier trial. */
   readonly candidates: () => readonly Variant<Detail>[];
   /**
    * The words that replace a step's inputs in a trial, by binding: such that it writes nothing, or only what the rest of its
@@ -37,8 +37,8 @@ export interface VariantSetOptions<Detail = unknown> {
 export type OpBuffers = Readonly<Record<string, GPUBindingResource | GPUBuffer>>;
 
 /**
- * The variants of all ops of one shape, and which of them is in use. That may change from one step to the next: nothing is created for
- * that while stepping, and no bit depends on it.
+ * The variants of all ops of one shape, and the one in use. It may change from one step to the next: a change creates
+ * nothing while stepping, and affects no bit.
  */
 export class VariantSet<Detail = unknown> {
   readonly key: string;
@@ -63,7 +63,7 @@ export class VariantSet<Detail = unknown> {
     const { initial } = options;
     const isOther = best !== undefined && best !== initial.name;
     this.#variant = (isOther ? options.candidates().find(({ name }) => name === best) : undefined) ?? initial;
-    // Linking takes milliseconds, and there are many: each in a turn of its own.
+    // Linking takes milliseconds, and there are many kernels: each is linked in its own turn of the event loop.
     if (options.isDeferred !== true) void yieldToEventLoop().then(() => void this.#start());
   }
 

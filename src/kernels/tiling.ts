@@ -60,8 +60,8 @@ export interface TilingNeeds {
 }
 
 /**
- * Good without a trial. A software adapter has few registers, slow barriers, a slow compiler and no more
- * than some threads to keep busy; a GPU wants many lanes, and hides nothing where one has much to do alone.
+ * The defaults, without a trial. A software adapter has few registers, slow barriers, a slow compiler, and few threads
+ * to occupy. A GPU needs many lanes, and cannot hide the latency of a lane with much work.
  */
 export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
   const one = paired ? { tiles: 1, series: 2 } : { tiles: 1, series: 1 };
@@ -92,14 +92,14 @@ export function isDeferredWidth({ isSoftware }: Pick<TilingNeeds, 'isSoftware'>,
   return tokens !== 1 && tokens !== (isSoftware ? 4 : 8);
 }
 
-/** WebGPU's default limits. */
+/** WebGPU's default limit. */
 const MAX_WORKGROUP_BYTES = 16 * 1024;
 /** The most outputs, in vectors of 4, that a lane holds in registers. */
 const MAX_PER_LANE = 16;
 
 /**
- * What may be better than the default for so many tokens a lane: sets from narrow to wide, k shared out until there is
- * nothing left to share, in small workgroups and in large ones; with one tile a lane and with more.
+ * Tilings that may be better than the default for `tokens` tokens a lane: sets from narrow to wide; k split until each
+ * set has one slice; small and large workgroups; one tile a lane and more.
  */
 export function candidateTilings({ isSoftware, matrixTiles, paired, slices }: TilingNeeds, tokens: number): Tilings {
   const shares = paired ? [[1, 2], [2, 1]] as const : [[1, 1], [2, 1], [3, 1]] as const;

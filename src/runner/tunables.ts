@@ -4,7 +4,7 @@ import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
 
-/** The variant sets that trials are run of. A trial writes nothing that a step would read, and needs hardly any memory. */
+/** The variant sets that can be tried. A trial writes no buffer that a step reads, and needs hardly any memory. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
   let resources: TrialResources | undefined;
   return builder.variantSets.map((variantSet) => ({
@@ -18,7 +18,7 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
   }));
 }
 
-/** The variant sets that steps do without until they are compiled. */
+/** The variant sets that are compiled after the model is ready. */
 export function deferredKernelsOf(gpu: Gpu, builder: OpBuilder): readonly DeferredKernel[] {
   return builder.variantSets.filter(({ isReady }) => !isReady).map((variantSet) => ({
     tokens: variantSet.options.tokens,
@@ -44,7 +44,7 @@ function createTrialResources(device: GPUDevice): TrialResources {
   };
 }
 
-/** Milliseconds from one tick of the clock to the next, and for a clock that stands still for long, infinite. */
+/** Milliseconds between two ticks of the clock; infinite for a clock that stands still for long. */
 function clockStep(): number {
   const tick = (): number => {
     const start = performance.now();
@@ -64,9 +64,9 @@ interface Runner {
 }
 
 /**
- * Runs ops of one variant set on their own buffers, those of all layers in turn, but for a step's inputs. A matmul is told that
- * there are no rows: it does all its work and writes nothing, for it looks how many there are only when it has outputs,
- * and no compiler knows that there are none. Attention gets rows of a long context, and overwrites what it does in a step.
+ * Runs ops of one variant set on their own buffers, those of all layers in turn, but with other step inputs. A matmul gets
+ * 0 rows: it does all its work and writes nothing, because it reads the number of rows only before it writes, and no
+ * compiler knows that it is 0. Attention gets rows of a long context, and overwrites its own output.
  */
 class GpuTrial implements Trial {
   readonly variants: readonly string[];
@@ -89,7 +89,7 @@ class GpuTrial implements Trial {
     this.#bindGroups = variantSet.buffers.map((own) => builder.bindApart(variantSet.options.spec, { ...own, ...standIns }));
   }
 
-  /** Ways that do not compile, whatever a driver has against them, are left out. */
+  /** Variants that do not compile, for whatever reason of the driver, are left out. */
   static async open(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, resources: TrialResources): Promise<GpuTrial> {
     await contained(gpu, () => variantSet.ready());
     const compile = (variant: Variant): Promise<GPUComputePipeline> =>
@@ -113,7 +113,7 @@ class GpuTrial implements Trial {
         device.queue.submit([commands]);
       }),
     );
-    submitted.catch(() => {}); // said below, or by the probe
+    submitted.catch(() => {}); // reported below, or by the probe
     try {
       await probe.mapAsync(GPUMapMode.READ);
     } catch (error) {
@@ -157,12 +157,12 @@ function trialInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuff
   return buffer;
 }
 
-/** Errors of what `start` does at once are its own, and no step's: steps go on while it is under way. */
+/** Reports errors of the synchronous part of `start` as its own. Steps go on meanwhile, and keep theirs. */
 async function contained<T>(gpu: Gpu, start: () => Promise<T>): Promise<T> {
   const { started } = await containErrors(gpu, (contain) =>
     contain(() => {
       const started = start();
-      started.catch(() => {}); // whoever waits for it hears of it
+      started.catch(() => {}); // the caller receives the error
       return { started };
     }),
   );

@@ -14,7 +14,7 @@ export interface TuningRecord {
 /** Where records are kept, by adapter. */
 export interface TuningStorage {
   read(adapter: string): Promise<TuningRecord | undefined>;
-  /** Replaces a record by what `change` makes of it, with no other change in between. */
+  /** Replaces a record by the result of `change`, atomically. */
   update(adapter: string, change: (record: TuningRecord | undefined) => TuningRecord): Promise<void>;
 }
 
@@ -28,12 +28,12 @@ export function idbTuningStorage(): TuningStorage | undefined {
   };
 }
 
-/** What was found on an adapter by the same version. @throws what the storage does */
+/** The best variants of an adapter, by the same version. @throws the storage's error */
 export async function readBestVariants(storage: TuningStorage, adapter: string, version: string): Promise<BestVariants> {
   return bestVariantsOf(await storage.read(adapter), version);
 }
 
-/** Adds a trial's result. @throws what the storage does */
+/** Adds a trial's result. @throws the storage's error */
 export async function keepBestVariant(
   storage: TuningStorage,
   { adapter, version }: { readonly adapter: string; readonly version: string },
@@ -48,7 +48,7 @@ export async function keepBestVariant(
   });
 }
 
-/** Whatever is in the storage: what is no best variant is left out. */
+/** The valid entries of a record, which may hold anything. */
 function bestVariantsOf(record: Partial<TuningRecord> | undefined, version: string): BestVariants {
   if (record?.version !== version) return new Map();
   return new Map(Object.entries(record.bestVariants ?? {}).filter(([, best]) => isBestVariant(best)));
