@@ -12,7 +12,7 @@ export class AnswerPace {
   readonly rates: number[] = [];
   #last: number | undefined;
   #sinceLast = 0;
-  /** When so many tokens had come; the first is the latest that is at least a window old. */
+  /** Token counts and their times; the first is the latest that is at least a window old. */
   #arrivals: { readonly at: number; readonly count: number }[] = [];
   #count = 0;
 

@@ -2,7 +2,7 @@ import type { EngineSnapshot, RequestSnapshot } from '../../src/index.ts';
 
 /** Up to here every block has its own place in the picture. */
 const MAX_PLACES = 1024;
-/** A larger pool is shown in so many cells: those that hold something, then free ones. */
+/** The most cells of a larger pool: those of used blocks, then free ones. */
 const FOLDED_CELLS = 416;
 
 const COLUMNS = 26;
@@ -36,7 +36,7 @@ export interface BlockMap {
 
 type View = Pick<EngineSnapshot, 'requests' | 'pool'>;
 
-/** Who holds each block that is held, in the order in which the engine lists them. */
+/** The request that holds each used block, in the order in which the engine lists them. */
 export function holdersOf({ requests }: Pick<View, 'requests'>): ReadonlyMap<number, readonly RequestSnapshot[]> {
   const holders = new Map<number, RequestSnapshot[]>();
   for (const request of requests) {
@@ -87,7 +87,7 @@ export function blockAt(map: BlockMap, x: number, y: number): number | undefined
   return column < 0 || column >= columns || row < 0 ? undefined : map.cells[row * columns + column];
 }
 
-/** What a block holds, in words. */
+/** A description of a block's content. */
 export function describeBlock(view: View, block: number, ownerOf: (request: RequestSnapshot) => string): string {
   const holders = holdersOf(view).get(block) ?? [];
   const [first, ...others] = holders;

@@ -169,7 +169,7 @@ export class ChatController implements ReactiveController {
     this.#host.requestUpdate();
   }
 
-  /** Breaks the engine on purpose. What becomes of it comes as a status. */
+  /** Injects a fault into the engine. Its effect is reported as a status. */
   injectFault(fault: Fault): void {
     this.models.client?.injectFault(fault).catch(() => {}); // it is gone already
   }

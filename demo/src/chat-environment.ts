@@ -7,7 +7,7 @@ import type { PageStorage } from './page-storage.ts';
 import type { RepositoryFile } from './repository.ts';
 import type { Obstacle } from './webgpu-help.ts';
 
-/** What the controller needs of the world around it. */
+/** The controller's dependencies. */
 export interface ChatEnvironment {
   readonly createClient: CreateClient;
   readonly findDefaultModel: () => Promise<DefaultModel>;
@@ -18,7 +18,7 @@ export interface ChatEnvironment {
   readonly session: PageStorage;
   /** For all tabs and visits. */
   readonly lasting: PageStorage;
-  /** What a model's path is relative to. */
+  /** The base of a model's path. */
   readonly baseUrl: string;
   /** So that a reload, or a link, brings the model that answers now. */
   readonly rememberModel: (choice: ModelChoice, isDefault: boolean) => void;

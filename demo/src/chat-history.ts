@@ -32,7 +32,7 @@ export class ChatHistory {
   readonly #options: HistoryOptions;
   /** Of each conversation, the version read or written last. */
   readonly #versions = new Map<string, number>();
-  /** What is to be written, by conversation. */
+  /** Turns to be written, by conversation. */
   readonly #pending = new Map<string, readonly Turn[]>();
   #saving: Promise<void> | undefined;
 

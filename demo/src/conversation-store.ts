@@ -12,7 +12,7 @@ export interface Conversation {
   readonly version: number;
 }
 
-/** What a list of conversations shows. */
+/** An entry in a list of conversations. */
 export interface ConversationSummary {
   readonly id: string;
   readonly title: string;

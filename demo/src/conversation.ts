@@ -3,7 +3,7 @@ import { parseResumePoint, type ResumePoint } from './continuation.ts';
 import { isRecord } from './is-record.ts';
 import { isProblem, type Problem } from './problems.ts';
 
-/** What one answer cost, measured in this tab. */
+/** The cost of one answer, measured in this tab. */
 export interface AnswerStats extends RequestTimings {
   readonly tokens: number;
 }
@@ -12,7 +12,7 @@ export interface AnswerStats extends RequestTimings {
 export interface AnswerModel {
   /** As the client's {@link ModelInfo} has it. */
   readonly id: string;
-  /** What people call it. */
+  /** Its display name. */
   readonly name: string;
 }
 
@@ -73,7 +73,7 @@ export function toMessages(turns: readonly Turn[], systemPrompt: string): ChatMe
 
 const TITLE_LENGTH = 60;
 
-/** What a conversation is called: the beginning of its first question. */
+/** A conversation's title: the beginning of its first question. */
 export function titleOf(turns: readonly Turn[]): string {
   const first = turns.find(({ role }) => role === 'user')?.content.replace(/\s+/g, ' ').trim() ?? '';
   return first.length > TITLE_LENGTH ? `${first.slice(0, TITLE_LENGTH).trimEnd()}…` : first || 'Empty chat';

@@ -1,6 +1,6 @@
 import type { ModelChoice } from './model-choice.ts';
 
-/** What the server that gave out this page has to offer. */
+/** The models that the page's server offers. */
 export type DefaultModel =
   | { readonly available: true; readonly choice: ModelChoice; readonly bytes: number; readonly isFromHub?: boolean }
   | { readonly available: false; readonly reason: string };

@@ -90,8 +90,8 @@ export class Dialogue {
   }
 
   /**
-   * Asks again the question that an answer is to, in place of that answer: the last one, unless told. Where more was said
-   * after it, the chat as it was stays in the list.
+   * Asks the question of an answer again, in place of that answer; by default of the last one. Where later turns exist,
+   * the chat as it was stays in the list.
    */
   async regenerate(id: string | undefined = this.turns.at(-1)?.id): Promise<void> {
     const index = this.turns.findIndex((turn) => turn.id === id && turn.role === 'assistant');

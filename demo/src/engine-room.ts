@@ -4,7 +4,7 @@ import { Tones, type Tone } from './tones.ts';
 
 const POINTS = 60;
 
-/** What the engine said of itself at one moment. */
+/** A sample of the engine's metrics. */
 export interface EngineReading {
   readonly metrics: EngineMetrics;
   readonly snapshot: EngineSnapshot;
@@ -23,7 +23,7 @@ export type Recovery =
     }
   | { readonly kind: 'back'; readonly afterMs: number };
 
-/** What the page knows of the engine that all tabs share. */
+/** The page's view of the engine that all tabs share. */
 export class EngineRoom {
   metrics: EngineMetrics | undefined;
   snapshot: EngineSnapshot | undefined;

@@ -1,6 +1,6 @@
 import type { DispatchProfile, StepProfile } from '../../src/index.ts';
 
-/** What a kernel does, for its colour. */
+/** The kind of a kernel, for its colour. */
 export const KERNEL_KINDS = ['matmul', 'attention', 'norm', 'rope', 'sampling', 'other'] as const;
 export type KernelKind = (typeof KERNEL_KINDS)[number];
 

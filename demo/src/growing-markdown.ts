@@ -8,11 +8,11 @@ export type Block =
   /** Text that cannot be parsed, or the end of a long block, which is parsed when more of it is there. */
   | { readonly kind: 'text'; readonly text: string };
 
-/** Up to so many characters, an unfinished end of the text is parsed whenever it grows; a longer one now and then. */
+/** Up to this many characters, an unfinished end of the text is parsed whenever it grows; a longer one now and then. */
 const SHORT = 2000;
 /** A longer one is parsed again when it has grown by this share: about 16 times its length in all. */
 const GROWTH = 1 / 16;
-/** From so many characters on a list is cut before its last items. */
+/** From this many characters on, a list is split before its last items. */
 const LONG_LIST = 500;
 /** How many of its items stay unfinished. */
 const OPEN_ITEMS = 2;
@@ -27,13 +27,13 @@ interface Fence {
 }
 
 /**
- * Markdown that grows at its end. What later text cannot change any more is parsed once and kept, so that a token costs
- * the same however long the text before it is.
+ * Markdown that grows at its end. Text that cannot change any more is parsed once and kept, so that a token costs the
+ * same however long the text before it is.
  *
  * - A block is finished when two more have begun: `para`, newline, `#` is a heading until `#1` makes it a part of the
  *   paragraph, and `2` behind a list is a paragraph until it is `2. `.
  * - Code between fences is shown as text as it comes, and parsed when it is closed.
- * - A long list is cut before its last items. Other long blocks are parsed as they have grown by a share.
+ * - A long list is split before its last items. Other long blocks are parsed when they have grown by a share.
  */
 export class GrowingMarkdown {
   /** Characters lexed and rendered so far: what it has cost. */
@@ -130,7 +130,7 @@ export class GrowingMarkdown {
   #rest(text: string): readonly Block[] {
     const { language, start } = this.#fence ?? {};
     if (start !== undefined && language !== undefined) {
-      // What may become the closing fence is not shown as code.
+      // A possible start of the closing fence is not shown as code.
       return [{ kind: 'code', language, text: text.slice(start).replace(/\n?(`+|~+)$/, '').replace(/\n$/, '') }];
     }
     const rest = text.slice(this.#parsedEnd);

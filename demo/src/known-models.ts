@@ -12,8 +12,8 @@ interface Family {
 }
 
 /**
- * What publishers recommend on their models' cards and in their generation_config.json, for files that do not say it. The
- * first that matches counts: a distilled model is called by its base model's name too.
+ * The recommendations of publishers, from their models' cards and generation_config.json, for files without them. The
+ * first match counts, because a distilled model's name contains its base model's name too.
  */
 const FAMILIES: readonly Family[] = [
   { name: /deepseek-r1/, sampling: { temperature: 0.6, top_p: 0.95 } },

@@ -17,7 +17,7 @@ export interface CacheAccess {
 export interface ModelCacheOptions {
   readonly access: CacheAccess;
   readonly deleted: DeletedModels;
-  /** What a path is relative to. */
+  /** The base of a path. */
   readonly baseUrl: string;
   /** Called when there is something new to show. */
   readonly changed: () => void;
@@ -27,11 +27,11 @@ export interface ModelCacheOptions {
 export class ModelCache {
   /** The last used first; `undefined` until they have been read. */
   models: readonly CachedModel[] | undefined;
-  /** What the browser says it would still store, in bytes; `undefined` where it does not say. */
+  /** The bytes that the browser would still store, by its own estimate; `undefined` where it gives none. */
   bytesFree: number | undefined;
   /** Whether the browser has promised to keep them; `undefined` while unknown. */
   isPersistent: boolean | undefined;
-  /** What went wrong at the last attempt. */
+  /** The error of the last attempt. */
   trouble: string | undefined;
   readonly #options: ModelCacheOptions;
 

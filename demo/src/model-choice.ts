@@ -4,7 +4,7 @@ import type { ModelSource } from '../../src/index.ts';
 /** A model that the user, the address bar or the server chose. */
 export interface ModelChoice {
   readonly source: ModelSource;
-  /** What people call it. */
+  /** Its display name. */
   readonly label: string;
   /** Random weights: what it says means nothing. */
   readonly babble: boolean;
@@ -17,7 +17,7 @@ export interface RepositoryName {
   readonly revision: string;
 }
 
-/** What an address names: a file, or a repository that may have several. */
+/** The target of an address: a file, or a repository that may have several. */
 export type Address =
   | { readonly kind: 'model'; readonly choice: ModelChoice }
   | { readonly kind: 'repository'; readonly repository: RepositoryName };

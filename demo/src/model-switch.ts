@@ -16,7 +16,7 @@ export interface FailedModel {
   readonly kind: 'failed';
   readonly choice: ModelChoice | undefined;
   readonly problem: Problem;
-  /** What answered before and is loaded no more. */
+  /** The previous model, which is no longer loaded. */
   readonly before?: ModelChoice | undefined;
 }
 
@@ -81,7 +81,7 @@ export class ModelSwitch {
     return this.#client;
   }
 
-  /** What went wrong at the last load. */
+  /** The failure of the last load. */
   get failure(): FailedModel | undefined {
     const shown = this.#shown;
     return shown?.kind === 'failed' ? shown : undefined;

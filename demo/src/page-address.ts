@@ -1,7 +1,7 @@
 import { addressChoice, type ModelChoice } from './model-choice.ts';
 import { shownAddress } from './shown-address.ts';
 
-/** What `?model=` names, to the letter. The address goes on without what is secret in it. */
+/** The value of `?model=`, exactly. Secrets are removed from the address. */
 export function takeFromAddress(): string | null {
   const url = new URL(location.href);
   const given = url.searchParams.get('model');

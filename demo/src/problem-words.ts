@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../src/index.ts';
 import { FORMATS } from './gguf-names.ts';
 
-/** What the page can offer to do about a problem. */
+/** The actions that the page can offer for a problem. */
 export type Remedy =
   | 'retry' | 'new-chat' | 'reload-model' | 'try-loading' | 'choose-model' | 'use-loaded' | 'free-space' | 'settings' | 'none';
 
@@ -13,7 +13,7 @@ export interface Words {
 
 export const words = (title: string, advice: string, remedy: Remedy): Words => ({ title, advice, remedy });
 
-/** What each error means for who reads it, and what to do. */
+/** The meaning of each error for the user, and a remedy. */
 export const WORDS: Readonly<Record<ErrorCode, Words>> = {
   invalid_request: words(
     'The request was refused',

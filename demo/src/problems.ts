@@ -10,7 +10,7 @@ export interface Problem {
   readonly code: ErrorCode;
   readonly title: string;
   readonly advice: string;
-  /** What the error itself said. */
+  /** The error's own message. */
   readonly detail: string;
   readonly remedy: Remedy;
   /** The model that other tabs use, where that is in the way and can be used here too. */
@@ -21,7 +21,7 @@ export interface Problem {
   readonly offline?: boolean;
 }
 
-/** What the page knows when something goes wrong. */
+/** The state of the page when an error occurs. */
 export interface Circumstances {
   /** Whether a part of the model had been downloaded. @default true */
   readonly hasArrived?: boolean;
@@ -69,7 +69,7 @@ export function toProblem(error: unknown, { hasArrived = true, isOnline = true, 
   return retryAfterMs === undefined ? problem : { ...problem, retryAt: now + retryAfterMs };
 }
 
-/** What was given as a model's address is none. */
+/** The given model address is not valid. */
 export function badAddress(given: string): Problem {
   return { code: 'invalid_request', detail: given, ...BAD_ADDRESS };
 }
@@ -82,7 +82,7 @@ export function isProblem(value: unknown): value is Problem {
 
 const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(WORDS, code);
 
-/** Who has the GPU: `“one” has 1.00 GB of it (2 tabs, 1 answer running).` */
+/** The models on the GPU: `“one” has 1.00 GB of it (2 tabs, 1 answer running).` */
 function holders(models: readonly ModelHolder[]): string {
   return models.map(({ id, gpuBytes, sessions, requests }) => {
     const running = requests > 0 ? `${count(requests, 'answer')} running` : 'being loaded';

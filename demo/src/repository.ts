@@ -7,7 +7,7 @@ export interface RepositoryFile {
   readonly bytes: number;
 }
 
-/** What is known of the repository that was asked for last. */
+/** The state of the repository that was requested last. */
 export type RepositoryState =
   | { readonly kind: 'asking'; readonly repository: RepositoryName }
   | { readonly kind: 'listed'; readonly repository: RepositoryName; readonly files: readonly RepositoryFile[] }

@@ -32,7 +32,7 @@ const base = scope.registration.scope;
 const prefix = `tabserve-page ${base} `;
 const cacheName = `${prefix}${__PAGE_VERSION__}`;
 const pageUrls = new Set(__PAGE_FILES__.map((file) => new URL(file, base).href));
-/** What the server says of its models may change at any time; the last answer is for when it cannot be asked. */
+/** The server's list of models may change at any time. The last answer is used when the server cannot be reached. */
 const modelIndexUrl = new URL('models/index.json', base).href;
 const TAKE_OVER = 'take-over';
 

@@ -3,7 +3,7 @@ import type { ChatRequest } from './contract.ts';
 import { isRecord } from './is-record.ts';
 import type { PageStorage } from './page-storage.ts';
 
-/** How answers are made. What asks for nothing is not sent. */
+/** The sampling settings. Settings with neutral values are not sent. */
 export interface Settings {
   /** 0 is greedy. */
   readonly temperature: number;
@@ -29,7 +29,7 @@ export interface Settings {
   readonly systemPrompt: string;
 }
 
-/** What somebody has set, in place of the defaults. */
+/** The user's settings, which replace the defaults. */
 export type SettingsChange = Partial<Settings>;
 
 /** Without anybody's recommendation: the request's own defaults, but for the length. */
@@ -38,7 +38,7 @@ const NEUTRAL: Settings = {
   maxTokens: 1024, stop: [], systemPrompt: '',
 };
 
-/** What holds where nothing has been set: the model's recommendation, which is neutral in what it leaves out. */
+/** The defaults: the model's recommendation, with neutral values where it has none. */
 export function defaultSettings({ temperature, top_p, top_k, min_p, repetition_penalty }: RecommendedSampling): Settings {
   return {
     ...NEUTRAL,
@@ -50,7 +50,7 @@ export function defaultSettings({ temperature, top_p, top_k, min_p, repetition_p
   };
 }
 
-/** What the engine takes, at least and at most; `whole` numbers only where it says so. */
+/** The range that the engine accepts; `whole` marks integers. */
 export const LIMITS = {
   temperature: { min: 0, max: 2 },
   topP: { min: 0.01, max: 1 },
@@ -111,7 +111,7 @@ export function forgetSettings(storage: PageStorage): void {
   storage.removeItem(STORAGE_KEY);
 }
 
-/** What is kept; a setting that makes no sense has not been set. */
+/** The stored settings; invalid ones are ignored. */
 export function restoreSettings(storage: PageStorage): SettingsChange {
   const stored = storage.getItem(STORAGE_KEY);
   if (stored !== null) return parseChange(stored);
@@ -121,7 +121,7 @@ export function restoreSettings(storage: PageStorage): SettingsChange {
   return Object.fromEntries(Object.entries(old).filter(isSet));
 }
 
-/** What an address sets: `?temperature=0` makes answers greedy, for this visit. */
+/** The settings of an address: `?temperature=0` makes answers greedy, for this visit. */
 export function settingsOf(address: URLSearchParams): SettingsChange {
   const text = address.get('temperature')?.trim() ?? '';
   const temperature = text === '' ? undefined : withinLimits('temperature', Number(text));

@@ -6,7 +6,7 @@ const SENTENCE_END = /[.!?…。！？؟:]["'”’)\]*_]*(?=\s)|\n/g;
 export class SpokenAnswer {
   #said = 0;
 
-  /** What can be said now of an answer that has come so far; empty until there is enough of it. */
+  /** The text that can be spoken now, of an answer in progress; empty until there is enough. */
   next(content: string, isComplete: boolean): string {
     const coming = content.slice(this.#said);
     const end = isComplete ? coming.length : ([...coming.matchAll(SENTENCE_END)].at(-1) ?? { index: 0, 0: '' });

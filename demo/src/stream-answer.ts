@@ -2,7 +2,7 @@ import type { AnswerStream } from './contract.ts';
 import type { AnswerState, AnswerStats } from './conversation.ts';
 import { toProblem } from './problems.ts';
 
-/** What has come of an answer so far. */
+/** The part of an answer that has arrived. */
 export interface AnswerPart {
   readonly text: string;
   readonly stats: AnswerStats;

@@ -1,6 +1,6 @@
 import { WEBGPU_BROWSERS, type BrowserPlatform, type BrowserSupport, type PageScope } from '../../src/index.ts';
 
-/** What keeps a page from running models: the first of them that is missing. */
+/** The first missing requirement for running models. */
 export type Lack = 'secure-context' | 'api' | 'locks' | 'adapter';
 
 /** Why models cannot run here, and what the engine said about it. */
@@ -9,7 +9,7 @@ export interface Obstacle {
   readonly detail: string;
 }
 
-/** What to do about it, in the browser that this page is open in. */
+/** The remedy, for the browser that this page is open in. */
 export interface WebGpuHelp {
   readonly title: string;
   readonly lead: string;
@@ -20,7 +20,10 @@ export interface WebGpuHelp {
   readonly suggestsBrowsers: boolean;
 }
 
-/** What a page lacks. One that has it all can only lack an adapter, which loading a model finds out. */
+/**
+ * The page's missing requirement. A page with all of them may still lack an adapter, which only loading a model finds
+ * out.
+ */
 export function lackOf({ isSecureContext, navigator }: Pick<PageScope, 'isSecureContext' | 'navigator'>): Lack {
   if (!isSecureContext) return 'secure-context';
   if (navigator?.gpu === undefined) return 'api';

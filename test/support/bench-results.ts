@@ -27,7 +27,7 @@ export const BENCH_HEAD: Head = {
   },
 };
 
-/** A speed, unless told otherwise. */
+/** A speed by default. */
 export function benchRow(metric: string, samples: readonly number[], others: Partial<BenchRow> = {}): BenchRow {
   return { part: 'engine', metric, dimensions: {}, unit: 'tok/s', better: 'higher', samples, ...others };
 }

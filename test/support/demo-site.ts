@@ -32,7 +32,7 @@ export function endlessModel(seed = 1): Uint8Array {
 /** The demo, built as it ships and served on a free port. */
 export interface DemoSite {
   readonly url: string;
-  /** What was asked of the server, in order of completion: Playwright does not see a SharedWorker's requests. */
+  /** The server's requests, in order of completion: Playwright does not see a SharedWorker's requests. */
   readonly log: LogEntry[];
   close(): Promise<void>;
 }
@@ -78,7 +78,7 @@ export function launchProfile(userDataDir: string): Promise<BrowserContext> {
 /** A tab with the demo in it, by its data-testids. */
 export class DemoTab {
   readonly page: Page;
-  /** What the page itself complained about. */
+  /** The page's own errors and warnings. */
   readonly complaints: string[] = [];
 
   constructor(page: Page) {

@@ -18,7 +18,7 @@ export const FAKE_INFO: ModelInfo = {
 /** The token ids of every prompt that is messages. */
 export const FAKE_PROMPT: readonly number[] = [1, 2, 3];
 
-/** What an answer does: texts to say, errors to throw, promises to wait for. */
+/** The script of an answer: texts to emit, errors to throw, promises to wait for. */
 export type Script = readonly (string | Error | Promise<void>)[];
 
 export class FakeClient implements ChatClient {

@@ -10,7 +10,7 @@ export interface FakeRepo {
   readonly revisions: Record<string, string>;
   /** The files of each commit. */
   readonly commits: Record<string, Record<string, FakeFile>>;
-  /** Who may read it: anyone, unless a token is set here. */
+  /** A token that is required to read it. @default anyone may */
   token?: string;
 }
 
@@ -18,7 +18,7 @@ export interface FakeFile {
   readonly content: Uint8Array;
   /** The commit that last changed it. */
   readonly lastCommit: string;
-  /** What the hub says its SHA-256 is, where that is not so. */
+  /** The SHA-256 that the hub reports, where that is wrong. */
   readonly oid?: string;
 }
 

@@ -52,7 +52,7 @@ export class FakeLocks {
     return client;
   }
 
-  /** Who holds it. */
+  /** The holders of a lock. */
   holders(name: string): readonly (LockClient | undefined)[] {
     return Array.from(this.#held.get(name) ?? [], ({ client }) => client);
   }

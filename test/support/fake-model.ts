@@ -45,7 +45,7 @@ export function bytes(text: string): number[] {
   return [...new TextEncoder().encode(text)];
 }
 
-/** What a step gives one request. */
+/** The output of a step for one request. */
 export interface FakeOutput {
   readonly id: string;
   readonly tokens: readonly number[];
@@ -147,12 +147,12 @@ const NO_NEED: GpuNeed = { minBytes: 0, enoughBytes: 0, wantedBytes: 0, budgetBy
 /** A loader whose loads wait to be finished, in the order in which they were asked for. */
 export class FakeLoader {
   readonly loads: FakeLoad[] = [];
-  /** What models take of the GPU, by name. @default nothing */
+  /** The GPU memory that models need, by name. @default nothing */
   readonly needs = new Map<string, GpuNeed>();
-  /** What a load waits for before it asks for memory, by name: its header. @default nothing */
+  /** A promise that a load awaits before it asks for memory, by name: its header. @default nothing */
   readonly headers = new Map<string, Promise<void>>();
 
-  /** What models say of their chat template. */
+  /** The origin of the models' chat template. */
   chatTemplate: ChatTemplateOrigin = 'file';
 
   readonly loadModel: LoadModel = async (options, context) => {

@@ -6,7 +6,7 @@ export const FAKE_LIMITS: AdapterLimits = {
   readbackMs: 0.5,
 };
 
-/** One of so many steps that took no time. */
+/** A profile of `steps` steps that took no time. */
 export function fakeProfile(steps: number): StepProfile {
   return {
     adapter: { vendor: 'fake', architecture: 'fake', device: '', description: '', isSoftware: true, features: [] },

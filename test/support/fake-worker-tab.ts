@@ -44,7 +44,7 @@ export async function fakeClient(
   return createClientOn(connection, { model: tinyFile(), onLog: () => {}, ...options });
 }
 
-/** What an answer of `numTokens` tokens to a prompt says, as far as it comes. */
+/** The text of an answer of `numTokens` tokens to a prompt, as it arrives. */
 export async function streamText(client: Client, prompt: string, numTokens: number): Promise<string> {
   const messages = [{ role: 'user', content: prompt }] as const;
   const body = { messages, stream: true, seed: 5, max_tokens: numTokens } as const;
@@ -53,7 +53,7 @@ export async function streamText(client: Client, prompt: string, numTokens: numb
   return text;
 }
 
-/** What a tab does in an iframe: it asks, and goes on receiving until it is removed. */
+/** A tab in an iframe: it sends a request, and receives until it is removed. */
 export async function streamForever(name: string, ownership: Ownership): Promise<void> {
   const client = await fakeClient(name, { ownership });
   await client.chat.completions.create({ messages: [{ role: 'user', content: 'Hi' }], stream: true });

@@ -6,7 +6,7 @@ export type Recipe = { readonly length: number; readonly seed: number } | { read
 /** A server, or the one of another origin that it redirects to. */
 export type Side = 'hub' | 'cdn';
 
-/** What a test in the browser can tell the servers that misbehave (see serve-faults.ts). */
+/** The commands from a test in the browser to the faulty servers (see serve-faults.ts). */
 export type FaultCommand =
   | { readonly do: 'reset' }
   | { readonly do: 'serve'; readonly at: Side; readonly path: string; readonly content: Recipe; readonly faults?: FileFaults }
@@ -16,7 +16,7 @@ export type FaultCommand =
   | { readonly do: 'answer'; readonly status: number | null }
   | { readonly do: 'log' };
 
-/** What the servers saw since the last command `reset`. */
+/** The requests that the servers received since the last `reset`. */
 export interface FaultLog {
   readonly hub: readonly LoggedRequest[];
   readonly cdn: readonly LoggedRequest[];

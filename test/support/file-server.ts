@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 
-/** What a server does wrong, for as long as it stands in {@link ServedFile.faults}. */
+/** The faults of a server, while they are in {@link ServedFile.faults}. */
 export interface FileFaults {
   /** This status instead of the file, for the next `statusCount` requests (default: all). */
   status?: number;

@@ -7,7 +7,7 @@ export interface GgufTensor extends GgufTensorInfo {
   readonly data: Uint8Array;
 }
 
-/** What a GGUF file holds. */
+/** The contents of a GGUF file. */
 export interface GgufContents {
   readonly metadata: Readonly<Record<string, GgufValue>>;
   readonly tensors: readonly GgufTensor[];

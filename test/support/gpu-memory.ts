@@ -1,7 +1,7 @@
 import type { Gpu } from '../../src/gpu/device.ts';
 import { sharedGpu } from './shared-gpu.ts';
 
-/** What a test's GPU has to give. */
+/** The memory of a test's GPU. */
 export interface MemoryLimits {
   /** Bytes of live buffers, beyond which an allocation is refused as WebGPU refuses it: in its error scope. */
   readonly budget?: number;

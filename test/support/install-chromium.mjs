@@ -16,8 +16,8 @@ const PACKAGE_MANAGERS = [
 ];
 
 /**
- * A browser to test in: one that is there, else Playwright's, else the system's package, else undefined. What is
- * installed and how it went is printed.
+ * A browser to test in: an installed one, else Playwright's, else the system's package, else undefined. Prints its path
+ * and the outcome of the installation.
  *
  * @returns {string | undefined} its path
  */
@@ -55,8 +55,10 @@ function withPackageManager() {
   return findChromium(process.env, runs);
 }
 
-/** What to put before a command to run it as root without a password: nothing, sudo, or undefined where there is no way.
- * @returns {string[] | undefined} */
+/**
+ * A prefix that runs a command as root without a password: none, sudo, or undefined where there is no way.
+ * @returns {string[] | undefined}
+ */
 function asRoot() {
   if (process.getuid?.() === 0) return [];
   return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;

@@ -2,7 +2,7 @@ import type { Numerics } from '../../src/core/numerics.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../src/gpu/op.ts';
 
-/** What every word of an output holds before a kernel runs: a NaN with a pattern that no kernel makes. */
+/** The initial value of every word of an output: a NaN with a pattern that no kernel writes. */
 export const POISON = 0x7fdeadbe;
 /** Poisoned words behind every output, bound with it: a kernel that writes too far is seen. */
 const GUARD_WORDS = 64;
@@ -11,11 +11,11 @@ const GUARD_WORDS = 64;
 export interface Output {
   readonly buffer: GPUBuffer;
   readonly words: number;
-  /** What it holds before each run; poison unless given. */
+  /** Its content before each run. @default poison */
   readonly before: Uint32Array<ArrayBuffer>;
 }
 
-/** What a run left in an output: the same words, read two ways. */
+/** An output after a run: the same words, read as integers and as floats. */
 export interface Result {
   readonly bits: Uint32Array<ArrayBuffer>;
   readonly floats: Float32Array<ArrayBuffer>;

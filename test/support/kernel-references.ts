@@ -1,7 +1,7 @@
 /**
- * What each kernel should compute, in f64 and in the plainest form, with a bound on what f32 rounding may add: U is half
- * a unit in the last place, and a sum of n terms in any order is within n * U of its terms' magnitudes. WGSL's own
- * functions are allowed more: exp(x) 3 + 2|x| ulp, division 2.5, sqrt and inverseSqrt 2 to 3.
+ * The reference results of each kernel, in f64 and in the plainest form, with a bound on f32 rounding: U is half a unit
+ * in the last place, and a sum of n terms in any order is within n * U of its terms' magnitudes. WGSL's own functions
+ * are allowed more: exp(x) 3 + 2|x| ulp, division 2.5, sqrt and inverseSqrt 2 to 3.
  */
 import type { Expected } from './kernel-lab.ts';
 import type { RowWeights } from './kernel-matrix.ts';

@@ -4,8 +4,8 @@ import type { ModelRunnerOutput, SchedulerOutput } from '../../src/core/schedule
 const [FIRST_ID, NUM_IDS] = [100, 26];
 
 /**
- * What a runner without a model says: letters, each of which follows from the one before it, its position and the seed, so
- * that a token twice, or one too few, changes all that come after.
+ * The output of a runner without a model: letters, each of which depends on the one before it, its position and the
+ * seed, so that a duplicate or missing token changes all later ones.
  */
 export function lettersAfter({ requests }: SchedulerOutput): ModelRunnerOutput {
   const sampled = requests.map(({ requestId, tokenIds, startPosition, sampling }) => {

@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 /** Rows that x has: up to 17 tokens, and those that a lane of 8 tokens reads beyond them. */
 export const MAX_ROWS = 24;
 
-/** Steps of so many tokens: below, at and above what lanes carry. */
+/** Steps of these numbers of tokens: below, at and above the capacity of lanes. */
 export const TOKEN_COUNTS: readonly number[] = [1, 2, 3, 4, 5, 8, 9, 16, 17];
 
 /** x of MAX_ROWS rows; about a third of it a hundred times larger than the rest, as activations are. */

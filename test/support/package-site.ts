@@ -60,7 +60,7 @@ export async function startPackageSite(releases = 1, worker?: string): Promise<P
   };
 }
 
-/** What a tab's script offers to its test, in `globalThis.tab`. */
+/** The interface of a tab's script to its test, in `globalThis.tab`. */
 function page(release: number): string {
   return `<!doctype html><title>release ${release}</title>
 <script type="importmap">{ "imports": { "comlink": "/comlink.js", "tabserve": "/${release}/index.js", "tabserve/testing": "/${release}/testing.js" } }</script>

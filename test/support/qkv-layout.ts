@@ -16,7 +16,7 @@ export function queryWord({ numHeads, numKvHeads, headSize }: QkvShape, row: num
   return (((row * numKvHeads + kvHead) * fours + Math.floor(inGroup / 4)) * headSize + element) * 4 + (inGroup % 4);
 }
 
-/** What the words of an output should become, and which row writes each. */
+/** The expected words of an output, and the row that writes each. */
 export interface OwnedWords {
   /** -1: nobody. */
   readonly owners: Int32Array;

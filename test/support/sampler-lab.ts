@@ -13,7 +13,7 @@ export interface TestSample {
   readonly draw: Draw & LogitsParams;
   /** @default its place in the batch */
   readonly slot?: number;
-  /** What penalties go by. @default nothing came before */
+  /** The earlier tokens, for penalties. @default none */
   readonly tokens?: Tokens;
 }
 
@@ -34,7 +34,7 @@ export interface Sampled {
   readonly thresholds: readonly number[];
   /** By slot. */
   readonly tokenCounts: readonly Uint32Array[];
-  /** What is left in the histograms; all 0 if all is well. */
+  /** The histograms after a run; all 0 if all is well. */
   readonly histograms: Uint32Array;
 }
 
@@ -57,7 +57,7 @@ export async function runSampler(lab: KernelLab, samples: readonly TestSample[],
   const { slots = samples.length, filterLanes = 16 } = options;
   const vocabSize = samples[0]?.logits.length ?? 0;
   const stride = logitsStride(vocabSize);
-  // What lies past the vocabulary would win every draw.
+  // Elements past the vocabulary would win every draw.
   const logits = lab.inOut(new Float32Array(samples.length * stride).fill(1e30));
   const counts = lab.output(slots * vocabSize);
   const words = new Uint32Array((samples.length * SAMPLE_BYTES) / 4).fill(9999);

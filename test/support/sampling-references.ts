@@ -1,4 +1,4 @@
-/** What the sampler should do, in f64 or in exact integers, and in the plainest form. */
+/** The reference results of the sampler, in f64 or in exact integers, and in the plainest form. */
 import type { LogitsParams } from '../../src/core/request.ts';
 
 /** PCG-RXS-M-XS (Jarzynski and Olano, 2020). */
@@ -8,7 +8,7 @@ function hash(value: number): number {
   return ((word >>> 22) ^ word) >>> 0;
 }
 
-/** What a draw depends on. */
+/** The inputs of a draw. */
 export interface Draw {
   readonly temperature: number;
   readonly seed: number;
@@ -100,7 +100,7 @@ export function isKept(logits: Float32Array, token: number, filters: Filters): b
   const own = logits[token] ?? NaN;
   const numAbove = logits.filter((logit) => logit > own).length;
   if (topK > 0 && numAbove >= topK) return false;
-  // What top_p sees is left by the other two.
+  // top_p applies to the tokens that the other two leave.
   const kth = topK > 0 ? (logits.toSorted().at(-topK) ?? -Infinity) : -Infinity;
   const sum = (min: number): number =>
     weights.reduce((total, weight, i) => ((logits[i] ?? NaN) >= min && weight >= minP ? total + weight : total), 0);

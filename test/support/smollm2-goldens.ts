@@ -1,7 +1,7 @@
 import type { ChatMessage } from '../../src/core/protocol.ts';
 import json from '../goldens/smollm2-135m-instruct.json?raw';
 
-/** What llama.cpp answered to a chat with SmolLM2-135M-Instruct, greedily, on the F32 copy of its weights. */
+/** llama.cpp's answer to a chat with SmolLM2-135M-Instruct, greedily, on the F32 copy of its weights. */
 export interface ChatGolden {
   readonly name: string;
   readonly messages: readonly ChatMessage[];

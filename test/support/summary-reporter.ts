@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { SerializedError } from 'vitest';
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** What a run came to, as test/run.mjs reads it. */
+/** The results of a run, as test/run.mjs reads them. */
 export interface Summary {
   readonly passed: number;
   readonly failed: number;

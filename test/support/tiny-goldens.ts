@@ -1,6 +1,6 @@
 import type { TinyModelOptions } from './tiny-model.ts';
 
-/** What llama.cpp computed for a seeded tiny model on the F32 copy of its weights (test/oracle/tiny-goldens.mjs). */
+/** llama.cpp's results for a seeded tiny model on the F32 copy of its weights (test/oracle/tiny-goldens.mjs). */
 export interface TinyGolden {
   /** Give this to `tinyModel`. */
   readonly model: TinyModelOptions & Required<Pick<TinyModelOptions, 'preset' | 'seed'>>;

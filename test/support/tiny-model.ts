@@ -141,7 +141,7 @@ export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
   return writeGguf(tinyModelContents(options));
 }
 
-/** What {@link tinyModel} writes, for references that need no file. */
+/** The contents that {@link tinyModel} writes, for references that need no file. */
 export function tinyModelContents(options: TinyModelOptions): GgufContents {
   const { preset = 'gqa3', type, seed = 1, dequantised = false, ...changes } = options;
   const shape: TinyShape = { ...TINY_SHAPES[preset], ...changes };
@@ -181,7 +181,7 @@ interface TensorSpec {
   readonly shape: readonly number[];
   /** Standard deviation. */
   readonly spread: number;
-  /** What a vector's elements are around. @default 1 */
+  /** The mean of a vector's elements. @default 1 */
   readonly mean?: number;
   /** A vector's elements, where they are not drawn. */
   readonly values?: readonly number[];

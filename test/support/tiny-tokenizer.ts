@@ -11,7 +11,7 @@ const CHAT_TEMPLATE =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
-/** What merges are trained on: enough words for some 300 merges. */
+/** The text that merges are trained on: enough words for some 300 merges. */
 const CORPUS = `Once upon a time there was a small machine that lived inside a window. Every morning it woke up and asked
 what the people wanted to know. Some of them asked about the weather, some about the stars, and one of them always
 asked the same question: what is the capital of France? The machine thought for a long time, then it answered in

@@ -6,7 +6,7 @@ import { formatCount, UNKNOWN } from '../format.ts';
 import { ownerOf, type Tone } from '../tones.ts';
 import { LightElement } from './light-element.ts';
 
-/** What the reader points at: a request in the legend, or a block in the picture. */
+/** The element under the pointer: a request in the legend, or a block in the picture. */
 type Pointed = { readonly request: string } | { readonly block: number };
 
 /** The KV cache as a picture: a cell a block, in the colour of the request that holds it. */

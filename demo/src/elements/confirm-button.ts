@@ -6,7 +6,7 @@ import { LightElement } from './light-element.ts';
 /** A button that deletes, and asks first where it stands. Bubbles `confirmed` with its value. */
 @customElement('ts-confirm-button')
 export class ConfirmButton extends LightElement {
-  /** What is deleted, for who does not see it. */
+  /** The name of the item to delete, for screen readers. */
   @property({ attribute: false }) subject = '';
   @property({ attribute: false }) value: unknown;
   @state() private asking = false;

@@ -4,7 +4,7 @@ import type { Fault } from '../../../src/testing.ts';
 import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 
-/** What can be broken on purpose. Bubbles `inject-fault` with the fault. */
+/** Buttons that inject faults. Bubbles `inject-fault` with the fault. */
 @customElement('ts-developer-menu')
 export class DeveloperMenu extends LightElement {
   /** Whether there is an engine to break. */

@@ -12,7 +12,7 @@ export abstract class DialogElement extends LightElement {
   @query('dialog') private readonly dialog!: HTMLDialogElement | null;
 
   protected abstract readonly heading: string;
-  /** What is in it while it is open. */
+  /** The content while it is open. */
   protected abstract body(): TemplateResult;
 
   protected override render(): TemplateResult {

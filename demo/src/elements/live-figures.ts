@@ -11,7 +11,7 @@ import { icon } from './icons.ts';
 import { LightElement } from './light-element.ts';
 import { sparkline } from './sparkline.ts';
 
-/** What this tab's latest answer cost, and what the engine does for every tab. */
+/** The cost of this tab's latest answer, and the engine's work for all tabs. */
 @customElement('ts-live-figures')
 export class LiveFigures extends LightElement {
   /** It changes in place; the panel renders when it does. */
@@ -64,7 +64,7 @@ export class LiveFigures extends LightElement {
   }
 }
 
-/** What computes, and what is computed. */
+/** The adapter and the model, as cards. */
 export function aboutCards(adapter: AdapterSummary | undefined, info: ModelInfo | undefined, label: string): TemplateResult {
   return html`${adapterCard(adapter)}${modelCard(info, label)}`;
 }

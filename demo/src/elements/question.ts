@@ -8,7 +8,7 @@ import { LightElement } from './light-element.ts';
 const LONG_CHARACTERS = 800;
 const LONG_LINES = 12;
 
-/** What the user asked, as it was written. It can be changed: bubbles `edit-question` with its id and the new text. */
+/** The user's question, as it was written. It can be edited: bubbles `edit-question` with its id and the new text. */
 @customElement('ts-question')
 export class Question extends LightElement {
   @property({ attribute: false }) turn: UserTurn | undefined;

@@ -99,7 +99,7 @@ export class SettingsForm extends LightElement {
     this.emit('change-settings', change);
   }
 
-  /** What is out of range becomes the nearest value that is not. */
+  /** A value out of range becomes the nearest valid one. */
   #takeNumber(name: NumberSetting, event: Event): void {
     const text = valueOf(event);
     const value = (text.trim() === '' ? undefined : withinLimits(name, Number(text))) ?? this.settings[name];

@@ -9,7 +9,7 @@ const SUGGESTIONS = [
   'Write a Python function that reverses a string.',
 ] as const;
 
-/** What an empty chat shows. */
+/** The content of an empty chat. */
 @customElement('ts-welcome')
 export class Welcome extends LightElement {
   @property({ attribute: false }) babble = false;

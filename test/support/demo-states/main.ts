@@ -41,7 +41,7 @@ const answer = (content: string, state: AnswerTurn['state'] = { kind: 'done' }):
 });
 
 type State = Partial<ChatEnvironment> & {
-  /** What `?model=` names. */
+  /** The value of `?model=`. */
   readonly address?: string;
   readonly turns?: readonly Turn[];
   /** Events of the page's parts, sent once a model is ready, or there is none. */

@@ -2,7 +2,7 @@ import { type StepCommand, type StepReport, STEPS_CHANNEL } from './channel.ts';
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
-/** What an engine's worker waits for of its browser: answers of the network, the storage and the GPU. */
+/** The browser's promises that an engine's worker awaits: of the network, the storage and the GPU. */
 const ANSWERS: readonly (readonly [owner: string, ...methods: string[]])[] = [
   ['ReadableStreamDefaultReader', 'read'],
   ['FileSystemDirectoryHandle', 'getDirectoryHandle', 'getFileHandle'],

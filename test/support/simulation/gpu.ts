@@ -23,8 +23,8 @@ interface Device {
 }
 
 /**
- * A GPU that counts: who has devices, and what they take of its memory. What must never be, it notes as a violation: two
- * workers with a device at a time, a device without the lease, more memory than there is.
+ * A GPU that counts: the owners of devices, and their memory. It records violations: devices of two workers at a time,
+ * a device without the lease, more memory than there is.
  */
 export class SimulatedGpu {
   /** How long what a load had takes to be free again, in gates. */
@@ -45,7 +45,7 @@ export class SimulatedGpu {
     return this.#devices.size;
   }
 
-  /** What `loadRunner` does, with a gate wherever it waits, and a token that follows from all that is known of it. */
+  /** A fake of `loadRunner` with a gate wherever it waits, and tokens that depend on all of its inputs. */
   loaderFor(owner: object, gate: Gate): LoadRunner {
     return async (options) => {
       await gate('adapter');

@@ -144,7 +144,7 @@ export class SimulatedOrigin {
   readonly gpu = new SimulatedGpu((worker) => this.locks.holders(GPU_LOCK).includes((worker as SimulatedWorker).locks));
   readonly storage: MemoryStorage<CacheManifest> = memoryStorage();
   readonly prefixes: MemoryStorage<PrefixManifest> = memoryStorage();
-  /** What tabs were told by the engine's log. */
+  /** The engine's log, as tabs receive it. */
   readonly log: string[] = [];
   readonly server: Server = { files: new Map(MODELS.map((model) => [urlOf(model), BYTES])), isOffline: false };
   /** By the release of the page that they belong to. */

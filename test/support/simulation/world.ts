@@ -74,7 +74,7 @@ export class World {
     }
   }
 
-  /** Lets so many gates pass, or as many as there are without any time passing. */
+  /** Lets `count` gates pass, or as many as there are without any time passing. */
   async pass(count: number): Promise<void> {
     for (const end = this.passed + count; this.passed < end; ) {
       await microtasks();
@@ -85,7 +85,7 @@ export class World {
     await microtasks();
   }
 
-  /** Has something done after so many gates from now. */
+  /** Runs an action `count` gates from now. */
   after(count: number, action: () => void): void {
     this.#planned.push({ at: this.passed + count, action });
   }

@@ -1,4 +1,4 @@
-/** What the engine's worker holds at a moment. */
+/** The objects that the engine's worker holds at a moment. */
 export interface Holdings {
   /** `GPUDevice`s that are neither destroyed nor lost. */
   readonly devices: number;
