@@ -1,5 +1,6 @@
 import { TabserveError } from '../src/core/errors.ts';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../src/core/kv-cache-dtype.ts';
+import type { LoadSettings } from '../src/core/load-settings.ts';
 import { BufferPool, maxBufferBytes } from '../src/gpu/buffers.ts';
 import { countingDevice } from '../src/gpu/counting-device.ts';
 import { type ModelFile, readModelFile } from '../src/formats/gguf.ts';
@@ -7,7 +8,7 @@ import { readModelConfig } from '../src/models/architectures.ts';
 import { planWeights } from '../src/models/weights.ts';
 import { allocate } from '../src/runner/allocate.ts';
 import { type CacheReport, reportCache } from '../src/runner/cache-report.ts';
-import { AUTO_TOKENS, type CacheOptions, count, type Machine, mib, planCache } from '../src/runner/kv-cache-plan.ts';
+import { AUTO_TOKENS, count, type Machine, mib, planCache } from '../src/runner/kv-cache-plan.ts';
 import { defaultLimits, matrixLayout } from '../src/runner/load-runner.ts';
 import { syntheticHeader, type SyntheticShape } from '../demo/bench/models/synthetic-model.ts';
 
@@ -51,7 +52,7 @@ export const MACHINES: readonly (Machine & { readonly name: string })[] = [
 
 /** One as loading finds it. */
 export function machineOf(gib: number, isSoftware: boolean): Machine {
-  return { gpuMemoryBytes: gib * GIB, isSoftware, maxNumSeqs: defaultLimits({ isSoftware }).maxNumSeqs };
+  return { budgetBytes: gib * GIB, isSoftware, maxNumSeqs: defaultLimits({ isSoftware }).maxNumSeqs };
 }
 
 /** What a model comes to have, in bytes and tokens. */
@@ -83,16 +84,16 @@ export function headerOf(model: SyntheticShape): Promise<ModelFile> {
  *
  * @throws TabserveError `out_of_memory` where the model does not fit
  */
-export async function outcomeOf(file: ModelFile, machine: Machine, options: CacheOptions = {}, limits = LIMITS): Promise<Outcome> {
+export async function outcomeOf(file: ModelFile, machine: Machine, options: LoadSettings = {}, limits = LIMITS): Promise<Outcome> {
   // Node has none, and what is counted has no use.
   Object.assign(globalThis, { GPUBufferUsage: { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128 } });
   const config = readModelConfig(file);
-  const { gpuMemoryBytes } = machine;
+  const { budgetBytes } = machine;
   const matrices = { numerics: 'f32', maxBindingBytes: maxBufferBytes({ limits }), ...matrixLayout(machine) } as const;
   const weights = new BufferPool(countingDevice(limits));
   planWeights(file, config, weights, matrices);
   const all = new BufferPool(countingDevice(limits));
-  const asked = { file, config, matrices, numerics: 'f32', limits: defaultLimits(machine), gpuMemoryBytes } as const;
+  const asked = { file, config, matrices, limits: defaultLimits(machine), gpuMemoryBytes: budgetBytes } as const;
   const { fitted } = await allocate({ ...asked, plan: planCache(config, options, machine) }, all);
   const { numBlocks, blockSize, maxModelLen } = fitted.made.scheduler;
   const { bytes } = all;

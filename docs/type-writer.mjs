@@ -84,11 +84,12 @@ export class TypeWriter {
     throw new Error(`${module.file}: ${textOf(module, type)} cannot be written out: export what it names`);
   }
 
-  /** What an interface inherits from some of its bases, and its own. @param {Module} module @param {Node} node @param {readonly Node[]} bases */
+  /** An interface's own members, then those that it inherits from some of its bases. @param {Module} module @param {Node} node @param {readonly Node[]} bases */
   #ofInterface(module, node, bases) {
     const inherited = bases.flatMap((base) => this.#members(module, base));
     const own = this.#own(module, /** @type {any} */ (node).body.body);
-    return [...new Map([...inherited, ...own].map((member) => [member.name, member])).values()];
+    const names = new Set(own.map(({ name }) => name));
+    return [...own, ...inherited.filter(({ name }) => !names.has(name))];
   }
 
   /** @param {Module} module @param {readonly Node[]} nodes @returns {Member[]} */

@@ -57,7 +57,8 @@ export type {
   StepProfile,
 } from './core/profile.ts';
 export type { LoadProgress } from './core/progress.ts';
-export type { ChatTemplateOrigin, CutReason, HubSettings, LoadSettings, ModelInfo, ModelSource, PersistPrefixCache } from './core/protocol.ts';
+export type { CutReason, LoadSettings, PersistPrefixCache } from './core/load-settings.ts';
+export type { ChatTemplateOrigin, HubSettings, ModelInfo, ModelSource } from './core/protocol.ts';
 export type { RecommendedSampling } from './core/recommended-sampling.ts';
 export type {
   BlockPoolSnapshot,

@@ -1,13 +1,9 @@
-import { defined } from '../core/defined.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
-import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
-import { checkLoadSettings } from '../core/load-settings.ts';
-import type { Numerics } from '../core/numerics.ts';
+import { checkLoadSettings, type LoadSettings, settingsOf } from '../core/load-settings.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { HubSettings, LoadSettings, ModelSource, PersistPrefixCache } from '../core/protocol.ts';
+import type { LoadOptions, ModelAccess, ModelSource } from '../core/protocol.ts';
 import { MAX_KEY_CHARS } from '../core/request.ts';
 import type { EngineStatus } from '../core/status.ts';
-import type { Tuning } from '../core/tuning.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { abortedError, checkSignal, onAbort } from './abort.ts';
 import { Client } from './client.ts';
@@ -23,17 +19,10 @@ import type { Transport } from './transport.ts';
 import { resolveWorkerUrl } from './worker-script.ts';
 import type { ScriptAddress } from './worker-script.ts';
 
-/** What {@link createClient} takes; only `model` is required. */
-export interface ClientOptions {
+/** The options of {@link createClient}; only `model` is required. */
+export interface ClientOptions extends LoadSettings, ModelAccess, Pick<LoadOptions, 'requireChat'> {
   /** A GGUF: `https:` or `hf:owner/repo/file.gguf[@revision]` URL, a path on this origin, or a `File`. */
   readonly model: ModelSource;
-  /**
-   * A name of your own for the file behind a URL: it is kept, and shared by tabs, under this name whatever the URL is. For
-   * URLs that change and are still of one file; signatures of S3, R2, Google Cloud Storage, CloudFront and Azure need
-   * none. What its server says of size, ETag and date still tells a new version. Not of a `File`. @default the URL, without
-   * signature
-   */
-  readonly cacheKey?: string | undefined;
   /** Called as loading goes on; first with where it stands, when another tab has begun it. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called for each line of the engine's log. @default warnings and errors go to the console */
@@ -53,76 +42,12 @@ export interface ClientOptions {
    */
   readonly workerUrl?: string | ScriptAddress | undefined;
   /**
-   * Bytes of GPU memory for the KV cache, which the conversations of all tabs share. `auto` has room for four of 8,192
-   * tokens, or of the model's context or `maxModelLen` where that is less, and for more short ones; within a quarter of
-   * `gpuMemoryBytes`, and on a software adapter within 256 MiB; but always for one of 4,096 tokens. Where the GPU, or the weights and other models,
-   * leave less than that, or than the number that is given, the cache is smaller. The log and `client.model`
-   * (`maxModelLen`, `contextCut`, `kvCacheBytes`, `kvCacheCut`) say what was cut and why; docs/memory.md says what models
-   * get. The first tab's choice holds. @default auto
-   */
-  readonly kvCacheBytes?: number | 'auto' | undefined;
-  /**
-   * Bytes of GPU memory that all loaded models may take together, this one included. What does not fit alone is refused
-   * with `out_of_memory` before it is downloaded; beside others, models that have nothing to do make room. @default the
-   * memory that the browser admits to (`navigator.deviceMemory`), 16 GiB where it tells 8 or nothing
-   */
-  readonly gpuMemoryBytes?: number | undefined;
-  /**
-   * What the KV cache's elements are held as: `f16` holds twice the tokens, `int8` nearly four times; both move the logits
-   * (see shaders/README.md). The first tab's choice holds. @default f32
-   */
-  readonly kvCacheDtype?: KvCacheDtype | undefined;
-  /**
-   * What products of weights and activations are computed in: `dp4a` rounds activations to 8 bits, `f16` to half floats, and
-   * both move the logits (see shaders/README.md). `invalid_request` where the GPU has no such products. The first tab's
-   * choice holds. @default f32
-   */
-  readonly numerics?: Numerics | undefined;
-  /**
-   * Tokens a conversation may have; at most the model's own. It is never lowered: where the KV cache cannot hold it, loading
-   * fails with `invalid_request` or `out_of_memory`. The first tab's choice holds. @default the model's own, within the KV cache
-   */
-  readonly maxModelLen?: number | undefined;
-  /**
-   * Keeps the KV of prompts that are asked again in the browser's storage (OPFS), so that they need not be computed
-   * after a reload where reading them is faster. Text of prompts and answers ends up on disk, as token ids; never that
-   * of requests with a `cache_salt`. `true` is up to 64 MiB, over all models. Each client decides for its own requests: they
-   * are kept only if it allows that, and a prefix that several ask for only by requests of those that allow it. Whether a
-   * loaded model has a place to keep them, and of what size, is the first tab's choice. `false` deletes all that was kept
-   * for the origin, of all models and tabs, also while the model is loaded; what tabs with `true` ask later may be kept
-   * again. @default nothing of this client's is kept, and nothing deleted
-   */
-  readonly persistPrefixCache?: PersistPrefixCache | undefined;
-  /**
    * Clients share the KV of prompts that begin alike only where their salts are the same. A text that nobody else knows, as
    * of `crypto.randomUUID()`, keeps this client's prompts apart from all others': no tab can tell from the time of its first
    * token, or from `metrics()`, what this one has asked. It holds for each request that gives no `tabserve.cache_salt` of its
    * own; nothing of such requests is kept in storage. @default all clients without one share
    */
   readonly cacheSalt?: string | undefined;
-  /**
-   * Whether kernels are fitted to this adapter by trials of their variants, while there is no request; no answer depends on it.
-   * `auto` tries kernels not known from an earlier load, within 2 s of GPU time, and none on a software adapter; `off` runs
-   * no trials and looks up no earlier ones; `force` tries all kernels anew, however long it takes. See `metrics().tuning`.
-   * The first tab's choice holds. @default auto
-   */
-  readonly tuning?: Tuning | undefined;
-  /**
-   * A chat template in place of the file's, or of one that it does not have: Jinja source, of 65,536 characters at most. The
-   * first tab's choice holds; the log says where that is another one. @default the file's
-   */
-  readonly chatTemplate?: string | undefined;
-  /**
-   * Refuses a model that has no chat template with `unsupported_model`, as soon as its header is read: before its weights
-   * are downloaded, and before other models make room for it. @default false: `client.model.chatTemplate` is `none`, chats
-   * are refused, and `client.completions` continues texts
-   */
-  readonly requireChat?: boolean | undefined;
-  /**
-   * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
-   * is this tab's: it is never stored, logged or told to another tab. @default https://huggingface.co, without a token
-   */
-  readonly hub?: HubSettings | undefined;
   /** Aborting it gives up the load, unless another tab waits for it too. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -162,11 +87,10 @@ export async function createClientOn(session: ClientSession, options: ClientOpti
   session.listeners.onLog = options.onLog ?? logToConsole;
   session.listeners.onStatus = options.onStatus ?? (() => {});
   const { model, requireChat, onProgress = () => {} } = options;
-  const settings = loadSettings(options);
+  const settings = settingsOf(options);
   try {
     const loading = modelAddress(options, document.baseURI).then((address) => {
-      const wanted = { ...settings, ...address, ...(requireChat === undefined ? {} : { requireChat }) };
-      return session.load(wanted, onProgress);
+      return session.load({ ...settings, ...address, requireChat }, onProgress);
     });
     const info = await untilAborted(loading, options.signal, undefined, abortedError);
     const message = settingsConflict(settings, info.settings);
@@ -221,13 +145,6 @@ function deniedOr(error: unknown): TabserveError {
   if (code !== 'internal' || !(cause instanceof DOMException && cause.name === 'SecurityError')) return failure;
   const message = `The browser denies this page what it takes to run a model: ${cause.message} ${DENIED_SENTENCE}`;
   return new TabserveError('webgpu_unavailable', message, { cause });
-}
-
-function loadSettings(options: ClientOptions): LoadSettings {
-  const { kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, chatTemplate } = options;
-  return defined<LoadSettings>({
-    kvCacheBytes, gpuMemoryBytes, kvCacheDtype, numerics, maxModelLen, persistPrefixCache, tuning, chatTemplate,
-  });
 }
 
 function logToConsole({ level, message }: LogLine): void {

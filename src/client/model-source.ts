@@ -1,6 +1,6 @@
 import { hideQuery, TabserveError } from '../core/errors.ts';
 import { addressOf } from '../core/protocol.ts';
-import type { HubSettings, ModelAddress, ModelSource } from '../core/protocol.ts';
+import type { ModelAccess, ModelAddress, ModelSource } from '../core/protocol.ts';
 import { fileFingerprint } from './file-fingerprint.ts';
 
 const ALLOWED =
@@ -31,10 +31,8 @@ export async function modelAddress(options: AddressOptions, baseUrl: string): Pr
   return addressOf({ source: resolveSource(model, baseUrl), hub, cacheKey, fingerprint });
 }
 
-interface AddressOptions {
+interface AddressOptions extends ModelAccess {
   readonly model: ModelSource;
-  readonly hub?: HubSettings | undefined;
-  readonly cacheKey?: string | undefined;
 }
 
 /**

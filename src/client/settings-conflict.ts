@@ -1,4 +1,4 @@
-import type { LoadSettings } from '../core/protocol.ts';
+import type { LoadSettings } from '../core/load-settings.ts';
 
 /** What is said where another tab has loaded the model before, otherwise than this one asks; undefined where it has not. */
 export function settingsConflict({ persistPrefixCache, ...asked }: LoadSettings, held: LoadSettings): string | undefined {

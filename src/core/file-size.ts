@@ -21,21 +21,21 @@ const MOST_SHRINKING = 2;
  *
  * @param id what to call the file
  * @param size in bytes, as claimed: any number
- * @param gpuMemoryBytes what models may take of the GPU, where the user has said so. @default not known
+ * @param budgetBytes `gpuMemoryBytes`, where the user has given it. @default not known
  * @throws TabserveError `out_of_memory`, with `details.neededBytes` and `details.budgetBytes`
  */
-export function checkFileSize(id: string, size: number, gpuMemoryBytes?: number): void {
+export function checkFileSize(id: string, size: number, budgetBytes?: number): void {
   if (!(size <= MAX_FILE_BYTES)) {
     const remedy = 'Check the address: its server may be wrong about the size. If it is not, use a smaller model';
     const bound = `the most that tabserve reads is ${MAX_FILE_BYTES} bytes (1 TiB), which is more than any browser can hold`;
     throw tooLarge(`${id} is said to have ${size} bytes, and ${bound}. ${remedy}.`, size, MAX_FILE_BYTES);
   }
-  if (gpuMemoryBytes === undefined) return;
-  const most = MOST_SHRINKING * gpuMemoryBytes + BESIDE_TENSORS_BYTES;
+  if (budgetBytes === undefined) return;
+  const most = MOST_SHRINKING * budgetBytes + BESIDE_TENSORS_BYTES;
   if (size <= most) return;
   const remedy = 'Use a smaller quantisation or model, or raise gpuMemoryBytes if the GPU has more';
-  const bound = `no file of over ${most} bytes fits into the ${gpuMemoryBytes} bytes that gpuMemoryBytes allows`;
-  throw tooLarge(`${id} is said to have ${size} bytes, and ${bound}. ${remedy}.`, size, gpuMemoryBytes);
+  const bound = `no file of over ${most} bytes fits into the ${budgetBytes} bytes that gpuMemoryBytes allows`;
+  throw tooLarge(`${id} is said to have ${size} bytes, and ${bound}. ${remedy}.`, size, budgetBytes);
 }
 
 function tooLarge(message: string, neededBytes: number, budgetBytes: number): TabserveError {

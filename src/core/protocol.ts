@@ -1,125 +1,78 @@
 import { defined } from './defined.ts';
-import type { KvCacheDtype } from './kv-cache-dtype.ts';
+import type { GrantedSettings, LoadSettings } from './load-settings.ts';
 import type { EngineMetrics } from './metrics.ts';
-import type { Numerics } from './numerics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
 import type { RecommendedSampling } from './recommended-sampling.ts';
 import type { LogitsParams } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
-import type { Tuning } from './tuning.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
 export type ModelSource = string | File;
 
-/** How a model is to be loaded. */
-export interface LoadSettings {
-  /** Bytes of GPU memory for the KV cache; where the GPU grants less, it is smaller. `auto`: see `ClientOptions`. @default auto */
-  readonly kvCacheBytes?: number | 'auto';
-  /** Bytes of GPU memory that all loaded models may take together. @default what browser and adapter tell of the machine */
-  readonly gpuMemoryBytes?: number;
-  /** What the KV cache's elements are held as. `f16` holds twice the tokens, `int8` nearly four times; both move the logits. @default f32 */
-  readonly kvCacheDtype?: KvCacheDtype;
-  /** What products of weights and activations are computed in; all but `f32` move the logits. @default f32 */
-  readonly numerics?: Numerics;
-  /** Tokens a sequence may have; at most the model's own. @default the model's own, within the KV cache */
-  readonly maxModelLen?: number;
-  /**
-   * Whether the KV of prompts that are asked again is kept in the browser's storage, for after a reload. Their token
-   * ids, which are their text, are then on disk; `false` deletes what was kept, and is no setting of the model's: it holds
-   * for its own session. @default nothing is kept or deleted
-   */
-  readonly persistPrefixCache?: PersistPrefixCache;
-  /** How kernels are fitted to the adapter; no answer depends on it. @default auto */
-  readonly tuning?: Tuning;
-  /** A chat template in place of the file's: Jinja source, of 65,536 characters at most. @default the file's */
-  readonly chatTemplate?: string;
-}
-
 /** Where a model's chat template comes from: its file, or the `chatTemplate` option. With `none` it cannot chat. */
 export type ChatTemplateOrigin = 'file' | 'option' | 'none';
 
-/** `true`: up to 64 MiB, over all models. */
-export type PersistPrefixCache = boolean | { readonly maxBytes: number };
-
 /** Where `hf:` names are looked up. */
 export interface HubSettings {
-  /** A mirror of the hub, or a hub of one's own. @default https://huggingface.co */
+  /** The address of a mirror of the hub, or of another hub. @default https://huggingface.co */
   readonly endpoint?: string;
   /**
    * An access token, for private and gated models. It is sent to the endpoint's origin and to no other, kept in memory as
-   * long as the model is loaded, and never stored or told to other tabs: an app that wants to keep it has to do so itself.
+   * long as the model is loaded, and never stored or given to other tabs: an app that wants to keep it has to do so itself.
    */
   readonly token?: string;
 }
 
-/** Which model is meant, and how it is reached. No part of {@link ModelInfo.settings}, which other tabs see. */
-export interface ModelAddress {
-  readonly source: ModelSource;
-  readonly hub?: HubSettings;
-  /** Names the file behind a URL, whatever the URL is. @default the URL, without its signature */
-  readonly cacheKey?: string;
-  /** What tells a `File` from others, by its content. @default it is like no other */
-  readonly fingerprint?: string;
+/** How a model's file is reached, beside its URL. */
+export interface ModelAccess {
+  /**
+   * Where `hf:` names are looked up: a mirror's address as `endpoint`, and a `token` for private and gated models. The token
+   * is this tab's: it is never stored, logged or given to another tab. @default https://huggingface.co, without a token
+   */
+  readonly hub?: HubSettings | undefined;
+  /**
+   * A name for the file behind a URL: it is stored, and shared by tabs, under this name whatever the URL is. For URLs that
+   * change and still lead to one file; signatures of S3, R2, Google Cloud Storage, CloudFront and Azure need none. A new
+   * version of the file is still detected by the server's size, ETag and date. Not for a `File`. @default the URL, without its
+   * signature
+   */
+  readonly cacheKey?: string | undefined;
 }
 
-/** What a tab asks the engine to load. */
+/** Which model is meant, and how it is reached. No part of {@link ModelInfo.settings}, which other tabs see. */
+export interface ModelAddress extends ModelAccess {
+  readonly source: ModelSource;
+  /** Identifies a `File` by its content. @default it is like no other */
+  readonly fingerprint?: string | undefined;
+}
+
+/** A tab's load of a model. */
 export interface LoadOptions extends ModelAddress, LoadSettings {
-  /** Refuses a model without a chat template as soon as its header is read; for this session alone. @default false */
-  readonly requireChat?: boolean;
+  /**
+   * Refuses a model that has no chat template with `unsupported_model`, as soon as its header is read: before its weights
+   * are downloaded, and before other models are unloaded for it. @default false: `client.model.chatTemplate` is `none`,
+   * chats are refused, and `client.completions` continues texts
+   */
+  readonly requireChat?: boolean | undefined;
   /**
    * Whether what this session asks may be kept, whatever `persistPrefixCache` says of the model. Given where a session
    * comes to the next worker, with the settings that held in the last one. @default whether `persistPrefixCache` allows it
    */
-  readonly persistOwnPrefixes?: boolean;
+  readonly persistOwnPrefixes?: boolean | undefined;
 }
 
 /** Whether what a session asks may be kept in storage: only where its own options say so. */
-export function mayPersist({ persistPrefixCache, persistOwnPrefixes }: {
-  readonly persistPrefixCache?: PersistPrefixCache | undefined;
-  readonly persistOwnPrefixes?: boolean | undefined;
-}): boolean {
+export function mayPersist({ persistPrefixCache, persistOwnPrefixes }: Omit<LoadOptions, 'source'>): boolean {
   return persistOwnPrefixes ?? (persistPrefixCache !== undefined && persistPrefixCache !== false);
 }
 
-/**
- * Why a model has a shorter context than its own, or a smaller KV cache than was wanted.
- *
- * - `max_model_len`: `maxModelLen` asks for no more
- * - `kv_cache_bytes`: `kvCacheBytes` asks for no more
- * - `kv_cache_auto`: `kvCacheBytes` is `auto`, which takes four sequences of 8,192 tokens and no more
- * - `gpu_memory_share`: `auto` takes a quarter of `gpuMemoryBytes` and no more
- * - `software_adapter`: `auto` takes 256 MiB of a software adapter and no more
- * - `gpu_memory`: `gpuMemoryBytes` has no more beside the weights and other models
- * - `buffer_size`: the GPU binds no larger buffer
- * - `gpu_refused`: the GPU refused more
- */
-export type CutReason =
-  | 'max_model_len'
-  | 'kv_cache_bytes'
-  | 'kv_cache_auto'
-  | 'gpu_memory_share'
-  | 'software_adapter'
-  | 'gpu_memory'
-  | 'buffer_size'
-  | 'gpu_refused';
-
-/** How it is to be loaded: what other tabs may see. */
-export function settingsOf(options: LoadOptions): LoadSettings {
-  const {
-    source: _source, hub: _hub, cacheKey: _key, fingerprint: _print, requireChat: _chat, persistOwnPrefixes: _own, ...settings
-  } = options;
-  return settings;
-}
-
 /** Which model it is, with nothing that is undefined. */
-export function addressOf({ source, hub, cacheKey, fingerprint }: MaybeAddress): ModelAddress {
+export function addressOf({ source, hub, cacheKey, fingerprint }: ModelAddress): ModelAddress {
   return defined<ModelAddress>({ source, hub, cacheKey, fingerprint });
 }
 
-type MaybeAddress = { readonly [Key in keyof ModelAddress]: ModelAddress[Key] | undefined } & Pick<ModelAddress, 'source'>;
-
-/** What a tab learns of the loaded model. */
-export interface ModelInfo {
+/** The loaded model, as its tabs see it. */
+export interface ModelInfo extends GrantedSettings {
   /**
    * The name to give in a request's `model` field: the `cacheKey`, else the source's URL without its signature, or the
    * file's name, as the first tab gave them; what this tab gave is taken as well.
@@ -135,17 +88,6 @@ export interface ModelInfo {
   readonly contextLength: number;
   /** Tokens that a sequence may have here, prompt and answer; at most `contextLength`. */
   readonly maxModelLen: number;
-  /** Why `maxModelLen` is less than `contextLength`; undefined where it is not. */
-  readonly contextCut?: CutReason | undefined;
-  readonly kvCacheDtype: KvCacheDtype;
-  readonly numerics: Numerics;
-  /** Bytes that the GPU granted to the KV cache, which the sequences of all tabs share. */
-  readonly kvCacheBytes: number;
-  /**
-   * Why the KV cache has fewer bytes than were asked for, or, of `auto`, than four sequences take; undefined where it has
-   * them.
-   */
-  readonly kvCacheCut?: CutReason | undefined;
   readonly vocabSize: number;
   /** `none`: chats are refused, `client.completions` continues texts. */
   readonly chatTemplate: ChatTemplateOrigin;

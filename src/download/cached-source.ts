@@ -45,7 +45,7 @@ export interface CacheOptions {
   /** Aborted when nobody wants the file any more. @default never */
   readonly signal?: AbortSignal | undefined;
   /** The limit of GPU memory for all models: a file that can never fit is refused. @default not known */
-  readonly gpuMemoryBytes?: number | undefined;
+  readonly budgetBytes?: number | undefined;
   readonly log: (message: string) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -86,7 +86,7 @@ export async function openCachedSource(options: CacheOptions): Promise<ByteSourc
   let remote: RemoteFile;
   try {
     remote = await options.openRemote(isPinned ? stored[0] : undefined);
-    checkFileSize(name, remote.size, options.gpuMemoryBytes);
+    checkFileSize(name, remote.size, options.budgetBytes);
   } catch (error) {
     if (whole[0] === undefined || (error instanceof TabserveError && error.code === 'aborted')) throw error;
     log(`${name} has changed on its server, but the new version could not be opened (${String(error)}): the stored version is used.`);
@@ -104,7 +104,7 @@ async function openStored(
   storage: ModelStorage | undefined,
   options: CacheOptions,
 ): Promise<ByteSource> {
-  checkFileSize(options.name, stored.version.size, options.gpuMemoryBytes);
+  checkFileSize(options.name, stored.version.size, options.budgetBytes);
   const lastUsed = options.now();
   const manifest = { ...stored, lastUsed };
   const { version } = stored;

@@ -3,7 +3,7 @@ import type { LogFrame } from '../core/frames.ts';
 import type { BeginWait, LoadWait } from '../core/load-watch.ts';
 import type { Locks } from '../core/locks.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import type { HubSettings, ModelSource } from '../core/protocol.ts';
+import type { HubSettings, ModelAccess, ModelSource } from '../core/protocol.ts';
 import { askVersion } from './ask-version.ts';
 import { blobSource } from '../core/byte-source.ts';
 import type { ByteSource } from '../core/byte-source.ts';
@@ -28,12 +28,9 @@ import { progressSource } from './progress-source.ts';
 import { statedSha256 } from '../storage/remote-version.ts';
 import type { StatedVersion } from '../storage/remote-version.ts';
 
-export interface OpenOptions {
+export interface OpenOptions extends ModelAccess {
   /** The base of relative paths: the page's or the worker's URL. */
   readonly baseUrl: string;
-  readonly hub?: HubSettings | undefined;
-  /** The key that the file is stored under instead of its URL. @default its URL without signature */
-  readonly cacheKey?: string | undefined;
   /** The limit of GPU memory for all models: a file that can never fit is refused. @default not known */
   readonly gpuMemoryBytes?: number | undefined;
   readonly onProgress: (progress: LoadProgress) => void;
@@ -114,7 +111,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
     oneAtATime: oneAtATime(locks, { signal, onWait: () => beginWait(otherDownload(model.url)) }),
     signal,
     wanted,
-    gpuMemoryBytes,
+    budgetBytes: gpuMemoryBytes,
     ...(partBytes === undefined ? {} : { partBytes }),
   });
   meter.total = file.size;

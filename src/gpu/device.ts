@@ -12,7 +12,7 @@ export interface Gpu {
   /** Whether subgroup kernels may be used: the feature exists, and lanes form quads as the kernels expect. */
   readonly hasSubgroups: boolean;
   /** The number types in which products can be computed. */
-  readonly numerics: readonly Numerics[];
+  readonly supportedNumerics: readonly Numerics[];
   /** Settles when the device is gone: `device_lost`, or `closed` where it was destroyed on purpose. */
   readonly lost: Promise<TabserveError>;
 }
@@ -43,7 +43,7 @@ export async function openGpu(
   try {
     const usesSubgroups = hasSubgroups && (await formsQuads(device));
     const summary = summarizeAdapter(adapter, usesSubgroups);
-    return { device, adapter: summary, hasSubgroups: usesSubgroups, numerics: numericsOf(gpu, device), lost };
+    return { device, adapter: summary, hasSubgroups: usesSubgroups, supportedNumerics: numericsOf(gpu, device), lost };
   } catch (error) {
     throw await explainFailure(lost, error);
   }

@@ -40,7 +40,7 @@ export function probeLimits(gpu: Gpu): Promise<AdapterLimits> {
   });
 }
 
-async function measure({ device, numerics }: Gpu, buffers: BufferPool, contain: Contain): Promise<AdapterLimits> {
+async function measure({ device, supportedNumerics }: Gpu, buffers: BufferPool, contain: Contain): Promise<AdapterLimits> {
   const builder = new OpBuilder(device, undefined, contain);
   const tick = await tickProbe(builder, buffers);
   const watch = await Stopwatch.start(device, contain);
@@ -55,8 +55,8 @@ async function measure({ device, numerics }: Gpu, buffers: BufferPool, contain: 
   return {
     ...(await growingRead(watch, builder)),
     f32Gflops: await arithmetic(watch, builder, buffers, 'f32'),
-    f16Gflops: numerics.includes('f16') ? await arithmetic(watch, builder, buffers, 'f16') : undefined,
-    int8Gops: numerics.includes('dp4a') ? await arithmetic(watch, builder, buffers, 'int8') : undefined,
+    f16Gflops: supportedNumerics.includes('f16') ? await arithmetic(watch, builder, buffers, 'f16') : undefined,
+    int8Gops: supportedNumerics.includes('dp4a') ? await arithmetic(watch, builder, buffers, 'int8') : undefined,
     dispatchUs: 1000 / dispatchesPerMs,
     submitUs: 1000 / submitsPerMs,
     readbackMs: await readback(builder, tick, buffers),

@@ -1,5 +1,4 @@
 import type { ModelConfig } from '../core/model-config.ts';
-import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
 import type { ModelFile } from '../formats/gguf.ts';
@@ -7,21 +6,18 @@ import type { LayerCache } from '../models/decoder.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { planWeights } from '../models/weights.ts';
 import { createState } from './decoder-state.ts';
-import { GpuBudget, type GpuNeed } from './gpu-budget.ts';
+import { GpuBudget, type GpuRequest } from './gpu-budget.ts';
 import { fitCache } from './kv-cache.ts';
 import type { CachePlan, CacheSize } from './kv-cache-plan.ts';
 
-export interface AllocateOptions {
+export interface AllocateOptions extends GpuRequest {
   readonly file: ModelFile;
   readonly config: ModelConfig;
   readonly plan: CachePlan;
-  readonly numerics: Numerics;
   readonly matrices: MatrixLayout;
   readonly limits: Omit<SchedulerConfig, keyof CacheSize>;
   /** Whether to create the staging buffer that copies blocks of the KV cache. */
   readonly blockTransfer?: boolean | undefined;
-  readonly gpuMemoryBytes?: number | undefined;
-  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
 }
 
 /**
@@ -31,16 +27,16 @@ export interface AllocateOptions {
  * @throws TabserveError as `loadRunner` does
  */
 export async function allocate(options: AllocateOptions, buffers: BufferPool) {
-  const { file, config, plan, numerics } = options;
+  const { file, config, plan, matrices } = options;
   const createFixed = (pool: BufferPool) => {
     const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const planned = planWeights(file, config, pool, options.matrices);
+    const planned = planWeights(file, config, pool, matrices);
     const staged = options.blockTransfer === true;
     return { ...planned, blockStaging: staged ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined };
   };
   const createSized = (pool: BufferPool, layers: readonly LayerCache[], size: CacheSize) => {
     const scheduler: SchedulerConfig = { ...size, ...options.limits };
-    return { scheduler, ...createState(pool, config, scheduler, layers, numerics) };
+    return { scheduler, ...createState(pool, config, scheduler, layers, matrices) };
   };
   const budget = new GpuBudget({ limits: buffers.device.limits, config, plan, createFixed, createSized });
   const granted = await budget.reserve(options);

@@ -1,6 +1,6 @@
 import type { LogFrame } from '../core/frames.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
-import type { CutReason } from '../core/protocol.ts';
+import type { CutReason } from '../core/load-settings.ts';
 import type { FittedCache } from './kv-cache.ts';
 import { AUTO_TOKENS, type CachePlan, count, mib, sizeOf } from './kv-cache-plan.ts';
 

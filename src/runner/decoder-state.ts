@@ -1,5 +1,4 @@
 import type { ModelConfig } from '../core/model-config.ts';
-import type { Numerics } from '../core/numerics.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
@@ -12,6 +11,7 @@ import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes, logitsStride } from '../kernels/sample.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
 import { paddedSizes } from '../models/padded-sizes.ts';
+import type { MatrixLayout } from '../models/weights-planner.ts';
 import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
 
 /** Creates every buffer that steps read and write, except the KV cache. Nothing is written yet. */
@@ -20,7 +20,7 @@ export function createState(
   config: ModelConfig,
   scheduler: SchedulerConfig,
   cache: readonly LayerCache[],
-  numerics: Numerics,
+  { numerics }: Pick<MatrixLayout, 'numerics'>,
 ): { state: DecoderState; inputs: GPUBuffer; staging: readonly GPUBuffer[]; layout: StepInputsLayout } {
   const { blockSize, maxModelLen, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);

@@ -1,4 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
+import type { LoadSettings } from '../core/load-settings.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import { type BufferDevice, BufferPool, maxBufferBytes } from '../gpu/buffers.ts';
 import { countingDevice } from '../gpu/counting-device.ts';
@@ -12,6 +13,15 @@ const CAPPED_MEMORY_GIB = 8;
 
 /** Assumed for a machine with that or more, or with a browser that does not report its memory. */
 const ASSUMED_MEMORY_GIB = 16;
+
+/** A request for GPU memory. */
+export interface GpuRequest extends Pick<LoadSettings, 'gpuMemoryBytes'> {
+  /**
+   * Decides how much memory the model may take, once the header says how much it needs.
+   * @default its need, within the budget
+   */
+  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
+}
 
 /** A model's need of GPU memory, by its header. */
 export interface GpuNeed {
@@ -89,18 +99,15 @@ export class GpuBudget {
    * @returns the bytes that it may take
    * @throws TabserveError `out_of_memory` where it does not fit the budget, and what `reserve` throws
    */
-  async reserve(options: {
-    readonly gpuMemoryBytes?: number | undefined;
-    readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
-  }): Promise<number> {
-    const budgetBytes = gpuMemoryOf(this.#options.limits, options.gpuMemoryBytes);
+  async reserve({ gpuMemoryBytes: asked, reserve }: GpuRequest): Promise<number> {
+    const budgetBytes = gpuMemoryOf(this.#options.limits, asked);
     const least = leastBlocks(this.plan);
     const most = Math.max(this.#mostBlocks, least);
     const enough = Math.min(most, Math.max(this.plan.enoughBlocks, least));
     const [minBytes = 0, enoughBytes = 0, wantedBytes = 0] = [least, enough, most].map((blocks) => this.bytesWith(blocks));
     const need = { minBytes, enoughBytes, wantedBytes, budgetBytes };
-    if (minBytes > budgetBytes) throw tooLarge(need, options.gpuMemoryBytes);
-    return options.reserve === undefined ? Math.min(wantedBytes, budgetBytes) : options.reserve(need);
+    if (minBytes > budgetBytes) throw tooLarge(need, asked);
+    return reserve === undefined ? Math.min(wantedBytes, budgetBytes) : reserve(need);
   }
 
   /** The largest KV cache with which all buffers fit, in blocks; at least the smallest useful one. */

@@ -1,7 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import type { CutReason, LoadSettings } from '../core/protocol.ts';
+import type { CutReason, LoadSettings } from '../core/load-settings.ts';
 import type { CacheConfig } from '../core/scheduler-output.ts';
 import { layerBlockBytes } from '../kernels/rope-kv-write.ts';
 
@@ -26,13 +26,10 @@ const AUTO_SOFTWARE_BYTES = 256 * 2 ** 20;
 /** It always holds one sequence of this many tokens, or of the model's context if that is less. */
 const AUTO_LEAST_TOKENS = 4096;
 
-/** The user's options of the KV cache. */
-export type CacheOptions = { readonly [Name in 'kvCacheBytes' | 'kvCacheDtype' | 'maxModelLen']?: LoadSettings[Name] | undefined };
-
 /** The properties of a machine that an automatic cache depends on. */
 export interface Machine {
   /** The limit of all models' GPU memory, in bytes. */
-  readonly gpuMemoryBytes: number;
+  readonly budgetBytes: number;
   readonly isSoftware: boolean;
   /** Sequences that run at once. */
   readonly maxNumSeqs: number;
@@ -84,8 +81,8 @@ export interface CacheSize extends CacheConfig {
  *
  * @throws TabserveError `invalid_request` for bytes that do not hold one block, or not the requested `maxModelLen`
  */
-export function planCache(config: ModelConfig, options: CacheOptions, machine: Machine): CachePlan {
-  const { kvCacheBytes = 'auto', kvCacheDtype: dtype = 'f32', maxModelLen: asked } = options;
+export function planCache(config: ModelConfig, settings: LoadSettings, machine: Machine): CachePlan {
+  const { kvCacheBytes = 'auto', kvCacheDtype: dtype = 'f32', maxModelLen: asked } = settings;
   const contextLength = config.maxPositionEmbeddings;
   const length = { maxModelLen: Math.min(asked ?? contextLength, contextLength), isMaxModelLenFixed: asked !== undefined };
   const blockBytes = config.numLayers * 2 * layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, dtype);
@@ -115,10 +112,10 @@ function autoSize({ maxModelLen, isMaxModelLenFixed }: Length, blockBytes: numbe
 }
 
 /** The most that an automatic cache takes of a machine. */
-function mostBytes({ gpuMemoryBytes, isSoftware }: Machine): CacheCut & { readonly bytes: number } {
-  const bytes = gpuMemoryBytes * AUTO_SHARE;
+function mostBytes({ budgetBytes, isSoftware }: Machine): CacheCut & { readonly bytes: number } {
+  const bytes = budgetBytes * AUTO_SHARE;
   if (!isSoftware || bytes < AUTO_SOFTWARE_BYTES) {
-    return { bytes, reason: 'gpu_memory_share', why: `a quarter of the ${mib(gpuMemoryBytes)} of gpuMemoryBytes` };
+    return { bytes, reason: 'gpu_memory_share', why: `a quarter of the ${mib(budgetBytes)} of gpuMemoryBytes` };
   }
   return { bytes: AUTO_SOFTWARE_BYTES, reason: 'software_adapter', why: `${mib(AUTO_SOFTWARE_BYTES)} of a software adapter` };
 }

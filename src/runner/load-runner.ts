@@ -1,12 +1,10 @@
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
-import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary, StepCounters } from '../core/metrics.ts';
+import { checkLoadSettings, type GrantedSettings, type LoadSettings } from '../core/load-settings.ts';
 import type { ModelConfig } from '../core/model-config.ts';
-import { checkLoadSettings } from '../core/load-settings.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
-import type { CutReason } from '../core/protocol.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { BestVariants, DeferredKernel, Tunable } from '../core/tuning.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
@@ -25,22 +23,14 @@ import type { MatrixLayout } from '../models/weights-planner.ts';
 import { allocate } from './allocate.ts';
 import { fillState } from './decoder-state.ts';
 import { reportCache } from './cache-report.ts';
-import { type GpuNeed, gpuMemoryOf } from './gpu-budget.ts';
+import { gpuMemoryOf, type GpuRequest } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache-plan.ts';
 import { deferredKernelsOf, tunablesOf } from './tunables.ts';
 
-export interface LoadRunnerOptions {
+export interface LoadRunnerOptions extends LoadSettings, GpuRequest {
   readonly file: ModelFile;
-  /** @default auto; where the GPU grants less, the cache is smaller */
-  readonly kvCacheBytes?: number | 'auto' | undefined;
-  /** The element type of the KV cache. @default f32 */
-  readonly kvCacheDtype?: KvCacheDtype | undefined;
-  /** The number type of products of weights and activations. @default f32 */
-  readonly numerics?: Numerics | undefined;
-  /** The most tokens of a sequence. @default as many as the model and the cache allow */
-  readonly maxModelLen?: number | undefined;
   /** Whether blocks of the KV cache can be copied out and in, which takes a staging buffer. @default false */
   readonly blockTransfer?: boolean | undefined;
   /** Receives the report on the model's context and KV cache. */
@@ -53,13 +43,6 @@ export interface LoadRunnerOptions {
   readonly limits?: Partial<
     Pick<SchedulerConfig, 'maxNumBatchedTokens' | 'maxNumSeqs' | 'maxStepsPerPlan' | 'maxPlansInFlight'>
   >;
-  /** The memory limit of all models together. @default see `gpu-budget` */
-  readonly gpuMemoryBytes?: number | undefined;
-  /**
-   * Decides how much memory the model may take, once the header says how much it needs.
-   * @default its need, within the budget
-   */
-  readonly reserve?: ((need: GpuNeed) => Promise<number>) | undefined;
   /** The device to use. @default the browser's, opened here */
   readonly gpu?: Gpu;
   /** The most bytes of weights in one binding. @default the device's limit */
@@ -71,19 +54,12 @@ export interface LoadRunnerOptions {
 }
 
 /** A model on the GPU, ready to run plans. */
-export interface LoadedRunner {
+export interface LoadedRunner extends GrantedSettings {
   readonly runner: GpuModelRunner;
   readonly device: GPUDevice;
   readonly config: ModelConfig;
   readonly scheduler: SchedulerConfig;
   readonly adapter: AdapterSummary;
-  readonly kvCacheDtype: KvCacheDtype;
-  readonly numerics: Numerics;
-  /** The KV cache's bytes, as granted. */
-  readonly kvCacheBytes: number;
-  /** See `ModelInfo`, as for the next field. @default undefined */
-  readonly contextCut?: CutReason | undefined;
-  readonly kvCacheCut?: CutReason | undefined;
   /** Bytes of all its buffers. */
   readonly gpuBytes: number;
   /** Where it was requested. */
@@ -140,11 +116,11 @@ async function putOnGpu(
 ): Promise<Omit<LoadedRunner, 'destroy'>> {
   const { numerics, signal, maxBindingBytes = buffers.maxBytes } = options;
   const bestVariants = options.bestVariants?.(gpu.adapter);
-  const gpuMemoryBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
+  const budgetBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
   const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
   const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
   const { isSoftware } = gpu.adapter;
-  const plan = planCache(config, options, { gpuMemoryBytes, isSoftware, maxNumSeqs: stepLimits.maxNumSeqs });
+  const plan = planCache(config, options, { budgetBytes, isSoftware, maxNumSeqs: stepLimits.maxNumSeqs });
   const { dtype: kvCacheDtype } = plan;
   const asked = { ...options, config, plan, matrices, limits: stepLimits };
   const { weights, destinations, ropeFactors, blockStaging, fitted } = await allocate(asked, buffers);
@@ -184,7 +160,7 @@ async function putOnGpu(
  * @throws TabserveError `invalid_request` where the GPU does not support the numerics: others would give other answers.
  */
 function requireNumerics(gpu: Gpu, numerics: Numerics): void {
-  if (gpu.numerics.includes(numerics)) return;
+  if (gpu.supportedNumerics.includes(numerics)) return;
   const missing = { f32: '', dp4a: 'WGSL’s packed_4x8_integer_dot_product', f16: 'the feature shader-f16' }[numerics];
   const message = `numerics is ${numerics}, for which this browser and GPU lack ${missing}; leave it out for f32.`;
   throw new TabserveError('invalid_request', message, { param: 'numerics' });

@@ -1,7 +1,5 @@
-import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
-import type { Numerics } from '../core/numerics.ts';
-import type { PersistPrefixCache } from '../core/protocol.ts';
+import type { GrantedSettings, PersistPrefixCache } from '../core/load-settings.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GpuLock } from '../engine/gpu-lock.ts';
 import { type BlockTransfer, PrefixKeeper } from '../engine/prefix-keeper.ts';
@@ -81,8 +79,7 @@ export interface KeepPrefixesOptions {
   readonly file: IdentifiedSource;
   readonly transfer: BlockTransfer & { readonly blockBytes: number };
   readonly adapter: AdapterSummary;
-  readonly kvCacheDtype: KvCacheDtype;
-  readonly numerics: Numerics;
+  readonly granted: GrantedSettings;
   readonly scheduler: Scheduler;
   readonly stats: Engine['stats'];
   readonly gpuLock: GpuLock;
@@ -124,7 +121,8 @@ function createKeeper(
 async function setName(options: KeepPrefixesOptions): Promise<string | undefined> {
   const model = await options.file.identity();
   if (model === undefined) return undefined;
-  const { kvCacheDtype, numerics, adapter, scheduler, transfer } = options;
+  const { adapter, scheduler, transfer } = options;
+  const { kvCacheDtype, numerics } = options.granted;
   const { vendor, architecture, device, description, isSoftware, features } = adapter;
   const gpu = [vendor, architecture, device, description, isSoftware, ...features.toSorted()];
   const browser = globalThis.navigator?.userAgent ?? '';

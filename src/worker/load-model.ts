@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
 import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import { settingsOf } from '../core/protocol.ts';
+import { grantedOf, settingsOf } from '../core/load-settings.ts';
 import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
 import type { BestVariants, DeferredKernel, Tunable } from '../core/tuning.ts';
@@ -90,12 +90,11 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
     const { log, clock, signal, reserve, beginWait } = context;
-    const { persistPrefixCache, tuning: tuningSetting, chatTemplate, ...runnerSettings } = settings;
+    const { persistPrefixCache, tuning: tuningSetting, chatTemplate, gpuMemoryBytes } = settings;
     const prefixPlan = prefixes.plan(persistPrefixCache, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
     const progress = lastProgress(context);
     const shown = { onProgress: progress.report, beginWait, log };
-    const { gpuMemoryBytes } = settings;
     const plain = await openWatched(source, { ...open, baseUrl, hub, cacheKey, gpuMemoryBytes, ...shown, signal });
     const identified = identifiedSource(plain);
     const file = await untilAborted(readModelFile(prefixPlan === undefined ? plain : identified), signal);
@@ -113,11 +112,11 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
       if (stage === 'compile') beginWait(COMPILER); // until the end of the load
     };
     const shared = { file, reserve, blockTransfer, bestVariants, log, signal, onStage };
-    const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...runnerSettings })));
-    const { runner, adapter, kvCacheDtype, numerics, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
+    const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...settings })));
+    const { runner, adapter, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const stats = (): EngineStats => engine.stats();
-    const parts = { file: identified, adapter, kvCacheDtype, numerics, scheduler, stats, gpuLock, log, clock };
+    const parts = { file: identified, adapter, granted: grantedOf(loaded), scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
     const deferred = new DeferredKernels({ kernels, besideRequests: !adapter.isSoftware, log });
@@ -135,11 +134,10 @@ type FileInfo = Pick<ModelInfo, 'chatTemplate' | 'fileBytes' | 'recommendedSampl
 
 /** What tabs are told of a model. */
 function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo {
-  const { config, scheduler, contextCut, kvCacheDtype, numerics, kvCacheBytes, kvCacheCut } = loaded;
+  const { config, scheduler } = loaded;
   const { name, architecture, maxPositionEmbeddings: contextLength, vocabSize } = config;
-  const context = { contextLength, maxModelLen: effectiveMaxModelLen(scheduler), contextCut };
-  const cache = { kvCacheDtype, numerics, kvCacheBytes, kvCacheCut };
-  return { id: modelId(options), name, architecture, ...context, ...cache, vocabSize, ...file, settings: settingsOf(options) };
+  const context = { contextLength, maxModelLen: effectiveMaxModelLen(scheduler) };
+  return { id: modelId(options), name, architecture, ...context, ...grantedOf(loaded), vocabSize, ...file, settings: settingsOf(options) };
 }
 
 /** The work of moments without requests. */

@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
-import { addressOf, settingsOf } from '../core/protocol.ts';
+import { settingsOf } from '../core/load-settings.ts';
+import { addressOf } from '../core/protocol.ts';
 import type { LoadOptions } from '../core/protocol.ts';
 import { signatureOf } from '../download/signed-url.ts';
 import type { ConnectedSession } from './host-session.ts';

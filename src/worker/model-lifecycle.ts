@@ -1,7 +1,7 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { ModelState } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import { settingsOf } from '../core/protocol.ts';
+import { settingsOf } from '../core/load-settings.ts';
 import type { LoadOptions } from '../core/protocol.ts';
 import { mayLoadLater } from '../core/recovery.ts';
 import { sourceKey } from './model-identity.ts';

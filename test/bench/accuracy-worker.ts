@@ -23,7 +23,7 @@ async function benchAccuracy({ modelUrl, quick }: BenchOptions, log: (line: stri
   for (const numerics of NUMERICS) {
     const gpu = await openGpu(undefined, numerics);
     adapter ??= gpu.adapter;
-    if (!gpu.numerics.includes(numerics)) {
+    if (!gpu.supportedNumerics.includes(numerics)) {
       list.omit(numerics, 'the adapter does not compute in it');
       gpu.device.destroy();
       continue;

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import type { LoadSettings } from '../../src/core/load-settings.ts';
 import { BufferPool } from '../../src/gpu/buffers.ts';
 import type { ByteSource } from '../../src/core/byte-source.ts';
 import { readModelFile } from '../../src/formats/gguf.ts';
 import { readModelConfig } from '../../src/models/architectures.ts';
 import { allocate, type AllocateOptions } from '../../src/runner/allocate.ts';
 import type { GpuNeed } from '../../src/runner/gpu-budget.ts';
-import { type CacheOptions, planCache } from '../../src/runner/kv-cache-plan.ts';
+import { planCache } from '../../src/runner/kv-cache-plan.ts';
 import { loadRunner } from '../../src/runner/load-runner.ts';
 import { openMeteredGpu } from '../support/gpu-memory.ts';
 import { memorySource } from '../support/gpu-runner.ts';
@@ -15,7 +16,7 @@ const KV_BYTES = 8 * 2 ** 20;
 const SMALL_STEPS = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
 const F32 = { numerics: 'f32', wideScales: true, maxSlices: 1, maxBindingBytes: 128 * 2 ** 20 } as const;
 
-type Case = CacheOptions & Partial<Pick<AllocateOptions, 'limits' | 'matrices' | 'blockTransfer'>>;
+type Case = LoadSettings & Partial<Pick<AllocateOptions, 'limits' | 'matrices' | 'blockTransfer'>>;
 
 /** What a model says that it needs, and what it then has. No shaders are compiled. */
 async function allocated(bytes: Uint8Array<ArrayBuffer>, grant: (need: GpuNeed) => number, options: Case = {}) {
@@ -23,7 +24,7 @@ async function allocated(bytes: Uint8Array<ArrayBuffer>, grant: (need: GpuNeed) 
   const { device } = metered.gpu;
   const file = await readModelFile(memorySource(bytes));
   const config = readModelConfig(file);
-  const plan = planCache(config, { kvCacheBytes: KV_BYTES, ...options }, { gpuMemoryBytes: 2 ** 30, isSoftware: true, maxNumSeqs: 4 });
+  const plan = planCache(config, { kvCacheBytes: KV_BYTES, ...options }, { budgetBytes: 2 ** 30, isSoftware: true, maxNumSeqs: 4 });
   const { matrices = F32, limits = SMALL_STEPS, blockTransfer = false } = options;
   let need: GpuNeed | undefined;
   const reserve = async (asked: GpuNeed): Promise<number> => {

@@ -22,7 +22,7 @@ async function open(numerics: Numerics): Promise<LoadedRunner> {
 async function has(numerics: Numerics): Promise<boolean> {
   const gpu = await openGpu(undefined, numerics);
   gpu.device.destroy();
-  return gpu.numerics.includes(numerics);
+  return gpu.supportedNumerics.includes(numerics);
 }
 
 /** How far a class may move the logits of a model of random weights: above what is measured, and below what a fault does. */
@@ -64,8 +64,8 @@ describe.each(['dp4a', 'f16'] as const)('%s', (numerics) => {
   });
 
   test('is refused where there is no such product, and never replaced', async () => {
-    const { numerics: all, ...gpu } = await openGpu(undefined, 'f32');
-    const without = { ...gpu, numerics: all.filter((one) => one !== numerics) };
+    const { supportedNumerics: all, ...gpu } = await openGpu(undefined, 'f32');
+    const without = { ...gpu, supportedNumerics: all.filter((one) => one !== numerics) };
     const refused = expect.objectContaining({ code: 'invalid_request', param: 'numerics', message: expect.stringContaining('lack') });
     await expect(loadWhole(tinyModel(MODEL), { numerics, gpu: without })).rejects.toThrow(refused);
   });

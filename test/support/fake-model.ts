@@ -1,5 +1,5 @@
 import { type SerializedError, TabserveError } from '../../src/core/errors.ts';
-import { settingsOf } from '../../src/core/protocol.ts';
+import { settingsOf } from '../../src/core/load-settings.ts';
 import type { ChatTemplateOrigin, LoadOptions } from '../../src/core/protocol.ts';
 import type { EngineRequest, FinishReason, RequestOutput } from '../../src/core/request.ts';
 import type { Task } from '../../src/core/cooperative-task.ts';

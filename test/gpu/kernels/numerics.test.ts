@@ -132,7 +132,7 @@ describe.each(['dp4a', 'f16'] as const)('%s', (numerics) => {
   }
 
   test.for(SHAPES)('%s %i x %i in %i slices: right, and the same bits for every tiling and batch', async (shape, { skip }) => {
-    if (!lab.gpu.numerics.includes(numerics)) skip(`this adapter has no ${numerics}`);
+    if (!lab.gpu.supportedNumerics.includes(numerics)) skip(`this adapter has no ${numerics}`);
     const [, rows, columns, , stride] = shape;
     const most = rows > 1000 ? 8 : MAX_TOKENS;
     const { matrix, x, xs, all, run } = setUp(shape, most);
@@ -154,7 +154,7 @@ describe.each(['dp4a', 'f16'] as const)('%s', (numerics) => {
   });
 
   test('what is not a number stays none', async ({ skip }) => {
-    if (!lab.gpu.numerics.includes(numerics)) skip(`this adapter has no ${numerics}`);
+    if (!lab.gpu.supportedNumerics.includes(numerics)) skip(`this adapter has no ${numerics}`);
     const { xs, x, run } = setUp(['Q4_1', 68, 96, 1, 1], 2);
     lab.write(xs, x.map((value, i) => (i === 40 ? NaN : value)));
     const { products } = await run(2);

@@ -35,10 +35,10 @@ test('f16 is asked for where it is to be computed in, and there is no other way 
     const { gpu, asked } = fakeGpu(['shader-f16'], []);
     const opened = await openGpu(gpu, numerics);
     expect([...asked()]).toEqual(numerics === 'f16' ? ['shader-f16'] : []);
-    expect(opened.numerics).toEqual(numerics === 'f16' ? ['f32', 'f16'] : ['f32']);
+    expect(opened.supportedNumerics).toEqual(numerics === 'f16' ? ['f32', 'f16'] : ['f32']);
   }
   const { gpu, asked } = fakeGpu([], ['packed_4x8_integer_dot_product']);
-  expect((await openGpu(gpu, 'f16')).numerics).toEqual(['f32', 'dp4a']);
+  expect((await openGpu(gpu, 'f16')).supportedNumerics).toEqual(['f32', 'dp4a']);
   expect([...asked()]).toEqual([]);
 });
 

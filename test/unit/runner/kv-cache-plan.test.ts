@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { LoadSettings } from '../../../src/core/load-settings.ts';
 import type { ModelConfig } from '../../../src/core/model-config.ts';
-import { type CacheOptions, type Machine, planCache } from '../../../src/runner/kv-cache-plan.ts';
+import { type Machine, planCache } from '../../../src/runner/kv-cache-plan.ts';
 
 /** SmolLM2-135M's. */
 const CONFIG: ModelConfig = {
@@ -12,9 +13,9 @@ const CONFIG: ModelConfig = {
 const QWEN3: ModelConfig = { ...CONFIG, numLayers: 28, numHeads: 16, numKvHeads: 8, headSize: 128, maxPositionEmbeddings: 40_960 };
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const GPU: Machine = { gpuMemoryBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16 };
-const gpuOf = (gib: number): Machine => ({ ...GPU, gpuMemoryBytes: gib * GIB });
-const softwareOf = (gib: number): Machine => ({ gpuMemoryBytes: gib * GIB, isSoftware: true, maxNumSeqs: 8 });
+const GPU: Machine = { budgetBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16 };
+const gpuOf = (gib: number): Machine => ({ ...GPU, budgetBytes: gib * GIB });
+const softwareOf = (gib: number): Machine => ({ budgetBytes: gib * GIB, isSoftware: true, maxNumSeqs: 8 });
 
 test('a block has keys and values of 16 tokens in every layer, INT8 a byte an element and a scale a vector', () => {
   expect(planCache(CONFIG, {}, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 4);
@@ -23,7 +24,7 @@ test('a block has keys and values of 16 tokens in every layer, INT8 a byte an el
 });
 
 describe('a number of bytes', () => {
-  test.each<readonly [CacheOptions, number, number, number]>([
+  test.each<readonly [LoadSettings, number, number, number]>([
     [{ kvCacheBytes: 256 * MIB }, 364, 32, 8192],
     [{ kvCacheBytes: 256 * MIB, kvCacheDtype: 'int8' }, 1370, 32, 8192],
     [{ kvCacheBytes: 256 * MIB, maxModelLen: 100 }, 364, 7, 100],
@@ -34,7 +35,7 @@ describe('a number of bytes', () => {
     for (const machine of [GPU, gpuOf(0.1), softwareOf(0.1)]) expect(planCache(CONFIG, options, machine)).toMatchObject(plan);
   });
 
-  test.each<readonly [CacheOptions, RegExp]>([
+  test.each<readonly [LoadSettings, RegExp]>([
     [{ kvCacheBytes: 100 }, /room for 0 tokens/],
     [{ kvCacheBytes: 8 * MIB, maxModelLen: 200 }, /room for 176 tokens. 200 tokens need 9584640/],
   ])('%o is refused', (options, message) => {
@@ -44,7 +45,7 @@ describe('a number of bytes', () => {
 });
 
 describe('auto', () => {
-  const plan = (config: ModelConfig, options: CacheOptions, machine: Machine) => {
+  const plan = (config: ModelConfig, options: LoadSettings, machine: Machine) => {
     const { numBlocks, enoughBlocks, minBlocks, cut } = planCache(config, { kvCacheBytes: 'auto', ...options }, machine);
     return [numBlocks, enoughBlocks, minBlocks, cut];
   };

@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { LoadSettings } from '../../../src/core/load-settings.ts';
 import type { ModelConfig } from '../../../src/core/model-config.ts';
 import { type BufferDevice, BufferPool } from '../../../src/gpu/buffers.ts';
 import { countingDevice } from '../../../src/gpu/counting-device.ts';
 import { reportCache } from '../../../src/runner/cache-report.ts';
 import { fitCache } from '../../../src/runner/kv-cache.ts';
-import { type CacheOptions, type Machine, planCache } from '../../../src/runner/kv-cache-plan.ts';
+import { type Machine, planCache } from '../../../src/runner/kv-cache-plan.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -40,8 +41,8 @@ function deviceOf(budget: number): BufferDevice & { readonly tried: number[] } {
 
 const bytesOf = (blocks: number): number => blocks * BLOCK;
 
-async function fitted(options: CacheOptions, machine: Partial<Machine>, budget = Infinity, budgetedBlocks = Infinity) {
-  const plan = planCache(CONFIG, options, { gpuMemoryBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16, ...machine });
+async function fitted(options: LoadSettings, machine: Partial<Machine>, budget = Infinity, budgetedBlocks = Infinity) {
+  const plan = planCache(CONFIG, options, { budgetBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16, ...machine });
   const device = deviceOf(budget);
   const fit = await fitCache(new BufferPool(device), CONFIG, plan, () => 'made', budgetedBlocks);
   const tried = device.tried.map((bytes) => (bytes * 2 * CONFIG.numLayers) / BLOCK);
@@ -73,7 +74,7 @@ describe('what was cut is said, and why', () => {
   const helps = "set kvCacheDtype: 'f16' or 'int8', or set maxModelLen to the tokens you need.";
   test.each([
     {
-      name: 'a quarter of the memory', options: {}, machine: { gpuMemoryBytes: 4 * GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
+      name: 'a quarter of the memory', options: {}, machine: { budgetBytes: 4 * GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
       message: 'The context is 4,672 of the model\'s 40,960 tokens: the KV cache has 1,022 MiB in f32, 4,672 tokens for all tabs ' +
         `together (a quarter of the 4,096 MiB of gpuMemoryBytes). Raise kvCacheBytes or gpuMemoryBytes, ${helps}`,
     },
@@ -82,7 +83,7 @@ describe('what was cut is said, and why', () => {
       message: /^The context is 18,720 of .* \(a quarter of the 16,384 MiB of gpuMemoryBytes\)\. Raise kvCacheBytes or gpuMemoryBytes, /,
     },
     {
-      name: 'the least sequence', options: {}, machine: { gpuMemoryBytes: GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
+      name: 'the least sequence', options: {}, machine: { budgetBytes: GIB }, cuts: ['gpu_memory_share', 'gpu_memory_share'], level: 'warn',
       message: /896 MiB .* \(one sequence of 4,096 tokens; a quarter of the 1,024 MiB of gpuMemoryBytes is less\)/,
     },
     {
@@ -104,7 +105,7 @@ describe('what was cut is said, and why', () => {
         '8,000 tokens for all tabs together (4 sequences of 2,000 tokens).',
     },
     {
-      name: 'a maxModelLen and a quarter', options: { maxModelLen: 2000 }, machine: { gpuMemoryBytes: 4 * GIB },
+      name: 'a maxModelLen and a quarter', options: { maxModelLen: 2000 }, machine: { budgetBytes: 4 * GIB },
       cuts: ['max_model_len', 'gpu_memory_share'], level: 'info', message: /tokens for all tabs together \(a quarter of [^)]*\)\.$/,
     },
   ] as const)('$name', async ({ options, machine, cuts: [contextCut, kvCacheCut], level, message }) => {

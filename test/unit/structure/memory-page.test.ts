@@ -22,19 +22,19 @@ describe('whatever the memory', () => {
       const roomy = machineOf(1024, isSoftware);
       const one = await outcomeOf(file, roomy, { maxModelLen: 4096, kvCacheBytes: await bytesOf(file, 4096) });
       for (const gib of [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32]) {
-        const { gpuMemoryBytes } = machineOf(gib, isSoftware);
+        const { budgetBytes } = machineOf(gib, isSoftware);
         const outcome = await outcomeOf(file, machineOf(gib, isSoftware)).catch((error: unknown) => {
           expect(error).toMatchObject({ code: 'out_of_memory' });
           return undefined;
         });
         if (outcome === undefined) {
-          expect(one.bytes).toBeGreaterThan(gpuMemoryBytes);
+          expect(one.bytes).toBeGreaterThan(budgetBytes);
           continue;
         }
-        expect(outcome.bytes).toBeLessThanOrEqual(gpuMemoryBytes);
-        const most = Math.max(one.kvCacheBytes, Math.min(gpuMemoryBytes / 4, isSoftware ? 256 * MIB : Infinity));
+        expect(outcome.bytes).toBeLessThanOrEqual(budgetBytes);
+        const most = Math.max(one.kvCacheBytes, Math.min(budgetBytes / 4, isSoftware ? 256 * MIB : Infinity));
         expect(outcome.kvCacheBytes).toBeLessThanOrEqual(most);
-        if (one.bytes <= gpuMemoryBytes) expect(outcome.maxModelLen).toBeGreaterThanOrEqual(4096);
+        if (one.bytes <= budgetBytes) expect(outcome.maxModelLen).toBeGreaterThanOrEqual(4096);
         else expect(outcome.report).toMatchObject({ contextCut: 'gpu_memory', level: 'warn' });
       }
     }

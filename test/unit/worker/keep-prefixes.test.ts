@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
-import type { LoadOptions, LoadSettings } from '../../../src/core/protocol.ts';
+import type { LoadSettings } from '../../../src/core/load-settings.ts';
+import type { LoadOptions } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
