@@ -49,8 +49,6 @@ export interface Op {
   pipeline(step: StepShape): GPUComputePipeline;
   /** Zero workgroups where there is no work in this step. */
   grid(step: StepShape): Grid;
-  /** Whether it may have work: not before its kernel, which may be deferred, is compiled. @default always */
-  isReady?(): boolean;
   /** For profiles. */
   cost?(step: StepShape): OpCost;
   /** The decoder's layer that it belongs to, from 0. */

@@ -117,3 +117,11 @@ export class VariantSet<Detail = unknown> {
     return this.#compiling;
   }
 }
+
+/**
+ * The most tokens that a compiled one of these sets takes at once. They are sets of one kernel for different numbers of
+ * tokens, of which some may be deferred.
+ */
+export function readyTokens(variantSets: readonly VariantSet[]): number {
+  return Math.max(...variantSets.filter(({ isReady }) => isReady).map(({ options }) => options.tokens));
+}

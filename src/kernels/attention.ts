@@ -196,7 +196,6 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
   return {
     name,
     bindGroup: builder.bind(ATTENTION, buffers),
-    isReady: () => variantSet.isReady,
     pipeline: () => variantSet.pipeline,
     grid: (step) => gridOf(count(step), step.maxContext),
     // In a step with rows of both kinds, each kind has a share in proportion to its rows.

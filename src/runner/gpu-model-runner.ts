@@ -26,8 +26,8 @@ export interface GpuModelRunnerParts {
   readonly staging: readonly GPUBuffer[];
   readonly layout: StepInputsLayout;
   readonly scheduler: SchedulerConfig;
-  /** The most rows of a request that one attention tile takes. */
-  readonly tileRows: number;
+  /** The most rows of a request that one attention tile takes, by the kernels compiled so far. */
+  readonly tileRows: () => number;
   readonly vocabSize: number;
 }
 
@@ -42,13 +42,11 @@ export class GpuModelRunner implements ModelRunner {
   /** The staging buffers that no plan in flight uses; the next one first. */
   readonly #freeStaging: GPUBuffer[];
   #fault: TabserveError | undefined;
-  /** Whether the pipelines of all ops are compiled. */
-  #areReady = false;
 
   constructor(parts: GpuModelRunnerParts) {
     this.#parts = parts;
     this.state = parts.state;
-    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, () => this.#tileRows());
+    this.#packer = new StepPacker(parts.layout, parts.scheduler.blockSize, parts.tileRows);
     this.#history = new SlotHistory(parts.gpu.device.queue, parts.state, parts.vocabSize);
     this.#recorder = new Recorder(parts.builder);
     this.#freeStaging = [...parts.staging];
@@ -90,13 +88,6 @@ export class GpuModelRunner implements ModelRunner {
   /** Totals of all steps so far. */
   counters(): StepCounters {
     return this.#recorder.counters();
-  }
-
-  /** 1 until the multi-row attention kernel has compiled. */
-  #tileRows(): number {
-    const { ops, tileRows } = this.#parts;
-    this.#areReady ||= ops.every((op) => op.isReady?.() ?? true);
-    return this.#areReady ? tileRows : 1;
   }
 
   #sampled(plan: SchedulerOutput, ids: Uint32Array): ModelRunnerOutput {

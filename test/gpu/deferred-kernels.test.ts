@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { VariantSet, type VariantSetOptions } from '../../src/gpu/variant-set.ts';
+import { ATTENTION } from '../../src/kernels/attention.ts';
 import type { LoadedRunner } from '../../src/runner/load-runner.ts';
 import { blocksFor, loadBytes, readLogits, step, TestSequence } from '../support/gpu-runner.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -11,20 +13,19 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => loaded?.destroy());
 
-/** Feeds a prompt in chunks; tokens a lane of the matmuls and rows a tile of attention, and the logits at its end. */
+/** Feeds a prompt in chunks. The kernels that ran, by tokens a lane of matmuls and rows a tile of attention; the logits. */
 async function run(chunks: readonly number[]) {
   const tokenIds = Array.from({ length: chunks.reduce((sum, count) => sum + count) }, (_, i) => 5 + 3 * i);
   const sequence = new TestSequence({ tokenIds, blockTable: blocksFor(loaded.scheduler, 0, 60) });
-  const set = vi.spyOn(GPUComputePassEncoder.prototype, 'setPipeline');
+  const used = vi.spyOn(VariantSet.prototype, 'pipeline', 'get');
   for (const count of chunks) await step(loaded, [[sequence, count]]);
-  const labels = set.mock.calls.map(([{ label }]) => label);
-  set.mockRestore();
-  const valuesOf = (constant: RegExp): readonly number[] => {
-    const found = labels.flatMap((label) => constant.exec(label)?.slice(1).map(Number) ?? []);
-    return [...new Set(found)].toSorted((a, b) => a - b);
-  };
+  const sets = (used.mock.contexts as VariantSet[]).map(({ options }) => options);
+  used.mockRestore();
+  const tokensOf = (found: typeof sets): readonly number[] => [...new Set(found.map(({ tokens }) => tokens))].toSorted((a, b) => a - b);
+  const isAttention = ({ spec }: VariantSetOptions): boolean => spec === ATTENTION;
   const [logits] = await readLogits(loaded, 1);
-  return { widths: valuesOf(/^matmul.*"TOKENS":(\d+)/), tileRows: valuesOf(/^attention .*"ROWS":(\d+)/), logits };
+  const matmuls = sets.filter((set) => !isAttention(set));
+  return { widths: tokensOf(matmuls), tileRows: tokensOf(sets.filter(isAttention)), logits };
 }
 
 test('steps of any length run without the deferred kernels, then with them, and give the same bits', async () => {

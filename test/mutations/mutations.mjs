@@ -115,9 +115,9 @@ export const MUTATIONS = [
   ...of('deferred kernels', 'src/kernels/matmul.ts', [
     ['a deferred kernel is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isDeferred !== true && options.tokens >= tokens', DEFERRED],
   ]),
-  ...of('deferred kernels', 'src/runner/gpu-model-runner.ts', [
-    ['rows are never attended to in tiles', 'this.#areReady ? tileRows : 1', '1', DEFERRED],
-    ['rows are in tiles before there is a kernel for them', '#areReady = false;', '#areReady = true;', DEFERRED],
+  ...of('deferred kernels', 'src/gpu/variant-set.ts', [
+    ['rows are never attended to in tiles', 'return Math.max(', 'return Math.min(', DEFERRED],
+    ['rows are in tiles before there is a kernel for them', 'variantSets.filter(({ isReady }) => isReady)', 'variantSets', DEFERRED],
   ]),
   ...of('deferred kernels', 'src/engine/idle-queue.ts', [
     ['a software adapter compiles while it serves', 'entry.task.besideRequests === true || isIdle()', 'true', 'test/unit/engine/deferred-kernels.test.ts'],
