@@ -97,6 +97,8 @@ const gpu: TestProjectInlineConfiguration = {
     include: ['test/gpu/**/*.test.ts'],
     testTimeout: 120_000,
     fileParallelism: false,
+    // One page for all files: what one has compiled, the next need not (test/support/shared-gpu.ts).
+    isolate: false,
     globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
@@ -156,5 +158,6 @@ const e2e: TestProjectInlineConfiguration = {
     testTimeout: 300_000,
     hookTimeout: 300_000,
     fileParallelism: false,
+    globalSetup: ['test/support/builds.ts'],
   },
 };

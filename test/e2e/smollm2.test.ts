@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { defaultModel } from '../support/default-model.ts';
-import { buildDemoOnce, DemoTab, launchChromium, startDemoSite } from '../support/demo-site.ts';
+import { demoBuild, DemoTab, launchChromium, startDemoSite } from '../support/demo-site.ts';
 import { PackageTab, startPackageSite } from '../support/package-site.ts';
 import { SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 
@@ -8,8 +8,7 @@ import { SMOLLM2_GOLDENS } from '../support/smollm2-goldens.ts';
 test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France', async ({ skip }) => {
   const model = await defaultModel();
   if (!model.available) return skip(model.reason);
-  const dist = await buildDemoOnce();
-  const site = await startDemoSite(dist.distDir, model);
+  const site = await startDemoSite(await demoBuild(), model);
   const browser = await launchChromium();
   try {
     const tab = await DemoTab.open(await browser.newContext(), `${site.url}/?temperature=0`);
@@ -22,7 +21,6 @@ test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France',
   } finally {
     await browser.close();
     await site.close();
-    dist.remove();
   }
 });
 

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext } from 'playwright';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
-import { buildDemoOnce, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from './demo-site.ts';
+import { demoBuild, DemoTab, launchChromium, startDemoSite, TINY_PATH, type DemoSite } from './demo-site.ts';
 
 const VIEWPORT = { width: 1280, height: 800 };
 
@@ -19,7 +19,7 @@ export interface DemoFixture {
 
 /** Registers the hooks that set it up; its fields can be read while a test runs. @param reason why there is no default model */
 export function useDemo(reason = 'none is needed'): DemoFixture {
-  let dist: Awaited<ReturnType<typeof buildDemoOnce>>;
+  let distDir: string;
   let site: DemoSite;
   let browser: Browser;
   let context: BrowserContext;
@@ -30,14 +30,13 @@ export function useDemo(reason = 'none is needed'): DemoFixture {
     return tab;
   };
   beforeAll(async () => {
-    dist = await buildDemoOnce();
-    site = await startDemoSite(dist.distDir, { available: false, reason });
+    distDir = await demoBuild();
+    site = await startDemoSite(distDir, { available: false, reason });
     browser = await launchChromium();
   });
   afterAll(async () => {
     await browser?.close();
     await site?.close();
-    dist?.remove();
   });
   beforeEach(async () => {
     context = await browser.newContext({ viewport: VIEWPORT });
@@ -48,7 +47,7 @@ export function useDemo(reason = 'none is needed'): DemoFixture {
     for (const page of warm?.context.pages() ?? []) if (page !== warm?.keeper.page) await page.close();
   });
   return {
-    get distDir() { return dist.distDir; },
+    get distDir() { return distDir; },
     get site() { return site; },
     get browser() { return browser; },
     get context() { return context; },

@@ -5,6 +5,7 @@ import { chromium, type Browser, type BrowserContext, type Locator, type Page } 
 import type { FetchResult } from '../../demo/server/fetch-model.mjs';
 import { buildDemo } from '../../demo/server/page.mjs';
 import { startDemoServer, type LogEntry } from '../../demo/server/server.mjs';
+import { builtOnce } from './builds.ts';
 import { CHROMIUM_ARGS, findChromium } from './chromium.ts';
 import { writeGguf } from './gguf-writer.ts';
 import { TINY_SHAPES, tinyModelContents } from './tiny-model.ts';
@@ -37,17 +38,17 @@ export interface DemoSite {
   close(): Promise<void>;
 }
 
-/** Builds the page as it ships (vitest's NODE_ENV would bring the libraries' development builds), once for a test file. */
-export async function buildDemoOnce(): Promise<{ readonly distDir: string; remove(): void }> {
-  const distDir = mkdtempSync(join(tmpdir(), 'tabserve-demo-'));
-  const nodeEnv = process.env['NODE_ENV'];
-  process.env['NODE_ENV'] = 'production';
-  try {
-    await buildDemo({ outDir: distDir, offline: false });
-  } finally {
-    process.env['NODE_ENV'] = nodeEnv;
-  }
-  return { distDir, remove: () => rmSync(distDir, { recursive: true, force: true }) };
+/** The page as it ships, built once in a run. @returns its folder */
+export function demoBuild(): Promise<string> {
+  return builtOnce('demo', async (outDir) => {
+    const nodeEnv = process.env['NODE_ENV']; // vitest's would bring the libraries' development builds
+    process.env['NODE_ENV'] = 'production';
+    try {
+      await buildDemo({ outDir, offline: false });
+    } finally {
+      process.env['NODE_ENV'] = nodeEnv;
+    }
+  });
 }
 
 export async function startDemoSite(distDir: string, model: FetchResult): Promise<DemoSite> {

@@ -1,6 +1,5 @@
 import { blocksFor } from '../../demo/bench/models/block-tables.ts';
 import type { ScheduledRequest, SchedulerOutput } from '../../src/core/scheduler-output.ts';
-import { openGpu } from '../../src/gpu/device.ts';
 import { readModelFile } from '../../src/formats/gguf.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { ByteSource } from '../../src/core/byte-source.ts';
@@ -16,14 +15,14 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'):
 }
 
 /**
- * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the file's shared
+ * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the shared
  * device where no other is given.
  */
 export async function loadBytes(
   bytes: Uint8Array<ArrayBuffer>,
   options: Omit<LoadRunnerOptions, 'file'> = {},
 ): Promise<LoadedRunner> {
-  const gpu = options.gpu ?? (options.numerics === 'f16' ? await openGpu(undefined, 'f16') : await sharedGpu());
+  const gpu = options.gpu ?? (await sharedGpu(options.numerics === 'f16' ? 'f16' : 'f32'));
   return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, gpu, file: await readModelFile(memorySource(bytes)) });
 }
 

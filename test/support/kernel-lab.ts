@@ -1,6 +1,7 @@
 import type { Numerics } from '../../src/core/numerics.ts';
-import { type Gpu, openGpu } from '../../src/gpu/device.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../src/gpu/op.ts';
+import { sharedGpu } from './shared-gpu.ts';
 
 /** The initial value of every word of an output: a NaN with a pattern that no kernel writes. */
 export const POISON = 0x7fdeadbe;
@@ -21,7 +22,7 @@ export interface Result {
   readonly floats: Float32Array<ArrayBuffer>;
 }
 
-/** Runs ops on their own: one device, and one compile of each variant, for a test file. */
+/** Runs ops on their own, on the page's shared device; each variant is compiled once for a test file. */
 export class KernelLab {
   readonly gpu: Gpu;
   readonly builder: OpBuilder;
@@ -39,7 +40,7 @@ export class KernelLab {
   }
 
   static async open(numerics?: Numerics): Promise<KernelLab> {
-    return new KernelLab(await openGpu(undefined, numerics));
+    return new KernelLab(await sharedGpu(numerics));
   }
 
   /** A buffer holding these numbers. */
@@ -108,7 +109,9 @@ export class KernelLab {
   }
 
   close(): void {
-    this.gpu.device.destroy();
+    this.clear();
+    this.rowCount.destroy();
+    this.sampleCount.destroy();
   }
 
   #create(bytes: number): GPUBuffer {

@@ -2,11 +2,12 @@ import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import { build } from 'vite';
 import type { ChatMessage } from '../../src/core/protocol.ts';
 import { sendFile } from '../../demo/server/send-file.mjs';
+import { builtOnce } from './builds.ts';
 import { ROOT } from '../unit/structure/source-graph.ts';
 
 /** The package as it is published, in one or several releases, and pages that use it with nothing else. */
@@ -20,21 +21,15 @@ export interface PackageSite {
 }
 
 /**
- * Builds each release (its number is its build id) and serves them: `/1.html` uses release 1, and so on.
+ * Serves releases, each with its number as its build id: `/1.html` uses release 1, and so on.
  *
  * @param worker the source of another worker in the place of the package's
  */
 export async function startPackageSite(releases = 1, worker?: string): Promise<PackageSite> {
-  const lib = worker === undefined ? {} : { lib: { formats: ['es'] as ['es'], entry: { 'engine-worker': worker } } };
   const root = mkdtempSync(join(tmpdir(), 'tabserve-site-'));
   copyFileSync(join(ROOT, 'node_modules/comlink/dist/esm/comlink.mjs'), join(root, 'comlink.js'));
   for (let release = 1; release <= releases; release++) {
-    for (const mode of ['production', 'worker']) {
-      const define = { __TABSERVE_BUILD_ID__: JSON.stringify(`release-${release}`) };
-      const outDir = join(root, String(release));
-      const own = mode === 'worker' ? lib : {};
-      await build({ root: ROOT, mode, logLevel: 'silent', define, build: { outDir, emptyOutDir: false, ...own } });
-    }
+    symlinkSync(await buildRelease(release, worker), join(root, String(release)));
     writeFileSync(join(root, `${release}.html`), page(release));
   }
   const log: string[] = [];
@@ -58,6 +53,19 @@ export async function startPackageSite(releases = 1, worker?: string): Promise<P
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+/** Builds a release once in a run. @returns its folder */
+function buildRelease(release: number, worker: string | undefined): Promise<string> {
+  const lib = worker === undefined ? {} : { lib: { formats: ['es'] as ['es'], entry: { 'engine-worker': worker } } };
+  const define = { __TABSERVE_BUILD_ID__: JSON.stringify(`release-${release}`) };
+  const name = `release-${release}${worker === undefined ? '' : `-${basename(dirname(worker))}-${basename(worker)}`}`;
+  return builtOnce(name, async (outDir) => {
+    for (const mode of ['production', 'worker']) {
+      const own = mode === 'worker' ? lib : {};
+      await build({ root: ROOT, mode, logLevel: 'silent', define, build: { outDir, emptyOutDir: false, ...own } });
+    }
+  });
 }
 
 /** The interface of a tab's script to its test, in `globalThis.tab`. */

@@ -1,17 +1,20 @@
+import type { Numerics } from '../../src/core/numerics.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 
-let shared: Promise<Gpu> | undefined;
+const shared = new Map<Numerics, Promise<Gpu>>();
 
 /**
- * One device for all that a test file loads: browsers keep the pipelines of a device for as long as anybody holds them, and
- * on a software adapter compiling them is most of a load. It cannot be destroyed; what loses its device needs its own.
+ * One device for all test files of a page: browsers keep the pipelines of a device for as long as anybody holds them, and
+ * on a software adapter compiling is most of a test. It cannot be destroyed; a test that loses its device opens its own.
  */
-export function sharedGpu(): Promise<Gpu> {
-  return (shared ??= openShared());
+export function sharedGpu(numerics: Numerics = 'f32'): Promise<Gpu> {
+  const open = shared.get(numerics) ?? openShared(numerics);
+  shared.set(numerics, open);
+  return open;
 }
 
-async function openShared(): Promise<Gpu> {
-  const gpu = await openGpu();
+async function openShared(numerics: Numerics): Promise<Gpu> {
+  const gpu = await openGpu(undefined, numerics);
   const { device } = gpu;
   const held: GPUComputePipeline[] = [];
   const compile = device.createComputePipelineAsync.bind(device);
