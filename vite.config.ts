@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type Plugin } from 'vitest/config';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
-import { CHROMIUM_ARGS, findChromium } from './test/support/chromium.ts';
+import { findChromium, KERNEL_ARGS } from './test/support/chromium.ts';
 
 /** Modules that several entry points use come in one file, whichever of them do. */
 const SHARED = { groups: [{ name: 'shared', minShareCount: 2 }] };
@@ -105,7 +105,7 @@ const gpu: TestProjectInlineConfiguration = {
       headless: true,
       screenshotFailures: false,
       provider: playwright({
-        launchOptions: { args: CHROMIUM_ARGS, ...(executablePath === undefined ? {} : { executablePath }) },
+        launchOptions: { args: KERNEL_ARGS, ...(executablePath === undefined ? {} : { executablePath }) },
       }),
       instances: [{ browser: 'chromium' }],
     },

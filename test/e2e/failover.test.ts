@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Browser, BrowserContext } from 'playwright';
-import { CHROMIUM_ARGS } from '../support/chromium.ts';
+import { LIGHT_ARGS } from '../support/chromium.ts';
 import { endlessModel, launchChromium } from '../support/demo-site.ts';
 import { PackageTab, startPackageSite, type PackageSite } from '../support/package-site.ts';
 
 // Real tabs, the package as it is published, a tiny model on a real (software) adapter. Without these flags Chromium
 // offers an origin no adapter for minutes after a second crash.
-const CRASHABLE = [...CHROMIUM_ARGS, '--disable-domain-blocking-for-3d-apis', '--disable-gpu-process-crash-limit'];
+const CRASHABLE = [...LIGHT_ARGS, '--disable-domain-blocking-for-3d-apis', '--disable-gpu-process-crash-limit'];
 
 let site: PackageSite;
 let browser: Browser;
@@ -98,7 +98,7 @@ describe('the GPU process', () => {
   });
 
   test('that the browser blocks after its crashes: streams stay open, and a status says so', async ({ skip }) => {
-    const blocking = await launchChromium(CHROMIUM_ARGS);
+    const blocking = await launchChromium();
     try {
       const own = await blocking.newContext();
       const tab = await PackageTab.open(own, site);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { CHROMIUM_ARGS } from '../support/chromium.ts';
 import { defaultModel } from '../support/default-model.ts';
 import { demoBuild, DemoTab, launchChromium, startDemoSite } from '../support/demo-site.ts';
 import { PackageTab, startPackageSite } from '../support/package-site.ts';
@@ -9,7 +10,7 @@ test('SmolLM2-135M-Instruct, the demo’s default, knows the capital of France',
   const model = await defaultModel();
   if (!model.available) return skip(model.reason);
   const site = await startDemoSite(await demoBuild(), model);
-  const browser = await launchChromium();
+  const browser = await launchChromium(CHROMIUM_ARGS);
   try {
     const tab = await DemoTab.open(await browser.newContext(), `${site.url}/?temperature=0`);
     await tab.ready(240_000);
@@ -35,7 +36,7 @@ test('four tabs ask SmolLM2 at once: each gets its own answer, and what all begi
   const model = await defaultModel();
   if (!model.available) return skip(model.reason);
   const site = await startPackageSite();
-  const browser = await launchChromium();
+  const browser = await launchChromium(CHROMIUM_ARGS);
   try {
     const context = await browser.newContext();
     const path = site.addModel('smollm2.gguf', model.path);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Browser, BrowserContext, Page } from 'playwright';
-import { CHROMIUM_ARGS } from '../support/chromium.ts';
+import { LIGHT_ARGS } from '../support/chromium.ts';
 import { endlessModel, launchChromium } from '../support/demo-site.ts';
 import { PackageTab, startPackageSite, type PackageSite } from '../support/package-site.ts';
 import { createRandom } from '../support/random.ts';
@@ -47,7 +47,7 @@ beforeAll(async () => {
   site = await startPackageSite(1, `${ROOT}/test/support/soak/worker.ts`);
   MODELS.forEach((name, i) => paths.set(name, site.addModel(`${name}.gguf`, endlessModel(1 + i))));
   const args = ['--disable-domain-blocking-for-3d-apis', '--disable-gpu-process-crash-limit', '--js-flags=--expose-gc'];
-  browser = await launchChromium([...CHROMIUM_ARGS, ...args]);
+  browser = await launchChromium([...LIGHT_ARGS, ...args]);
   context = await browser.newContext();
   observer = await context.newPage();
   await observer.goto(`${site.origin}/1.html`);

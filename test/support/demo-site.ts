@@ -6,7 +6,7 @@ import type { FetchResult } from '../../demo/server/fetch-model.mjs';
 import { buildDemo } from '../../demo/server/page.mjs';
 import { startDemoServer, type LogEntry } from '../../demo/server/server.mjs';
 import { builtOnce } from './builds.ts';
-import { CHROMIUM_ARGS, findChromium } from './chromium.ts';
+import { findChromium, LIGHT_ARGS } from './chromium.ts';
 import { writeGguf } from './gguf-writer.ts';
 import { TINY_SHAPES, tinyModelContents } from './tiny-model.ts';
 import { CONTROL_TOKENS } from './tiny-tokenizer.ts';
@@ -64,7 +64,7 @@ export async function startDemoSite(distDir: string, model: FetchResult): Promis
 }
 
 /** `args` instead of the flags that give every machine a GPU. */
-export function launchChromium(args: readonly string[] = CHROMIUM_ARGS): Promise<Browser> {
+export function launchChromium(args: readonly string[] = LIGHT_ARGS): Promise<Browser> {
   const executablePath = findChromium();
   return chromium.launch({ args: [...args], ...(executablePath === undefined ? {} : { executablePath }) });
 }
@@ -72,7 +72,7 @@ export function launchChromium(args: readonly string[] = CHROMIUM_ARGS): Promise
 /** A browser with a profile on disk: what it stores is there when it is launched again. */
 export function launchProfile(userDataDir: string): Promise<BrowserContext> {
   const executablePath = findChromium();
-  const options = { args: CHROMIUM_ARGS, ...(executablePath === undefined ? {} : { executablePath }) };
+  const options = { args: LIGHT_ARGS, ...(executablePath === undefined ? {} : { executablePath }) };
   return chromium.launchPersistentContext(userDataDir, options);
 }
 
