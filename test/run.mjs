@@ -3,6 +3,7 @@
  * `npm test`: finds or installs a browser, then type check, lint and every test project.
  *
  *     npm test                          everything
+ *     npm run test:quick                type check, lint and the tests that need no browser
  *     npm test -- --project unit        arguments go to vitest; only the tests, without type check and lint
  *     npm test -- --dawn[=lavapipe]     the kernel tests in Node, on Dawn, instead of in Chromium
  *     npm run test:smollm2              every golden chat with SmolLM2 itself (minutes, where there is no GPU); also -- --dawn
@@ -27,7 +28,11 @@ process.exitCode = main(process.argv.slice(2));
  * @returns {number} the exit code */
 function main(args) {
   const dawn = args.find((arg) => arg === '--dawn' || arg.startsWith('--dawn='));
-  const forVitest = args.filter((arg) => arg !== dawn && arg !== '--smollm2');
+  const isQuick = args.includes('--quick');
+  const forVitest = [
+    ...(isQuick ? ['--project', 'unit'] : []),
+    ...args.filter((arg) => ![dawn, '--smollm2', '--quick'].includes(arg)),
+  ];
   /** @type {Record<string, string>} */
   const env = args.includes('--smollm2') ? { TABSERVE_SMOLLM2: '1' } : {};
   if (dawn !== undefined) {
@@ -39,7 +44,7 @@ function main(args) {
     env['CHROME_PATH'] = browser;
   }
   const checks =
-    args.length === 0
+    args.length === 0 || isQuick
       ? [check('type check', 'typescript', 'tsc', []), check('lint', 'oxlint', 'oxlint', ['--deny-warnings'])]
       : [];
   return report(checks, runTests(forVitest, env));
