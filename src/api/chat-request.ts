@@ -15,7 +15,7 @@ function parseMaxTokens(body: Body): number | undefined {
 }
 
 /**
- * Reads the body of an OpenAI chat completion request. As many tokens as the context holds are generated, unless told.
+ * Parses the body of an OpenAI chat completion request. By default, as many tokens as the context holds are generated.
  *
  * @throws TabserveError `unsupported_parameter` or `invalid_request`, with the parameter's name in `param`
  */

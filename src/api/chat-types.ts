@@ -44,7 +44,7 @@ export interface ChatCompletionCreateParamsNonStreaming extends ChatCompletionCr
   readonly stream?: false | null;
 }
 
-/** What `chat.completions.create` takes. */
+/** The parameters of `chat.completions.create`. */
 export type ChatCompletionCreateParams = ChatCompletionCreateParamsStreaming | ChatCompletionCreateParamsNonStreaming;
 
 /** A piece of an answer, in OpenAI's form. */

@@ -1,6 +1,6 @@
 import type { CompletionFinishReason, CompletionUsage } from './completion-types.ts';
 
-/** What a whole answer and all chunks of a streamed one share. */
+/** The fields that a whole answer and all chunks of a stream share. */
 export interface CompletionHeader {
   readonly id: string;
   /** Unix seconds. */

@@ -4,7 +4,7 @@ import type { RequestTimings } from '../core/metrics.ts';
 export interface TabserveExtension {
   /** A whole number, lower is served earlier: before any request of a higher one, of whichever tab. @default 0 */
   readonly priority?: number | null;
-  /** After so many milliseconds the request ends with a `deadline_exceeded` error, done or not. @default never */
+  /** After this many milliseconds the request ends with a `deadline_exceeded` error, done or not. @default never */
   readonly timeout_ms?: number | null;
   /** A newer request of this client with the same key ends this one with an `aborted` error. For autocompletion. */
   readonly supersede?: string | null;
@@ -35,7 +35,7 @@ export interface CompletionParams {
    * likely as the last of them count as well, here and in `top_k`. @default 1, all
    */
   readonly top_p?: number | null;
-  /** Draws from the so many most likely tokens; a whole number, 0 or -1 for all. As vLLM has it. @default all */
+  /** Draws from the `top_k` most likely tokens; an integer, 0 or -1 for all. As in vLLM. @default all */
   readonly top_k?: number | null;
   /** Draws from tokens that are at least so likely as this times the most likely one; 0 to 1. As vLLM. @default 0, all */
   readonly min_p?: number | null;
@@ -53,7 +53,7 @@ export interface CompletionParams {
   readonly user?: string | null;
 }
 
-/** What a stream has beside the answer. */
+/** Options of a stream. */
 export interface StreamOptions {
   /** Whether token counts and timings come in a chunk after the last. @default false */
   readonly include_usage?: boolean | null;

@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { Body } from './body-fields.ts';
 import { invalid } from './body-fields.ts';
 
-/** What an endpoint does with the parameters that it knows. `null` is the same as leaving a parameter out. */
+/** An endpoint's handling of its parameters. `null` is the same as omitting a parameter. */
 export interface ParameterTable {
   /** Those that are read. */
   readonly supported: readonly string[];
@@ -12,7 +12,7 @@ export interface ParameterTable {
   readonly unsupported: Readonly<Record<string, readonly unknown[]>>;
 }
 
-/** What is said beside the refusal of a parameter that something else stands for. */
+/** Advice for a refused parameter that another one replaces. */
 const INSTEAD: Readonly<Record<string, string>> = {
   cache_salt: 'tabserve.cache_salt is the same.',
   chat_template: 'createClient takes a chatTemplate.',

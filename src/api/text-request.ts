@@ -13,7 +13,7 @@ const MAX_CHOICES = 128;
 
 /** A text completion request, checked and with its defaults filled in. */
 export interface TextRequest extends CompletionRequest {
-  /** What each choice's text begins with, by the choice's index; '' for nothing. */
+  /** The beginning of each choice's text, by the choice's index; '' for none. */
   readonly echo: (index: number) => string;
 }
 
@@ -35,8 +35,8 @@ function parseEcho(body: Body, prompts: readonly TextPrompt[], n: number): TextR
 }
 
 /**
- * Reads the body of an OpenAI completion request: a prompt that is a text or token ids. 16 tokens are generated at most,
- * unless told.
+ * Parses the body of an OpenAI completion request: a prompt that is a text or token ids. By default, at most 16 tokens
+ * are generated.
  *
  * @throws TabserveError `unsupported_parameter` or `invalid_request`, with the parameter's name in `param`
  */

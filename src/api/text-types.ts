@@ -6,9 +6,9 @@ import type { CompletionFinishReason, CompletionParams, CompletionUsage, StreamO
  */
 export interface TextCompletionCreateParamsBase extends CompletionParams {
   /**
-   * What is to be continued: a text, or token ids. Control tokens that are written in a text are read as such, and it gets
-   * the BOS that the model wants; token ids are taken as they are. An array of texts, or of arrays of token ids, is
-   * a batch: `choices` has `n` of the first prompt, then `n` of the next; 128 in all at most.
+   * The prompt to continue: a text, or token ids. Control tokens in a text are recognised, and it gets the model's BOS;
+   * token ids are used as they are. An array of texts, or of arrays of token ids, is a batch: `choices` has `n` of the
+   * first prompt, then `n` of the next; 128 in all at most.
    */
   readonly prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
   /** Tokens to generate at most, at least 1. @default 16 */
@@ -30,7 +30,7 @@ export interface TextCompletionCreateParamsNonStreaming extends TextCompletionCr
   readonly stream?: false | null;
 }
 
-/** What `completions.create` takes. */
+/** The parameters of `completions.create`. */
 export type TextCompletionCreateParams = TextCompletionCreateParamsStreaming | TextCompletionCreateParamsNonStreaming;
 
 /** A piece of a text, in OpenAI's form. */

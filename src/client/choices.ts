@@ -7,8 +7,8 @@ import { mergeTimings } from './timings.ts';
 import { usageOf } from './usage.ts';
 
 /**
- * What the worker is asked for a completion: a request for each choice of each prompt, which the engine serves side by
- * side. The choices of a prompt are numbered from 0, so that a prompt is answered as it is alone.
+ * The requests of a completion to the worker: one for each choice of each prompt, which the engine serves concurrently.
+ * The choices of a prompt are numbered from 0, so that its answers do not depend on the other prompts.
  */
 export function choiceRequests({ prompts, generate, n }: CompletionRequest, requestId: string): readonly GenerateRequest[] {
   const choices = prompts.flatMap((prompt) => Array.from({ length: n }, (_, choice) => ({ ...generate, prompt, choice })));

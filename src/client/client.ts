@@ -16,7 +16,7 @@ export type LogLine = Pick<LogFrame, 'level' | 'message'>;
 
 /** A connection to the origin's engine, with its model loaded. Made by `createClient`. */
 export class Client implements AsyncDisposable {
-  /** What is loaded. */
+  /** The loaded model. */
   readonly model: ModelInfo;
   /** OpenAI's shape: answers to messages, by the model's chat template. */
   readonly chat: { readonly completions: ChatCompletions };
@@ -50,8 +50,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Who holds which KV blocks at this moment, of all tabs: for pictures of the engine at work. Cheap enough to be asked
-   * several times a second. It tells nothing of what other tabs ask or are answered.
+   * The holders of all KV blocks at this moment, of all tabs, for pictures of the engine at work. Cheap enough for
+   * several calls a second. It reveals nothing of other tabs' prompts or answers.
    * @throws TabserveError `closed`, `device_lost`
    */
   inspect(): Promise<EngineSnapshot> {
@@ -69,8 +69,9 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * What the adapter can do at most, measured on it once for a loaded model: a second or two, as soon as nothing runs.
-   * Requests that come meanwhile wait so long. @throws TabserveError `out_of_memory`, `device_lost`, `closed`
+   * The adapter's peak rates, measured on it once for a loaded model: a second or two, as soon as nothing runs.
+   * Requests that come meanwhile wait.
+   * @throws TabserveError `out_of_memory`, `device_lost`, `closed`
    */
   limits(): Promise<AdapterLimits> {
     return this.#session.callTask((host) => host.limits());

@@ -138,7 +138,7 @@ function checkCacheSalt(value: unknown): void {
   throw new TabserveError('invalid_request', message, { param: 'cacheSalt' });
 }
 
-/** What the browser refused this page, in words of what to do; any other error as a {@link TabserveError}. */
+/** The browser's refusal of this page, with a remedy; any other error as a {@link TabserveError}. */
 function deniedOr(error: unknown): TabserveError {
   const failure = toTabserveError(error);
   const { code, cause } = failure;

@@ -120,7 +120,7 @@ interface SharedOwner {
   numShares: number;
 }
 
-/** By what the owners of a page are told apart. */
+/** The key by which the owners of a page are distinguished. */
 const shared = new WeakMap<Locks, Map<string, SharedOwner>>();
 
 /**

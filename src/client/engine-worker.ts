@@ -41,7 +41,7 @@ export function startElectedEngine(script: WorkerScript | undefined): Worker {
   });
 }
 
-/** What brings tabs and an elected engine together. */
+/** The broker that connects tabs to an elected engine. */
 export function startBroker(script: WorkerScript | undefined): SharedWorker {
   if (script !== undefined) return new SharedWorker(script.address, { type: 'module', name: BROKER });
   return new SharedWorker(new URL('../worker/engine-worker.ts', import.meta.url), {

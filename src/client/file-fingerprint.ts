@@ -8,10 +8,10 @@ const MAX_SAMPLES = 512;
 const SAMPLE_BYTES = 4096;
 
 /**
- * What tells a file from others that have its name, size and date: the SHA-256 of its size, its first 16 MiB, and 4 KiB at
- * up to 512 places spread evenly over the rest. Two checkpoints, merges or quantisations of one model differ nearly
- * everywhere, and so in what is looked at. A file that was changed in a few places only, all of them in between, is not
- * told apart. Undefined where nothing can be hashed.
+ * A fingerprint that distinguishes a file from others of the same name, size and date: the SHA-256 of its size, its
+ * first 16 MiB, and 4 KiB at up to 512 places spread evenly over the rest. Two checkpoints, merges or quantisations of
+ * one model differ nearly everywhere, and so in these samples. A file that was changed only in a few places between
+ * them is not distinguished. Undefined where nothing can be hashed.
  *
  * @throws TabserveError `model_not_found` where the file can not be read any more
  */
@@ -27,7 +27,7 @@ export async function fileFingerprint(file: File): Promise<string | undefined> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** What is looked at of a file of `size` bytes: from where to where, in order, without overlap. */
+/** The sampled ranges of a file of `size` bytes, in order and without overlap. */
 export function sampledRanges(size: number): readonly (readonly [start: number, end: number])[] {
   const head = Math.min(size, HEAD_BYTES);
   const stride = Math.max(MIB, Math.ceil((size - head) / MAX_SAMPLES));

@@ -9,8 +9,8 @@ export interface ListenerOptions {
 }
 
 /**
- * What the page wants to hear of. A listener that throws is the page's mistake: it is reported as an event listener's is,
- * told in the log, and nothing stops for it, whatever it throws.
+ * The page's listeners. A listener that throws is the page's mistake: it is reported as an event listener's is, and
+ * logged, and nothing stops for it, whatever it throws.
  */
 export class Listeners {
   /** Called for each line of the worker's log. */

@@ -7,7 +7,7 @@ const ALLOWED =
   'give an https: URL of a GGUF file, hf:owner/repo/file.gguf[@revision], a path on this site, or a File';
 
 /**
- * What a caller gave as a model, if it is one. An empty string would be the page's own URL.
+ * A given model, checked. An empty string would be the page's own URL.
  *
  * @throws TabserveError `invalid_request` with `param` `model`, saying what can be given
  */
@@ -24,7 +24,7 @@ export function checkCacheKey(cacheKey: unknown, model: ModelSource): void {
   throw new TabserveError('invalid_request', message, { param: 'cacheKey' });
 }
 
-/** What the worker is told of the model: the same in every tab that means the same file. */
+/** The model's address for the worker: the same in every tab that means the same file. */
 export async function modelAddress(options: AddressOptions, baseUrl: string): Promise<ModelAddress> {
   const { model, hub, cacheKey } = options;
   const fingerprint = typeof model === 'string' ? undefined : await fileFingerprint(model);

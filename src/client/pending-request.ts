@@ -35,7 +35,7 @@ export class PendingRequest {
     return this.#worker?.aborted ?? true;
   }
 
-  /** What a worker is asked: the request, what is left of its time since the caller asked, and how far it had come. */
+  /** The request for a worker, with the rest of its time since the caller sent it, and its progress so far. */
   toGenerateRequest(now: number): GenerateRequest {
     const { promptTokenIds, tokenIds } = this.frames;
     const { scheduling, ...request } = this.#request;

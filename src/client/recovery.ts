@@ -46,15 +46,15 @@ interface Disconnected {
 }
 
 /**
- * The worker that a session uses, and the next one when it dies: that one is connected to, is told which model the tab has,
- * and gets all pending requests. Where no worker can be had, or several in a row have died while this tab asked nothing, the
- * next one is connected to when something is asked.
+ * The worker that a session uses, and its successor when it dies: the session connects to that, reports its model, and
+ * sends all pending requests again. Where no worker can be had, or several in a row have died while this tab was idle,
+ * it connects to the next one at the next call.
  */
 export class Recovery {
   readonly #options: RecoveryOptions;
   readonly #policy = new RecoveryPolicy();
   #state: Connecting | Connected | Disconnected;
-  /** The model that the next worker is told of. */
+  /** The model to report to the next worker. */
   #model: LoadOptions | undefined;
   /** Calls under way, other than requests, that make the worker work. */
   #numTasks = 0;

@@ -11,9 +11,9 @@ export type TokenCounts = Pick<FinishFrame, 'promptTokens' | 'completionTokens'>
 type End = { readonly kind: 'finished' } | { readonly kind: 'failed'; readonly error: TabserveError };
 
 /**
- * One request's frames, from the link to whoever reads them, if anybody does and however late. They are timed as they
- * arrive, not as they are read. What waits unread is bounded by the request's token limit. They are also the journal by
- * which another worker goes on, should the one that sends them die.
+ * One request's frames, from the link to their reader, if there is one, however late. They are timed on arrival, not
+ * when they are read. Unread frames are bounded by the request's token limit. They are also the journal with which
+ * another worker continues if the sending one dies.
  */
 export class RequestFrames {
   readonly requestId: string;

@@ -9,13 +9,13 @@ import { choiceRequests, Choices } from './choices.ts';
 import { CompletionStream } from './completion-stream.ts';
 import type { ClientSession } from './session.ts';
 
-/** What is said of a request beside its body. */
+/** Options of a request beside its body. */
 export interface RequestOptions {
   /** Aborting it ends the request. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What requests need to know of their client. */
+/** The part of a client that requests use. */
 export interface CompletionsContext {
   readonly session: ClientSession;
   readonly modelId: string;

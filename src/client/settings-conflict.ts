@@ -1,9 +1,12 @@
 import type { LoadSettings } from '../core/load-settings.ts';
 
-/** What is said where another tab has loaded the model before, otherwise than this one asks; undefined where it has not. */
+/**
+ * A message where another tab has loaded the model with other settings than this one asks for; undefined where it has
+ * not.
+ */
 export function settingsConflict({ persistPrefixCache, ...asked }: LoadSettings, held: LoadSettings): string | undefined {
   const settings: Readonly<Record<string, unknown>> = { ...held };
-  // Plain data that has come from the worker, so that objects are told apart by what they hold.
+  // Plain data from the worker, so objects are compared by their content.
   const isOther = ([name, value]: readonly [string, unknown]): boolean => JSON.stringify(value) !== JSON.stringify(settings[name]);
   // An opt-out holds, whatever the other tab has said.
   const all = persistPrefixCache ? { ...asked, persistPrefixCache } : asked;

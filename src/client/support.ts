@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { Locks } from '../core/locks.ts';
 import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 
-/** What a page must have; `globalThis`, or a stand-in. */
+/** The global objects of a page; `globalThis`, or a stand-in. */
 export interface PageScope {
   readonly document?: unknown;
   readonly isSecureContext?: boolean;
@@ -11,7 +11,7 @@ export interface PageScope {
 }
 
 /**
- * What a page may lack to serve a model:
+ * The features that a page may lack to serve a model:
  * - `page`: there is no document, as in Node or in a worker
  * - `secure_context`: the page is neither from `https:` nor from localhost
  * - `origin`: the page has an opaque origin, as in a sandboxed iframe without `allow-same-origin`
@@ -36,8 +36,9 @@ export const DENIED_SENTENCE =
   "site. Allow this site's data, or open the page in a tab of its own.";
 
 /**
- * What is missing to serve a model in this page, in words, or `undefined` where nothing is: as far as can be told without
- * waiting. {@link checkSupport} also finds out whether the browser offers a GPU, and whether it denies the page anything.
+ * A message on the missing feature to serve a model in this page, or `undefined` where none is missing, as far as is
+ * known without waiting. {@link checkSupport} also finds out whether the browser offers a GPU, and whether it denies
+ * the page anything.
  */
 export function missingSupport(scope: PageScope = globalThis): string | undefined {
   return missingFromPage(scope)?.reason;
@@ -96,7 +97,7 @@ function missingFromPage(scope: PageScope): Missing | undefined {
   return undefined;
 }
 
-/** What is missing to reach the engine, if anything; Web Locks may be there, and denied when they are used. */
+/** The missing feature for reaching the engine, if any. Web Locks may exist and be denied when they are used. */
 async function missingToConnect(scope: PageScope): Promise<Missing | undefined> {
   const missing = missingFromPage(scope);
   if (missing !== undefined) return missing;
@@ -126,7 +127,7 @@ function locksOf(scope: PageScope): Locks | undefined {
   return attempt(() => scope.navigator?.locks) as Locks | undefined;
 }
 
-/** What a getter gives; some throw where the page may not have what they stand for. */
+/** The value of a getter; some throw where the page may not use the feature. */
 function attempt<Value>(get: () => Value): Value | undefined {
   try {
     return get();

@@ -17,6 +17,6 @@ export interface Transport {
    * @param signal aborted, with the reason to reject with, when nobody waits for it any more
    */
   open(signal: AbortSignal): Promise<HostLink>;
-  /** Nothing will be opened any more. What this tab ran for others, another tab takes over. */
+  /** Opens no more connections. Another tab takes over the engine, if this tab ran it. */
   close(): void;
 }

@@ -17,7 +17,7 @@ export type ScriptAddress = Window & typeof globalThis extends { TrustedScriptUR
 /** Where the engine's worker is loaded from. */
 export interface WorkerScript {
   readonly url: URL;
-  /** What the browser is given: an address that a Trusted Types policy has made must reach it as it is. */
+  /** The address for the browser: one made by a Trusted Types policy must be passed unchanged. */
   readonly address: ScriptAddress;
 }
 
@@ -67,7 +67,7 @@ export interface FailedWorker {
   readonly isDedicated: boolean;
 }
 
-/** What to say of a worker that did not come up, after a look at its script where its URL is known. */
+/** The error for a worker that did not start, after a request for its script where its URL is known. */
 export async function scriptFailure({ url, isDedicated }: FailedWorker): Promise<TabserveError> {
   const policy = isDedicated ? await embedderPolicyOfPage() : undefined;
   const needed =
@@ -111,8 +111,8 @@ async function lookAt(url: URL): Promise<Response | string> {
 }
 
 /**
- * The embedder policy of this page that its dedicated workers must have as well; undefined where it has none. Scripts are
- * told of cross-origin isolation only, which takes a second header; so the page's own headers are looked at, too.
+ * The embedder policy of this page that its dedicated workers must have as well; undefined where it has none. Scripts
+ * can read cross-origin isolation only, which needs a second header, so this requests the page's own headers too.
  */
 async function embedderPolicyOfPage(): Promise<string | undefined> {
   const isolated = globalThis.crossOriginIsolated ? 'require-corp' : undefined;

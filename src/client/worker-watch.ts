@@ -8,7 +8,7 @@ const LOOK_MS = 1000;
 /** A worker that has said nothing for so long is asked for a sign of life: a load may have nothing to say. */
 const ASK_AFTER_MS = 5000;
 
-/** What a tab waits for before it has a worker. */
+/** A tab's wait before it has a worker. */
 export const LOCK: LoadWait = { cause: 'worker', what: 'a Web Lock of this tab’s own, which the browser does not grant' };
 export const LINK: LoadWait = {
   cause: 'worker',

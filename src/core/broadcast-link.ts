@@ -5,7 +5,7 @@ import { decodePlain, encodePlain } from './plain-codec.ts';
 import { readBroadcast } from './rendezvous.ts';
 import type { Broadcast } from './rendezvous.ts';
 
-/** What is used of a BroadcastChannel. */
+/** The part of a BroadcastChannel that a link uses. */
 export type Channel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener' | 'removeEventListener'>;
 
 export interface BroadcastLinkOptions {
@@ -14,13 +14,13 @@ export interface BroadcastLinkOptions {
   readonly local: string;
   /** The address of the other end. */
   readonly remote: string;
-  /** What comes or is sent before they are known waits for them. */
+  /** Messages wait, in both directions, until the keys are known. */
   readonly keys: Promise<LinkKeys>;
   /** Called when the link is closed and all that was posted before that has been sent. @default nothing */
   readonly onClosed?: () => void;
 }
 
-/** What is encrypted: a message, or the other end's word that it has missed one. */
+/** The encrypted content: a message, or a notice of the other end that it has missed one. */
 type Content = { readonly data: unknown } | { readonly isLost: true };
 
 /**
@@ -66,7 +66,7 @@ export class BroadcastLink extends EventTarget implements Link {
     if (!this.#isClosed) this.#send({ data });
   }
 
-  /** What was posted before is still sent; nothing is received. */
+  /** Messages posted before are still sent; none are received. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

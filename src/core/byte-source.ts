@@ -3,16 +3,16 @@ import { fileLost } from './file-lost.ts';
 
 /** A file of known size that can be read anywhere, without ever being held whole in memory. */
 export interface ByteSource {
-  /** What to call it in messages: its URL or file name. */
+  /** Its name in messages: its URL or file name. */
   readonly id: string;
   /** Bytes. */
   readonly size: number;
   /**
-   * Exactly `length` bytes from `offset` on. They may be a view into a buffer that others see, and that is freed as reading
-   * goes on: look at them before the next read, and do not write.
-   * What is held in memory is `length` bytes plus a bounded amount, so read a large tensor in pieces.
+   * Exactly `length` bytes from `offset` on. They may be a view into a shared buffer that is freed later: use them
+   * before the next read, and do not write to them. A read holds `length` bytes plus a bounded amount in memory, so
+   * read a large tensor in pieces.
    *
-   * @throws TabserveError `internal` for a range outside the file, else what went wrong underneath
+   * @throws TabserveError `internal` for a range outside the file, else the error of the read
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 }

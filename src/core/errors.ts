@@ -45,7 +45,7 @@ export type ErrorCode =
   | 'closed'
   | 'internal';
 
-/** What a caller may act on beyond the code. */
+/** Details that a caller may act on beyond the code. */
 export interface ErrorDetails {
   /** In how many milliseconds another try has a chance; estimated from how fast requests have been ending. */
   readonly retryAfterMs?: number;
@@ -55,9 +55,9 @@ export interface ErrorDetails {
   readonly models?: readonly ModelHolder[];
   /** GPU memory that the model takes at least, with the smallest KV cache that is of use. */
   readonly neededBytes?: number;
-  /** What others leave of it. */
+  /** The part that other models leave. */
   readonly freeBytes?: number;
-  /** What may be taken of it in all: `gpuMemoryBytes`, or what the GPU allows. */
+  /** The limit of all models: `gpuMemoryBytes`, or the GPU's. */
   readonly budgetBytes?: number;
 }
 
@@ -101,7 +101,7 @@ export class TabserveError extends Error {
   }
 }
 
-/** What to say of any thrown value, also of one that no text can be made of. */
+/** A message for any thrown value, even one that cannot be converted to a string. */
 export function textOf(error: unknown): string {
   try {
     return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -133,8 +133,8 @@ export function toTabserveError(error: unknown): TabserveError {
 }
 
 /**
- * What somebody gave as a model, for the message of an error that refuses it: without its query, where there may be a
- * secret. What is known to be a model's URL has a name that can be shown instead (`modelName` of download/).
+ * A given model, for the message of an error that refuses it: without its query, which may contain a secret. A valid
+ * model URL has a name that can be shown instead (`modelName` of download/).
  */
 export function hideQuery(given: string): string {
   return given.replace(/\?.*/s, '?…');

@@ -7,7 +7,7 @@ import { TabserveError } from './errors.ts';
  */
 export const MAX_FILE_BYTES = 2 ** 40;
 
-/** What a file may have beside its tensors: its header, and what aligns them. */
+/** The most bytes of a file beside its tensors: its header, and padding. */
 const BESIDE_TENSORS_BYTES = 128 * 1024 * 1024;
 
 /**

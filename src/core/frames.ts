@@ -11,7 +11,7 @@ export interface TokenFrame {
   /** 0 for the choice's first generated token. */
   readonly index: number;
   readonly tokenId: number;
-  /** What the token adds to the text: often empty (half a code point, or text held back for a stop string). */
+  /** The text that the token adds: often empty (half a code point, or text held back for a stop string). */
   readonly text: string;
 }
 
@@ -57,5 +57,5 @@ export interface StatusFrame {
   readonly status: EngineStatus;
 }
 
-/** What travels from the engine's worker to a tab: in order, several in one message. */
+/** A message from the engine's worker to a tab. Frames come in order, several in one message. */
 export type Frame = TokenFrame | FinishFrame | ErrorFrame | LogFrame | ProgressFrame | StatusFrame;

@@ -32,8 +32,9 @@ export interface LoadSettings {
    */
   readonly kvCacheDtype?: KvCacheDtype | undefined;
   /**
-   * What products of weights and activations are computed in: `dp4a` rounds activations to 8 bits, `f16` to half floats;
-   * both change the logits slightly (see shaders/README.md). `invalid_request` where the GPU cannot. @default f32
+   * The number type of products of weights and activations: `dp4a` rounds activations to 8 bits, `f16` to half floats;
+   * both change the logits slightly (see shaders/README.md). `invalid_request` where the GPU does not support it.
+   * @default f32
    */
   readonly numerics?: Numerics | undefined;
   /**
@@ -87,7 +88,7 @@ export type CutReason =
   | 'buffer_size'
   | 'gpu_refused';
 
-/** What a load has granted. */
+/** The settings that a load has granted. */
 export interface GrantedSettings {
   readonly kvCacheDtype: KvCacheDtype;
   readonly numerics: Numerics;

@@ -3,19 +3,19 @@ import type { StallCause, StalledStatus } from './status.ts';
 /** Something that a load may wait for. */
 export interface LoadWait {
   readonly cause: StallCause;
-  /** What it is, as it follows "waits for": `bytes of https://...: the server sends nothing`. */
+  /** The object of "waits for": `bytes of https://...: the server sends nothing`. */
   readonly what: string;
 }
 
 /** Says what is waited for from now on; the function that it returns, that this is over, and whether it has come. */
 export type BeginWait = (wait: LoadWait) => (hasCome: boolean) => void;
 
-/** A load without progress is told of after so long, and then each time that it has taken twice as long. */
+/** A load without progress is reported after this time, and again each time that it has doubled. */
 export const STALLED_AFTER_MS = 10_000;
 
 const OWN_WORK: LoadWait = { cause: 'processor', what: 'its own work: this device is slow, or busy with something else' };
 
-/** What a load does, noted as it goes on, so that it can be told what it waits for when it stands still. */
+/** Records the waits of a load, so that it can report the current one when there is no progress. */
 export class LoadWatch {
   readonly #clock: () => number;
   readonly #onGoesOn: () => void;
@@ -26,8 +26,8 @@ export class LoadWatch {
   #tellAfterMs = STALLED_AFTER_MS;
 
   /**
-   * @param clock milliseconds, from any point on
-   * @param onGoesOn called when there is progress after it was told that there was none
+   * @param clock milliseconds, from any origin
+   * @param onGoesOn called on progress after a report that there was none
    */
   constructor(clock: () => number, onGoesOn: () => void) {
     this.#clock = clock;
@@ -67,7 +67,7 @@ export class LoadWatch {
     };
   };
 
-  /** What is to be told now, if anything. Asked once a second or so. */
+  /** The status to report now, if any. Called about once a second. */
   look(): StalledStatus | undefined {
     const { stalledMs } = this;
     if (stalledMs < this.#tellAfterMs) return undefined;

@@ -1,6 +1,6 @@
 import type { TuningMetrics } from './tuning.ts';
 
-/** What the GPU is and can do. */
+/** The GPU's name and capabilities. */
 export interface AdapterSummary {
   readonly vendor: string;
   readonly architecture: string;
@@ -12,7 +12,7 @@ export interface AdapterSummary {
   readonly features: readonly string[];
 }
 
-/** What engine steps cost, counted by the runner. */
+/** The cost of engine steps, counted by the runner. */
 export interface StepCounters {
   readonly steps: number;
   /** Compute dispatches. */
@@ -68,7 +68,7 @@ export interface ResidentModel {
   /** As in `client.model.id`. */
   readonly id: string;
   readonly state: ModelState;
-  /** What it takes of the GPU's memory, or was promised while it loads. */
+  /** The GPU memory that it takes, or that is reserved while it loads. */
   readonly gpuBytes: number;
   /** Tabs (clients) that have loaded it. */
   readonly sessions: number;

@@ -1,5 +1,5 @@
 /**
- * What products of weights and activations are computed in, each with numbers of its own: f32; integer dot products of
+ * The number types of products of weights and activations, each with its own results: f32; integer dot products of
  * activations rounded to 8 bits; or f16, with sums of 32 in f32.
  */
 export const NUMERICS = ['f32', 'dp4a', 'f16'] as const;

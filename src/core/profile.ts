@@ -1,6 +1,6 @@
 import type { AdapterSummary } from './metrics.ts';
 
-/** What an adapter can do at most, measured on it. */
+/** An adapter's peak rates, measured on it. */
 export interface AdapterLimits {
   /** Reading a storage buffer in order, in GB/s. */
   readonly readGBps: number;
@@ -23,7 +23,7 @@ export interface AdapterLimits {
 /** Which steps: those in which every request decodes, or those that feed a prompt's chunk, whatever decodes beside it. */
 export type ProfilePhase = 'decode' | 'prefill';
 
-/** What is to be profiled. */
+/** Options of a profile. */
 export interface ProfileOptions {
   /** How many steps, 1 to 100. @default 8 */
   readonly steps?: number;
@@ -33,7 +33,7 @@ export interface ProfileOptions {
   readonly timeoutMs?: number;
 }
 
-/** What one kernel does in a step, on average over the steps; all its dispatches together. */
+/** The work of one kernel in a step, averaged over the steps; all its dispatches together. */
 export interface KernelProfile {
   readonly name: string;
   /** Dispatches. */
@@ -42,7 +42,7 @@ export interface KernelProfile {
   readonly ms: number;
   /** Of all kernels' time, from 0 to 1. */
   readonly share: number;
-  /** What has to be moved at least: weights, KV and activations once each; undefined where the kernel does not say. */
+  /** The least bytes to move: weights, KV and activations once each; undefined where the kernel does not state it. */
   readonly bytes: number | undefined;
   /** Multiply-adds. */
   readonly macs: number | undefined;
@@ -81,8 +81,8 @@ export interface StepProfile {
   /** Milliseconds from a step's first timestamp to its last, on average: what lies between the passes is in it. */
   readonly spanMs: number;
   /**
-   * What all timestamps are multiples of, in microseconds; 0 where they tell nothing. Browsers make them coarse: a kernel
-   * that takes less is right on average over many dispatches only.
+   * The unit that all timestamps are multiples of, in microseconds; 0 where it is unknown. Browsers make timestamps
+   * coarse: the time of a kernel below it is only right on average over many dispatches.
    */
   readonly resolutionUs: number;
   /** Dispatches whose two timestamps contradict each other: they are in no time. */

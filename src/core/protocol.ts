@@ -79,8 +79,8 @@ export interface ModelInfo extends GrantedSettings {
    */
   readonly id: string;
   /**
-   * What to call the model: its file's name without `.gguf` and the type of its weights. Its metadata's where that is the
-   * same but for its writing, or where the file's says nothing (`model.gguf`).
+   * The model's name: its file's name without `.gguf` and the type of its weights. The metadata's name is used where it
+   * differs only in case and punctuation, or where the file's says nothing (`model.gguf`).
    */
   readonly name: string;
   readonly architecture: string;
@@ -98,7 +98,7 @@ export interface ModelInfo extends GrantedSettings {
    * `create({ ...client.model.recommendedSampling, messages })`.
    */
   readonly recommendedSampling: RecommendedSampling;
-  /** What the first tab asked for, which holds for all; the same again gives the same answers. */
+  /** The first tab's settings, which apply to all; the same settings give the same answers. */
   readonly settings: LoadSettings;
 }
 
@@ -119,7 +119,10 @@ export interface SchedulingOptions {
   readonly cacheSalt?: string | undefined;
 }
 
-/** What is to be continued: a chat, by the model's chat template; a text, control tokens in it read as such; or token ids. */
+/**
+ * The prompt to continue: a chat, by the model's chat template; a text, in which control tokens are recognised; or
+ * token ids.
+ */
 export type Prompt =
   | { readonly messages: readonly ChatMessage[] }
   | { readonly text: string }
@@ -139,7 +142,7 @@ export interface GenerateRequest {
   readonly scheduling?: SchedulingOptions | undefined;
   /** Which choice of its completion it is; part of the sampling seed. @default 0 */
   readonly choice?: number | undefined;
-  /** What it is one of several choices of. @default its own id */
+  /** The completion of which it is one of several choices. @default its own id */
   readonly completionId?: string | undefined;
   /** Set where another worker, which has died, has begun to answer. */
   readonly resume?: ResumePoint | undefined;
@@ -152,7 +155,7 @@ export interface ResumePoint {
   readonly tokenIds: readonly number[];
 }
 
-/** What a tab is told of a request that is queued. */
+/** The answer to a tab when a request is queued. */
 export interface Queued {
   /** For the tab's journal, should this worker die. */
   readonly promptTokenIds: readonly number[];
@@ -161,7 +164,7 @@ export interface Queued {
 /** A fault to inject. `device_lost`: the GPU device is destroyed. `worker_died`: the worker closes itself, and says nothing. */
 export type Fault = 'device_lost' | 'worker_died';
 
-/** What a session (a tab) says on connecting. */
+/** The message of a session (a tab) on connecting. */
 export interface SessionHello {
   /** A secret: whoever repeats it in a later handshake takes the session over. */
   readonly sessionId: string;
@@ -171,7 +174,7 @@ export interface SessionHello {
   readonly handshake: number;
 }
 
-/** What the worker answers. */
+/** The worker's answer. */
 export interface HostHello {
   /** Whether there is `navigator.gpu` where the worker runs. */
   readonly hasWebGpu: boolean;
@@ -180,8 +183,8 @@ export interface HostHello {
 }
 
 /**
- * What the worker exposes to each tab, over Comlink. Every method rejects with a TabserveError that keeps its code. On
- * the same link come arrays of frames (see frames.ts).
+ * The worker's interface for each tab, over Comlink. Every method rejects with a TabserveError that keeps its code.
+ * Arrays of frames arrive on the same link (see frames.ts).
  */
 export interface EngineHost {
   connect(hello: SessionHello): Promise<HostHello>;
@@ -204,11 +207,11 @@ export interface EngineHost {
   /** Ends a request; a request that has ended already is left alone. */
   abort(requestId: string): Promise<void>;
   metrics(): Promise<EngineMetrics>;
-  /** Who holds which blocks at this moment. */
+  /** The holders of all blocks at this moment. */
   inspect(): Promise<EngineSnapshot>;
   /** Where the GPU's time goes in the next steps. */
   profile(options: ProfileOptions): Promise<StepProfile>;
-  /** What the adapter can do at most; measured once, when the engine is idle. */
+  /** The adapter's peak rates; measured once, when the engine is idle. */
   limits(): Promise<AdapterLimits>;
   /** For tests and demonstrations of failover. */
   injectFault(fault: Fault): Promise<void>;

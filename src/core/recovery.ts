@@ -2,17 +2,17 @@ import { serializeError, TabserveError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import type { EngineStatus } from './status.ts';
 
-/** What an engine fails with that another one, on a new device, need not. */
+/** Failures of an engine that another one, on a new device, may not have. */
 const RECOVERABLE: readonly ErrorCode[] = ['device_lost', 'out_of_memory'];
 
 /**
- * What loading a model that has been loaded before may fail with for a while: after a second crash within two minutes,
- * Chromium offers an origin no adapter for some minutes; a crashed process gives its memory back late; other models may
- * use the GPU's memory; a network may be down.
+ * Failures of loading a model again that may be temporary: after a second crash within two minutes, Chromium offers an
+ * origin no adapter for some minutes; a crashed process frees its memory late; other models may use the GPU's memory;
+ * the network may be down.
  */
 const PASSING: readonly ErrorCode[] = ['device_lost', 'out_of_memory', 'webgpu_unavailable', 'model_busy', 'download_failed'];
 
-/** What passes when somebody does something about it: signs in, gives a new link, chooses a file again, frees storage. */
+/** Failures that end when somebody acts: signs in, gives a new link, chooses a file again, frees storage. */
 const REMEDIABLE: readonly ErrorCode[] = ['access_denied', 'model_not_found', 'storage_failed'];
 
 const FIRST_DELAY_MS = 250;
@@ -33,12 +33,12 @@ export function mayLoadLater({ code }: TabserveError): boolean {
 }
 
 /**
- * What follows from the loss of an engine:
+ * The consequence of an engine's loss:
  *
- * - `again`: another one goes on with all that lives
- * - `kills`: the work that it had is likely what kills it: that ends, and nothing else does
- * - `rest`: it is lost again and again although it has nothing to do: it is set up when there is something
- * - `broken`: another one would fail as well
+ * - `again`: another engine continues with all requests
+ * - `kills`: the engine's work has probably caused the loss: that work ends, and nothing else
+ * - `rest`: the engine is lost repeatedly although it is idle: the next one is started when there is work
+ * - `broken`: another engine would fail as well
  */
 export type Verdict = 'again' | 'kills' | 'rest' | 'broken';
 
@@ -98,7 +98,7 @@ export interface Attempt {
   readonly retryInMs: number | undefined;
 }
 
-/** What tabs are told of a try. */
+/** The status of a try, for tabs. */
 export function statusOf({ number, cause, retryInMs }: Attempt): EngineStatus {
   return { state: 'recovering', cause: serializeError(cause), attempt: number, retryInMs };
 }

@@ -74,7 +74,7 @@ export interface WelcomeMessage {
   readonly hostLock: string;
 }
 
-/** What was heard on the channel, where it is of the form that is spoken there. */
+/** A message of the channel, if it has the right form. */
 export function readBroadcast(heard: unknown): Broadcast | undefined {
   if (typeof heard !== 'object' || heard === null) return undefined;
   const message = heard as { readonly [key: string]: unknown };

@@ -1,13 +1,13 @@
 import type { SerializedError } from './errors.ts';
 
 /**
- * What is done to a token's logits before it is drawn, with vLLM's meanings and in vLLM's order; what is left out is off.
- * First logit_bias and the penalties (greedy takes the largest of what they make), then the temperature, then the filters,
- * each on what the one before has left: min_p, top_k, top_p. Tokens as likely as the last one kept are kept as well, and
- * the most likely one always is.
+ * The transformations of a token's logits before the draw, with vLLM's meanings and order; an omitted one is off. First
+ * logit_bias and the penalties (a greedy draw takes the largest result), then the temperature, then the filters, each
+ * on the tokens that the previous one leaves: min_p, top_k, top_p. Tokens that tie with the last one kept are kept as
+ * well, and the most likely one always is.
  */
 export interface LogitsParams {
-  /** Keeps the so many most likely tokens. @default 0, all */
+  /** Keeps the `topK` most likely tokens. @default 0, all */
   readonly topK?: number | undefined;
   /** Keeps the most likely tokens that together have this share of the probability. @default 1, all */
   readonly topP?: number | undefined;
@@ -63,7 +63,7 @@ export interface EngineRequest {
   readonly priority?: number | undefined;
   /** When it ends, done or not, in the engine clock's milliseconds. @default never */
   readonly deadline?: number | undefined;
-  /** What it is one of several choices of: they do not supersede each other. @default its own id */
+  /** The completion of which it is one of several choices: they do not supersede each other. @default its own id */
   readonly completionId?: string | undefined;
   /** A newer request of the same session and the same key ends this one. @default nothing does */
   readonly supersede?: string | undefined;
@@ -72,8 +72,9 @@ export interface EngineRequest {
   /** Whether its session allows that the KV of its prompt and answer is kept in storage. @default false */
   readonly persistPrefix?: boolean | undefined;
   /**
-   * What has been generated of it already, before its engine was lost: computed as a prompt is, never emitted again.
-   * It was in the queue before, so no limit of the queue refuses it. @default nothing
+   * The tokens generated before its engine was lost: computed like a prompt, and not emitted again. The request was
+   * queued before, so no limit of the queue refuses it.
+   * @default none
    */
   readonly outputTokenIds?: readonly number[] | undefined;
 }
@@ -81,7 +82,7 @@ export interface EngineRequest {
 /** Why a request ended. `length`: its maxTokens or the context was reached. */
 export type FinishReason = 'stop' | 'length' | 'abort';
 
-/** What one engine step produced for one request. */
+/** The output of one engine step for one request. */
 export interface RequestOutput {
   readonly requestId: string;
   /** In order; may be empty only together with a finish. */

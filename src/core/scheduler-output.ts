@@ -34,10 +34,10 @@ export interface TokenHistory {
 }
 
 /**
- * What the scheduler asks of the model runner: plain data.
+ * The scheduler's plan for the model runner: plain data.
  *
  * A plan covers `numSteps` decode steps. More than one is only planned when every request samples and feeds one token;
- * the token a step samples is then fed to the next on the GPU, one position further.
+ * the token that a step samples is then fed to the next on the GPU, one position further.
  */
 export interface SchedulerOutput {
   readonly numSteps: number;
@@ -46,7 +46,7 @@ export interface SchedulerOutput {
   readonly totalNumScheduledTokens: number;
 }
 
-/** What one plan may have at most, within the scheduler's own limits. It never changes what comes out, only when. */
+/** The limits of one plan, within the scheduler's own. They never change results, only their times. */
 export interface PlanLimits {
   /** Tokens a step, over all requests. */
   readonly tokenBudget: number;
@@ -54,7 +54,7 @@ export interface PlanLimits {
   readonly maxSteps: number;
 }
 
-/** What the model runner gives back. */
+/** The model runner's results. */
 export interface ModelRunnerOutput {
   /** For each sampling request of the plan, its sampled ids, one a step. */
   readonly sampledTokenIds: ReadonlyMap<string, readonly number[]>;

@@ -22,7 +22,7 @@ export interface BlockPoolSnapshot {
   readonly shared: readonly { readonly block: number; readonly refCount: number }[];
 }
 
-/** What a scheduler holds, for the worker that runs it. */
+/** The scheduler's state, for the worker that runs it. */
 export interface SchedulerSnapshot {
   /** First those that run, as they stand in the batch, then those that wait. */
   readonly requests: readonly (RequestProgress & { readonly requestId: string; readonly sessionId: string })[];
@@ -44,7 +44,7 @@ export interface RequestSnapshot extends RequestProgress, SessionSnapshot {
   readonly id: string;
 }
 
-/** What the engine does at this moment, for all tabs. */
+/** The engine's state at this moment, for all tabs. */
 export interface EngineSnapshot {
   readonly sessions: readonly SessionSnapshot[];
   readonly requests: readonly RequestSnapshot[];

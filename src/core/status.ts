@@ -1,11 +1,11 @@
 import type { SerializedError } from './errors.ts';
 
 /**
- * What a load that stands still waits for:
+ * The wait of a load without progress:
  *
  * - `worker`: the engine's worker, or the tab that runs it, does not answer this tab
  * - `gpu_lease`: another engine of this origin has the GPU
- * - `gpu_memory`: a load that was given up still has memory of the GPU
+ * - `gpu_memory`: a load that was aborted still has memory of the GPU
  * - `network`: a server sends nothing, or another worker downloads the same part
  * - `storage`: the browser's storage, or a file of the user's, is not read
  * - `gpu`: the browser's GPU process does not answer
@@ -18,15 +18,15 @@ export type StallCause = 'worker' | 'gpu_lease' | 'gpu_memory' | 'network' | 'st
 export interface StalledStatus {
   readonly state: 'stalled';
   readonly waitsFor: StallCause;
-  /** What it waits for, and for how long by now, as a sentence. */
+  /** The object of the wait and its duration so far, as a sentence. */
   readonly message: string;
   /** Milliseconds without progress. Told after 10 s first, and then each time that it has doubled. */
   readonly stalledMs: number;
 }
 
 /**
- * Whether the engine answers, as its tabs are told. While it does not, requests are kept and go on where they were; they
- * are neither lost nor failed.
+ * Whether the engine answers, as reported to its tabs. While it does not, requests are kept and continue where they
+ * were; they are neither lost nor failed.
  */
 export type EngineStatus =
   | { readonly state: 'ready' }

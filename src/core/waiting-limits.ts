@@ -1,7 +1,7 @@
 import { TabserveError } from './errors.ts';
 import type { SchedulerConfig } from './scheduler-output.ts';
 
-/** When a refused caller is told to try again while nothing has ended yet. */
+/** The retry hint for a refused caller while no request has ended yet. */
 export const UNKNOWN_RETRY_MS = 1000;
 
 const DEFAULT_MAX_WAITING = 256;
