@@ -12,7 +12,7 @@ import { ThroughputMeter } from './throughput-meter.ts';
 
 /** How far back the speeds in the statistics reach. */
 const SPEED_WINDOW_MS = 5000;
-/** What the plans in flight may take: the page's frames need the GPU, too, and watchdogs end what takes seconds. */
+/** The time of the plans in flight: the page's frames need the GPU too, and watchdogs end work of seconds. */
 const MAX_PLAN_MS = 100;
 
 export interface EngineOptions {
@@ -20,7 +20,7 @@ export interface EngineOptions {
   readonly runner: ModelRunner;
   /** Milliseconds that never go back: `() => performance.now()`. */
   readonly clock: () => number;
-  /** What the engine shares with others of its worker; it holds a share while it has something to do. @default its own */
+  /** Shared with other engines of its worker; the engine holds a share while it has work. @default its own */
   readonly gpuLock?: GpuLock | undefined;
   /** Milliseconds that the plans in flight should not exceed, while the smallest there is does not. @default 100 */
   readonly maxPlanMs?: number | undefined;
@@ -87,7 +87,7 @@ export class Engine {
     return { ...this.#scheduler.stats(), prefillTokensPerSecond, decodeTokensPerSecond };
   }
 
-  /** Who holds what at this moment, by the tokens that are known. */
+  /** The holders of all blocks at this moment, by the known tokens. */
   snapshot(): SchedulerSnapshot {
     return this.#scheduler.snapshot();
   }
@@ -117,7 +117,7 @@ export class Engine {
     }
   }
 
-  /** What the next plan to be done produced; `undefined` when there was nothing to do. */
+  /** The outputs of the next completed plan; `undefined` when there was nothing to do. */
   async #step(): Promise<readonly RequestOutput[] | undefined> {
     // Otherwise in the turn of the question: no request comes in between.
     if (this.#lacksGpu) this.#share = await this.#gpuLock.hold();

@@ -6,11 +6,11 @@ interface Waiter {
 }
 
 /**
- * The GPU between the engines of a worker, in the two modes of Web Locks. What answers, loads or compiles holds it shared.
- * What measures has it exclusively: all else would count in its times, which are kept.
+ * The GPU between the engines of a worker, in the two modes of Web Locks. Requests, loads and compilation hold it
+ * shared. Measurements hold it exclusively, because other work would change their times, which are stored.
  *
- * Whoever answers comes first: an exclusive task begins when nobody holds the GPU, and those that want a share meanwhile
- * wait for its end only, not for other exclusive tasks in the queue. Exclusive tasks run in the order they came in.
+ * Requests have priority: an exclusive task begins when nobody holds the GPU, and requests for a share wait for its end
+ * only, not for other exclusive tasks in the queue. Exclusive tasks run in order of arrival.
  */
 export class GpuLock {
   #numHolders = 0;

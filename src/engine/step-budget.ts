@@ -4,10 +4,10 @@ import { type PlanWork, StepCost, workOf } from './step-cost.ts';
 /** Plans whose results come closer together than this, in milliseconds, came at once: somebody looked for them late. */
 const AT_ONCE_MS = 0.5;
 
-/** What a step may have however slow the adapter is: with less it would take hardly less time. */
+/** The least budget of a step, however slow the adapter is: a smaller step would hardly take less time. */
 const MIN_TOKENS = 32;
 
-/** What the next step will find, as the last one left it. */
+/** The expected state at the next step, from the last one. */
 interface Forecast {
   /** Keys that a token fed next will read, but for those fed before it in its own step. */
   readonly context: number;
@@ -70,7 +70,7 @@ export class StepBudget {
     return { tokenBudget: this.#tokenBudget(), maxSteps: this.#numSteps() };
   }
 
-  /** Whether a plan may follow those in flight. What that takes is tried once, and known from then on. */
+  /** Whether a plan may follow those in flight. Its cost is measured once, at a first try. */
   allowsAnother(numInFlight: number): boolean {
     if (numInFlight >= this.#maxPlansInFlight) return false;
     if (!this.#hasFollowed || this.#isLate) return true;
@@ -86,7 +86,7 @@ export class StepBudget {
     this.#measure(workOf(plan), ms, isFollowed);
     const { requests, numSteps, totalNumScheduledTokens } = plan;
     const ends = requests.map(({ startPosition, tokenIds }) => startPosition + tokenIds.length + numSteps - 1);
-    // Who had most of this step has most of the next one.
+    // A request with most of this step has most of the next one.
     const weighted = requests.reduce((sum, { tokenIds }, i) => sum + tokenIds.length * (ends[i] ?? 0), 0);
     const attended = ends.reduce((sum, end) => sum + end + 1, 0);
     const context = weighted / totalNumScheduledTokens;
@@ -95,7 +95,7 @@ export class StepBudget {
     this.#forecast = { context, decode: { steps: 1, rows: requests.length, attended }, maxSteps };
   }
 
-  /** Milliseconds that the next plan is expected to take if it is a step of so many tokens; 0 while nothing is known. */
+  /** The expected milliseconds of the next plan, as a step of `numTokens` tokens; 0 while nothing is known. */
   expect(numTokens: number): number {
     const attended = numTokens * this.#forecast.context + (numTokens * (numTokens + 1)) / 2;
     return this.#cost.expect({ steps: 1, rows: numTokens, attended });

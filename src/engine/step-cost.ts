@@ -1,6 +1,6 @@
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
 
-/** What a plan makes the adapter do, in the units that its time goes by. */
+/** The work of a plan, in the units that determine its time. */
 export interface PlanWork {
   /** Each reads all weights once. */
   readonly steps: number;
@@ -24,7 +24,7 @@ export function workOf({ numSteps, requests, totalNumScheduledTokens }: Schedule
 }
 
 interface Sample {
-  /** rows, steps, keys: in that order, so that what cannot be told apart is put down to the rows. */
+  /** rows, steps, keys: in this order, so that indistinguishable costs are attributed to the rows. */
   readonly x: readonly number[];
   readonly rowsPerStep: number;
   readonly ms: number;
@@ -39,12 +39,12 @@ const CHANGE = 1.5;
 const SWEEPS = 60;
 
 /**
- * How long a plan takes, learnt from those that ran: so much a step, a row and a key read, none negative, by least
+ * The time of a plan, learnt from completed ones: a cost for each step, row and key read, none negative, by least
  * squares of the relative error. Relative, so that a decode step counts as much as a long chunk, and one plan that took
- * fifty times as long as its like counts hardly at all.
+ * fifty times as long as similar ones hardly counts.
  *
- * The last plans of each size (within a factor of two) count, so that a thousand decode steps do not make a prompt's
- * cost forgotten. What was measured before the adapter became slower is forgotten as soon as two plans say so.
+ * The last plans of each size (within a factor of two) count, so that a thousand decode steps do not displace a
+ * prompt's cost. Measurements from before the adapter became slower are dropped as soon as two plans show it.
  */
 export class StepCost {
   readonly #samples = new Map<number, Sample[]>();

@@ -1,7 +1,7 @@
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
 
-/** What a step did, as far as it tells one speed: a step that mixes prefill and decode tells neither. */
+/** The kind of a step: one that mixes prefill and decode gives neither speed. */
 type StepKind = 'prefill' | 'decode' | 'mixed';
 
 interface Sample {
@@ -33,7 +33,7 @@ export class ThroughputMeter {
   record(plan: SchedulerOutput, outputs: readonly RequestOutput[], startTime: number, endTime: number): void {
     const kind = stepKind(plan);
     if (kind === 'mixed') return;
-    // What a decode step computes past a stop is no token to anyone.
+    // Tokens that a decode step computes past a stop are not emitted.
     const emitted = outputs.reduce((sum, { newTokenIds }) => sum + newTokenIds.length, 0);
     const tokens = kind === 'prefill' ? plan.totalNumScheduledTokens : emitted;
     const samples = this.#samples[kind];

@@ -1,8 +1,14 @@
 import type { BestVariant, Trial } from '../core/tuning.ts';
 
-/** What a run that counts should take: long enough for the clock, short enough for a request that comes meanwhile. */
+/**
+ * The time of a counted run, in milliseconds: long enough for the clock, short enough for a request that comes
+ * meanwhile.
+ */
 const RUN_MS = 3;
-/** And so many steps of the clock, and so often what asking alone takes: less is lost in their noise. */
+/**
+ * A run also takes this many ticks of the clock, and this many times the empty-submit overhead, to be above their
+ * noise.
+ */
 const RUN_STEPS = 20;
 const RUN_IDLES = 3;
 /** Beyond that a request would wait for too long. */
@@ -15,7 +21,7 @@ const ROUNDS = 3;
 const MAX_DISPATCHES = 2048;
 /** The work grows by so much at most from one run to the next. */
 const MAX_GROWTH = 8;
-/** Who is not faster by so much has not won: the clock is not as good as that. */
+/** The least speed-up of a better variant: smaller ones are within the clock's error. */
 const MIN_GAIN = 1.05;
 
 /**
