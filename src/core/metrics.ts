@@ -24,6 +24,11 @@ export interface StepCounters {
   readonly bytesReadBack: number;
 }
 
+/** The counters before the first step. */
+export function emptyCounters(): StepCounters {
+  return { steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 };
+}
+
 /** The numbers that the scheduler contributes to {@link EngineMetrics}. */
 export interface SchedulerStats {
   /** Requests in the batch. */
@@ -54,6 +59,15 @@ export interface EngineStats extends SchedulerStats {
   readonly prefillTokensPerSecond: number;
   /** Generated tokens a second, of all requests together, over the last steps that only decoded; 0 while unknown. */
   readonly decodeTokensPerSecond: number;
+}
+
+/** The numbers where there is no engine. */
+export function emptyStats(): EngineStats {
+  return {
+    requestsRunning: 0, requestsWaiting: 0, kvBlocksUsed: 0, kvBlocksTotal: 0, kvBlockSize: 0, preemptions: 0,
+    promptTokens: 0, generationTokens: 0, prefixCacheQueries: 0, prefixCacheHits: 0,
+    prefillTokensPerSecond: 0, decodeTokensPerSecond: 0,
+  };
 }
 
 /**

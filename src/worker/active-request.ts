@@ -5,7 +5,7 @@ import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { Task } from '../core/cooperative-task.ts';
 import type { Detokenizer } from '../tokenizer/detokenizer.ts';
 import { encodePrompt } from './encode-prompt.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 import { checkLogitBias } from './logit-bias.ts';
 import type { ServedModel, ServedTokenizer } from './served-model.ts';
 import { OutputProcessor } from './output-processor.ts';

@@ -2,7 +2,7 @@ import { TabserveError } from '../core/errors.ts';
 import type { GenerateRequest, Queued } from '../core/protocol.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 
 /** A request that is kept as it was asked. */
 export interface EarlyRequest {

@@ -1,7 +1,7 @@
 import { TabserveError } from '../core/errors.ts';
 import { runSyncOrCooperatively, type Task } from '../core/cooperative-task.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 
 interface EncodingPrompt {
   readonly session: ConnectedSession;

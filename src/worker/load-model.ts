@@ -115,15 +115,18 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...settings })));
     const { runner, adapter, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
+    const isBusy = (): boolean => {
+      const { requestsRunning, requestsWaiting } = scheduler.stats();
+      return requestsRunning + requestsWaiting > 0;
+    };
+    const idleQueue = new IdleQueue({ isBusy, gpuLock, log });
+    const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle: () => idleQueue.onIdle() });
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, granted: grantedOf(loaded), scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
-    const isBusy = (): boolean => stats().requestsRunning + stats().requestsWaiting > 0;
     const deferred = new DeferredKernels({ kernels, besideRequests: !adapter.isSoftware, log });
     const tuner = tuning.start(adapter, tunables);
-    const idleQueue = new IdleQueue({ isBusy, gpuLock, log });
     for (const task of [deferred, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
-    const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle: () => idleQueue.onIdle() });
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
     return serve(loaded, info, tokenizer, engine, { idleQueue, deferred, keeper, prefixes, tuner });
@@ -156,10 +159,10 @@ function serve(
   engine: Engine,
   { idleQueue, deferred, keeper, prefixes, tuner }: IdleWork,
 ): ServedModel {
-  const stop = new AbortController();
   return {
     info,
     tokenizer,
+    engine,
     adapter: loaded.adapter,
     gpuBytes: loaded.gpuBytes,
     lost: loaded.lost,
@@ -168,16 +171,7 @@ function serve(
     tuning: () => tuner.metrics(),
     kernelsToCompile: () => deferred.numLeft,
     loseDevice: () => loaded.loseDevice(),
-    engine: {
-      add: (request) => engine.add(request),
-      abort: (requestId) => engine.abort(requestId),
-      abortSession: (sessionId) => engine.abortSession(sessionId),
-      stats: () => engine.stats(),
-      snapshot: () => engine.snapshot(),
-      run: () => engine.run(stop.signal),
-    },
     destroy: () => {
-      stop.abort();
       const ended = idleQueue.stop();
       if (keeper !== undefined) prefixes.release(keeper, ended);
       loaded.destroy();

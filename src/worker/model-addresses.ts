@@ -3,7 +3,7 @@ import { settingsOf } from '../core/load-settings.ts';
 import { addressOf } from '../core/protocol.ts';
 import type { LoadOptions } from '../core/protocol.ts';
 import { signatureOf } from '../download/signed-url.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 import { sourceKey } from './model-identity.ts';
 import type { LoadModel } from './served-model.ts';
 

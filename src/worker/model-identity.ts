@@ -1,4 +1,5 @@
-import type { ModelAddress } from '../core/protocol.ts';
+import { settingsOf } from '../core/load-settings.ts';
+import type { LoadOptions, ModelAddress } from '../core/protocol.ts';
 import { modelName } from '../download/model-name.ts';
 import { hubEndpoint, resolveModelUrl } from '../download/model-url.ts';
 
@@ -40,4 +41,12 @@ function strangerKey(file: File): string {
   const key = strangers.get(file) ?? `stranger ${++numStrangers}`;
   strangers.set(file, key);
   return key;
+}
+
+/** Whether a model loaded with `loaded` has the settings that are wanted. Settings that `wanted` leaves open do not matter. */
+export function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
+  const settings: Readonly<Record<string, unknown>> = { ...loaded };
+  // Plain data, and one may have come from another tab.
+  const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+  return Object.entries(settingsOf(wanted)).every(([name, value]) => value === undefined || isSame(settings[name], value));
 }

@@ -5,27 +5,27 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import { Reloader, LOST, type NeededMemory } from './reloader.ts';
-import { type EngineNumbers, numbersOf } from './engine-numbers.ts';
 import type { MemoryHolder } from './eviction-plan.ts';
-import type { ConnectedSession } from './host-session.ts';
-import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
-import { modelId, modelUrl } from './model-identity.ts';
+import { hasSettings, modelId, modelUrl, sourceKey } from './model-identity.ts';
+import { type LoadAttempt, ModelLifecycle } from './model-lifecycle.ts';
+import { metricsOf, type ModelMetrics } from './model-metrics.ts';
 import { ModelRequests } from './model-requests.ts';
-import { ModelLifecycle, type LoadAttempt } from './model-lifecycle.ts';
 import { ModelStatus } from './model-status.ts';
-import type { ServedModel, ServedProfiler } from './served-model.ts';
+import { LOST, type NeededMemory, Reloader } from './reloader.ts';
+import type { ServedModel } from './served-model.ts';
+import type { ConnectedSession } from './session-registry.ts';
+import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
 
-/** What an instance needs of the host. */
+/** What an instance needs of the pool that it is in. */
 export interface ModelInstanceContext {
-  readonly load: (instance: ModelInstance, context: LoadAttempt) => Promise<ServedModel>;
-  /** A request or a load has begun or ended: what is not used may be given back. */
+  readonly load: (instance: ModelInstance, attempt: LoadAttempt) => Promise<ServedModel>;
+  /** A request or a load has begun or ended. */
   readonly onChange: () => void;
-  /** Whether another engine, or a model, waits for the GPU: what runs is finished, what comes is kept for the next turn. */
+  /** Whether another engine, or another model, waits for the GPU. Running requests finish then, and new ones wait. */
   readonly isDraining: (instance: ModelInstance) => boolean;
-  /** Whether another engine is to have the GPU next: nothing more is loaded before its turn. */
+  /** Whether another engine gets the GPU next. Nothing more is loaded before that. */
   readonly isLeaving: () => boolean;
-  /** Whether models at work leave room for it. */
+  /** Whether models at work leave it this much memory. */
   readonly hasMemory: (instance: ModelInstance, need: NeededMemory) => boolean;
   /** Whether no other model is on the GPU. */
   readonly isAlone: (instance: ModelInstance) => boolean;
@@ -36,39 +36,52 @@ export interface ModelInstanceContext {
 }
 
 /**
- * A model with a place in this worker, on a device of its own: the sessions that have loaded it, its engine, and their
- * requests.
+ * A model of this worker: the sessions that have it, its engine on a GPU device of its own, and their requests.
  *
- * An engine can be lost, with its GPU; a request cannot. What lives is kept here, with the tokens it has got, and handed
- * to the next engine, which computes its KV anew and goes on at the next token: sampling is a pure function of seed,
- * choice and position, and a row's numbers do not depend on how they came about, so the text is what it would have been.
+ * An engine can be lost, with its GPU. A request cannot: those that have not ended are kept here with their tokens. The
+ * next engine computes their KV anew and goes on at the next token. Sampling depends on seed, choice and position only, and
+ * a row's numbers do not depend on how they were computed, so the text is the same.
  */
 export class ModelInstance implements MemoryHolder {
-  /** What its sessions are told. */
+  readonly options: LoadOptions;
+  readonly id: string;
+  readonly url: string | undefined;
+  readonly lifecycle: ModelLifecycle;
+  /** What its sessions know of it. */
   readonly status: ModelStatus;
-  /** Memory of the GPU that it may take, or, while it is not there, took when it was. */
+  /** The sessions that have it. */
+  readonly sessions: ReadonlySet<ConnectedSession>;
+  /** GPU memory that it may take; while it is not on the GPU, what it had when it was. */
   reservedBytes = 0;
   /** Engine-clock milliseconds of its last load, request or token. */
   lastUsed: number;
   readonly #context: ModelInstanceContext;
-  readonly #lifecycle: ModelLifecycle<ConnectedSession>;
+  readonly #sessions = new Set<ConnectedSession>();
+  /** The sessions whose requests may be kept in storage. */
+  readonly #persisting = new WeakSet<ConnectedSession>();
   readonly #recovery = new RecoveryPolicy();
   readonly #reloader: Reloader;
   readonly #requests: ModelRequests;
   readonly #anonymizer = new SnapshotAnonymizer();
 
   constructor(options: LoadOptions, context: ModelInstanceContext) {
-    this.#context = context;
+    this.options = options;
+    this.id = modelId(options);
+    this.url = modelUrl(options);
+    this.sessions = this.#sessions;
     this.lastUsed = context.clock();
-    this.status = new ModelStatus(() => this.sessions, context.clock);
-    this.#lifecycle = new ModelLifecycle(options, (attempt) => context.load(this, attempt), (model) => this.#serve(model));
-    const engine = () => (context.isDraining(this) ? undefined : this.#lifecycle.model?.engine);
+    this.status = new ModelStatus(this.#sessions, context.clock);
+    this.lifecycle = new ModelLifecycle({
+      load: (attempt) => context.load(this, attempt),
+      onReady: (model, stop) => this.#serve(model, stop),
+    });
+    const engine = () => (context.isDraining(this) ? undefined : this.lifecycle.model?.engine);
     this.#requests = new ModelRequests(context.clock, engine, () => {
       this.resume();
       context.onChange();
     });
     this.#reloader = new Reloader({
-      load: () => this.#lifecycle.load(),
+      load: () => this.lifecycle.load(),
       isNeeded: () => this.numRequests > 0,
       isAlone: () => context.isAlone(this),
       onAttempt: (attempt) => this.status.set(statusOf(attempt)),
@@ -79,191 +92,163 @@ export class ModelInstance implements MemoryHolder {
       },
       sleep: context.sleep,
     });
-  }
-
-  get options(): LoadOptions {
-    return this.#lifecycle.options;
-  }
-
-  get id(): string {
-    return modelId(this.options);
-  }
-
-  get url(): string | undefined {
-    return modelUrl(this.options);
+    this.#context = context;
   }
 
   get gpuBytes(): number {
-    return this.#lifecycle.isOnGpu ? this.reservedBytes : 0;
+    return this.lifecycle.isOnGpu ? this.reservedBytes : 0;
   }
 
   get numSessions(): number {
-    return this.#lifecycle.users.size;
+    return this.#sessions.size;
   }
 
   get numRequests(): number {
     return this.#requests.size;
   }
 
-  get isIdle(): boolean {
-    return this.isLive && !this.isServing;
-  }
-
-  get sessions(): ReadonlySet<ConnectedSession> {
-    return this.#lifecycle.users;
-  }
-
-  get isLive(): boolean {
-    return this.#lifecycle.model !== undefined;
-  }
-
-  /** Whether it is on the GPU, or about to be. */
-  get isOnGpu(): boolean {
-    return this.#lifecycle.isOnGpu;
-  }
-
-  get isLoading(): boolean {
-    return this.isOnGpu && !this.isLive;
-  }
-
   /** Whether its engine works on a request. */
-  get isServing(): boolean {
+  get isBusy(): boolean {
     return this.#requests.isRunning;
   }
 
-  /** Whether it waits until other models leave it room on the GPU. */
-  get waitsForMemory(): boolean {
-    return this.#reloader.neededMemory !== undefined;
+  get isIdle(): boolean {
+    return this.lifecycle.model !== undefined && !this.isBusy;
   }
 
-  get isGone(): boolean {
-    return this.#lifecycle.isGone;
-  }
-
-  get settled(): Promise<void> {
-    return this.#lifecycle.settled();
-  }
-
-  isFor(session: ConnectedSession, options: LoadOptions): boolean {
-    return this.#lifecycle.isFor(session, options);
-  }
-
-  /** Waits for the load, or has it loaded again where it is parked. */
-  async load(session: ConnectedSession, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    this.lastUsed = this.#context.clock();
-    if (this.#lifecycle.isKept && this.#lifecycle.state === 'parked') this.#reloader.reload();
-    this.status.tellTo(session);
-    const { info } = await this.#lifecycle.join(session, onProgress).finally(() => this.#context.onChange());
-    return info;
-  }
-
-  /** Takes in a session that had the model in a worker that has died. It is loaded when something is asked of it. */
-  keepFor(session: ConnectedSession): void {
-    this.#lifecycle.keepFor(session);
-    this.status.tellTo(session);
-  }
-
-  /** The session has gone, or, where there is a reason, has loaded another model. Blocks are free after the step under way. */
-  leave(session: ConnectedSession, reason?: TabserveError): void {
-    this.#requests.drop(session, reason);
-    this.#lifecycle.model?.engine.abortSession(session.sessionId);
-    this.#lifecycle.leave(session);
-    if (this.isGone) this.#reloader.end();
+  /** Memory that it waits for beside other models, if it does. */
+  get neededMemory(): NeededMemory | undefined {
+    return this.#reloader.neededMemory;
   }
 
   /**
-   * Queues a request; before the model has been loaded in this worker, as soon as it is; a long prompt's, when it is encoded.
-   * @throws TabserveError `context_length_exceeded`, `queue_full`, or what the model's state is, by the promise if there is one
+   * Whether it is what the session asks for: the same model, with the same settings. Where other sessions have it, their
+   * settings have to do.
    */
-  generate(session: ConnectedSession, request: GenerateRequest, persistPrefix: boolean): Queued | Promise<Queued> {
+  isFor(session: ConnectedSession, options: LoadOptions): boolean {
+    if (this.lifecycle.isClosed || sourceKey(this.options) !== sourceKey(options)) return false;
+    return [...this.#sessions].some((other) => other !== session) || hasSettings(this.options, options);
+  }
+
+  /** Loads the model for a session, or waits for the load under way. @param persists whether its requests may be kept in storage */
+  async load(session: ConnectedSession, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.lastUsed = this.#context.clock();
-    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.#lifecycle.known);
+    if (this.lifecycle.state.name === 'unloaded') this.#reloader.reload();
+    this.#join(session, persists);
+    const { info } = await this.lifecycle.load(onProgress).finally(() => this.#context.onChange());
+    return info;
+  }
+
+  /** Takes in a session that had the model in a worker that has died. The model is loaded with its next request. */
+  restore(session: ConnectedSession, persists: boolean): void {
+    this.lifecycle.restore();
+    this.#join(session, persists);
+  }
+
+  /**
+   * The session has gone, or, with a reason, has loaded another model. Its blocks are free after the step under way. A load
+   * that nobody waits for is given up; a model on the GPU stays for the next session.
+   */
+  leave(session: ConnectedSession, reason?: TabserveError): void {
+    this.#requests.drop(session, reason);
+    this.lifecycle.model?.engine.abortSession(session.sessionId);
+    if (this.#sessions.delete(session) && this.numSessions === 0 && this.lifecycle.model === undefined) this.lifecycle.close();
+    if (this.lifecycle.isClosed) this.#reloader.end();
+  }
+
+  /**
+   * Queues a request. Where the model has not been loaded in this worker yet, that happens once it is; a long prompt is
+   * encoded first.
+   *
+   * @returns a promise where it is not queued at once
+   * @throws TabserveError `context_length_exceeded`, `queue_full`, or why the model is closed; by the promise if there is one
+   */
+  generate(session: ConnectedSession, request: GenerateRequest): Queued | Promise<Queued> {
+    this.lastUsed = this.#context.clock();
+    const persistPrefix = this.#persisting.has(session);
+    const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.lifecycle.known);
     this.resume();
     return queued;
   }
 
+  /** Ends a request of the session's own. One that has ended already is left alone. */
   abort(session: ConnectedSession, requestId: string): void {
     if (!this.#requests.abort(session, requestId)) return;
-    this.#lifecycle.model?.engine.abort(requestId);
+    this.lifecycle.model?.engine.abort(requestId);
     this.#context.onChange();
   }
 
-  /** Takes the model off the GPU; the next request, or {@link resume}, puts it there again. */
+  /** Takes the model off the GPU. It is loaded again with the next request, or by {@link resume}. Without sessions, it is closed. */
   unload(): void {
     this.#requests.requeueAll();
-    this.#lifecycle.unload();
+    if (this.numSessions > 0) this.lifecycle.unload();
+    else if (this.lifecycle.model !== undefined) this.lifecycle.close();
   }
 
-  /** Has an engine for requests that were kept while another engine, or a model, waited for the GPU, or had it. */
+  /** Goes on with pending requests, once neither another engine nor another model waits for the GPU or has it. */
   resume(): void {
-    const { model, state } = this.#lifecycle;
-    if (model !== undefined) {
-      if (!this.#context.isDraining(this)) this.#requests.resubmit(model.engine);
-    } else if (state === 'parked' && !this.#context.isLeaving()) {
+    const { state } = this.lifecycle;
+    if (state.name === 'ready') {
+      if (!this.#context.isDraining(this)) this.#requests.resubmit(state.model.engine);
+    } else if (state.name === 'unloaded' && !this.#context.isLeaving()) {
       const { isActive, neededMemory } = this.#reloader;
       if (this.numRequests === 0) this.#reloader.end();
       else if (!isActive || (neededMemory !== undefined && this.#context.hasMemory(this, neededMemory))) this.#reloader.reload();
     }
   }
 
-  /** Others have made room for its load. @param bytes that it may take */
+  /** Its load may take this much memory: others have made room for it. */
   reserve(bytes: number): void {
     this.reservedBytes = bytes;
     this.#reloader.gotMemory();
   }
 
-  /** Unloads it, or gives up its load. */
+  /** Unloads it for good, or gives up its load. */
   close(): void {
-    this.#lifecycle.close();
+    this.lifecycle.close();
     this.#reloader.end();
   }
 
-  metrics(): EngineNumbers {
-    return numbersOf(this.#lifecycle.model, this.#state, this.numRequests);
+  metrics(): ModelMetrics {
+    return metricsOf(this.lifecycle.model, this.#modelState, this.numRequests);
   }
 
   summary(): ResidentModel {
-    return { id: this.id, state: this.#state, gpuBytes: this.gpuBytes, sessions: this.numSessions };
+    return { id: this.id, state: this.#modelState, gpuBytes: this.gpuBytes, sessions: this.numSessions };
   }
 
-  /** What runs and waits, of all its sessions, as this one may see it. */
+  /** The requests of all its sessions, as this session may see them. */
   inspect(session: ConnectedSession): EngineSnapshot {
-    const scheduler = this.#lifecycle.model?.engine.snapshot();
-    return this.#anonymizer.anonymize(session, [...this.sessions], scheduler ?? this.#requests.toSnapshot());
+    const scheduler = this.lifecycle.model?.engine.snapshot();
+    return this.#anonymizer.anonymize(session, [...this.#sessions], scheduler ?? this.#requests.toSnapshot());
   }
 
-  /** @throws TabserveError `device_lost` while there is no GPU */
-  requireProfiler(): ServedProfiler {
-    const { model, known: _known } = this.#lifecycle;
-    if (model !== undefined) return model.profiler;
-    throw new TabserveError('device_lost', 'The model is not on the GPU at the moment: wait until it is, or send a request.');
+  get #modelState(): ModelState {
+    const { state, modelState } = this.lifecycle;
+    return state.name === 'unloaded' && this.#reloader.isActive ? 'recovering' : modelState;
   }
 
-  /** Destroys the GPU device, as a crash would. */
-  loseDevice(): void {
-    this.#lifecycle.model?.loseDevice();
+  #join(session: ConnectedSession, persists: boolean): void {
+    if (persists) this.#persisting.add(session);
+    else this.#persisting.delete(session);
+    this.status.sendTo(session);
+    this.#sessions.add(session);
   }
 
-  /** As sessions see it. */
-  get #state(): ModelState {
-    const { state } = this.#lifecycle;
-    return state === 'parked' && this.#reloader.isActive ? 'recovering' : state;
-  }
-
-  #serve(model: ServedModel): void {
+  #serve(model: ServedModel, stop: AbortSignal): void {
     this.reservedBytes = model.gpuBytes;
     this.#requests.submitAll(model);
     this.#reloader.end();
     this.status.ready();
     void model.lost.then((error) => this.#lose(model, error));
-    this.#pump(model).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
+    this.#pump(model, stop).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
     this.#context.onChange();
   }
 
-  /** Runs as long as the model is served. Posting frames does not wait for any reader. */
-  async #pump(model: ServedModel): Promise<void> {
-    for await (const outputs of model.engine.run()) {
-      if (this.#lifecycle.model !== model) return;
+  /** Runs until the model is unloaded. Posting frames does not wait for any reader. */
+  async #pump(model: ServedModel, stop: AbortSignal): Promise<void> {
+    for await (const outputs of model.engine.run(stop)) {
+      if (stop.aborted) return;
       if (outputs.some(({ newTokenIds }) => newTokenIds.length > 0)) this.#recovery.progressed();
       this.lastUsed = this.#context.clock();
       this.#requests.deliver(model.engine, outputs);
@@ -271,21 +256,21 @@ export class ModelInstance implements MemoryHolder {
     }
   }
 
-  /** The engine is lost: requests wait for the next one, unless there will be none or they are what kills it. */
+  /** The engine is lost. Requests wait for the next one, unless there will be none or they are the likely cause. */
   #lose(model: ServedModel, error: TabserveError): void {
-    if (this.#lifecycle.model !== model) return;
-    // Destroyed on purpose, but not by this host: a fault that was asked for.
+    if (this.lifecycle.model !== model) return;
+    // Destroyed on purpose, but not by this worker: an injected fault.
     const cause = error.code === 'closed' ? new TabserveError('device_lost', 'The GPU device was destroyed.') : error;
-    const verdict = this.#recovery.lost(cause, this.isServing);
+    const verdict = this.#recovery.lost(cause, this.isBusy);
     if (verdict === 'broken') {
-      this.#lifecycle.close(cause);
+      this.lifecycle.close(cause);
       this.#end(cause);
     } else {
-      const [level, what] = LOST[verdict];
-      this.#context.log(this, level, `${cause.code}: ${cause.message} ${what}`);
+      const [level, consequence] = LOST[verdict];
+      this.#context.log(this, level, `${cause.code}: ${cause.message} ${consequence}`);
       if (verdict === 'kills') this.#requests.failRunning(cause);
       this.unload();
-      if (verdict === 'again' && !this.isGone) this.#reloader.reload(cause);
+      if (verdict === 'again' && !this.lifecycle.isClosed) this.#reloader.reload(cause);
     }
     this.#context.onChange();
   }

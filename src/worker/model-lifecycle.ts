@@ -1,195 +1,195 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { ModelState } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
-import { settingsOf } from '../core/load-settings.ts';
-import type { LoadOptions } from '../core/protocol.ts';
 import { mayLoadLater } from '../core/recovery.ts';
-import { sourceKey } from './model-identity.ts';
 import type { LoadContext, ServedModel } from './served-model.ts';
 
 export type LoadAttempt = Pick<LoadContext, 'onProgress' | 'signal'>;
-type LoadOnce = (context: LoadAttempt) => Promise<ServedModel>;
-type ProgressListener = (progress: LoadProgress) => void;
 
-/** Whether a model loaded with `loaded` is as `wanted` says; what that leaves open does not matter. */
-function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
-  const settings: Readonly<Record<string, unknown>> = { ...loaded };
-  // Plain data, and one may have come from another tab.
-  const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-  return Object.entries(settingsOf(wanted)).every(([name, value]) => value === undefined || isSame(settings[name], value));
+/** A load that has begun. */
+interface LoadUnderWay {
+  readonly result: Promise<ServedModel>;
+  /** The last progress, for whoever joins it. */
+  progress: LoadProgress | undefined;
 }
 
 /**
- * A model from the moment it is asked for until it is unloaded, and who uses it. A load whose users all go ends it, and so
- * does one that fails. One that has been loaded before, here or in a worker that has died, keeps its place and its users
- * until it is loaded again, and ends only by an error that will not pass.
+ * - `new`: nothing has been done yet
+ * - `loading`: its first load. If that fails, the model is closed
+ * - `ready`: it answers
+ * - `unloaded`: it was loaded before, here or in a worker that has died, and can be loaded again
+ * - `reloading`: a load of a model that was loaded before. If that fails for a reason that may pass, it is unloaded again
+ * - `closed`: unloaded for good, or failed
+ *
+ * `last` is the model that was loaded last: its tokenizer and its name outlive its GPU memory. It is undefined where only a
+ * worker that has died had loaded it.
  */
-export class ModelLifecycle<User> {
-  readonly options: LoadOptions;
-  readonly users = new Set<User>();
-  readonly #loadModel: LoadOnce;
-  readonly #onLive: (model: ServedModel) => void;
-  readonly #listeners = new Set<ProgressListener>();
-  readonly #cancel = new AbortController();
-  /** The load under way, or the last one. */
-  #loaded: Promise<ServedModel> | undefined;
-  #lastProgress: LoadProgress | undefined;
-  /** What was loaded last: its tokenizer and its name outlive its GPU. */
-  #known: ServedModel | undefined;
-  #isLive = false;
-  #isLoading = false;
-  /** Whether it has been loaded before: what a load fails with may pass then. */
-  #isKept = false;
-  /** Why it is no more. */
-  #failure: TabserveError | undefined;
+export type LifecycleState =
+  | { readonly name: 'new' }
+  | { readonly name: 'loading'; readonly load: LoadUnderWay }
+  | { readonly name: 'ready'; readonly model: ServedModel; readonly stop: AbortController }
+  | { readonly name: 'unloaded'; readonly last: ServedModel | undefined }
+  | { readonly name: 'reloading'; readonly load: LoadUnderWay; readonly last: ServedModel | undefined }
+  | { readonly name: 'closed'; readonly reason: TabserveError; readonly settled: Promise<void> };
 
-  /** @param onLive called with each model that can answer from then on, before who waits for it hears of it. */
-  constructor(options: LoadOptions, loadModel: LoadOnce, onLive: (model: ServedModel) => void) {
-    this.options = options;
-    this.#loadModel = loadModel;
-    this.#onLive = onLive;
+/** What metrics call each state. */
+const MODEL_STATES = {
+  new: 'loading', loading: 'loading', ready: 'ready', unloaded: 'parked', reloading: 'recovering', closed: 'failed',
+} as const satisfies Record<LifecycleState['name'], ModelState>;
+
+const GIVEN_UP = new TabserveError('aborted', 'The load was given up: nobody waits for it any more.');
+const UNUSED = new TabserveError('aborted', 'The model was unloaded: nobody used it any more.');
+
+export interface ModelLifecycleOptions {
+  /** Loads the model once. */
+  readonly load: (attempt: LoadAttempt) => Promise<ServedModel>;
+  /** Called with each model that can answer from then on, before anyone who waits for it. @param stop aborted when it is unloaded */
+  readonly onReady: (model: ServedModel, stop: AbortSignal) => void;
+}
+
+/** A model from the moment it is asked for until it is unloaded for good. */
+export class ModelLifecycle {
+  readonly #options: ModelLifecycleOptions;
+  readonly #listeners = new Set<LoadContext['onProgress']>();
+  /** Aborted when it is closed. */
+  readonly #cancel = new AbortController();
+  #state: LifecycleState = { name: 'new' };
+
+  constructor(options: ModelLifecycleOptions) {
+    this.#options = options;
   }
 
-  get state(): ModelState {
-    if (this.#failure !== undefined) return 'failed';
-    if (this.#isLive) return 'ready';
-    if (!this.#isLoading) return 'parked';
-    return this.#isKept ? 'recovering' : 'loading';
+  get state(): LifecycleState {
+    return this.#state;
+  }
+
+  /** As metrics show it. */
+  get modelState(): ModelState {
+    return MODEL_STATES[this.#state.name];
   }
 
   /** The model that answers. */
   get model(): ServedModel | undefined {
-    return this.#isLive ? this.#known : undefined;
+    return this.#state.name === 'ready' ? this.#state.model : undefined;
+  }
+
+  get isLoading(): boolean {
+    return this.#state.name === 'loading' || this.#state.name === 'reloading';
   }
 
   /** Whether it is on the GPU, or about to be. */
   get isOnGpu(): boolean {
-    return this.#isLive || this.#isLoading;
+    return this.#state.name === 'ready' || this.isLoading;
   }
 
-  /** Whether it has been loaded before, here or in a worker that has died. */
-  get isKept(): boolean {
-    return this.#isKept;
-  }
-
-  /** Aborted when it has been unloaded for good. */
-  get signal(): AbortSignal {
-    return this.#cancel.signal;
-  }
-
-  /** Whether it has been unloaded, or has failed: it will not come back. */
-  get isGone(): boolean {
-    return this.#failure !== undefined;
+  get isClosed(): boolean {
+    return this.#state.name === 'closed';
   }
 
   /**
-   * Whether it is what the user asks for: the same model, with the same settings unless others use it, whose settings
-   * then have to do.
-   */
-  isFor(user: User, options: LoadOptions): boolean {
-    if (this.isGone || sourceKey(this.options) !== sourceKey(options)) return false;
-    return [...this.users].some((other) => other !== user) || hasSettings(this.options, options);
-  }
-
-  /** Resolves when nothing is loading, not even a load that was given up. */
-  async settled(): Promise<void> {
-    await this.#loaded?.catch(() => {});
-  }
-
-  /**
-   * The model that answers, or did and will again; undefined where it has been loaded in a worker that has died only.
+   * The model that answers, or did and will again; undefined where only a worker that has died had loaded it.
    * @throws TabserveError why there is none
    */
-  get known(): Pick<ServedModel, 'info' | 'tokenizer' | 'adapter'> | undefined {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#known !== undefined || this.#isKept) return this.#known;
-    throw new TabserveError('invalid_request', 'The model is not loaded yet; wait for createClient.');
+  get known(): Pick<ServedModel, 'info' | 'tokenizer'> | undefined {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    return 'last' in this.#state ? this.#state.last : this.model;
   }
 
-  /** Takes in a user who had the model in a worker that has died. */
-  keepFor(user: User): void {
-    this.users.add(user);
-    this.#isKept = true;
+  /** The model that answers. @throws TabserveError why there is none, `device_lost` where it can be loaded again */
+  requireModel(): ServedModel {
+    if (this.#state.name === 'ready') return this.#state.model;
+    const message = 'The model is not on the GPU at the moment: wait until it is, or send a request.';
+    throw this.#refusal() ?? new TabserveError('device_lost', message);
   }
 
-  /** Waits for the load with all others that do, and begins it where none is under way. The progress so far is told at once. */
-  join(user: User, onProgress: ProgressListener): Promise<ServedModel> {
-    this.users.add(user);
-    this.#listeners.add(onProgress);
-    if (this.#lastProgress !== undefined) onProgress(this.#lastProgress);
-    return this.load().finally(() => this.#listeners.delete(onProgress));
-  }
-
-  /** A user has gone. A load that nobody waits for is given up; a loaded model stays for the next. */
-  leave(user: User): void {
-    if (this.users.delete(user) && this.users.size === 0 && !this.#isLive) this.close();
-  }
-
-  /** Takes the live model off the GPU. Its tokenizer stays, for {@link load}, as long as it has users. */
-  unload(): void {
-    if (!this.#isLive) return;
-    if (this.users.size === 0) return this.close();
-    this.#isLive = false;
-    this.#known?.destroy();
+  /** A session had it loaded in a worker that has died: from now on it counts as loaded before. */
+  restore(): void {
+    const state = this.#state;
+    if (state.name === 'new') this.#state = { name: 'unloaded', last: undefined };
+    else if (state.name === 'loading') this.#state = { name: 'reloading', load: state.load, last: undefined };
   }
 
   /**
-   * Puts the model on a GPU, unless it is there or on its way. Users that ask for it meanwhile wait for that.
-   * @throws TabserveError why it is gone; or, where it is parked again, what may pass
+   * Loads the model, unless it is loaded or being loaded. Everyone who asks meanwhile waits for the same load.
+   *
+   * @param onProgress called with the last progress at once, then with each that follows
+   * @throws TabserveError why it is closed; or, where it is unloaded again, a reason that may pass
    */
-  load(): Promise<ServedModel> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#loaded === undefined || !this.isOnGpu) this.#loaded = this.#begin();
-    return this.#loaded;
+  async load(onProgress: LoadContext['onProgress'] = () => {}): Promise<ServedModel> {
+    const state = this.#state;
+    if (state.name === 'closed') throw state.reason;
+    if (state.name === 'ready') return state.model;
+    const { result, progress } = 'load' in state ? state.load : this.#begin();
+    this.#listeners.add(onProgress);
+    if (progress !== undefined) onProgress(progress);
+    return result.finally(() => this.#listeners.delete(onProgress));
   }
 
-  /** Ends it: unloads what is loaded, and gives up what is loading. */
-  close(why = new TabserveError('aborted', 'The model was unloaded: nobody used it any more.')): void {
-    if (this.isGone) return;
-    this.#failure = why;
-    if (this.#isLive) this.#known?.destroy();
-    this.#isLive = false;
-    this.#cancel.abort(new TabserveError('aborted', 'The load was given up: nobody waits for it any more.'));
+  /** Takes the model off the GPU, if it is there. {@link load} brings it back. */
+  unload(): void {
+    const state = this.#state;
+    if (state.name !== 'ready') return;
+    this.#state = { name: 'unloaded', last: state.model };
+    destroy(state);
   }
 
-  #begin(): Promise<ServedModel> {
-    this.#lastProgress = undefined;
-    this.#isLoading = true;
-    const loaded = this.#reload();
-    loaded.catch(() => {}); // told to who waits for it
-    return loaded;
+  /** Unloads it for good, and gives up its load. */
+  close(reason = UNUSED): void {
+    const state = this.#state;
+    if (state.name === 'closed') return;
+    const settled = 'load' in state ? state.load.result.then(() => {}, () => {}) : Promise.resolve();
+    this.#state = { name: 'closed', reason, settled };
+    if (state.name === 'ready') destroy(state);
+    this.#cancel.abort(GIVEN_UP);
   }
 
-  async #reload(): Promise<ServedModel> {
-    try {
-      const model = await this.#loadOnce();
-      const { signal } = this.#cancel;
-      if (signal.aborted) {
-        model.destroy();
-        signal.throwIfAborted();
-      }
-      this.#known = model;
-      this.#isLive = true;
-      this.#isKept = true;
-      this.#isLoading = false;
-      this.#lastProgress = undefined;
-      this.#onLive(model);
-      return model;
-    } catch (error) {
-      this.#isLoading = false;
-      const failure = toTabserveError(error);
-      if (!this.#isKept || !mayLoadLater(failure)) this.#failure ??= failure;
-      throw failure;
-    }
+  /** Why requests are not taken at all, if they are not. */
+  #refusal(): TabserveError | undefined {
+    if (this.#state.name === 'closed') return this.#state.reason;
+    const isLoaded = this.#state.name !== 'new' && this.#state.name !== 'loading';
+    return isLoaded ? undefined : new TabserveError('invalid_request', 'The model is not loaded yet; wait for createClient.');
   }
 
-  async #loadOnce(): Promise<ServedModel> {
+  #begin(): LoadUnderWay {
+    const load: LoadUnderWay = { result: this.#run(), progress: undefined };
+    load.result.catch(() => {}); // whoever waits for it hears of it
+    this.#state = this.#state.name === 'unloaded' ? { ...this.#state, name: 'reloading', load } : { name: 'loading', load };
+    return load;
+  }
+
+  async #run(): Promise<ServedModel> {
     const { signal } = this.#cancel;
-    const onProgress = (progress: LoadProgress): void => {
-      this.#lastProgress = progress;
-      for (const listener of this.#listeners) listener(progress);
-    };
-    signal.throwIfAborted();
-    return this.#loadModel({ onProgress, signal });
+    const model = await this.#options.load({ onProgress: this.#onProgress, signal }).catch((error: unknown) => {
+      const failure = toTabserveError(error);
+      this.#failed(failure);
+      throw failure;
+    });
+    if (signal.aborted) {
+      model.destroy();
+      signal.throwIfAborted();
+    }
+    const stop = new AbortController();
+    this.#state = { name: 'ready', model, stop };
+    this.#options.onReady(model, stop.signal);
+    return model;
   }
+
+  #failed(failure: TabserveError): void {
+    const state = this.#state;
+    if (state.name === 'closed') return;
+    if (state.name === 'reloading' && mayLoadLater(failure)) this.#state = { name: 'unloaded', last: state.last };
+    else this.#state = { name: 'closed', reason: failure, settled: Promise.resolve() };
+  }
+
+  readonly #onProgress = (progress: LoadProgress): void => {
+    if ('load' in this.#state) this.#state.load.progress = progress;
+    for (const listener of this.#listeners) listener(progress);
+  };
+}
+
+/** Ends the engine's run, then frees its memory. */
+function destroy({ model, stop }: Extract<LifecycleState, { name: 'ready' }>): void {
+  stop.abort();
+  model.destroy();
 }

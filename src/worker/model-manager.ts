@@ -1,273 +1,183 @@
 import { TabserveError } from '../core/errors.ts';
-import type { LogFrame } from '../core/frames.ts';
-import { type LoadWait, waitFor } from '../core/load-watch.ts';
-import type { ResidentModel } from '../core/metrics.ts';
+import { checkLoadSettings } from '../core/load-settings.ts';
+import type { Locks } from '../core/locks.ts';
+import type { EngineMetrics } from '../core/metrics.ts';
 import type { LoadProgress } from '../core/progress.ts';
+import { mayPersist } from '../core/protocol.ts';
 import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
-import type { GpuNeed } from '../runner/gpu-budget.ts';
-import { AbandonedLoads } from './abandoned-loads.ts';
-import type { GpuLease } from './gpu-lease.ts';
-import { planEviction, freeBytes } from './eviction-plan.ts';
-import type { ConnectedSession } from './host-session.ts';
-import type { LoadAttempt } from './model-lifecycle.ts';
-import { ModelInstance } from './model-instance.ts';
-import type { LoadModel, ServedModel } from './served-model.ts';
+import { sleep } from '../core/sleep.ts';
+import type { EngineSnapshot } from '../core/snapshot.ts';
+import { untilAborted } from '../core/until-aborted.ts';
+import { noChatTemplate } from '../tokenizer/template-source.ts';
+import { type GpuChannel, GpuLease } from './gpu-lease.ts';
+import type { KeptPrefixes } from './keep-prefixes.ts';
+import { ModelAddresses } from './model-addresses.ts';
+import type { ModelInstance } from './model-instance.ts';
+import { metricsOf } from './model-metrics.ts';
+import { ModelPool } from './model-pool.ts';
+import type { LoadModel } from './served-model.ts';
+import { type ConnectedSession, SessionRegistry } from './session-registry.ts';
+import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
 
 export interface ModelManagerOptions {
   readonly loadModel: LoadModel;
-  readonly lease: GpuLease;
-  readonly log: (sessions: ReadonlySet<ConnectedSession>, level: LogFrame['level'], message: string) => void;
+  /** The prefixes that loaded models keep in storage. @default none */
+  readonly prefixes?: Pick<KeptPrefixes, 'deleteAll'>;
+  readonly locks: Locks;
+  /** Between the engines of the origin: see {@link GPU_CHANNEL}. */
+  readonly gpuChannel: GpuChannel;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** @default a timer */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-const WAITING: LoadProgress = { stage: 'wait', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
 const SWITCHED = new TabserveError('aborted', 'The model was unloaded: its tab has loaded another one.');
 
-const LEFT_BEHIND: LoadWait = { cause: 'gpu_memory', what: 'memory of the GPU that a load which was given up still has' };
-const LEASE: LoadWait = {
-  cause: 'gpu_lease',
-  what: 'the GPU: another engine of this origin, such as another release of the page, has it until it has answered',
-};
-
-/** How often loads are looked at for whether they make progress. */
-const LOOK_AT_LOADS_MS = 1000;
-
-/** How often an engine looks whether another one wants the GPU. */
-const LOOK_ROUND_MS = 500;
-
-/**
- * The models of this worker, each with a device of its own, and the memory of the GPU between them. A session has one:
- * the last that it loaded. Models that no session has stay until another one is loaded; those that do nothing make
- * room for one that is asked for, and come back with their next request; those that work are left alone.
- *
- * Engines step independently: which of two submits runs first is the GPU's own queue's to say.
- */
+/** The models of this worker, and which session has which. A session has one: the last that it loaded. */
 export class ModelManager {
-  readonly #options: ModelManagerOptions;
-  readonly #instances = new Set<ModelInstance>();
+  readonly sessions = new SessionRegistry();
+  readonly #pool: ModelPool;
+  readonly #addresses = new ModelAddresses();
+  readonly #prefixes: ModelManagerOptions['prefixes'];
   readonly #bySession = new WeakMap<ConnectedSession, ModelInstance>();
-  readonly #abandoned = new AbandonedLoads(() => this.#afterUse());
-  #isLookingAtLoads = false;
-  #isLookingRound = false;
-  /** Whether another engine waits for the GPU. */
-  #isWanted = false;
 
-  constructor(options: ModelManagerOptions) {
-    this.#options = options;
+  constructor({ loadModel, prefixes, locks, gpuChannel, clock, sleep: pause = sleep }: ModelManagerOptions) {
+    this.#prefixes = prefixes;
+    this.#pool = new ModelPool({
+      loadModel: this.#addresses.loadFrom(loadModel),
+      lease: new GpuLease({ locks, channel: gpuChannel, onWantedChange: () => this.#pool.update() }),
+      log: (level, message, sessions) => this.sessions.log(level, message, sessions),
+      clock,
+      sleep: pause,
+    });
   }
 
-  /** The model that the session loaded last, whatever has become of it. */
+  /**
+   * A session has connected.
+   * @throws TabserveError `closed` where its tab has made a later handshake
+   */
+  attach(session: ConnectedSession, handshake = 0): void {
+    const replaced = this.sessions.add(session, handshake);
+    if (replaced !== undefined) this.#forget(replaced);
+  }
+
+  /** A session has gone. Its requests end; their blocks are free once the step under way has ended. */
+  detach(session: ConnectedSession): void {
+    if (this.sessions.delete(session)) this.#forget(session);
+  }
+
+  /**
+   * Loads a model for the session, or joins the sessions that have it. Invalid settings are refused before anything is
+   * unloaded. With `requireChat`, a model that cannot chat is refused as soon as its header has been read, or at once where
+   * it is loaded. Whether prompts may be kept in storage holds for this session alone; where it forbids that, all that was
+   * kept is deleted.
+   *
+   * @throws TabserveError `invalid_request`, `model_busy`, and whatever the load fails with
+   */
+  async load(
+    session: ConnectedSession,
+    { requireChat = false, ...wanted }: LoadOptions,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<ModelInfo> {
+    const options = this.#accept(session, wanted);
+    const refused = new AbortController();
+    const check = ({ chatTemplate }: Pick<ModelInfo, 'chatTemplate'> | LoadProgress): void => {
+      if (!requireChat || chatTemplate !== 'none' || refused.signal.aborted) return;
+      refused.abort(noChatTemplate());
+      this.#leaveModel(session); // the last one to leave ends the load
+    };
+    const report = (progress: LoadProgress): void => {
+      check(progress);
+      if (!refused.signal.aborted) onProgress(progress);
+    };
+    const loading = this.#join(session, options, mayPersist(wanted), report);
+    const info = await untilAborted(loading, refused.signal);
+    check(info);
+    refused.signal.throwIfAborted();
+    onProgress(readyProgress(info));
+    return info;
+  }
+
+  /**
+   * Gives a session back the model that it had in a worker that has died. It is loaded with its next request: the models
+   * of all tabs may be more than fit on the GPU together.
+   */
+  restore(session: ConnectedSession, wanted: LoadOptions): void {
+    const options = this.#accept(session, wanted);
+    const instance = this.#pool.find(session, options) ?? this.#pool.create(options);
+    this.#bySession.set(session, instance);
+    instance.restore(session, mayPersist(wanted));
+  }
+
+  /** The model that the session loaded last, whatever its state. */
   of(session: ConnectedSession): ModelInstance | undefined {
     return this.#bySession.get(session);
   }
 
-  list(): readonly ResidentModel[] {
-    return Array.from(this.#instances, (instance) => instance.summary());
+  /** @throws TabserveError `closed` where the session has gone, `invalid_request` where it has loaded no model */
+  require(session: ConnectedSession): ModelInstance {
+    if (!this.sessions.has(session)) throw new TabserveError('closed', 'The session has ended.');
+    const instance = this.of(session);
+    if (instance !== undefined) return instance;
+    throw new TabserveError('invalid_request', 'No model is loaded yet; wait for createClient.');
   }
 
-  /** Loads a model, or joins those that have, or are about to. */
-  load(session: ConnectedSession, options: LoadOptions, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
-    const existing = [...this.#instances].find((instance) => instance.isFor(session, options));
+  /** The metrics of the session's model, if it has one, and of the worker. */
+  metrics(session?: ConnectedSession): EngineMetrics {
+    const own = (session && this.of(session)?.metrics()) ?? metricsOf(undefined, 'idle', 0);
+    const models = Array.from(this.#pool.instances, (instance) => instance.summary());
+    return { ...own, sessions: this.sessions.size, models };
+  }
+
+  /** The requests of all sessions that have the same model, as this session may see them. */
+  inspect(session: ConnectedSession): EngineSnapshot {
+    return this.of(session)?.inspect(session) ?? new SnapshotAnonymizer().anonymize(session, [session], []);
+  }
+
+  #join(session: ConnectedSession, options: LoadOptions, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
+    const existing = this.#pool.find(session, options);
     const before = this.of(session);
     if (before !== existing) before?.leave(session, SWITCHED);
-    this.#sweep();
-    if (existing !== undefined) this.#unloadUnused(existing);
-    const instance = existing ?? this.#start(options);
+    this.#pool.sweep();
+    if (existing !== undefined) this.#pool.closeUnused(existing);
+    const instance = existing ?? this.#pool.create(options);
     this.#bySession.set(session, instance);
-    const loading = instance.load(session, onProgress);
-    this.#afterUse();
+    const loading = instance.load(session, persists, onProgress);
+    this.#pool.update();
     return loading;
   }
 
-  /** Gives a session back the model that it had in a worker that has died, without loading it. */
-  keep(session: ConnectedSession, options: LoadOptions): void {
-    const instance = [...this.#instances].find((other) => other.isFor(session, options)) ?? this.#start(options);
-    this.#bySession.set(session, instance);
-    instance.keepFor(session);
+  #forget(session: ConnectedSession): void {
+    this.#addresses.delete(session);
+    this.#leaveModel(session);
   }
 
-  /** A session has gone. */
-  leave(session: ConnectedSession): void {
+  #leaveModel(session: ConnectedSession): void {
     this.of(session)?.leave(session);
     this.#bySession.delete(session);
-    this.#afterUse();
+    this.#pool.update();
   }
 
-  #start(options: LoadOptions): ModelInstance {
-    const { clock, sleep, log } = this.#options;
-    const instance = new ModelInstance(options, {
-      load: (one, context) => this.#load(one, context),
-      onChange: () => this.#afterUse(),
-      isDraining: (one) => this.#isLeaving || this.#othersThan(one).some(({ waitsForMemory }) => waitsForMemory),
-      isLeaving: () => this.#isLeaving,
-      hasMemory: (one, need) => freeBytes(need.budgetBytes, this.#othersThan(one)) >= need.neededBytes,
-      isAlone: (one) => !this.#othersThan(one).some(({ isOnGpu }) => isOnGpu),
-      log: ({ sessions }, level, message) => log(sessions, level, message),
-      clock,
-      sleep,
+  /** Checks what a session asks for. @returns the part that concerns the model @throws TabserveError `invalid_request` */
+  #accept(session: ConnectedSession, { persistOwnPrefixes: _own, persistPrefixCache, ...settings }: LoadOptions): LoadOptions {
+    checkLoadSettings({ ...settings, persistPrefixCache });
+    if (persistPrefixCache === false) this.#deletePrefixes(session);
+    // An opt-out says nothing of the model, which others may have loaded otherwise.
+    const options = persistPrefixCache ? { ...settings, persistPrefixCache } : settings;
+    if (this.sessions.has(session)) this.#addresses.add(session, options);
+    return options;
+  }
+
+  /** In the background. */
+  #deletePrefixes(session: ConnectedSession): void {
+    this.#prefixes?.deleteAll().catch((error: unknown) => {
+      const message = `The prefixes kept in this browser's storage could not be deleted: ${String(error)}`;
+      this.sessions.log('warn', message, [session]);
     });
-    this.#instances.add(instance);
-    return instance;
-  }
-
-  /** One worker of the origin has devices at a time: this one waits for its turn. */
-  async #load(instance: ModelInstance, context: LoadAttempt): Promise<ServedModel> {
-    const { watch } = instance.status;
-    watch.begin();
-    void this.#lookAtLoads();
-    try {
-      return await this.#loadWatched(instance, context);
-    } finally {
-      watch.end();
-    }
-  }
-
-  async #loadWatched(instance: ModelInstance, context: LoadAttempt): Promise<ServedModel> {
-    const { loadModel, lease, clock, log } = this.#options;
-    const { watch } = instance.status;
-    const { beginWait } = watch;
-    const { signal } = context;
-    const onProgress: LoadAttempt['onProgress'] = (progress) => {
-      watch.progressed();
-      context.onProgress(progress);
-    };
-    await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));
-    await waitFor(beginWait, LEASE, lease.acquire(() => context.onProgress(WAITING), signal));
-    const reserve = async (need: GpuNeed): Promise<number> => {
-      this.#unloadUnused(instance); // not before: a file that its header refuses costs no model its place
-      await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));
-      signal.throwIfAborted();
-      return this.#evictFor(instance, need);
-    };
-    const write = (level: LogFrame['level'], message: string): void => log(instance.sessions, level, message);
-    const load = (): Promise<ServedModel> =>
-      loadModel(instance.options, { onProgress, beginWait, signal, log: write, clock, reserve });
-    try {
-      return await load();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isRefusedByGpu(error) || !this.#evictIdle(instance)) throw error;
-      return load();
-    }
-  }
-
-  /** Tells the sessions of loads that make no progress, for as long as anything loads. */
-  async #lookAtLoads(): Promise<void> {
-    if (this.#isLookingAtLoads) return;
-    this.#isLookingAtLoads = true;
-    for (;;) {
-      await this.#options.sleep(LOOK_AT_LOADS_MS);
-      const loading = [...this.#instances].filter(({ isLoading }) => isLoading);
-      if (loading.length === 0) break;
-      for (const instance of loading) {
-        const stalled = instance.status.look();
-        if (stalled !== undefined) this.#options.log(instance.sessions, 'warn', `"${instance.id}": ${stalled.message}`);
-      }
-    }
-    this.#isLookingAtLoads = false;
-  }
-
-  #evictFor(instance: ModelInstance, need: GpuNeed): number {
-    const others = this.#othersThan(instance);
-    // What its tabs were told of its context holds when it comes back, where that takes no more than idle models.
-    const enoughBytes = Math.min(need.wantedBytes, Math.max(need.enoughBytes, instance.reservedBytes));
-    const { grantedBytes, unload } = planEviction({ ...need, enoughBytes }, others);
-    for (const other of unload) this.#evict(other, instance);
-    instance.reserve(grantedBytes);
-    this.#afterUse(); // nobody is held up for it any more
-    return grantedBytes;
-  }
-
-  /** Models that no session has make room for one that comes, whether that needs it or not. */
-  #unloadUnused(instance: ModelInstance): void {
-    for (const other of this.#instances) if (other !== instance && other.numSessions === 0) other.close();
-    this.#sweep();
-  }
-
-  #evictIdle(instance: ModelInstance): boolean {
-    const idle = this.#othersThan(instance).filter(({ isIdle }) => isIdle);
-    for (const other of idle) this.#evict(other, instance);
-    return idle.length > 0;
-  }
-
-  /** Takes an idle model off the GPU for another. */
-  #evict(idle: ModelInstance, other: ModelInstance): void {
-    const message = `"${idle.id}" is off the GPU to make room for "${other.id}"; its next request loads it again.`;
-    this.#options.log(idle.sessions, 'info', message);
-    idle.unload();
-  }
-
-  /** What is not used is given back: models that have gone, the lease without a model, the GPU when another engine waits. */
-  #afterUse(): void {
-    this.#sweep();
-    if (!this.#isOnGpu) return this.#letGo();
-    if (this.#isWanted) this.#giveWay();
-    for (const instance of this.#instances) instance.resume();
-    if (!this.#isLookingRound) void this.#lookRound();
-  }
-
-  /** Gives the lease back, unless a load that was given up still has a device: then when that is gone. */
-  #letGo(): void {
-    if (!this.#abandoned.isEmpty) return;
-    this.#isWanted = false;
-    this.#options.lease.release();
-    for (const instance of this.#instances) instance.resume();
-  }
-
-  #sweep(): void {
-    for (const instance of this.#instances) {
-      if (!instance.isGone) continue;
-      this.#instances.delete(instance);
-      this.#abandoned.add(instance.settled);
-    }
-  }
-
-  #othersThan(instance: ModelInstance): readonly ModelInstance[] {
-    return [...this.#instances].filter((other) => other !== instance);
-  }
-
-  /**
-   * Whether the GPU is about to be given to another engine. Not while anything loads, which may take long: until that is
-   * done, requests are answered as ever.
-   */
-  get #isLeaving(): boolean {
-    return this.#isWanted && ![...this.#instances].some(({ isLoading }) => isLoading);
-  }
-
-  get #isOnGpu(): boolean {
-    return [...this.#instances].some(({ isOnGpu }) => isOnGpu);
-  }
-
-  async #lookRound(): Promise<void> {
-    this.#isLookingRound = true;
-    while ([...this.#instances].some(({ isLive }) => isLive)) {
-      this.#isWanted = await this.#options.lease.isWanted();
-      this.#afterUse(); // it waits, or who waited has given up
-      await this.#options.sleep(LOOK_ROUND_MS);
-    }
-    this.#isLookingRound = false;
-  }
-
-  /**
-   * The other engine has its turn once nothing runs or loads here; requests that have come since it asked for it wait for
-   * the next one of this engine.
-   */
-  #giveWay(): void {
-    const instances = [...this.#instances];
-    if (instances.some((instance) => instance.isServing || (instance.isOnGpu && !instance.isLive))) return;
-    const message = 'Another engine of this origin has the GPU now; the next request takes it back.';
-    for (const instance of instances) {
-      if (instance.isLive) this.#options.log(instance.sessions, 'info', message);
-      instance.unload();
-    }
-    this.#sweep();
-    this.#letGo();
   }
 }
 
-/** Whether the GPU itself has less than the budget says. */
-function isRefusedByGpu(error: unknown): boolean {
-  return error instanceof TabserveError && error.code === 'out_of_memory' && error.details?.budgetBytes === undefined;
+function readyProgress({ fileBytes, chatTemplate }: ModelInfo): LoadProgress {
+  return { stage: 'ready', bytesDone: fileBytes, bytesTotal: fileBytes, bytesPerSecond: 0, secondsLeft: 0, chatTemplate };
 }

@@ -4,7 +4,7 @@ import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { type EarlyRequest, EarlyRequests } from './early-requests.ts';
 import { EncodingPrompts } from './encoding-prompts.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 import { createActiveRequest, promptOf } from './active-request.ts';
 import { RequestTable } from './request-table.ts';
 import type { ServedEngine, ServedModel } from './served-model.ts';

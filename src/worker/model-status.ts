@@ -1,23 +1,24 @@
 import { LoadWatch } from '../core/load-watch.ts';
 import type { EngineStatus, StalledStatus } from '../core/status.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 
 const READY: EngineStatus = { state: 'ready' };
 const LOADING: EngineStatus = { state: 'loading' };
 
-/** What a model's sessions are told of its engine: that it is lost, set up again, stalled while it loads, or ready. */
+/** The status of a model's engine, as its sessions know it: lost, set up again, stalled while it loads, or ready. */
 export class ModelStatus {
   /** Of the load under way. */
   readonly watch: LoadWatch;
-  readonly #sessions: () => ReadonlySet<ConnectedSession>;
-  /** What is so whether or not a load has stalled. */
+  readonly #sessions: ReadonlySet<ConnectedSession>;
+  /** The status apart from stalls. */
   #engine = READY;
-  #told = READY;
+  /** The status that was sent last. */
+  #sent = READY;
 
   /** @param clock the engine's, in milliseconds */
-  constructor(sessions: () => ReadonlySet<ConnectedSession>, clock: () => number) {
+  constructor(sessions: ReadonlySet<ConnectedSession>, clock: () => number) {
     this.#sessions = sessions;
-    this.watch = new LoadWatch(clock, () => this.#tell(this.#engine === READY ? LOADING : this.#engine));
+    this.watch = new LoadWatch(clock, () => this.#send(this.#engine === READY ? LOADING : this.#engine));
   }
 
   /** The engine answers, or waits for its next load. */
@@ -27,24 +28,24 @@ export class ModelStatus {
 
   set(status: EngineStatus): void {
     this.#engine = status;
-    this.#tell(status);
+    this.#send(status);
   }
 
-  /** A session that has come late is told how things stand. */
-  tellTo(session: ConnectedSession): void {
-    if (this.#told !== READY) session.send([{ type: 'status', status: this.#told }]);
+  /** Sends the status to a session that has just come, unless it is ready. */
+  sendTo(session: ConnectedSession): void {
+    if (this.#sent !== READY) session.send([{ type: 'status', status: this.#sent }]);
   }
 
-  /** Looks at the load under way; tells, and returns, that it has stalled. */
-  look(): StalledStatus | undefined {
+  /** Checks the load under way. If it has stalled, that is sent and returned. */
+  checkLoad(): StalledStatus | undefined {
     const stalled = this.watch.look();
-    if (stalled !== undefined) this.#tell(stalled);
+    if (stalled !== undefined) this.#send(stalled);
     return stalled;
   }
 
-  #tell(status: EngineStatus): void {
-    if (this.#told === status) return;
-    this.#told = status;
-    for (const session of this.#sessions()) session.send([{ type: 'status', status }]);
+  #send(status: EngineStatus): void {
+    if (this.#sent === status) return;
+    this.#sent = status;
+    for (const session of this.#sessions) session.send([{ type: 'status', status }]);
   }
 }

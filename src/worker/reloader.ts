@@ -1,120 +1,132 @@
 import { type TabserveError, toTabserveError } from '../core/errors.ts';
 import { type Attempt, Retries } from '../core/recovery.ts';
 
-/** What is told of a loss, by what follows from it. */
+/** What is logged of a loss, by its consequence. */
 export const LOST = {
   again: ['warn', 'The engine is set up again, and its requests go on.'],
   kills: ['error', 'It was lost several times in a row before a token came: what it worked on is given up, as the likely cause.'],
   rest: ['warn', 'It was lost several times in a row: it is set up again with the next request.'],
 } as const;
 
-/** Memory of the GPU that a model needs, of what all models may take together. */
+/** GPU memory that a model needs, of the memory that all models may take together. */
 export interface NeededMemory {
   readonly neededBytes: number;
   readonly budgetBytes: number;
 }
 
 export interface ReloaderOptions {
-  /** Tries once. */
+  /** Loads the model once. */
   readonly load: () => Promise<unknown>;
   /** Whether requests wait for it. */
   readonly isNeeded: () => boolean;
   /** Whether no other model is on the GPU. */
   readonly isAlone: () => boolean;
-  /** Told before each try for which there is a cause, and after each that failed and will be followed by another. */
+  /** Called before each attempt that has a cause, and after each that failed and will be repeated. */
   readonly onAttempt: (attempt: Attempt) => void;
-  /** The last try has failed with what will not pass by itself: there is none before somebody asks again. */
+  /** The last attempt has failed for a reason that will not pass by itself. There is no other one before the next request. */
   readonly onGivenUp: (error: TabserveError) => void;
-  /** It is over: the model is loaded, or nobody needs it for now. */
+  /** Called at the end: the model is loaded, or nobody needs it for now. */
   readonly onOver: () => void;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
+/** One reload: all its attempts. */
+interface Reload {
+  readonly retries: Retries;
+  /** Why the model was lost, or why the last attempt failed. */
+  readonly cause: TabserveError | undefined;
+  /** Memory that the last attempt did not find beside models at work, until an attempt finds it. */
+  readonly neededMemory: NeededMemory | undefined;
+}
+
 /**
- * The way of a model back to the GPU, after a rest or a loss: tried at once, then after pauses that double for as long as
- * requests wait for it and what it fails with may pass. Where other models that are at work leave no room, no time is set
- * for the next try: {@link neededMemory} says what it waits for.
+ * - `idle`: nothing is reloaded
+ * - `loading`: an attempt is under way
+ * - `pausing`: the next attempt follows after a pause
+ * - `blocked`: models at work leave too little memory, and no time is set for the next attempt
+ */
+type ReloaderState =
+  | { readonly name: 'idle' }
+  | ({ readonly name: 'loading' } & Reload)
+  | ({ readonly name: 'pausing'; readonly pause: AbortController } & Reload)
+  | ({ readonly name: 'blocked' } & Reload);
+
+const IDLE: ReloaderState = { name: 'idle' };
+
+/**
+ * Loads a model again after it was unloaded or lost. The first attempt is made at once. Others follow after pauses that
+ * double, for as long as requests wait for the model and the failure may pass.
  */
 export class Reloader {
   readonly #options: ReloaderOptions;
-  #retries: Retries | undefined;
-  #cause: TabserveError | undefined;
-  #pause: AbortController | undefined;
-  #isTrying = false;
-  #neededMemory: NeededMemory | undefined;
+  #state = IDLE;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
   }
 
-  /** Whether it is being tried, or will be. */
+  /** Whether an attempt is under way, or will be made. */
   get isActive(): boolean {
-    return this.#retries !== undefined;
+    return this.#state.name !== 'idle';
   }
 
-  /** The room beside other models that it waits for, and that a try for which there is enough must find. */
+  /** The memory that it waits for beside other models, and that the next attempt must find. */
   get neededMemory(): NeededMemory | undefined {
-    return this.#neededMemory;
+    return this.#state.name === 'idle' ? undefined : this.#state.neededMemory;
   }
 
-  /** Tries now, unless that is under way. @param cause why the model was lost, if it was */
-  reload(cause = this.#cause): void {
-    if (this.#isTrying) return;
-    this.#endWait();
-    this.#isTrying = true;
-    this.#cause = cause;
-    const retries = (this.#retries ??= new Retries());
+  /** Attempts it now, unless an attempt is under way. @param cause why the model was lost, if it was */
+  reload(cause?: TabserveError): void {
+    const before = this.#state;
+    if (before.name === 'loading') return;
+    if (before.name === 'pausing') before.pause.abort();
+    const { retries, neededMemory, cause: lastCause } =
+      before.name === 'idle' ? { retries: new Retries(), neededMemory: undefined, cause: undefined } : before;
+    const reload: Reload = { retries, neededMemory, cause: cause ?? lastCause };
+    this.#state = { name: 'loading', ...reload };
     const number = retries.begin();
-    if (cause !== undefined) this.#options.onAttempt({ number, cause, retryInMs: undefined });
-    const failed = (error: unknown): void => {
-      if (this.#retries === retries) this.#failed(retries, toTabserveError(error));
-    };
-    this.#options.load().then(() => this.#retries === retries && this.end(), failed);
+    if (reload.cause !== undefined) this.#options.onAttempt({ number, cause: reload.cause, retryInMs: undefined });
+    const isSame = (): boolean => this.#state.name !== 'idle' && this.#state.retries === retries;
+    this.#options.load().then(
+      () => isSame() && this.end(),
+      (error: unknown) => isSame() && this.#failed(retries, toTabserveError(error)),
+    );
   }
 
-  /** It has the room that it has waited for. */
+  /** An attempt has found the memory that it needs. */
   gotMemory(): void {
-    this.#neededMemory = undefined;
+    if (this.#state.name !== 'idle') this.#state = { ...this.#state, neededMemory: undefined };
   }
 
-  /** Nothing more is tried: the model is loaded, gone, or needed by nobody. */
+  /** Attempts nothing more: the model is loaded, closed, or needed by nobody. */
   end(): void {
-    if (this.#retries === undefined) return;
-    this.#endWait();
-    this.#retries = undefined;
-    this.#neededMemory = undefined;
-    this.#cause = undefined;
-    this.#isTrying = false;
+    if (this.#state.name === 'idle') return;
+    if (this.#state.name === 'pausing') this.#state.pause.abort();
+    this.#state = IDLE;
     this.#options.onOver();
   }
 
   #failed(retries: Retries, error: TabserveError): void {
     const { isNeeded, isAlone, onAttempt, onGivenUp } = this.#options;
-    this.#isTrying = false;
     const retryInMs = retries.failed(error, isAlone());
     if (retryInMs === undefined) {
-      onGivenUp(error); // before it is over, so that nothing is left for which it would begin again
+      onGivenUp(error); // while it is still loading, so that nothing begins it again
       return this.end();
     }
     if (!isNeeded()) return this.end();
-    this.#cause = error;
-    this.#neededMemory = neededMemoryOf(error);
-    onAttempt({ number: retries.number, cause: error, retryInMs: this.#neededMemory === undefined ? retryInMs : undefined });
-    if (this.#neededMemory === undefined) void this.#tryAfter(retryInMs);
+    const neededMemory = neededMemoryOf(error);
+    const reload: Reload = { retries, cause: error, neededMemory };
+    const pause = new AbortController();
+    this.#state = neededMemory === undefined ? { name: 'pausing', pause, ...reload } : { name: 'blocked', ...reload };
+    onAttempt({ number: retries.number, cause: error, retryInMs: neededMemory === undefined ? retryInMs : undefined });
+    if (neededMemory === undefined) void this.#reloadAfter(retryInMs, pause.signal);
   }
 
-  async #tryAfter(ms: number): Promise<void> {
-    const pause = new AbortController();
-    this.#pause = pause;
-    await this.#options.sleep(ms, pause.signal).catch(() => {}); // hastened, or over
-    if (pause.signal.aborted) return;
+  async #reloadAfter(ms: number, pause: AbortSignal): Promise<void> {
+    await this.#options.sleep(ms, pause).catch(() => {}); // cut short, or over
+    if (pause.aborted) return;
     if (this.#options.isNeeded()) this.reload();
     else this.end();
-  }
-
-  #endWait(): void {
-    this.#pause?.abort();
-    this.#pause = undefined;
   }
 }
 

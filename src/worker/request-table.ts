@@ -3,7 +3,7 @@ import type { Frame } from '../core/frames.ts';
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 import type { ActiveRequest } from './active-request.ts';
 import type { ServedEngine } from './served-model.ts';
 

@@ -5,7 +5,8 @@ import { hostLockName } from '../core/protocol.ts';
 import type { ListenMessage, StartedMessage } from '../core/rendezvous.ts';
 import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { listenOnChannel } from './channel-reception.ts';
-import { Host, type HostOptions } from './host.ts';
+import { GPU_CHANNEL } from './gpu-lease.ts';
+import { ModelManager, type ModelManagerOptions } from './model-manager.ts';
 import { Session } from './session.ts';
 
 function describe(error: unknown): string {
@@ -13,7 +14,7 @@ function describe(error: unknown): string {
 }
 
 /** What a host is made of. */
-type HostParts = Pick<HostOptions, 'loadModel' | 'prefixes'>;
+type HostParts = Pick<ModelManagerOptions, 'loadModel' | 'prefixes'>;
 
 /** A host in this worker, and how tabs come to it. */
 interface Reception {
@@ -30,13 +31,14 @@ interface Reception {
 async function openReception(parts: HostParts): Promise<Reception> {
   registerErrorTransfer();
   const { locks } = navigator;
-  const host = new Host({ ...parts, locks, clock: () => performance.now() });
-  addEventListener('error', (event) => host.log('error', describe(event.error ?? event.message)));
-  addEventListener('unhandledrejection', (event) => host.log('error', describe(event.reason)));
+  const gpuChannel = new BroadcastChannel(GPU_CHANNEL);
+  const manager = new ModelManager({ ...parts, locks, gpuChannel, clock: () => performance.now() });
+  addEventListener('error', (event) => manager.sessions.log('error', describe(event.error ?? event.message)));
+  addEventListener('unhandledrejection', (event) => manager.sessions.log('error', describe(event.reason)));
   const lockName = hostLockName(crypto.randomUUID());
   await holdLock(locks, lockName);
   const hello = { lockName, hasWebGpu: 'gpu' in navigator };
-  return { lockName, accept: (link) => expose(new Session({ host, locks, link, hello, die: () => close() }), link) };
+  return { lockName, accept: (link) => expose(new Session({ manager, locks, link, hello, die: () => close() }), link) };
 }
 
 /** Makes this SharedWorker a host: each port that connects becomes a session. */

@@ -11,28 +11,28 @@ import type { GpuNeed } from '../runner/gpu-budget.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelProfiler } from './model-profiler.ts';
 
-/** What the host needs of a tokenizer. */
+/** The part of a tokenizer that serving needs. */
 export type ServedTokenizer = Pick<Tokenizer, 'chatTask' | 'promptTask' | 'createDetokenizer' | 'stopTokenIds'>;
 
-/** What the host needs of an engine. Tests use a fake. */
+/** The part of an engine that serving needs. Tests use a fake. */
 export interface ServedEngine {
   add(request: EngineRequest): void;
   abort(requestId: string): void;
   abortSession(sessionId: string): void;
   stats(): EngineStats;
   snapshot(): SchedulerSnapshot;
-  /** The steps' outputs, one array a step; throws when the runner does. */
-  run(): AsyncIterable<readonly RequestOutput[]>;
+  /** The steps' outputs, one array a step, until `signal` aborts; throws when the runner does. */
+  run(signal: AbortSignal): AsyncIterable<readonly RequestOutput[]>;
 }
 
-/** What the host needs of a profiler: see `client.profile` and `client.limits`. */
+/** The part of a profiler that serving needs: see `client.profile` and `client.limits`. */
 export type ServedProfiler = Pick<ModelProfiler, 'profile' | 'limits'>;
 
 /** A model that is loaded and answers. */
 export interface ServedModel {
   readonly info: ModelInfo;
   readonly adapter: AdapterSummary;
-  /** What its buffers take of the GPU's memory. */
+  /** GPU memory of its buffers. */
   readonly gpuBytes: number;
   readonly tokenizer: ServedTokenizer;
   readonly engine: ServedEngine;
@@ -42,17 +42,17 @@ export interface ServedModel {
   counters(): StepCounters;
   /** How its kernels are fitted to the adapter. */
   tuning(): TuningMetrics;
-  /** How many kernels it was ready without and are still to be compiled. */
+  /** The number of kernels that are still to be compiled while others do their work. */
   kernelsToCompile(): number;
   /** Destroys the device, as a crash would; `lost` then resolves. */
   loseDevice(): void;
-  /** Gives back the GPU's memory. */
+  /** Gives back the GPU's memory. Its engine must have been stopped. */
   destroy(): void;
 }
 
 export interface LoadContext {
   readonly onProgress: (progress: LoadProgress) => void;
-  /** Says what is waited for, so that it can be told if it does not come. */
+  /** Says what is waited for, so that it can be reported if it does not come. */
   readonly beginWait: BeginWait;
   /** Aborted when no session waits for the model any more. */
   readonly signal: AbortSignal;

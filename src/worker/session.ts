@@ -9,11 +9,12 @@ import type {
   EngineHost, Fault, GenerateRequest, HostHello, LoadOptions, ModelInfo, Queued, SessionHello,
 } from '../core/protocol.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
-import type { ConnectedSession } from './host-session.ts';
-import type { Host } from './host.ts';
+import type { ServedModel } from './served-model.ts';
+import type { ConnectedSession } from './session-registry.ts';
+import type { ModelManager } from './model-manager.ts';
 
 export interface SessionOptions {
-  readonly host: Host;
+  readonly manager: ModelManager;
   readonly locks: Locks;
   /** To the tab. */
   readonly link: Link;
@@ -24,7 +25,7 @@ export interface SessionOptions {
 }
 
 /**
- * A tab's end of the host. It lives as long as the tab holds its Web Lock: a tab that closes, crashes or navigates says
+ * The calls of one tab. It lives as long as the tab holds its Web Lock: a tab that closes, crashes or navigates says
  * nothing, and its link stays silent, but its lock is released.
  */
 export class Session implements EngineHost {
@@ -46,7 +47,7 @@ export class Session implements EngineHost {
       }
     };
     const session = { sessionId, send };
-    this.#options.host.attach(session, handshake);
+    this.#manager.attach(session, handshake);
     this.#attached = session;
     watchLock(this.#options.locks, lockName, this.#ended.signal, () => {
       this.#end();
@@ -57,45 +58,56 @@ export class Session implements EngineHost {
 
   async load(options: LoadOptions): Promise<ModelInfo> {
     const session = this.#session();
-    return this.#options.host.load(session, options, (progress) => session.send([{ type: 'progress', progress }]));
+    return this.#manager.load(session, options, (progress) => session.send([{ type: 'progress', progress }]));
   }
 
   async keep(options: LoadOptions): Promise<void> {
-    this.#options.host.keep(this.#session(), options);
+    this.#manager.restore(this.#session(), options);
   }
 
   async generate(request: GenerateRequest): Promise<Queued> {
-    return this.#options.host.generate(this.#session(), request);
+    const session = this.#session();
+    return this.#manager.require(session).generate(session, request);
   }
 
   async abort(requestId: string): Promise<void> {
-    this.#options.host.abort(this.#session(), requestId);
+    const session = this.#session();
+    this.#manager.of(session)?.abort(session, requestId);
   }
 
   async metrics(): Promise<EngineMetrics> {
-    return this.#options.host.metrics(this.#session());
+    return this.#manager.metrics(this.#session());
   }
 
   async inspect(): Promise<EngineSnapshot> {
-    return this.#options.host.inspect(this.#session());
+    return this.#manager.inspect(this.#session());
   }
 
   async profile(options: ProfileOptions): Promise<StepProfile> {
-    return this.#options.host.profile(this.#session(), options);
+    return this.#requireModel().profiler.profile(options);
   }
 
   async limits(): Promise<AdapterLimits> {
-    return this.#options.host.limits(this.#session());
+    return this.#requireModel().profiler.limits();
   }
 
   async injectFault(fault: Fault): Promise<void> {
-    if (fault === 'device_lost') this.#options.host.loseDevice(this.#session());
+    if (fault === 'device_lost') this.#manager.of(this.#session())?.lifecycle.model?.loseDevice();
     else this.#options.die();
   }
 
   async disconnect(): Promise<void> {
     this.#end();
     setTimeout(() => this.#options.link.close()); // once this has been answered
+  }
+
+  get #manager(): ModelManager {
+    return this.#options.manager;
+  }
+
+  /** The session's model. @throws TabserveError `device_lost` while it is not on the GPU */
+  #requireModel(): ServedModel {
+    return this.#manager.require(this.#session()).lifecycle.requireModel();
   }
 
   #session(): ConnectedSession {
@@ -107,6 +119,6 @@ export class Session implements EngineHost {
   #end(): void {
     if (this.#attached === undefined || this.#ended.signal.aborted) return;
     this.#ended.abort();
-    this.#options.host.detach(this.#attached);
+    this.#manager.detach(this.#attached);
   }
 }

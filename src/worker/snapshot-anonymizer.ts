@@ -1,5 +1,5 @@
 import type { EngineSnapshot, SchedulerSnapshot } from '../core/snapshot.ts';
-import type { ConnectedSession } from './host-session.ts';
+import type { ConnectedSession } from './session-registry.ts';
 
 type Requests = SchedulerSnapshot['requests'];
 

@@ -20,8 +20,11 @@ const limits = { maxNumBatchedTokens: 32, maxNumSeqs: 4, maxStepsPerPlan: 1 };
 
 let loaded: LoadedRunner | undefined;
 let served: ServedModel | undefined;
+/** Ends its engine. */
+let stop = new AbortController();
 afterEach(() => {
   loaded?.destroy();
+  stop.abort();
   served?.destroy();
   loaded = served = undefined;
 });
@@ -159,14 +162,15 @@ async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedMode
     reserve: async ({ wantedBytes }) => wantedBytes,
   };
   served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);
-  void pump(served);
+  stop = new AbortController();
+  void pump(served, stop.signal);
   return served;
 }
 
 const answers = new Map<string, number[]>();
 
-async function pump(model: ServedModel): Promise<void> {
-  for await (const outputs of model.engine.run()) {
+async function pump(model: ServedModel, signal: AbortSignal): Promise<void> {
+  for await (const outputs of model.engine.run(signal)) {
     for (const { requestId, newTokenIds } of outputs) answers.set(requestId, [...(answers.get(requestId) ?? []), ...newTokenIds]);
   }
 }
@@ -195,11 +199,13 @@ test('a load that is told to tunes while it is idle, and the next one begins wit
   for (const { gain } of kernels) expect(gain).toBeGreaterThanOrEqual(1);
   await ask(first, 'tuned');
   expect(first.counters().bindGroupsCreated).toBe(0);
+  stop.abort();
   first.destroy();
 
   const second = await serve('auto', storage);
   await ask(second, 'again');
   expect(second.tuning()).toEqual({ state: 'cached', gpuMs: 0, numKernels: 4, kernels });
+  stop.abort();
   second.destroy();
 
   const third = await serve('off', storage);

@@ -37,6 +37,7 @@ const PROPERTIES = 'test/unit/scheduler/properties.test.ts';
 const HOST = 'test/unit/worker/host.test.ts';
 const MANAGER = 'test/unit/worker/model-manager.test.ts';
 const RECOVERY = 'test/unit/worker/host-recovery.test.ts';
+const LEASE = 'test/unit/worker/gpu-lease.test.ts';
 const CHAT = 'test/unit/api/chat-request.test.ts';
 const CLIENT = 'test/unit/client/client.test.ts';
 const FAILOVER = 'test/unit/client/failover.test.ts';
@@ -315,16 +316,20 @@ export const MUTATIONS = [
     ['a model takes what others hold', 'Math.min(wantedBytes, leftBytes)', 'wantedBytes', MANAGER],
   ]),
   ...of('protocol', 'src/worker/model-instance.ts', [
-    ['a model at work is unloaded', 'return this.isLive && !this.isServing;', 'return this.isLive;', MANAGER],
-    ['what a tab asked of its last model runs on', 'this.#lifecycle.model?.engine.abortSession(session.sessionId);', '', MANAGER, HOST],
+    ['a model at work is unloaded', 'return this.lifecycle.model !== undefined && !this.isBusy;', 'return this.lifecycle.model !== undefined;', MANAGER],
+    ['what a tab asked of its last model runs on', 'this.lifecycle.model?.engine.abortSession(session.sessionId);', '', MANAGER, HOST],
   ]),
-  ...of('protocol', 'src/worker/model-manager.ts', [
+  ...of('protocol', 'src/worker/model-pool.ts', [
     ['models stay when nobody has them', 'if (other !== instance && other.numSessions === 0) other.close();', '', MANAGER, HOST],
-    ['a load begins before the one given up has let go', 'await waitFor(beginWait, LEFT_BEHIND, this.#abandoned.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', MANAGER, HOST],
-    ['another engine’s turn ends what runs', 'instance.isServing || (instance.isOnGpu && !instance.isLive)', 'false', MANAGER, RECOVERY],
+    ['a load begins before the one given up has let go', 'await waitFor(beginWait, ABANDONED, this.#abandoned.settled(signal));\n    await waitFor(beginWait, LEASE', 'await waitFor(beginWait, LEASE', MANAGER, HOST],
+    ['another engine’s turn ends what runs', 'isBusy || lifecycle.isLoading)) return', 'false)) return', MANAGER, RECOVERY],
   ]),
   ...of('protocol', 'src/worker/gpu-lease.ts', [
-    ['each model asks for the lease', 'const asking = (this.#asking ??= this.#ask());', 'const asking = (this.#asking = this.#ask());', MANAGER],
+    ['each model asks for the lease', 'const request = (this.#request ??= this.#requestLock());', 'const request = (this.#request = this.#requestLock());', MANAGER],
+    ['a wish from before the lease is held is lost', 'void this.#query(); // others may have asked before', '', LEASE],
+    ['a wish is said before it can be seen', 'await locks.query(); // answered once the request is queued', '', LEASE],
+    ['whoever gives up says nothing', "signal.addEventListener('abort', () => void withdraw());", '', LEASE],
+    ['old releases wait for ever', 'const timer = setInterval(() => void this.#query(), QUERY_MS);', 'const timer = setInterval(() => {}, QUERY_MS);', LEASE],
   ]),
 
   ...of('client', 'src/client/request-frames.ts', [

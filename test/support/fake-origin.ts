@@ -4,10 +4,11 @@ import type { Transport } from '../../src/client/transport.ts';
 import type { Link } from '../../src/core/link.ts';
 import { hostLockName } from '../../src/core/protocol.ts';
 import { registerErrorTransfer } from '../../src/core/transfer-errors.ts';
-import { Host } from '../../src/worker/host.ts';
+import type { ModelManager } from '../../src/worker/model-manager.ts';
 import { Session } from '../../src/worker/session.ts';
 import { FakeLocks } from './fake-locks.ts';
 import { FakeLoader } from './fake-model.ts';
+import { openManager } from './tab.ts';
 
 const never = new AbortController().signal;
 
@@ -22,7 +23,7 @@ export class FakeOrigin {
   readonly locks = new FakeLocks();
   /** How many workers there have been. */
   workers = 0;
-  host!: Host;
+  manager!: ModelManager;
   loader!: FakeLoader;
   /** Called when a tab has all kept prefixes deleted. */
   onDeletePrefixes = (): void => {};
@@ -61,7 +62,7 @@ export class FakeOrigin {
     if (!this.#isAlive) this.#start();
     this.#ports.push(link);
     const hello = { lockName: this.hostLock, hasWebGpu: true };
-    const session = new Session({ host: this.host, locks: this.locks.locks, link, hello, die: () => this.kill() });
+    const session = new Session({ manager: this.manager, locks: this.locks.locks, link, hello, die: () => this.kill() });
     expose(session, link);
   }
 
@@ -82,7 +83,7 @@ export class FakeOrigin {
     this.workers++;
     this.#isAlive = true;
     this.loader = new FakeLoader();
-    this.host = new Host({
+    this.manager = openManager({
       prefixes: { deleteAll: async () => this.onDeletePrefixes() },
       loadModel: this.loader.loadModel, locks: this.locks.locks, clock: () => performance.now(),
     });

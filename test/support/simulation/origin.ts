@@ -11,11 +11,12 @@ import type { CacheManifest } from '../../../src/storage/cache-manifest.ts';
 import { removeModel } from '../../../src/storage/model-storage.ts';
 import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { GPU_LOCK } from '../../../src/worker/gpu-lease.ts';
-import { Host } from '../../../src/worker/host.ts';
 import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
+import { ModelManager } from '../../../src/worker/model-manager.ts';
 import { Session } from '../../../src/worker/session.ts';
 import { memoryStorage, type MemoryStorage } from '../../unit/storage/memory-storage.ts';
+import { FakeChannels } from '../fake-channels.ts';
 import { FakeLocks, type LockClient } from '../fake-locks.ts';
 import { tinyModel } from '../tiny-model.ts';
 import { SimulatedGpu } from './gpu.ts';
@@ -37,7 +38,7 @@ const urlOf = (model: ModelName): string => `https://app.test/${model}.gguf`;
 /** A worker with the real host and the real loader in it, over a simulated platform. */
 export class SimulatedWorker {
   readonly locks: LockClient;
-  readonly host: Host;
+  readonly manager: ModelManager;
   readonly lockName = hostLockName(crypto.randomUUID());
   readonly #origin: SimulatedOrigin;
   readonly #ports: SimulatedPort[] = [];
@@ -62,7 +63,9 @@ export class SimulatedWorker {
       prefixes,
       tuningStorage: () => undefined,
     });
-    this.host = new Host({ loadModel, prefixes, locks: this.locks.locks, clock: () => performance.now() });
+    const { locks } = this.locks;
+    const gpuChannel = origin.channels.open();
+    this.manager = new ModelManager({ loadModel, prefixes, locks, gpuChannel, clock: () => performance.now() });
     this.#isUp = holdLock(this.locks.locks, this.lockName);
   }
 
@@ -76,7 +79,7 @@ export class SimulatedWorker {
     const [tab, worker] = SimulatedPort.pair((label) => world.gate(label));
     this.#ports.push(worker);
     const hello = { lockName: this.lockName, hasWebGpu: true };
-    const session = new Session({ host: this.host, locks: this.locks.locks, link: worker, hello, die: () => this.die() });
+    const session = new Session({ manager: this.manager, locks: this.locks.locks, link: worker, hello, die: () => this.die() });
     void this.#isUp.then(() => expose(session, worker));
     return tab;
   }
@@ -142,6 +145,7 @@ export class SimulatedTab {
 export class SimulatedOrigin {
   readonly world: World;
   readonly locks: FakeLocks;
+  readonly channels: FakeChannels;
   readonly gpu = new SimulatedGpu((worker) => this.locks.holders(GPU_LOCK).includes((worker as SimulatedWorker).locks));
   readonly storage: MemoryStorage<CacheManifest> = memoryStorage();
   readonly prefixes: MemoryStorage<PrefixManifest> = memoryStorage();
@@ -156,6 +160,7 @@ export class SimulatedOrigin {
     this.world = world;
     const gate = (label: string): Promise<void> => world.gate(label);
     this.locks = new FakeLocks((name) => gate(`lock ${name}`));
+    this.channels = new FakeChannels((run) => void gate('broadcast').then(run));
     stubGlobals(gate);
     world.onStep = () => this.gpu.check();
   }

@@ -64,7 +64,7 @@ test('requireChat refuses it with the header, and closes the session', async () 
   context.onProgress({ stage: 'open', bytesDone: 1, bytesTotal: 9, bytesPerSecond: 1, secondsLeft: 1, chatTemplate: 'none' });
   await expect(creating).rejects.toMatchObject({ code: 'unsupported_model' });
   expect(context.signal.aborted).toBe(true);
-  await until(() => origin.host.metrics().sessions === 0);
+  await until(() => origin.manager.metrics().sessions === 0);
 });
 
 test('one that is given is what the worker loads with, and the next worker too', async () => {

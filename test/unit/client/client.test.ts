@@ -85,7 +85,7 @@ describe('the session', () => {
     expect(engine.live.size).toBe(1);
     locks.breakLock(session.lockName);
     await until(() => engine.live.size === 0);
-    expect(origin.host.metrics().sessions).toBe(0);
+    expect(origin.manager.metrics().sessions).toBe(0);
   });
 
   test('nothing that all of the origin sees names the session, and its lock’s name takes over nothing', async () => {
@@ -143,7 +143,7 @@ describe('the session', () => {
     const { client } = await open();
     const lines: LogLine[] = [];
     client.onLog((line) => lines.push(line));
-    origin.host.log('warn', 'low on memory');
+    origin.manager.sessions.log('warn', 'low on memory');
     await until(() => lines.length > 0);
     expect(lines).toMatchObject([{ level: 'warn', message: 'low on memory' }]);
   });
@@ -344,7 +344,7 @@ describe('close', () => {
     const reading = (async () => { for await (const _ of stream); })();
     await expect(reading).rejects.toMatchObject({ code: 'closed' });
     expect(engine.live.size).toBe(0);
-    expect(origin.host.metrics().sessions).toBe(0);
+    expect(origin.manager.metrics().sessions).toBe(0);
     await until(() => !locks.isHeld(session.lockName));
     await expect(client.metrics()).rejects.toMatchObject({ code: 'closed' });
     await expect(client.chat.completions.create({ messages: ask })).rejects.toMatchObject({ code: 'closed' });

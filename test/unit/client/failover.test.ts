@@ -70,7 +70,7 @@ test('a hub token is told to the next worker by the tab that has it, and to no o
   const joined = await other.load({ source: 'hf:o/r/m.gguf', hub: { endpoint: hub.endpoint } }, () => {});
   expect(JSON.stringify(joined)).not.toContain('hf_secret');
   await killWorker();
-  await until(() => origin.host.metrics().sessions === 2);
+  await until(() => origin.manager.metrics().sessions === 2);
   const asked = new Client(other, joined, ['m']).chat.completions.create({ messages: ask, stream: true });
   await finishLoad();
   await asked;
@@ -185,7 +185,7 @@ test('closing while there is no worker ends everything, and no worker stays in u
   await until(() => origin.workers === 2);
   await client.close();
   await expect(collect(stream)).rejects.toMatchObject({ code: 'closed' });
-  await until(() => origin.host.metrics().sessions === 0);
+  await until(() => origin.manager.metrics().sessions === 0);
 });
 
 test('what the next worker cannot load fails the answers with why; the next question tries again', async () => {
@@ -236,7 +236,7 @@ describe('workers that die again and again', () => {
     await answers(client.chat.completions.create({ messages: ask }));
     expect(statuses.at(-1)).toEqual({ state: 'ready' });
     await killWorker(); // a token has come: they are counted anew
-    await until(() => origin.host.metrics().sessions === 1);
+    await until(() => origin.manager.metrics().sessions === 1);
   });
 
   test('under a load: createClient fails', async () => {
@@ -313,7 +313,7 @@ test.each(['as they were sent', 'the last one first'])('a worker that was only s
   const session = await opening;
   expect((await session.call((host) => host.metrics())).sessions).toBe(1);
   await session.close(new TabserveError('closed', ''));
-  expect(origin.host.metrics().sessions).toBe(0);
+  expect(origin.manager.metrics().sessions).toBe(0);
 });
 
 test('a status listener that asks at once is answered by the next worker', async () => {

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { createClient } from '../../../src/client/create-client.ts';
 import { checkLoadSettings } from '../../../src/core/load-settings.ts';
-import { Host } from '../../../src/worker/host.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakeLoader } from '../../support/fake-model.ts';
+import { openManager, Tab } from '../../support/tab.ts';
 
 const NO_BYTES = [0, -1, NaN, Infinity, '1', null, {}, 1n];
 const BAD: Readonly<Record<string, readonly unknown[]>> = {
@@ -45,17 +44,15 @@ test.each(CASES)('createClient with %s: %o refuses it before it looks for a GPU'
 
 test('the worker refuses it before it unloads anything', async () => {
   const loader = new FakeLoader();
-  const host = new Host({ loadModel: loader.loadModel, locks: new FakeLocks().locks, clock: () => 0 });
-  const session = { sessionId: 's', send: () => {} };
-  host.attach(session);
-  const loading = host.load(session, { source: 'one' }, () => {});
+  const tab = new Tab('s', openManager({ loadModel: loader.loadModel }));
+  const loading = tab.load('one');
   await new Promise((resolve) => setTimeout(resolve));
   loader.last.finish();
   await loading;
   const kvCacheBytes = 'foo' as 'auto';
-  const refused = host.load(session, { source: 'two', kvCacheBytes }, () => {});
+  const refused = tab.load({ source: 'two', kvCacheBytes });
   await expect(refused).rejects.toMatchObject({ code: 'invalid_request', param: 'kvCacheBytes' });
   expect(loader.loads).toHaveLength(1);
   expect(loader.last.destroyed()).toBe(false);
-  expect(host.metrics(session)).toMatchObject({ model: 'one', state: 'ready' });
+  expect(tab.metrics).toMatchObject({ model: 'one', state: 'ready' });
 });

@@ -313,8 +313,8 @@ export class Life {
       if (this.#random.below(2) === 0) await this.#world.settle(outcome(loading.then((client) => client.close())), 'its end');
       tab.close();
     }
-    await this.#world.until(() => workers.every(({ host }) => host.metrics().sessions === 0), 'the end of all sessions');
-    const live = workers.flatMap(({ host }) => host.metrics().models).filter(({ state }) => state === 'ready');
+    await this.#world.until(() => workers.every(({ manager }) => manager.metrics().sessions === 0), 'the end of all sessions');
+    const live = workers.flatMap(({ manager }) => manager.metrics().models).filter(({ state }) => state === 'ready');
     await this.#world.until(() => gpu.numDevices === live.length, 'the end of devices that nobody has');
     const held = [...workers.map(({ lockName }) => lockName), ...(live.length > 0 ? [GPU_LOCK] : [])];
     const isSettled = (): boolean => locks.held.length <= held.length && locks.wanted.length === 0;

@@ -1,43 +1,42 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { Frame } from '../../../src/core/frames.ts';
 import type { GenerateRequest, Queued } from '../../../src/core/protocol.ts';
-import { Host } from '../../../src/worker/host.ts';
+import type { ModelManager } from '../../../src/worker/model-manager.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
+import { FakeChannels } from '../../support/fake-channels.ts';
 import { bytes, END, FakeLoader } from '../../support/fake-model.ts';
+import { openManager, Tab } from '../../support/tab.ts';
+import { until } from '../../support/until.ts';
 
 const LOST = new TabserveError('device_lost', 'the GPU went away');
 const NONE = new TabserveError('webgpu_unavailable', 'no adapter');
 
 let loader: FakeLoader;
-let host: Host;
+let manager: ModelManager;
+let tab: Tab;
 let locks: FakeLocks;
+let channels: FakeChannels;
 let now: number;
-/** The pauses that the host has asked for; each ends when its test says so. */
+/** The pauses between attempts to reload; each ends when its test says so. */
 let pauses: { readonly ms: number; readonly end: () => void }[];
-let frames: Frame[];
-const tab = { sessionId: 'a', send: (batch: readonly Frame[]) => void frames.push(...batch) };
-const settle = () => new Promise((resolve) => setTimeout(resolve));
-const text = (): string => frames.map((frame) => ('text' in frame ? frame.text : '')).join('');
-const statuses = () => frames.flatMap((frame) => (frame.type === 'status' ? [frame.status] : []));
-const errors = () => frames.flatMap((frame) => (frame.type === 'error' ? [frame.error.code] : []));
+const settle = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 beforeEach(async () => {
   loader = new FakeLoader();
   locks = new FakeLocks();
+  channels = new FakeChannels();
   now = 0;
   pauses = [];
-  frames = [];
   const sleep = (ms: number, signal?: AbortSignal): Promise<void> => {
-    if (signal === undefined) return new Promise((resolve) => setTimeout(resolve, 5)); // the look round for other engines
+    if (signal === undefined) return settle(); // between checks of loads
     return new Promise((resolve, reject) => {
       pauses.push({ ms, end: resolve });
       signal.addEventListener('abort', () => reject(signal.reason as Error));
     });
   };
-  host = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep });
-  host.attach(tab);
-  const loading = host.load(tab, { source: 'm', maxModelLen: 99 }, () => {});
+  manager = openManager({ loadModel: loader.loadModel, locks: locks.locks, gpuChannel: channels.open(), clock: () => now, sleep });
+  tab = new Tab('a', manager);
+  const loading = tab.load({ source: 'm', maxModelLen: 99 });
   await settle();
   loader.last.finish();
   await loading;
@@ -45,8 +44,7 @@ beforeEach(async () => {
 
 /** A short prompt is queued at once. */
 function generate(requestId: string, more: Partial<GenerateRequest> = {}): Queued {
-  const prompt = { messages: [{ role: 'user', content: 'Hi' }] } as const;
-  const queued = host.generate(tab, { requestId, prompt, maxTokens: undefined, temperature: 0, seed: 1, stop: [], ...more });
+  const queued = tab.generate(requestId, more);
   if (queued instanceof Promise) throw new Error('It was not queued at once.');
   return queued;
 }
@@ -56,9 +54,9 @@ test('while the GPU is gone, requests are shown waiting with the tokens they hav
   void generate('r');
   loader.last.engine.step({ id: 'r', tokens: bytes('Hel') });
   await settle();
-  const before = host.inspect(tab).requests.map(({ id }) => id);
+  const before = tab.snapshot.requests.map(({ id }) => id);
   await lose();
-  const { requests, pool } = host.inspect(tab);
+  const { requests, pool } = tab.snapshot;
   expect(pool.numBlocks).toBe(0);
   expect(requests).toEqual([
     { id: before[0], session: 1, isOwn: true, state: 'waiting', numTokens: 2, numComputedTokens: 0, blockTable: [] },
@@ -82,7 +80,7 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
   expect(lost.destroyed()).toBe(true);
   expect(loader.loads).toHaveLength(2);
   expect(loader.last.options).toEqual({ source: 'm', maxModelLen: 99 });
-  expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
+  expect(tab.metrics).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
   void generate('t'); // one that comes meanwhile waits likewise
   loader.last.finish();
   await settle();
@@ -93,12 +91,12 @@ test('what lives goes on where it was, on a new engine, and nobody is told but b
   expect(engine.live.get('t')?.outputTokenIds).toEqual([]); // it has waited here, as in a queue
   engine.step({ id: 'r', tokens: [...bytes('llo'), END], finish: 'stop' });
   await settle();
-  expect(text()).toBe('Hello');
-  const indices = frames.flatMap((frame) => (frame.type === 'token' ? [frame.index] : []));
+  expect(tab.text).toBe('Hello');
+  const indices = tab.frames.flatMap((frame) => (frame.type === 'token' ? [frame.index] : []));
   expect(indices).toEqual([0, 1, 2, 3, 4, 5]);
-  expect(frames.at(-1)).toMatchObject({ type: 'finish', completionTokens: 6 });
-  expect(errors()).toEqual([]);
-  expect(statuses()).toEqual([
+  expect(tab.frames.at(-1)).toMatchObject({ type: 'finish', completionTokens: 6 });
+  expect(tab.errors).toEqual([]);
+  expect(tab.statuses).toEqual([
     { state: 'recovering', cause: { code: 'device_lost', message: LOST.message }, attempt: 1, retryInMs: undefined },
     { state: 'ready' },
   ]);
@@ -111,7 +109,7 @@ test('memory that ran out is a loss like any other', async () => {
   loader.last.finish();
   await settle();
   expect([...loader.last.engine.live.keys()]).toEqual(['r']);
-  expect(errors()).toEqual([]);
+  expect(tab.errors).toEqual([]);
 });
 
 test('while there is no engine, no more requests are taken than may wait, and the next engine refuses none of them', async () => {
@@ -132,7 +130,7 @@ test('while there is no engine, no more requests are taken than may wait, and th
   expect(live.size).toBe(128);
   // As those that have been in a queue before, which no limit of the scheduler's holds for.
   for (const { outputTokenIds } of live.values()) expect(outputTokenIds).toEqual([]);
-  expect(errors()).toEqual([]);
+  expect(tab.errors).toEqual([]);
 });
 
 describe('while there is no adapter', () => {
@@ -151,29 +149,29 @@ describe('while there is no adapter', () => {
       await settle();
     }
     expect(pauses.map(({ ms }) => ms)).toEqual([250, 500, 1000, 2000, 4000, 5000, 5000]);
-    expect(statuses().at(-1)).toMatchObject({ attempt: 7, retryInMs: 5000, cause: { code: 'webgpu_unavailable' } });
+    expect(tab.statuses.at(-1)).toMatchObject({ attempt: 7, retryInMs: 5000, cause: { code: 'webgpu_unavailable' } });
     pauses.at(-1)?.end();
     await settle();
     loader.last.finish();
     await settle();
     expect(loader.last.engine.live.size).toBe(1);
-    expect(statuses().at(-1)).toEqual({ state: 'ready' });
+    expect(tab.statuses.at(-1)).toEqual({ state: 'ready' });
   });
 
   test('deadlines end requests all the same', async () => {
     now = 5001;
     await new Promise((resolve) => setTimeout(resolve, 150));
-    expect(errors()).toEqual(['deadline_exceeded']);
+    expect(tab.errors).toEqual(['deadline_exceeded']);
   });
 
   test('an abort ends a request, and a tab that goes gives the model up', async () => {
-    host.abort(tab, 'r');
-    expect(frames.findLast(({ type }) => type !== 'status')).toMatchObject({ type: 'finish', finishReason: 'abort' });
-    expect(host.metrics(tab).state).toBe('parked'); // nothing is tried for nobody
-    expect(statuses().at(-1)).toEqual({ state: 'ready' });
-    host.detach(tab);
+    tab.abort('r');
+    expect(tab.frames.findLast(({ type }) => type !== 'status')).toMatchObject({ type: 'finish', finishReason: 'abort' });
+    expect(tab.state).toBe('parked'); // nothing is tried for nobody
+    expect(tab.statuses.at(-1)).toEqual({ state: 'ready' });
+    tab.leave();
     await settle();
-    expect(host.metrics(tab).state).toBe('idle');
+    expect(tab.state).toBe('idle');
     expect(locks.isHeld('tabserve:gpu')).toBe(false);
   });
 
@@ -182,8 +180,8 @@ describe('while there is no adapter', () => {
     await settle();
     loader.last.fail(new TabserveError('corrupt_model', 'the cache is broken'));
     await settle();
-    expect(errors()).toEqual(['corrupt_model']);
-    expect(host.metrics(tab).state).toBe('failed');
+    expect(tab.errors).toEqual(['corrupt_model']);
+    expect(tab.state).toBe('failed');
   });
 });
 
@@ -203,10 +201,10 @@ test('three losses without a token in between are enough for requests; one with 
     await lose();
     await back();
   }
-  expect(errors()).toEqual([]);
+  expect(tab.errors).toEqual([]);
   await lose();
-  expect(errors()).toEqual(['device_lost']);
-  expect(host.metrics(tab).state).toBe('parked');
+  expect(tab.errors).toEqual(['device_lost']);
+  expect(tab.state).toBe('parked');
   void generate('next');
   await settle();
   await back();
@@ -216,12 +214,12 @@ test('three losses without a token in between are enough for requests; one with 
 test('losses of an idle model end nothing: after three in a row it comes back with the next request', async () => {
   for (let i = 0; i < 3; i++) {
     await lose();
-    expect(host.metrics(tab).state).toBe('recovering');
+    expect(tab.state).toBe('recovering');
     loader.last.finish();
     await settle();
   }
   await lose();
-  expect(host.metrics(tab).state).toBe('parked');
+  expect(tab.state).toBe('parked');
   expect(loader.loads).toHaveLength(4);
   void generate('r');
   await settle();
@@ -231,7 +229,7 @@ test('losses of an idle model end nothing: after three in a row it comes back wi
   loader.last.finish();
   await settle();
   expect([...loader.last.engine.live.keys()]).toEqual(['r']);
-  expect(errors()).toEqual([]);
+  expect(tab.errors).toEqual([]);
 });
 
 test('a request that the new engine has no room for ends alone', async () => {
@@ -241,7 +239,7 @@ test('a request that the new engine has no room for ends alone', async () => {
   loader.last.engine.maxPromptTokens = 100;
   loader.last.finish();
   await settle();
-  expect(frames.filter(({ type }) => type === 'error')).toMatchObject([{ request: 'long' }]);
+  expect(tab.frames.filter(({ type }) => type === 'error')).toMatchObject([{ request: 'long' }]);
   expect([...loader.last.engine.live.keys()]).toEqual(['short']);
 });
 
@@ -253,28 +251,32 @@ test('a request of a worker that has died goes on behind its last token, held-ba
   engine.step({ id: 'r', tokens: bytes('ld?') });
   await settle();
   // "wor" was held back by the worker before, and is not known to the tab.
-  expect(text()).toBe('world?');
-  expect(frames.find(({ type }) => type === 'token')).toMatchObject({ index: 9 });
+  expect(tab.text).toBe('world?');
+  expect(tab.frames.find(({ type }) => type === 'token')).toMatchObject({ index: 9 });
 });
 
 describe('two engines of an origin', () => {
-  /** Resolves when a condition holds: the engines look round by themselves. */
-  async function until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+  /** The other one. */
+  let other: FakeLoader;
+  let second: Tab;
+  beforeEach(() => {
+    other = new FakeLoader();
+    const gpuChannel = channels.open();
+    second = new Tab('b', openManager({ loadModel: other.loadModel, locks: locks.locks, gpuChannel, clock: () => now, sleep: settle }));
+  });
+
+  /** Resolves when the first one has heard that the other one waits. */
+  async function heard(): Promise<void> {
+    await until(() => channels.posted.length > 0);
+    await settle();
   }
 
   test('take turns: each finishes what runs, and keeps what comes for its next turn', async () => {
     void generate('r');
-    const other = new FakeLoader();
-    const second = new Host({
-      loadModel: other.loadModel, locks: locks.locks, clock: () => now,
-      sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
-    });
-    const stages: string[] = [];
-    const loading = second.load(tab, { source: 'm' }, ({ stage }) => stages.push(stage));
-    await until(() => stages.length > 0);
-    expect(stages).toEqual(['wait']);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    const loading = second.load('m');
+    await until(() => second.progress.length > 0);
+    expect(second.progress.map(({ stage }) => stage)).toEqual(['wait']);
+    await heard();
     void generate('later');
     const { engine } = loader.last;
     expect([...engine.live.keys()]).toEqual(['r']);
@@ -282,27 +284,24 @@ describe('two engines of an origin', () => {
     engine.step({ id: 'r', tokens: [END], finish: 'stop' });
     await until(() => other.loads.length === 1);
     expect(loader.loads[0]?.destroyed()).toBe(true);
-    expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 1 });
+    expect(tab.metrics).toMatchObject({ state: 'recovering', requestsWaiting: 1 });
     other.last.finish();
     await loading;
     await until(() => loader.loads.length === 2); // idle, it gives way at once
-    expect(second.metrics(tab).state).toBe('parked');
+    expect(second.state).toBe('parked');
     loader.last.finish();
     await settle();
     expect([...loader.last.engine.live.keys()]).toEqual(['later']);
-    expect(errors()).toEqual([]);
+    expect(tab.errors).toEqual([]);
   });
 
   test('what was kept for the next turn runs at once where the other engine gives up waiting', async () => {
     void generate('r');
-    const second = new Host({ loadModel: new FakeLoader().loadModel, locks: locks.locks, clock: () => now });
-    const other = { sessionId: 'b', send: () => {} };
-    second.attach(other);
-    const refused = expect(second.load(other, { source: 'm' }, () => {})).rejects.toMatchObject({ code: 'aborted' });
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    const refused = expect(second.load('m')).rejects.toMatchObject({ code: 'aborted' });
+    await heard();
     void generate('later');
     expect([...loader.last.engine.live.keys()]).toEqual(['r']);
-    second.detach(other);
+    second.leave();
     await refused;
     await until(() => loader.last.engine.live.size === 2);
     expect(loader.last.engine.live.get('later')?.outputTokenIds).toEqual([]);
@@ -310,15 +309,13 @@ describe('two engines of an origin', () => {
   });
 
   test('an idle one gives the GPU up, and takes it back when it is asked', async () => {
-    const other = new FakeLoader();
-    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now });
-    const loading = second.load(tab, { source: 'm' }, () => {});
+    const loading = second.load('m');
     await until(() => other.loads.length === 1);
-    expect(host.metrics(tab).state).toBe('parked');
+    expect(tab.state).toBe('parked');
     other.last.finish();
     await loading;
     void generate('again');
     await until(() => loader.loads.length === 2);
-    expect(second.metrics(tab).state).toBe('parked');
+    expect(second.state).toBe('parked');
   });
 });

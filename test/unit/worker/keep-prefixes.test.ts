@@ -6,11 +6,9 @@ import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
-import { Host } from '../../../src/worker/host.ts';
-import type { ConnectedSession } from '../../../src/worker/host-session.ts';
 import { KeptPrefixes } from '../../../src/worker/keep-prefixes.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
+import { openManager, Tab } from '../../support/tab.ts';
 import { tinyModel } from '../../support/tiny-model.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
 import { noProfiler } from '../../support/fake-profiler.ts';
@@ -81,8 +79,9 @@ async function visit(options: Visit, outcome: 'kept' | 'restored' = 'kept'): Pro
     model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0, persistPrefix: true });
   };
   const ended = new Set<string>();
+  const stop = new AbortController();
   void (async () => {
-    for await (const outputs of model.engine.run()) {
+    for await (const outputs of model.engine.run(stop.signal)) {
       for (const { requestId, finishReason } of outputs) if (finishReason !== undefined) ended.add(requestId);
     }
   })();
@@ -92,6 +91,7 @@ async function visit(options: Visit, outcome: 'kept' | 'restored' = 'kept'): Pro
     await vi.waitUntil(() => ended.has(id));
   }
   await vi.waitUntil(isDone);
+  stop.abort();
   model.destroy();
 }
 
@@ -124,43 +124,29 @@ test('nothing is kept, deleted, hashed or made ready unless it is asked for', as
   expect(storage.manifests.size).toBe(1);
 });
 
-interface Tab extends ConnectedSession {
-  readonly lines: string[];
-  /** Asks for the answer to a prompt until that has come. */
-  ask(text: string): Promise<void>;
-}
-
 /** A worker over a storage, and its tabs. */
-function openHost(storage = memoryStorage<PrefixManifest>()) {
+function openWorker(storage = memoryStorage<PrefixManifest>()) {
   const prefixes = new KeptPrefixes(() => storage);
   const loadModel = createModelLoader({ loadRunner: runnerOf('this one'), baseUrl: 'https://x.test/', prefixes });
-  const host = new Host({ loadModel, prefixes, locks: new FakeLocks().locks, clock: () => performance.now() });
+  const manager = openManager({ loadModel, prefixes, clock: () => performance.now() });
   const source = new File([bytes], 'tiny.gguf', { lastModified: 1 });
-  let numRequests = 0;
   const open = async (settings: Omit<LoadOptions, 'source'> = {}): Promise<Tab> => {
-    const ended = new Set<string>();
-    const lines: string[] = [];
-    const tab: Tab = {
-      sessionId: crypto.randomUUID(),
-      lines,
-      send: (frames) => {
-        for (const frame of frames) {
-          if (frame.type === 'finish') ended.add(frame.request);
-          if (frame.type === 'log') lines.push(frame.message);
-        }
-      },
-      ask: async (text) => {
-        const requestId = String(numRequests++);
-        const shared = { maxTokens: 2, temperature: 0, seed: 1, stop: [] };
-        void host.generate(tab, { requestId, prompt: { tokenIds: tokensOf(text) }, ...shared });
-        await vi.waitUntil(() => ended.has(requestId));
-      },
-    };
-    host.attach(tab);
-    await host.load(tab, { source, ...settings }, () => {});
+    const tab = new Tab(crypto.randomUUID(), manager);
+    await tab.load({ source, ...settings });
     return tab;
   };
-  return { storage, host, open };
+  return { storage, open };
+}
+
+const linesOf = ({ frames }: Tab): string[] => frames.flatMap((frame) => (frame.type === 'log' ? [frame.message] : []));
+
+let numRequests = 0;
+
+/** Asks for the answer to a prompt, and waits until it has come. */
+async function ask(tab: Tab, text: string): Promise<void> {
+  const requestId = String(numRequests++);
+  void tab.generate(requestId, { prompt: { tokenIds: tokensOf(text) }, maxTokens: 2 });
+  await vi.waitUntil(() => tab.frames.some((frame) => frame.type === 'finish' && frame.request === requestId));
 }
 
 /** A prompt of nine full blocks and a bit. */
@@ -172,24 +158,24 @@ const keptStarts = (storage: ReturnType<typeof memoryStorage<PrefixManifest>>): 
 const startOf = (text: string): string => tokensOf(text).slice(0, 16).join();
 
 test.each([[false], [undefined]])('requests of a tab with %s are not kept where another tab loaded the model with true', async (setting) => {
-  const { storage, open } = openHost();
+  const { storage, open } = openWorker();
   const keeps = await open({ persistPrefixCache: true });
   const optsOut = await open(setting === undefined ? {} : { persistPrefixCache: setting });
-  for (let i = 0; i < 3; i++) await optsOut.ask('private');
-  for (let i = 0; i < 2; i++) await keeps.ask('of the first');
-  await vi.waitUntil(() => keeps.lines.some((line) => line.includes('kept 9 more')));
+  for (let i = 0; i < 3; i++) await ask(optsOut, 'private');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'of the first');
+  await vi.waitUntil(() => linesOf(keeps).some((line) => line.includes('kept 9 more')));
   expect(keptStarts(storage)).toEqual([startOf('of the first')]);
   // It asks the same itself, and may have that kept.
-  for (let i = 0; i < 2; i++) await keeps.ask('private');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'private');
   await vi.waitUntil(() => keptStarts(storage).length === 2);
 });
 
 test('a tab that comes to the next worker with the settings that held in the last one is kept no more than there', async () => {
-  const { storage, open } = openHost();
+  const { storage, open } = openWorker();
   const optsOut = await open({ persistPrefixCache: true, persistOwnPrefixes: false });
   const keeps = await open({ persistPrefixCache: true, persistOwnPrefixes: true });
-  for (let i = 0; i < 3; i++) await optsOut.ask('private');
-  for (let i = 0; i < 2; i++) await keeps.ask('of the second');
+  for (let i = 0; i < 3; i++) await ask(optsOut, 'private');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'of the second');
   await vi.waitUntil(() => keptStarts(storage).length > 0);
   expect(keptStarts(storage)).toEqual([startOf('of the second')]);
 });
@@ -197,36 +183,36 @@ test('a tab that comes to the next worker with the settings that held in the las
 test('false deletes what was kept of all models, also while one is loaded with true; that one keeps what comes', async () => {
   const storage = memoryStorage<PrefixManifest>();
   await visit({ storage, persistPrefixCache: true, device: 'another' });
-  const { open } = openHost(storage);
+  const { open } = openWorker(storage);
   const keeps = await open({ persistPrefixCache: true });
-  for (let i = 0; i < 2; i++) await keeps.ask('before');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'before');
   await vi.waitUntil(() => storage.manifests.size === 2);
-  await vi.waitUntil(() => keeps.lines.some((line) => line.includes('kept 9 more')));
+  await vi.waitUntil(() => linesOf(keeps).some((line) => line.includes('kept 9 more')));
   await open({ persistPrefixCache: false });
   // The set of the engine that goes on is empty.
   await vi.waitUntil(() => storage.manifests.size === 1 && keptStarts(storage).length === 0 && storage.parts.size === 0);
-  for (let i = 0; i < 2; i++) await keeps.ask('afterwards, longer');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'afterwards, longer');
   await vi.waitUntil(() => storage.parts.size === 9);
   expect(keptStarts(storage)).toEqual([startOf('afterwards, longer')]);
 });
 
 test('what another engine of the origin deletes is not written again by one that goes on', async () => {
   const storage = memoryStorage<PrefixManifest>();
-  const { open } = openHost(storage);
+  const { open } = openWorker(storage);
   const keeps = await open({ persistPrefixCache: true });
-  for (let i = 0; i < 2; i++) await keeps.ask('before');
+  for (let i = 0; i < 2; i++) await ask(keeps, 'before');
   await vi.waitUntil(() => keptStarts(storage).length === 1);
-  await openHost(storage).open({ persistPrefixCache: false });
+  await openWorker(storage).open({ persistPrefixCache: false });
   await vi.waitUntil(() => storage.manifests.size + storage.parts.size === 0);
   // The first of these finds out; what is asked from then on is kept, and what was asked before is not.
-  for (let i = 0; i < 4; i++) await keeps.ask('afterwards, longer');
+  for (let i = 0; i < 4; i++) await ask(keeps, 'afterwards, longer');
   await vi.waitUntil(() => storage.parts.size === 9);
   expect(keptStarts(storage)).toEqual([startOf('afterwards, longer')]);
   // Nor is what was hot when there was nothing to delete yet.
-  await keeps.ask('hot, but not kept yet');
-  await openHost(storage).open({ persistPrefixCache: false });
+  await ask(keeps, 'hot, but not kept yet');
+  await openWorker(storage).open({ persistPrefixCache: false });
   await vi.waitUntil(() => storage.manifests.size + storage.parts.size === 0);
-  await keeps.ask('hot, but not kept yet');
+  await ask(keeps, 'hot, but not kept yet');
   await vi.waitUntil(() => storage.manifests.size === 1);
   expect([keptStarts(storage), storage.parts.size]).toEqual([[], 0]);
 });
@@ -234,24 +220,24 @@ test('what another engine of the origin deletes is not written again by one that
 test('false deletes what was kept where nothing is loaded yet; a storage that refuses that is told of, and the model loads', async () => {
   const storage = memoryStorage<PrefixManifest>();
   await visit({ storage, persistPrefixCache: true });
-  const { host, open } = openHost(storage);
+  const { open } = openWorker(storage);
   const tab = await open({ persistPrefixCache: false });
   await vi.waitUntil(() => storage.manifests.size === 0 && storage.parts.size === 0);
-  expect(host.metrics(tab).state).toBe('ready');
+  expect(tab.state).toBe('ready');
   storage.listUrls = () => Promise.reject(new Error('refused'));
-  const { lines } = await openHost(storage).open({ persistPrefixCache: false });
-  await vi.waitUntil(() => lines.some((line) => line.includes('could not be deleted') && line.includes('refused')));
+  const refused = await openWorker(storage).open({ persistPrefixCache: false });
+  await vi.waitUntil(() => linesOf(refused).some((line) => line.includes('could not be deleted') && line.includes('refused')));
 });
 
 test('false is no setting of the model: it is not loaded anew for it, nor does its next load delete anything', async () => {
-  const { open, host } = openHost();
+  const { open } = openWorker();
   const keeps = await open({ persistPrefixCache: true });
-  host.detach(keeps);
+  keeps.leave();
   const optsOut = await open({ persistPrefixCache: false });
-  expect(optsOut.lines.filter((line) => line.includes('KV cache'))).toEqual([]);
-  const other = openHost();
+  expect(linesOf(optsOut).filter((line) => line.includes('KV cache'))).toEqual([]);
+  const other = openWorker();
   const first = await other.open({ persistPrefixCache: false });
-  expect(await other.host.load(first, { source: new File([bytes], 'tiny.gguf', { lastModified: 1 }) }, () => {})).toMatchObject({ settings: {} });
+  expect(await first.load({ source: new File([bytes], 'tiny.gguf', { lastModified: 1 }) })).toMatchObject({ settings: {} });
 });
 
 test('maxBytes is the limit, and the setting is told to the next worker', async () => {

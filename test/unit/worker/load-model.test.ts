@@ -7,9 +7,7 @@ import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
 import type { LoadContext } from '../../../src/worker/served-model.ts';
-import { Host } from '../../../src/worker/host.ts';
-import type { ConnectedSession } from '../../../src/worker/host-session.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
+import { openManager, Tab } from '../../support/tab.ts';
 import { startFileServer } from '../../support/file-server.ts';
 import { writeGguf } from '../../support/gguf-writer.ts';
 import { tinyModelContents } from '../../support/tiny-model.ts';
@@ -87,10 +85,12 @@ test('a file becomes a model that answers: file, tokenizer, runner, scheduler an
     requests: [{ requestId: 'r', state: 'waiting', numTokens: promptTokenIds.length }], pool: { numBlocks: 8 },
   });
   const ids: number[] = [];
-  for await (const [output] of model.engine.run()) {
+  const stop = new AbortController();
+  for await (const [output] of model.engine.run(stop.signal)) {
     ids.push(...(output?.newTokenIds ?? []));
-    if (output?.finishReason !== undefined) model.destroy();
+    if (output?.finishReason !== undefined) stop.abort();
   }
+  model.destroy();
   expect(ids).toEqual([68, 68, 68]);
   expect(destroyed).toHaveBeenCalledOnce();
 });
@@ -203,17 +203,15 @@ test('a session that wants to chat is told with the header that it cannot: no ot
     return loadRunner(options);
   });
   const loadModel = createModelLoader({ loadRunner: readsAll, baseUrl: server.origin });
-  const host = new Host({ loadModel, locks: new FakeLocks().locks, clock: () => 0 });
-  const session = (sessionId: string): ConnectedSession => ({ sessionId, send: () => {} });
-  const [chats, continues] = [session('a'), session('b')];
-  for (const each of [chats, continues]) host.attach(each);
+  const manager = openManager({ loadModel });
+  const [chats, continues] = [new Tab('a', manager), new Tab('b', manager)];
   const options = { source: `${server.origin}/m.gguf` };
-  await expect(host.load(chats, { ...options, requireChat: true }, () => {})).rejects.toEqual(refusal('unsupported_model'));
+  await expect(chats.load({ ...options, requireChat: true })).rejects.toEqual(refusal('unsupported_model'));
   expect(server.log.map(({ range }) => range)).toEqual(['bytes=0-63', `bytes=0-${8 * 2 ** 20 - 1}`]);
   expect(readsAll).not.toHaveBeenCalled();
-  expect(host.metrics().models).toEqual([]);
+  expect(manager.metrics().models).toEqual([]);
 
-  expect(await host.load(continues, options, () => {})).toMatchObject({ chatTemplate: 'none' });
+  expect(await continues.load(options)).toMatchObject({ chatTemplate: 'none' });
   expect(server.log.map(({ range }) => range)).toContain(`bytes=${8 * 2 ** 20}-${9 * 2 ** 20 - 1}`);
   await server.close();
 });

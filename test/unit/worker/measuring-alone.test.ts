@@ -46,7 +46,7 @@ class SharedGpu {
     };
     const model = await this.load({ source, tuning: 'force' }, context);
     void (async () => {
-      for await (const _ of model.engine.run());
+      for await (const _ of model.engine.run(new AbortController().signal));
     })();
     return model;
   }

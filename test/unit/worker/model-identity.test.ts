@@ -1,11 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import type { LoadOptions, ModelAddress } from '../../../src/core/protocol.ts';
-import { Host } from '../../../src/worker/host.ts';
-import type { ConnectedSession } from '../../../src/worker/host-session.ts';
+import type { ModelAddress } from '../../../src/core/protocol.ts';
+import type { ModelManager } from '../../../src/worker/model-manager.ts';
 import { modelId, modelUrl, sourceKey } from '../../../src/worker/model-identity.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakeLoader } from '../../support/fake-model.ts';
+import { openManager, Tab } from '../../support/tab.ts';
 
 const FILE = 'https://bucket.example/m.gguf';
 const signed = (signature: string): string => `${FILE}?X-Amz-Date=20260101T000000Z&X-Amz-Signature=${signature}`;
@@ -60,27 +59,16 @@ test.each<[ModelAddress, string, string | undefined]>([
 
 describe('on the GPU', () => {
   let loader: FakeLoader;
-  let host: Host;
+  let manager: ModelManager;
+  const open = (sessionId: string): Tab => new Tab(sessionId, manager);
   const settle = () => new Promise((resolve) => setTimeout(resolve));
   const denied = new TabserveError('access_denied', 'expired');
   const sources = (): unknown[] => loader.loads.map(({ options }) => options.source);
 
-  class Tab implements ConnectedSession {
-    readonly sessionId: string;
-    constructor(sessionId: string) {
-      this.sessionId = sessionId;
-      host.attach(this);
-    }
-    send(): void {}
-    load(options: LoadOptions) {
-      return host.load(this, options, () => {});
-    }
-  }
-
   beforeEach(() => {
     loader = new FakeLoader();
     const sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
-    host = new Host({ loadModel: loader.loadModel, locks: new FakeLocks().locks, clock: () => 0, sleep });
+    manager = openManager({ loadModel: loader.loadModel, clock: () => 0, sleep });
   });
 
   /** A load under way, and those that join it. */
@@ -92,7 +80,7 @@ describe('on the GPU', () => {
   }
 
   test('two signatures are one model, which is called by neither', async () => {
-    const tabs = [new Tab('a'), new Tab('b')];
+    const tabs = [open('a'), open('b')];
     const loads = tabs.map((tab, index) => tab.load({ source: signed(`s3cret ${index}`) }));
     await settle();
     expect(loader.loads).toHaveLength(1);
@@ -100,11 +88,11 @@ describe('on the GPU', () => {
     const infos = await Promise.all(loads);
     expect(infos.map(({ id }) => id)).toEqual([FILE, FILE]);
     const [first] = tabs;
-    expect(JSON.stringify([infos, host.metrics(first)])).not.toContain('s3cret');
+    expect(JSON.stringify([infos, first?.metrics])).not.toContain('s3cret');
   });
 
   test('two files of one name, size and date are two models', async () => {
-    const loads = ['f', 'g'].map((fingerprint) => new Tab(fingerprint).load({ source: file('m.gguf'), fingerprint }));
+    const loads = ['f', 'g'].map((fingerprint) => open(fingerprint).load({ source: file('m.gguf'), fingerprint }));
     await settle();
     expect(loader.loads).toHaveLength(2);
     for (const load of loader.loads) load.finish();
@@ -112,7 +100,7 @@ describe('on the GPU', () => {
   });
 
   test('a refusal is told to nobody whose link is another: it is tried', async () => {
-    const loads = await one(new Tab('a').load({ source: signed('old') }), () => new Tab('b').load({ source: signed('new') }));
+    const loads = await one(open('a').load({ source: signed('old') }), () => open('b').load({ source: signed('new') }));
     loader.last.fail(denied);
     await settle();
     expect(sources()).toEqual([signed('old'), signed('new')]);
@@ -122,7 +110,7 @@ describe('on the GPU', () => {
 
   test('nor is that of a token', async () => {
     const source = 'hf:o/r/f.gguf';
-    const loads = await one(new Tab('a').load({ source }), () => new Tab('b').load({ source, hub: { token: 'hf_right' } }));
+    const loads = await one(open('a').load({ source }), () => open('b').load({ source, hub: { token: 'hf_right' } }));
     loader.last.fail(denied);
     await settle();
     expect(loader.loads.map(({ options }) => options.hub)).toEqual([undefined, { token: 'hf_right' }]);
@@ -132,8 +120,8 @@ describe('on the GPU', () => {
 
   test('every link is tried once, the last first, and then the refusal is told', async () => {
     const others = ['two', 'two', 'three'];
-    const loads = await one(new Tab('first').load({ source: signed('one') }), ...others.map((each, index) => {
-      return () => new Tab(`${index}`).load({ source: signed(each) });
+    const loads = await one(open('first').load({ source: signed('one') }), ...others.map((each, index) => {
+      return () => open(`${index}`).load({ source: signed(each) });
     }));
     const results = Promise.allSettled(loads);
     for (const expected of [['one'], ['one', 'three'], ['one', 'three', 'two']]) {
@@ -142,7 +130,7 @@ describe('on the GPU', () => {
       loader.last.fail(denied);
     }
     expect((await results).map((result) => result.status === 'rejected' && result.reason)).toEqual([denied, denied, denied, denied]);
-    const again = new Tab('again').load({ source: signed('one') });
+    const again = open('again').load({ source: signed('one') });
     await settle();
     expect(sources()).toHaveLength(4); // it may have been the server's mistake
     loader.last.finish();
@@ -150,13 +138,13 @@ describe('on the GPU', () => {
   });
 
   test('after a GPU loss the last link of the tabs that are there is used', async () => {
-    const [first, second, third] = ['a', 'b', 'c'].map((name) => new Tab(name)) as [Tab, Tab, Tab];
+    const [first, second, third] = ['a', 'b', 'c'].map((name) => open(name)) as [Tab, Tab, Tab];
     const loads = [first.load({ source: signed('old') }), second.load({ source: signed('newer') }), third.load({ source: signed('newest') })];
     await settle();
     loader.last.finish();
     await Promise.all(loads);
     for (const [gone, expected] of [[undefined, 'newest'], [third, 'newer'], [second, 'old']] as const) {
-      if (gone !== undefined) host.detach(gone);
+      if (gone !== undefined) gone.leave();
       loader.last.lose(new TabserveError('device_lost', 'gone'));
       const before = loader.loads.length;
       for (let turn = 0; loader.loads.length === before && turn < 50; turn++) await settle();
@@ -168,8 +156,8 @@ describe('on the GPU', () => {
 
   test('a link with a signature or a token goes before one without, and that before one that has expired', async () => {
     const [bare, expired] = [FILE, `${FILE}?X-Amz-Date=20200101T000000Z&X-Amz-Expires=9&X-Amz-Signature=x`];
-    const loads = await one(new Tab('a').load({ source: bare }), ...[signed('good'), expired].map((source, index) => {
-      return () => new Tab(`${index}`).load({ source });
+    const loads = await one(open('a').load({ source: bare }), ...[signed('good'), expired].map((source, index) => {
+      return () => open(`${index}`).load({ source });
     }));
     const results = Promise.allSettled(loads);
     for (const expected of [[bare], [bare, signed('good')], [bare, signed('good'), expired]]) {
@@ -179,8 +167,8 @@ describe('on the GPU', () => {
     }
     expect((await results).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     const source = 'hf:o/r/f.gguf';
-    const first = new Tab('d').load({ source, hub: { token: 'hf_x' } });
-    const second = new Tab('e').load({ source });
+    const first = open('d').load({ source, hub: { token: 'hf_x' } });
+    const second = open('e').load({ source });
     await settle();
     expect(loader.last.options.hub).toEqual({ token: 'hf_x' });
     loader.last.finish();
@@ -188,7 +176,7 @@ describe('on the GPU', () => {
   });
 
   test('an error that another link would not mend is told at once', async () => {
-    const loads = [new Tab('a').load({ source: signed('old') }), new Tab('b').load({ source: signed('new') })];
+    const loads = [open('a').load({ source: signed('old') }), open('b').load({ source: signed('new') })];
     const results = Promise.allSettled(loads);
     await settle();
     loader.last.fail(new TabserveError('corrupt_model', 'bad'));

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { GpuNeed } from '../../../src/runner/gpu-budget.ts';
-import { Host } from '../../../src/worker/host.ts';
+import type { ModelManager } from '../../../src/worker/model-manager.ts';
+import { FakeChannels } from '../../support/fake-channels.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END, type FakeLoad, FakeLoader } from '../../support/fake-model.ts';
-import { HostTab } from '../../support/host-tab.ts';
+import { openManager, Tab } from '../../support/tab.ts';
+import { until } from '../../support/until.ts';
 
 const MIB = 2 ** 20;
 const needs = (minMib: number, wantedMib = minMib, budgetMib = 100): GpuNeed => {
@@ -13,22 +15,27 @@ const needs = (minMib: number, wantedMib = minMib, budgetMib = 100): GpuNeed => 
 
 let loader: FakeLoader;
 let locks: FakeLocks;
-let host: Host;
+let channels: FakeChannels;
+let manager: ModelManager;
 let now: number;
-const settle = () => new Promise((resolve) => setTimeout(resolve));
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+const settle = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+const open = (sessionId: string, its = manager): Tab => new Tab(sessionId, its);
+
+/** An engine of the origin. */
+function openEngine({ loadModel }: FakeLoader): ModelManager {
+  return openManager({ loadModel, locks: locks.locks, gpuChannel: channels.open(), clock: () => now, sleep: settle });
 }
 
-class Tab extends HostTab {
-  constructor(sessionId: string, its = host) {
-    super(sessionId, its);
-  }
+/** Resolves when an engine has heard that another one waits for the GPU. */
+async function heard(): Promise<void> {
+  await until(() => channels.posted.length > 0);
+  await settle();
 }
 
 /** A tab that has its model loaded. */
 async function loaded(name: string, source: string): Promise<{ readonly tab: Tab; readonly load: FakeLoad }> {
-  const tab = new Tab(name);
+  const tab = open(name);
   const loading = tab.load(source);
   await settle();
   const load = loader.last;
@@ -40,10 +47,10 @@ async function loaded(name: string, source: string): Promise<{ readonly tab: Tab
 beforeEach(() => {
   loader = new FakeLoader();
   locks = new FakeLocks();
+  channels = new FakeChannels();
   now = 0;
   loader.needs.set('a', needs(40)).set('b', needs(40)).set('c', needs(40));
-  const sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
-  host = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep });
+  manager = openEngine(loader);
 });
 
 describe('two models that both fit', () => {
@@ -56,20 +63,20 @@ describe('two models that both fit', () => {
     b.load.engine.step({ id: 'r', tokens: bytes('from b') });
     await settle();
     expect([a.tab.text, b.tab.text]).toEqual(['from a', 'from b']);
-    expect(host.metrics(a.tab)).toMatchObject({ model: 'a', requestsRunning: 1, sessions: 2 });
-    expect(host.metrics(b.tab)).toMatchObject({
+    expect(a.tab.metrics).toMatchObject({ model: 'a', requestsRunning: 1, sessions: 2 });
+    expect(b.tab.metrics).toMatchObject({
       model: 'b',
       models: [
         { id: 'a', state: 'ready', gpuBytes: 40 * MIB, sessions: 1 },
         { id: 'b', state: 'ready', gpuBytes: 40 * MIB, sessions: 1 },
       ],
     });
-    expect(host.inspect(a.tab)).toMatchObject({ sessions: [{ session: 1, isOwn: true }], requests: [{ isOwn: true }] });
-    expect((await host.profile(b.tab, {})).phase).toBe('decode');
+    expect(a.tab.snapshot).toMatchObject({ sessions: [{ session: 1, isOwn: true }], requests: [{ isOwn: true }] });
+    expect((await b.tab.requireModel().profiler.profile({})).phase).toBe('decode');
   });
 
   test('load at the same time, each on its own', async () => {
-    const [first, second] = [new Tab('ta'), new Tab('tb')];
+    const [first, second] = [open('ta'), open('tb')];
     const loads = [first.load('a'), second.load('b')];
     await settle();
     expect(loader.loads).toHaveLength(2);
@@ -87,7 +94,7 @@ describe('two models that both fit', () => {
     void b.tab.generate('rb');
     a.load.engine.step({ id: 'ra', tokens: bytes('He') });
     await settle();
-    host.loseDevice(a.tab);
+    a.tab.requireModel().loseDevice();
     await settle();
     expect([a.tab.state, b.tab.state]).toEqual(['recovering', 'ready']);
     expect(b.load.destroyed()).toBe(false);
@@ -113,7 +120,7 @@ describe('two models that both fit', () => {
     await settle();
     expect([a.tab.errors, b.tab.errors]).toEqual([['internal'], []]);
     expect([a.tab.state, b.tab.state]).toEqual(['failed', 'ready']);
-    expect(host.metrics().models.map(({ id }) => id)).toEqual(['b']);
+    expect(manager.metrics().models.map(({ id }) => id)).toEqual(['b']);
   });
 });
 
@@ -131,7 +138,7 @@ describe('where there is no room', () => {
     const c = await loaded('tc', 'c');
     expect([a.load.destroyed(), b.load.destroyed()]).toEqual([false, true]);
     expect([a.tab.state, b.tab.state, c.tab.state]).toEqual(['ready', 'parked', 'ready']);
-    expect(host.metrics().models).toContainEqual({ id: 'b', state: 'parked', gpuBytes: 0, sessions: 1 });
+    expect(manager.metrics().models).toContainEqual({ id: 'b', state: 'parked', gpuBytes: 0, sessions: 1 });
     void b.tab.generate('again');
     await settle();
     expect(b.tab.state).toBe('recovering');
@@ -147,7 +154,7 @@ describe('where there is no room', () => {
     void a.tab.generate('ra');
     void b.tab.generate('rb');
     loader.needs.set('c', needs(30));
-    const third = new Tab('tc');
+    const third = open('tc');
     await expect(third.load('c')).rejects.toMatchObject({
       code: 'model_busy',
       message: expect.stringMatching(/needs 30 MiB, and 20 MiB of 100 MiB.*"a" \(40 MiB, 1 tab, 1 request\) and "b"/s),
@@ -161,7 +168,7 @@ describe('where there is no room', () => {
     });
     expect(third.state).toBe('failed');
     expect([a.load.destroyed(), b.load.destroyed(), ...a.tab.errors, ...b.tab.errors]).toEqual([false, false]);
-    host.abort(a.tab, 'ra');
+    a.tab.abort('ra');
     const again = third.load('c');
     await settle();
     loader.last.finish();
@@ -173,16 +180,16 @@ describe('where there is no room', () => {
     void a.tab.generate('ra');
     loader.needs.set('b', needs(50, 90));
     const b = await loaded('tb', 'b');
-    expect(host.metrics(b.tab).models[1]?.gpuBytes).toBe(60 * MIB);
+    expect(b.tab.metrics.models[1]?.gpuBytes).toBe(60 * MIB);
     expect(a.load.destroyed()).toBe(false);
   });
 
   test('a model that loads is not unloaded for another', async () => {
-    const first = new Tab('ta');
+    const first = open('ta');
     const loading = first.load('a');
     await settle();
     loader.needs.set('b', needs(70));
-    await expect(new Tab('tb').load('b')).rejects.toMatchObject({ code: 'model_busy', details: { freeBytes: 60 * MIB } });
+    await expect(open('tb').load('b')).rejects.toMatchObject({ code: 'model_busy', details: { freeBytes: 60 * MIB } });
     loader.last.finish();
     await loading;
     expect(first.state).toBe('ready');
@@ -190,7 +197,7 @@ describe('where there is no room', () => {
 
   test('what the GPU itself refuses is tried again without the idle ones', async () => {
     const a = await loaded('ta', 'a');
-    const second = new Tab('tb');
+    const second = open('tb');
     const loading = second.load('b');
     await settle();
     loader.last.fail(new TabserveError('out_of_memory', 'no'));
@@ -198,7 +205,7 @@ describe('where there is no room', () => {
     expect(a.load.destroyed()).toBe(true);
     loader.last.finish();
     expect((await loading).id).toBe('b');
-    const third = new Tab('tc').load('a'); // there is no other left to unload but b
+    const third = open('tc').load('a'); // there is no other left to unload but b
     await settle();
     loader.last.fail(new TabserveError('out_of_memory', 'no', { details: { budgetBytes: 1 } }));
     await expect(third).rejects.toMatchObject({ code: 'out_of_memory' });
@@ -209,7 +216,7 @@ describe('where there is no room', () => {
 describe('switching', () => {
   test('a tab that loads another model ends its own requests, and leaves the others\'', async () => {
     const { tab, load } = await loaded('ta', 'a');
-    const other = new Tab('other');
+    const other = open('other');
     await other.load('a');
     void tab.generate('mine');
     void other.generate('theirs');
@@ -227,9 +234,9 @@ describe('switching', () => {
 
   test('a model that no session has goes when another is loaded; one that loads is given up first', async () => {
     const a = await loaded('ta', 'a');
-    host.detach(a.tab);
+    a.tab.leave();
     expect(a.load.destroyed()).toBe(false);
-    const second = new Tab('tb');
+    const second = open('tb');
     const given = second.load('b').catch((error: TabserveError) => error.code);
     await settle();
     expect(a.load.destroyed()).toBe(true);
@@ -263,11 +270,11 @@ describe('a load that is given up while its header is read', () => {
   beforeEach(() => void loader.headers.set('a', new Promise((resolve) => (readHeader = resolve))));
 
   test('waits for nobody, itself included: the next load of the same model begins', async () => {
-    const closed = new Tab('closed');
+    const closed = open('closed');
     const given = closed.load('a').catch((error: TabserveError) => error.code);
     await settle();
-    host.detach(closed);
-    const next = new Tab('next').load('a');
+    closed.leave();
+    const next = open('next').load('a');
     readHeader();
     await until(() => loader.loads.length === 1);
     loader.last.finish();
@@ -276,10 +283,10 @@ describe('a load that is given up while its header is read', () => {
 
   test('another one that is given up beside it does not wait for it, nor it for the other', async () => {
     loader.headers.set('b', loader.headers.get('a') as Promise<void>);
-    const tabs = [new Tab('ta'), new Tab('tb')] as const;
+    const tabs = [open('ta'), open('tb')] as const;
     const given = [tabs[0].load('a'), tabs[1].load('b')].map((load) => load.catch((error: TabserveError) => error.code));
     await settle();
-    for (const tab of tabs) host.detach(tab);
+    for (const tab of tabs) tab.leave();
     readHeader();
     expect(await Promise.all(given)).toEqual(['aborted', 'aborted']);
     await until(() => !locks.isHeld('tabserve:gpu'));
@@ -288,15 +295,14 @@ describe('a load that is given up while its header is read', () => {
   test('another engine gets the GPU when it has let go of its device, and not before', async () => {
     const { tab } = await loaded('tb', 'b');
     const other = new FakeLoader();
-    const sleepShortly = () => settle() as Promise<void>;
-    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: sleepShortly });
-    const closed = new Tab('closed');
+    const second = openEngine(other);
+    const closed = open('closed');
     void closed.load('a').catch(() => {});
     await settle();
-    host.detach(closed);
-    const loading = new Tab('t2', second).load('m');
+    closed.leave();
+    const loading = open('t2', second).load('m');
     await until(() => tab.state === 'parked'); // idle, it gives way
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settle();
     expect([locks.isHeld('tabserve:gpu'), other.loads.length]).toEqual([true, 0]);
     readHeader();
     await until(() => other.loads.length === 1);
@@ -311,10 +317,10 @@ describe('another engine of the origin', () => {
     const b = await loaded('tb', 'b');
     void a.tab.generate('ra');
     const other = new FakeLoader();
-    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: () => settle() as Promise<void> });
-    const tab = new Tab('t2', second);
+    const second = openEngine(other);
+    const tab = open('t2', second);
     const loading = tab.load('m');
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    await heard();
     void b.tab.generate('rb');
     expect([b.load.engine.live.size, other.loads.length]).toEqual([0, 0]);
     a.load.engine.step({ id: 'ra', tokens: [END], finish: 'stop' });
@@ -332,14 +338,14 @@ describe('another engine of the origin', () => {
 
   test('waits for a load as well, and until that is done requests are answered', async () => {
     const a = await loaded('ta', 'a');
-    const b = new Tab('tb');
+    const b = open('tb');
     const loadingB = b.load('b');
     await settle();
     const slow = loader.last;
     const other = new FakeLoader();
-    const second = new Host({ loadModel: other.loadModel, locks: locks.locks, clock: () => now, sleep: () => settle() as Promise<void> });
-    void new Tab('t2', second).load('m');
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the first has seen it
+    const second = openEngine(other);
+    void open('t2', second).load('m');
+    await heard();
     void a.tab.generate('ra');
     expect([...a.load.engine.live.keys()]).toEqual(['ra']);
     a.load.engine.step({ id: 'ra', tokens: [END], finish: 'stop' });
@@ -350,20 +356,21 @@ describe('another engine of the origin', () => {
   });
 
   test('a lease that two models wait for is asked for once, and given up with the last', async () => {
-    const holder = new Host({ loadModel: loader.loadModel, locks: locks.locks, clock: () => now, sleep: () => new Promise(() => {}) });
-    const holding = new Tab('h', holder);
+    const holder = openEngine(loader);
+    const holding = open('h', holder);
     const held = holding.load('m');
     await settle();
     loader.last.finish();
     await held;
-    const [first, second] = [new Tab('ta'), new Tab('tb')];
+    void holding.generate('r'); // at work, it keeps the GPU
+    const [first, second] = [open('ta'), open('tb')];
     const loads = [first.load('a'), second.load('b')].map((load) => load.catch((error: TabserveError) => error.code));
     await settle();
     expect((await locks.locks.query()).pending).toHaveLength(1);
-    host.detach(first);
+    first.leave();
     expect(await loads[0]).toBe('aborted');
     expect((await locks.locks.query()).pending).toHaveLength(1);
-    host.detach(second);
+    second.leave();
     expect(await loads[1]).toBe('aborted');
     expect((await locks.locks.query()).pending).toHaveLength(0);
   });

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { Host } from '../../../src/worker/host.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakeLoader } from '../../support/fake-model.ts';
+import { openManager, Tab } from '../../support/tab.ts';
 
 // An automatic KV cache does with less than it wants, but a model that was unloaded comes back as its tabs know it.
 
@@ -13,16 +12,15 @@ test('a model that comes back has the memory that it had, and for its first load
   loader.needs.set('a', { minBytes: 20, enoughBytes: 40, wantedBytes: 60, budgetBytes });
   loader.needs.set('b', { minBytes: 20, enoughBytes: 30, wantedBytes: 60, budgetBytes });
   loader.needs.set('c', { minBytes: 50, enoughBytes: 50, wantedBytes: 50, budgetBytes });
-  const host = new Host({ loadModel: loader.loadModel, locks: new FakeLocks().locks, clock: () => 0, sleep: settle as () => Promise<void> });
-  const sizes = () => Object.fromEntries(host.metrics().models.map(({ id, gpuBytes }) => [id, gpuBytes]));
+  const manager = openManager({ loadModel: loader.loadModel, sleep: settle as () => Promise<void> });
+  const sizes = () => Object.fromEntries(manager.metrics().models.map(({ id, gpuBytes }) => [id, gpuBytes]));
   const load = async (source: string) => {
-    const session = { sessionId: source, send: () => {} };
-    host.attach(session);
-    const loading = host.load(session, { source }, () => {});
+    const tab = new Tab(source, manager);
+    const loading = tab.load(source);
     await settle();
     loader.last.finish();
     await loading;
-    return session;
+    return tab;
   };
   const a = await load('a');
   await load('b');
@@ -31,8 +29,7 @@ test('a model that comes back has the memory that it had, and for its first load
   await load('c');
   expect(sizes()).toEqual({ a: 0, b: 40, c: 50 });
 
-  const asked = { prompt: { messages: [{ role: 'user', content: 'Hi' }] }, maxTokens: 4, temperature: 0, seed: 1, stop: [] } as const;
-  void host.generate(a, { requestId: 'r', ...asked });
+  void a.generate('r');
   await settle();
   loader.last.finish();
   await settle();

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Frame } from '../../../src/core/frames.ts';
 import type { Link } from '../../../src/core/link.ts';
-import { Host } from '../../../src/worker/host.ts';
 import { Session } from '../../../src/worker/session.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END, FakeLoader } from '../../support/fake-model.ts';
+import { openManager } from '../../support/tab.ts';
 
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve));
 
@@ -24,11 +24,11 @@ class FakeLink extends EventTarget implements Link {
 test('a link that cannot be posted to costs no other tab anything', async () => {
   const loader = new FakeLoader();
   const { locks } = new FakeLocks();
-  const host = new Host({ loadModel: loader.loadModel, locks, clock: () => 0, sleep: settle });
+  const manager = openManager({ loadModel: loader.loadModel, locks, sleep: settle });
   const links = [new FakeLink(), new FakeLink()] as const;
   const sessions = links.map((link, i) => {
     void locks.request(`tab ${i}`, () => new Promise(() => {}));
-    return new Session({ host, locks, link, hello: { lockName: 'worker', hasWebGpu: true }, die: () => {} });
+    return new Session({ manager, locks, link, hello: { lockName: 'worker', hasWebGpu: true }, die: () => {} });
   });
   for (const [i, session] of sessions.entries()) {
     await session.connect({ sessionId: `${i}`, lockName: `tab ${i}`, handshake: 0 });
@@ -44,5 +44,5 @@ test('a link that cannot be posted to costs no other tab anything', async () => 
   loader.last.engine.step({ id: 'r1', tokens: [END], finish: 'stop' });
   await settle();
   expect(links[1].frames.at(-1)).toMatchObject({ type: 'finish', request: 'r1', finishReason: 'stop' });
-  expect(host.metrics().models).toMatchObject([{ state: 'ready' }]);
+  expect(manager.metrics().models).toMatchObject([{ state: 'ready' }]);
 });

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import { Host } from '../../../src/worker/host.ts';
-import { FakeLocks } from '../../support/fake-locks.ts';
+import type { ModelManager } from '../../../src/worker/model-manager.ts';
 import { bytes, END, type FakeLoad, FakeLoader } from '../../support/fake-model.ts';
-import { HostTab } from '../../support/host-tab.ts';
+import { openManager, Tab } from '../../support/tab.ts';
+import { until } from '../../support/until.ts';
 
 // Requests for models that are not on the GPU, while there is no room or no GPU for them.
 
@@ -11,17 +11,14 @@ const BUDGET = { budgetBytes: 100 } as const;
 const needs = (minBytes: number) => ({ minBytes, enoughBytes: minBytes, wantedBytes: minBytes, ...BUDGET });
 
 let loader: FakeLoader;
-let host: Host;
+let manager: ModelManager;
 let now: number;
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve));
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 /** A tab that has its model loaded. */
-async function loaded(name: string, source: string): Promise<{ readonly tab: HostTab; readonly load: FakeLoad }> {
-  const tab = new HostTab(name, host);
+async function loaded(name: string, source: string): Promise<{ readonly tab: Tab; readonly load: FakeLoad }> {
+  const tab = new Tab(name, manager);
   const loading = tab.load(source);
   await settle();
   const load = loader.last;
@@ -34,7 +31,7 @@ beforeEach(() => {
   loader = new FakeLoader();
   now = 0;
   loader.needs.set('a', needs(40)).set('b', needs(80));
-  host = new Host({ loadModel: loader.loadModel, locks: new FakeLocks().locks, clock: () => now, sleep: settle });
+  manager = openManager({ loadModel: loader.loadModel, clock: () => now, sleep: settle });
 });
 
 test('a parked model whose request finds no room waits for it, says so, and comes next', async () => {
@@ -70,11 +67,11 @@ test('a request that waits for room is given up with its deadline, or by its tab
   const b = await loaded('tb', 'b');
   void b.tab.generate('rb');
   for (const end of ['abort', 'deadline']) {
-    void a.tab.generate('ra', 5000);
+    void a.tab.generate('ra', { scheduling: { timeoutMs: 5000 } });
     await settle();
     void b.tab.generate(end);
     expect(b.load.engine.live.has(end)).toBe(false);
-    if (end === 'abort') host.abort(a.tab, 'ra');
+    if (end === 'abort') a.tab.abort('ra');
     else now += 5001;
     await until(() => b.load.engine.live.has(end));
     expect(a.tab.state).toBe('parked');
@@ -146,7 +143,7 @@ test.each(['access_denied', 'model_not_found'] as const)('%s, which somebody has
 test('a tab that joins an unloaded model is told at once that it does not come back; who has it loaded keeps it', async () => {
   const { a, b } = await parked();
   void b.tab.generate('rb');
-  await expect(new HostTab('other', host).load('a')).rejects.toMatchObject({ code: 'model_busy' });
+  await expect(new Tab('other', manager).load('a')).rejects.toMatchObject({ code: 'model_busy' });
   expect([a.state, a.errors]).toEqual(['parked', []]);
   b.load.engine.step({ id: 'rb', tokens: [END], finish: 'stop' });
   void a.generate('ra');
@@ -160,13 +157,13 @@ describe('a session that had its model in a worker that has died', () => {
   const resume = { promptTokenIds: bytes('Hi'), tokenIds: bytes('Hel') };
 
   test('keeps it without loading it, and its requests wait for the tokenizer, in their order', async () => {
-    const tab = new HostTab('ta', host);
-    tab.keep('a');
+    const tab = new Tab('ta', manager);
+    tab.restore('a');
     expect([tab.state, loader.loads.length]).toEqual(['parked', 0]);
-    const queued = [tab.generate('ra', undefined, resume), tab.generate('rb')];
+    const queued = [Promise.resolve(tab.generate('ra', { resume })), Promise.resolve(tab.generate('rb'))];
     await settle();
-    expect(host.metrics(tab)).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
-    expect(host.inspect(tab).requests.map(({ numTokens }) => numTokens)).toEqual([5, 0]);
+    expect(tab.metrics).toMatchObject({ state: 'recovering', requestsWaiting: 2 });
+    expect(tab.snapshot.requests.map(({ numTokens }) => numTokens)).toEqual([5, 0]);
     loader.last.finish();
     expect(await Promise.all(queued)).toEqual([{ promptTokenIds: bytes('Hi') }, { promptTokenIds: bytes('Hi') }]);
     expect([...loader.last.engine.live.keys()]).toEqual(['ra', 'rb']);
@@ -174,11 +171,11 @@ describe('a session that had its model in a worker that has died', () => {
   });
 
   test('has no more of them than would wait for an engine; what the last worker had queued is not refused', async () => {
-    const tab = new HostTab('ta', host);
-    tab.keep('a');
-    const queued = Array.from({ length: 128 }, (_, i) => tab.generate(`r${i}`));
+    const tab = new Tab('ta', manager);
+    tab.restore('a');
+    const queued = Array.from({ length: 128 }, (_, i) => Promise.resolve(tab.generate(`r${i}`)));
     await expect(tab.generate('one more')).rejects.toMatchObject({ code: 'queue_full' });
-    queued.push(tab.generate('resumed', undefined, resume));
+    queued.push(Promise.resolve(tab.generate('resumed', { resume })));
     await settle();
     loader.last.finish();
     await Promise.all(queued);
@@ -186,14 +183,14 @@ describe('a session that had its model in a worker that has died', () => {
   });
 
   test.each(['abort', 'deadline', 'leave', 'corrupt_model'] as const)('a request that waits so ends alone: %s', async (end) => {
-    const [tab, other] = [new HostTab('ta', host), new HostTab('tb', host)];
-    for (const each of [tab, other]) each.keep('a');
-    const ended = tab.generate('ra', 5000).then(String, ({ code }: TabserveError) => code);
-    const others = other.generate('rb').then(() => 'queued', ({ code }: TabserveError) => code);
+    const [tab, other] = [new Tab('ta', manager), new Tab('tb', manager)];
+    for (const each of [tab, other]) each.restore('a');
+    const ended = Promise.resolve(tab.generate('ra', { scheduling: { timeoutMs: 5000 } })).then(String, ({ code }: TabserveError) => code);
+    const others = Promise.resolve(other.generate('rb')).then(() => 'queued', ({ code }: TabserveError) => code);
     await settle();
-    if (end === 'abort') host.abort(tab, 'ra');
+    if (end === 'abort') tab.abort('ra');
     else if (end === 'deadline') now = 5001;
-    else if (end === 'leave') host.detach(tab);
+    else if (end === 'leave') tab.leave();
     else loader.last.fail(new TabserveError('corrupt_model', 'broken'));
     expect(await ended).toBe({ abort: 'aborted', deadline: 'deadline_exceeded', leave: 'closed', corrupt_model: 'corrupt_model' }[end]);
     loader.last.finish();
