@@ -1,15 +1,14 @@
 import { untilAborted } from '../core/until-aborted.ts';
 
 /**
- * Loads that were given up and may still have memory of the GPU. A load that is wanted waits for them before it takes
- * memory itself, and stops waiting when it is given up in turn. So no load that was given up waits for another one, and
- * none can wait for itself.
+ * Loads that were given up and may still have GPU memory. Other loads wait for them before they take memory. A load that
+ * is given up stops waiting, so no load that was given up waits for another one or for itself.
  */
 export class AbandonedLoads {
   readonly #leaving = new Set<Promise<void>>();
   readonly #onLast: () => void;
 
-  /** @param onLast called when the last of them has let go of its memory */
+  /** @param onLast called when the last of them has freed its memory */
   constructor(onLast: () => void) {
     this.#onLast = onLast;
   }
@@ -19,7 +18,7 @@ export class AbandonedLoads {
     return this.#leaving.size === 0;
   }
 
-  /** @param settled resolves when the load has let go of its memory; never rejects */
+  /** @param settled resolves when the load has freed its memory; never rejects */
   add(settled: Promise<void>): void {
     const gone = settled.then(() => {
       this.#leaving.delete(gone);
@@ -28,7 +27,7 @@ export class AbandonedLoads {
     this.#leaving.add(gone);
   }
 
-  /** Resolves when none is left. @param signal of the load that waits; its reason is thrown once it is aborted */
+  /** Resolves when none is left. @param signal of the load that waits @throws its reason once it is aborted */
   async settled(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     while (!this.isEmpty) await untilAborted(Promise.all(this.#leaving), signal);

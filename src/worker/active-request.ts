@@ -10,16 +10,16 @@ import { checkLogitBias } from './logit-bias.ts';
 import type { ServedModel, ServedTokenizer } from './served-model.ts';
 import { OutputProcessor } from './output-processor.ts';
 
-/** A request that has not ended, and how far it has come: enough to go on with it on another engine. */
+/** A request that has not ended, with its tokens so far: enough to go on with it on another engine. */
 export class ActiveRequest {
   readonly session: ConnectedSession;
   readonly processor: OutputProcessor;
   readonly #request: EngineRequest;
   readonly #tokenIds: number[];
-  /** Whether it has been in a queue before: then none refuses it for want of a place. */
+  /** Whether it has been in a queue before. A full queue refuses only requests that have not. */
   #isResumed: boolean;
 
-  /** @param request with `outputTokenIds` where it comes from a worker that has died; the processor has replayed them. */
+  /** @param request with `outputTokenIds` where it comes from a worker that has died. The processor has replayed them. */
   constructor(session: ConnectedSession, processor: OutputProcessor, request: EngineRequest) {
     this.session = session;
     this.processor = processor;
@@ -41,45 +41,44 @@ export class ActiveRequest {
     return this.#request.promptTokenIds;
   }
 
-  /** It waits for an engine, in the worker's own queue. */
+  /** It now waits for an engine in the worker's own queue. */
   enqueue(): void {
     this.#isResumed = true;
   }
 
-  /** What the next engine is given. */
+  /** The request for the next engine. */
   toEngineRequest(): EngineRequest {
     const request = this.#isResumed ? { ...this.#request, outputTokenIds: [...this.#tokenIds] } : this.#request;
     this.#isResumed = true;
     return request;
   }
 
-  /** As it is shown while there is no engine to hold it. */
+  /** Its part of a snapshot while there is no engine. */
   toSnapshot(): SchedulerSnapshot['requests'][number] {
     const { requestId, sessionId, promptTokenIds } = this.#request;
     const numTokens = promptTokenIds.length + this.#tokenIds.length;
     return { requestId, sessionId, state: 'waiting', numTokens, numComputedTokens: 0, blockTable: [] };
   }
 
-  /** Takes in what an engine has generated, and returns it as frames. */
+  /** Adds tokens that an engine has generated, and returns them as frames. */
   process(output: RequestOutput): readonly Frame[] {
     this.#tokenIds.push(...output.newTokenIds);
     return this.processor.process(output);
   }
 }
 
-/** What a request comes to. */
+/** The model and the session of a new request. */
 interface RequestContext extends Pick<ServedModel, 'tokenizer' | 'info'> {
-  /** Whether its session allows that it is kept in storage. */
+  /** Whether its session allows keeping it in storage. */
   readonly persistPrefix: boolean;
-  /** When it came, in the engine clock's milliseconds. */
+  /** Engine-clock milliseconds of its arrival. */
   readonly now: number;
 }
 
 /**
- * The token ids of a request's prompt, as work that may be interrupted: those that a worker that has died had come to, if any.
+ * A task that gives the token ids of a request's prompt. If a worker that has died had encoded it, its ids are taken.
  *
- * @throws TabserveError `invalid_request` for a bias of a token that the model does not have, and what the prompt is
- *   refused with
+ * @throws TabserveError `invalid_request` for a bias of a token that the model does not have; see {@link encodePrompt}
  */
 export function* promptOf(
   { prompt, logits, resume }: GenerateRequest,
@@ -89,7 +88,7 @@ export function* promptOf(
   return resume?.promptTokenIds ?? (yield* encodePrompt(prompt, model));
 }
 
-/** Turns what a tab asks for into what an engine computes. */
+/** Turns a tab's request and its encoded prompt into a request for an engine. */
 export function createActiveRequest(
   session: ConnectedSession,
   request: GenerateRequest,
@@ -112,12 +111,12 @@ export function createActiveRequest(
   });
 }
 
-/** Tokens that may hold the beginning of one code point, which has four bytes at most. */
+/** The most tokens that can hold an incomplete code point, which has four bytes at most. */
 const MAX_TOKENS_OF_A_BEGINNING = 3;
 
 /**
- * Turns what comes after a prompt into text. A text that goes on may have been cut within a character, or right before a
- * word whose space is the token's; an answer to messages begins anew.
+ * A detokenizer for the tokens after a prompt. A prompt that is text or token ids may end within a character, or before a
+ * word whose space is part of its token. An answer to messages begins anew.
  */
 function detokenizerBehind(prompt: Prompt, promptTokenIds: readonly number[], tokenizer: ServedTokenizer): Detokenizer {
   const detokenizer = tokenizer.createDetokenizer();

@@ -15,8 +15,8 @@ interface PendingLink {
 }
 
 /**
- * Has no GPU and no model, and only hands the ends of links on to the worker that was elected; those that come while there
- * is none wait for it.
+ * Passes the ends of links on to the elected worker. Links that come while there is none wait for it. A broker has no GPU
+ * and no model.
  */
 export class Broker {
   readonly #lockName = `tabserve:broker:${crypto.randomUUID()}`;
@@ -26,14 +26,14 @@ export class Broker {
   readonly #waiting: PendingLink[] = [];
   #owner: Owner | undefined;
 
-  /** @param scope what tells this broker, and those before and after it, from others of the origin */
+  /** @param scope the same for this broker and those before and after it, and different from others of the origin */
   constructor(locks: Locks, scope: string) {
     this.#locks = locks;
     this.#scope = scope;
     this.#locked = holdLock(locks, this.#lockName);
   }
 
-  /** A tab has come. */
+  /** A tab has connected. */
   connect(tab: MessagePort): void {
     tab.onmessage = ({ data, ports: [port] }: MessageEvent<ToBroker>) => {
       if (port === undefined) return;
@@ -60,7 +60,7 @@ function forward({ tab, id, link }: PendingLink, elected: Owner): void {
   tab.postMessage({ type: 'forwarded', id, lockName: elected.lockName } satisfies FromBroker);
 }
 
-/** Makes this SharedWorker a broker. Its URL and its name are what the browser itself tells it from others by. */
+/** Makes this SharedWorker a broker. The browser distinguishes SharedWorkers by URL and name, and so does its scope. */
 export function serveBroker(): void {
   const broker = new Broker(navigator.locks, shortHash(`${location.href} ${self.name}`));
   addEventListener('connect', (event) => {

@@ -31,11 +31,11 @@ export async function listenOnChannel({ channel, hostLock, accept }: ChannelRece
   channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
     const message = readBroadcast(data);
     if (message?.type !== 'connect') return;
-    // A tab connects again when it hears an announcement. An address alone may have been heard, and used, by anyone.
+    // A tab connects again when it hears an announcement. Anyone may have heard an address and use it.
     const peer = `${message.from} ${message.publicKey}`;
     if (known.has(peer)) return;
     known.add(peer);
-    answer({ address: message.from, publicKey: message.publicKey }).catch(() => {}); // no key of a tab's
+    answer({ address: message.from, publicKey: message.publicKey }).catch(() => {}); // not a tab's key
   });
   post({ type: 'announce' });
 }

@@ -4,13 +4,13 @@ import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import { checkWaitingLimits, UNKNOWN_RETRY_MS } from '../core/waiting-limits.ts';
 import type { ConnectedSession } from './session-registry.ts';
 
-/** A request that is kept as it was asked. */
+/** A request whose prompt has not been encoded. */
 export interface EarlyRequest {
   readonly session: ConnectedSession;
   readonly request: GenerateRequest;
-  /** Whether its session allows that it is kept in storage. */
+  /** Whether its session allows keeping it in storage. */
   readonly persistPrefix: boolean;
-  /** When it came, in the engine clock's milliseconds. */
+  /** Engine-clock milliseconds of its arrival. */
   readonly arrivalTime: number;
 }
 
@@ -20,8 +20,8 @@ interface Waiting extends EarlyRequest {
 }
 
 /**
- * Requests for a model that has been loaded in a worker that has died, and not yet in this one. There is no tokenizer to
- * read their prompts with, so they are kept as they were asked until it is loaded.
+ * Requests for a model that was loaded in a worker that has died, and not yet in this one. There is no tokenizer for their
+ * prompts, so they wait as they are until the model is loaded.
  */
 export class EarlyRequests {
   readonly #requests = new Map<string, Waiting>();
@@ -35,8 +35,8 @@ export class EarlyRequests {
   }
 
   /**
-   * Keeps a request. Resolves when it has been queued. One that the worker that has died had queued is never refused.
-   * @throws TabserveError why it never will be queued; `queue_full` where too many wait
+   * Adds a request. Resolves when it has been queued. A request that the dead worker had queued is never refused.
+   * @throws TabserveError why it will never be queued; `queue_full` where too many wait
    */
   async add(early: EarlyRequest): Promise<Queued> {
     const numOfSession = [...this.#requests.values()].filter(({ session }) => session === early.session).length;
@@ -46,7 +46,7 @@ export class EarlyRequests {
     });
   }
 
-  /** The model is loaded: queues all of them, in the order in which they came. @param queue may throw why it refuses one */
+  /** The model is loaded: queues all of them, in the order of their arrival. @param queue may throw why it refuses one */
   queueAll(queue: (early: EarlyRequest) => Queued | Promise<Queued>): void {
     for (const [requestId, early] of this.#requests) {
       this.#requests.delete(requestId);
@@ -58,7 +58,7 @@ export class EarlyRequests {
     }
   }
 
-  /** As they are shown. */
+  /** Their part of a snapshot. */
   toSnapshot(): SchedulerSnapshot['requests'] {
     return Array.from(this.#requests.values(), ({ session: { sessionId }, request: { requestId, resume } }) => {
       const numTokens = resume === undefined ? 0 : resume.promptTokenIds.length + resume.tokenIds.length;
@@ -73,12 +73,12 @@ export class EarlyRequests {
     return true;
   }
 
-  /** Ends those of a session that has gone, or has loaded another model. */
+  /** Ends the requests of a session that has gone, or has loaded another model. */
   drop(session: ConnectedSession, reason = new TabserveError('closed', 'The session has ended.')): void {
     for (const [requestId, early] of this.#requests) if (early.session === session) this.#refuse(requestId, reason);
   }
 
-  /** Ends those whose deadline has come. */
+  /** Ends requests whose deadline has passed. */
   expire(now: number): void {
     for (const [requestId, { request, arrivalTime }] of this.#requests) {
       const timeoutMs = request.scheduling?.timeoutMs;

@@ -4,9 +4,9 @@ import type { Task } from '../core/cooperative-task.ts';
 import type { ServedTokenizer } from './served-model.ts';
 
 /**
- * The token ids that a prompt is, as work that may be interrupted.
+ * A task that gives the token ids of a prompt.
  *
- * @throws TabserveError `invalid_request` where there are none, where an id is not the model's, or where the chat template
+ * @throws TabserveError `invalid_request` where there are none, where the model lacks one, or where the chat template
  *   refuses the messages; `context_length_exceeded` for a text longer than any prompt that fits
  */
 export function* encodePrompt(
@@ -23,7 +23,7 @@ function checkLength(ids: readonly number[]): readonly number[] {
   throw new TabserveError('invalid_request', '"prompt" is empty; it needs at least one token.', { param: 'prompt' });
 }
 
-/** An id that the model does not have would read beyond its embedding. */
+/** An unknown id would read beyond the embedding. */
 function checkTokenIds(ids: readonly number[], vocabSize: number): readonly number[] {
   const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (unknown === undefined) return ids;

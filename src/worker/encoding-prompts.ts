@@ -8,7 +8,7 @@ interface EncodingPrompt {
   readonly ended: AbortController;
 }
 
-/** Requests whose prompts are being made into token ids. A long one takes many turns, in which its request may end. */
+/** Requests whose prompts are being encoded. A long prompt takes many time slices, between which its request may end. */
 export class EncodingPrompts {
   readonly #prompts = new Map<string, EncodingPrompt>();
 
@@ -21,16 +21,16 @@ export class EncodingPrompts {
   }
 
   /**
-   * Encodes a request's prompt and goes on with it: at once where it is short, so that short requests keep their order.
+   * Encodes a request's prompt and calls `then`. A short prompt is encoded at once, so short requests keep their order.
    *
-   * @returns what `then` returns; a promise where it takes turns, rejected with the reason if the request ends meanwhile
-   * @throws TabserveError `queue_full` for a long one where too many are being encoded
+   * @returns the result of `then`; for a long prompt a promise, rejected with the reason if the request ends meanwhile
+   * @throws TabserveError `queue_full` for a long prompt where too many are being encoded
    */
   encode<Ids, Result>(session: ConnectedSession, requestId: string, work: Task<Ids>, then: (ids: Ids) => Result): Result | Promise<Result> {
     const ended = new AbortController();
     const ids = runSyncOrCooperatively(work, ended.signal);
     if (!(ids instanceof Promise)) return then(ids);
-    ids.catch(() => {}); // where it is refused here, nobody else hears of it
+    ids.catch(() => {}); // nobody waits for it where it is refused here
     try {
       this.#checkRoom(session);
     } catch (error) {
@@ -44,7 +44,7 @@ export class EncodingPrompts {
     return ids.then(
       (value) => {
         forget();
-        ended.signal.throwIfAborted(); // in the work's last turn
+        ended.signal.throwIfAborted(); // in the task's last time slice
         return then(value);
       },
       (error: unknown) => {
@@ -54,7 +54,7 @@ export class EncodingPrompts {
     );
   }
 
-  /** Ends a session's request; false where it is not one of these. */
+  /** Ends a session's request. @returns false where it is not one of these */
   abort(session: ConnectedSession, requestId: string): boolean {
     const prompt = this.#prompts.get(requestId);
     if (prompt?.session !== session) return false;
@@ -62,7 +62,7 @@ export class EncodingPrompts {
     return true;
   }
 
-  /** Ends a session's requests: it has gone, or has loaded another model. */
+  /** Ends the requests of a session that has gone, or has loaded another model. */
   drop(session: ConnectedSession, reason = new TabserveError('closed', 'The session has ended.')): void {
     for (const [requestId, prompt] of this.#prompts) if (prompt.session === session) this.#end(requestId, prompt, reason);
   }

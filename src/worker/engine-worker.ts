@@ -5,7 +5,7 @@ import { KeptPrefixes } from './keep-prefixes.ts';
 import { createModelLoader } from './load-model.ts';
 import { serveElectedWorker, serveSharedWorker } from './serve.ts';
 
-// One script for all that a worker can be here, told apart by what started it.
+// One script for all kinds of worker. The way in which it was started says which it is.
 const prefixes = new KeptPrefixes();
 const parts = { prefixes, loadModel: createModelLoader({ loadRunner, baseUrl: location.href, prefixes }) };
 if (!('onconnect' in self)) serveElectedWorker(parts);

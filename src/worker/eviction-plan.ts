@@ -2,32 +2,32 @@ import { type ModelHolder, TabserveError } from '../core/errors.ts';
 import type { GpuNeed } from '../runner/gpu-budget.ts';
 import { mib } from '../runner/kv-cache-plan.ts';
 
-/** A model that has, or was promised, memory of the GPU. */
+/** A model that has reserved GPU memory. */
 export interface MemoryHolder {
   readonly id: string;
-  /** What another tab would give to use it too; undefined for a user's file. */
+  /** The `model` by which another tab joins it; undefined for a user's file. */
   readonly url: string | undefined;
   readonly gpuBytes: number;
   readonly numSessions: number;
   readonly numRequests: number;
-  /** Whether it may be unloaded: it answers, and works on no request. */
+  /** Whether it may be unloaded: it is loaded, and works on no request. */
   readonly isIdle: boolean;
   /** Engine-clock milliseconds of its last load, request or token. */
   readonly lastUsed: number;
 }
 
-/** Bytes that a model may take, and what has to be unloaded first. */
+/** The bytes that a model may take, and the models to unload first. */
 export interface EvictionPlan<T extends MemoryHolder> {
   readonly grantedBytes: number;
   readonly unload: readonly T[];
 }
 
 /**
- * Who has to go so that a model fits beside the others: nobody where there is room; else idle ones, first those that no
- * session has loaded, then the least recently used. None goes for more than is enough for the model; where less than it
- * wants is left then, its KV cache is smaller.
+ * Chooses the models to unload so that another one fits. Idle models are unloaded only where it takes that: first those
+ * that no session has, then the least recently used. No more are unloaded than it takes to leave enough. If the model wants
+ * more memory than is left then, its KV cache is smaller.
  *
- * @throws TabserveError `model_busy` where those that work leave no room.
+ * @throws TabserveError `model_busy` where models at work leave too little.
  */
 export function planEviction<T extends MemoryHolder>(need: GpuNeed, others: readonly T[]): EvictionPlan<T> {
   const { minBytes, enoughBytes, wantedBytes, budgetBytes } = need;
@@ -44,7 +44,7 @@ export function planEviction<T extends MemoryHolder>(need: GpuNeed, others: read
   return { grantedBytes: Math.min(wantedBytes, leftBytes), unload };
 }
 
-/** What those leave that cannot be unloaded at the moment. */
+/** The bytes that remain beside models which cannot be unloaded at the moment. */
 export function freeBytes(budgetBytes: number, others: readonly MemoryHolder[]): number {
   return Math.max(0, budgetBytes - sumOf(others.filter(isBusy)));
 }

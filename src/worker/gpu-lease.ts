@@ -23,7 +23,7 @@ export type GpuChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListene
 /** A wait shorter than this is not reported. */
 const REPORT_AFTER_MS = 200;
 
-/** How often the lock is queried while it is held: releases before the messages send none, and a tab that dies sends none. */
+/** How often the lock is queried while it is held. Older releases send no messages, and a tab that dies sends none. */
 const QUERY_MS = 10_000;
 
 export interface GpuLeaseOptions {

@@ -16,12 +16,12 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 export type PrefixStorage = PartStorage<PrefixManifest>;
 
-/** Where the browser keeps prefixes, apart from the models. */
+/** The browser's storage of prefixes, apart from the models. */
 export function opfsPrefixStorage(): PrefixStorage | undefined {
   return opfsPartStorage<PrefixManifest>('tabserve-prefixes');
 }
 
-/** That prefixes are to be kept, and where. */
+/** Where prefixes are kept, and how much. */
 export interface PrefixPlan {
   readonly storage: PrefixStorage;
   readonly maxBytes: number;
@@ -31,7 +31,7 @@ export interface PrefixPlan {
 export class KeptPrefixes {
   readonly #openStorage: () => PrefixStorage | undefined;
   readonly #keepers = new Set<PrefixKeeper>();
-  /** No set is opened before what is being deleted has gone. Never rejects. */
+  /** Resolves when the deletion under way has ended: no set is opened before. Never rejects. */
   #deleted: Promise<unknown> = Promise.resolve();
 
   /** @param openStorage where they are kept. @default the browser's */
@@ -39,7 +39,7 @@ export class KeptPrefixes {
     this.#openStorage = openStorage;
   }
 
-  /** Where a model's setting has its prefixes kept; undefined: nowhere. */
+  /** The plan for a model's setting; undefined where nothing is kept. */
   plan(setting: PersistPrefixCache | undefined, log: LoadContext['log']): PrefixPlan | undefined {
     if (setting === undefined || setting === false) return undefined;
     const storage = this.#openStorage();
@@ -48,7 +48,7 @@ export class KeptPrefixes {
     return undefined;
   }
 
-  /** Keeps an engine's hot prefixes, apart from those of everything whose KV might differ in a bit. */
+  /** Keeps an engine's hot prefixes. Engines whose KV might differ in a bit have sets of their own. */
   keep(plan: PrefixPlan, options: KeepPrefixesOptions): PrefixKeeper {
     const keeper = createKeeper(plan, options, () => this.#deleted);
     this.#keepers.add(keeper);
@@ -61,8 +61,8 @@ export class KeptPrefixes {
   }
 
   /**
-   * Deletes all that was kept, of all models. Engines that keep prefixes go on with what is asked from now on.
-   * @throws what the storage refuses with
+   * Deletes the kept prefixes of all models. Engines that keep prefixes go on with later requests.
+   * @throws the storage's error
    */
   deleteAll(): Promise<void> {
     const deleting = Promise.all([...this.#keepers].map((keeper) => keeper.forget())).then(async (names) => {
@@ -115,8 +115,9 @@ function createKeeper(
 }
 
 /**
- * All that a block's bytes depend on beside its tokens: the model's file, the KV type and size of a block, the numerics, the
- * adapter and the kernels used on it, and, as both compile the kernels, this release and the browser's. Undefined: not to be told.
+ * Everything that a block's bytes depend on beside its tokens: the model's file, the KV type and size of a block, the
+ * numerics, the adapter and its kernels, and, as both compile kernels, this release and the browser's. Undefined where the
+ * file cannot be identified.
  */
 async function setName(options: KeepPrefixesOptions): Promise<string | undefined> {
   const model = await options.file.identity();

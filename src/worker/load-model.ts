@@ -32,7 +32,7 @@ import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
 import { KernelTuning } from './tune-kernels.ts';
 import { openWatched } from './watched-source.ts';
 
-/** What is needed of a loaded runner: nothing of the GPU. */
+/** The part of a loaded runner that is needed here: nothing of the GPU. */
 type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'deferredKernels'> & {
   readonly runner: ModelRunner;
   readonly tunables?: readonly Tunable[];
@@ -42,13 +42,13 @@ type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunabl
 
 export interface ModelLoaderOptions {
   readonly loadRunner: (options: LoadRunnerOptions) => Promise<Runner>;
-  /** What a path is relative to. */
+  /** The base of relative paths. */
   readonly baseUrl: string;
   /** How files are opened, for tests. @default the browser's storage, locks and fetch */
   readonly open?: Partial<Pick<OpenOptions, 'storage' | 'locks' | 'http' | 'partBytes'>>;
-  /** Those of the host, which deletes them. @default kept in the browser's storage */
+  /** The prefixes that the model manager may delete. @default those in the browser's storage */
   readonly prefixes?: KeptPrefixes;
-  /** Where it is kept how kernels are tuned. @default the browser's */
+  /** The storage of tuning results. @default the browser's */
   readonly tuningStorage?: () => TuningStorage | undefined;
 }
 
@@ -58,9 +58,9 @@ const COMPILER: LoadWait = { cause: 'compiler', what: 'kernels to be compiled, w
 const FAILED = new TabserveError('aborted', 'The load has failed: nothing more is read of its file.');
 
 /**
- * Loads a model: its file, its tokenizer, its runner, an engine over them. A load that is given up rejects at once with the
- * signal's reason, whatever it waits for; its memory of the GPU is free by then. One that fails by itself ends its download.
- * With the first load, what nobody would find again in the storage of models is deleted, in the background.
+ * Loads a model: its file, its tokenizer, its runner, and an engine over them. A load that is given up rejects at once with
+ * the signal's reason, and its GPU memory is free by then. A load that fails by itself ends its download. The first load
+ * also deletes orphaned files from the storage of models, in the background.
  */
 export function createModelLoader(its: ModelLoaderOptions): LoadModel {
   const load = loaderOf(its);
@@ -103,7 +103,7 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     for (const warning of tokenizer.warnings) log('warn', warning);
     progress.header(tokenizer.chatTemplate);
     if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
-    signal.throwIfAborted(); // by sessions that want to chat
+    signal.throwIfAborted(); // aborted by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
     const bestVariants = (found: AdapterSummary): Promise<BestVariants> => tuning.bestVariants(found);
     const onStage: LoadRunnerOptions['onStage'] = (stage) => {
@@ -135,7 +135,7 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
 
 type FileInfo = Pick<ModelInfo, 'chatTemplate' | 'fileBytes' | 'recommendedSampling'>;
 
-/** What tabs are told of a model. */
+/** The info of a model for its tabs. */
 function infoOf(loaded: Runner, options: LoadOptions, file: FileInfo): ModelInfo {
   const { config, scheduler } = loaded;
   const { name, architecture, maxPositionEmbeddings: contextLength, vocabSize } = config;
@@ -179,7 +179,7 @@ function serve(
   };
 }
 
-/** Reports what has no bytes of its own with the bytes of the stage before. */
+/** Reports stages without bytes of their own with the bytes of the stage before. */
 function lastProgress({ onProgress }: LoadContext) {
   let last: LoadProgress = { stage: 'open', bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, secondsLeft: Infinity };
   let header: Pick<LoadProgress, 'chatTemplate'> = {};
@@ -190,10 +190,10 @@ function lastProgress({ onProgress }: LoadContext) {
   return {
     report,
     stage: (stage: 'load' | 'compile'): void => {
-      // The bytes tell by themselves whether they are downloaded or loaded.
+      // The progress of bytes has the stages "download" and "load" already.
       if (stage === 'compile') onProgress({ ...last, stage, bytesPerSecond: 0, secondsLeft: 0 });
     },
-    /** The header has been read; all reports from here on say so. */
+    /** The header has been read. All later reports include it. */
     header: (chatTemplate: ChatTemplateOrigin): void => {
       header = { chatTemplate };
       report(last);

@@ -8,27 +8,26 @@ import { sourceKey } from './model-identity.ts';
 import type { LoadModel } from './served-model.ts';
 
 /**
- * How sessions reach models: by URLs with their signatures, by tokens, by files. Each such address is kept for as long as its
- * session lives. A signature expires, a token may lack a permission, a file may be deleted. So a model is loaded, and
- * loaded again, by the best address that there is; where that is refused, by another. A refusal is told only when every
- * session's address has been refused.
+ * The addresses by which sessions reach models: URLs with their signatures, access tokens, files. Each is kept while its
+ * session lives. A signature expires, a token may lack a permission, a file may be deleted. So a model is loaded from the
+ * best address, and if that is refused, from another. A load fails by a refusal only when every address was refused.
  */
 export class ModelAddresses {
   readonly #given = new Map<ConnectedSession, LoadOptions>();
   readonly #refused = new WeakSet<LoadOptions>();
 
-  /** A session asks for a model. */
+  /** A session has asked for a model at an address. */
   add(session: ConnectedSession, options: LoadOptions): void {
     this.#given.delete(session); // the last one given is the last in the map
     this.#given.set(session, options);
   }
 
-  /** A session has gone, and its address with it. */
+  /** The session has gone. */
   delete(session: ConnectedSession): void {
     this.#given.delete(session);
   }
 
-  /** Loads by the addresses that there are. */
+  /** A loader that tries one address after another. */
   loadFrom(load: LoadModel): LoadModel {
     return async (options, context) => {
       for (let address = this.#next(options) ?? options; ; ) {
@@ -45,7 +44,7 @@ export class ModelAddresses {
     };
   }
 
-  /** The best address to the model that has not been refused: of equals, a file that is in use, or the last URL given. */
+  /** The best address that was not refused. Of equal ones, it is a file that is in use, or the last URL given. */
   #next(options: LoadOptions): LoadOptions | undefined {
     const addresses = this.#addressesOf(options);
     const all = typeof options.source === 'string' ? [options, ...addresses] : [...addresses, options];
@@ -62,7 +61,7 @@ export class ModelAddresses {
   }
 }
 
-/** An address with a signature or a token is worth most, and one that says itself that it has expired least. */
+/** An address with a signature or a token is worth most, and one that has expired by its own words least. */
 function worth({ source, hub }: LoadOptions): number {
   const signature = typeof source === 'string' ? signatureOf(source) : undefined;
   if (signature?.expires !== undefined && signature.expires <= Date.now()) return 0;
@@ -73,7 +72,7 @@ function isSame(a: LoadOptions, b: LoadOptions): boolean {
   return a.source === b.source && a.hub?.token === b.hub?.token;
 }
 
-/** Whether another address might do better. */
+/** Whether another address might be accepted. */
 function isRefusal(error: unknown): boolean {
   return error instanceof TabserveError && (error.code === 'access_denied' || error.code === 'model_not_found');
 }

@@ -3,13 +3,13 @@ import type { LoadOptions, ModelAddress } from '../core/protocol.ts';
 import { modelName } from '../download/model-name.ts';
 import { hubEndpoint, resolveModelUrl } from '../download/model-url.ts';
 
-/** Files that nothing tells from others: each is like no other. */
+/** Files without a fingerprint: each is a model of its own. */
 const strangers = new WeakMap<File, string>();
 
 /**
- * What is the same for two tabs that ask for the same model, and for no others: the `cacheKey`; of a hub name the
- * endpoint, repository, revision and path; of a URL all but its signature; of a user's file its content. Its name, size and
- * date may be another file's as well.
+ * A key that is equal for two tabs that ask for the same model, and for no others: the `cacheKey`; a hub name's endpoint,
+ * repository, revision and path; a URL without its signature; the content of a user's file, since another file may have the
+ * same name, size and date.
  */
 export function sourceKey({ source, hub, cacheKey, fingerprint }: ModelAddress): string {
   if (typeof source !== 'string') return `file:${fingerprint ?? strangerKey(source)}`;
@@ -18,19 +18,19 @@ export function sourceKey({ source, hub, cacheKey, fingerprint }: ModelAddress):
     const model = resolveModelUrl(source, NOWHERE, hubEndpoint(hub ?? {}));
     return `${model.hub === undefined ? 'url' : 'hub'}:${model.name}`;
   } catch {
-    return source; // what its load will refuse
+    return source; // its load will refuse it
   }
 }
 
-/** Tabs send whole URLs: what is relative is none. */
+/** The base of relative URLs, which tabs do not send. */
 const NOWHERE = 'about:blank';
 
-/** What a model is called in a request's `model` field, in metrics, messages and logs: no secret is in it. */
+/** The name of a model in a request's `model` field, in metrics, messages and logs. It has no secret in it. */
 export function modelId({ source, cacheKey }: ModelAddress): string {
   return typeof source === 'string' ? (cacheKey ?? modelName(source)) : source.name;
 }
 
-/** What another tab gives as its model to join this one; undefined where that takes a file or a key. */
+/** The `model` by which another tab joins this one; undefined where that takes a file or a key. */
 export function modelUrl({ source, cacheKey }: ModelAddress): string | undefined {
   return typeof source === 'string' && cacheKey === undefined ? modelName(source) : undefined;
 }
@@ -43,7 +43,7 @@ function strangerKey(file: File): string {
   return key;
 }
 
-/** Whether a model loaded with `loaded` has the settings that are wanted. Settings that `wanted` leaves open do not matter. */
+/** Whether a model loaded with `loaded` has all settings that `wanted` names. */
 export function hasSettings(loaded: LoadOptions, wanted: LoadOptions): boolean {
   const settings: Readonly<Record<string, unknown>> = { ...loaded };
   // Plain data, and one may have come from another tab.

@@ -16,7 +16,7 @@ import type { ServedModel } from './served-model.ts';
 import type { ConnectedSession } from './session-registry.ts';
 import { SnapshotAnonymizer } from './snapshot-anonymizer.ts';
 
-/** What an instance needs of the pool that it is in. */
+/** The pool, as an instance sees it. */
 export interface ModelInstanceContext {
   readonly load: (instance: ModelInstance, attempt: LoadAttempt) => Promise<ServedModel>;
   /** A request or a load has begun or ended. */
@@ -47,7 +47,7 @@ export class ModelInstance implements MemoryHolder {
   readonly id: string;
   readonly url: string | undefined;
   readonly lifecycle: ModelLifecycle;
-  /** What its sessions know of it. */
+  /** The status that its sessions know. */
   readonly status: ModelStatus;
   /** The sessions that have it. */
   readonly sessions: ReadonlySet<ConnectedSession>;
@@ -130,7 +130,10 @@ export class ModelInstance implements MemoryHolder {
     return [...this.#sessions].some((other) => other !== session) || hasSettings(this.options, options);
   }
 
-  /** Loads the model for a session, or waits for the load under way. @param persists whether its requests may be kept in storage */
+  /**
+   * Loads the model for a session, or waits for the load under way.
+   * @param persists whether the session's requests may be kept in storage
+   */
   async load(session: ConnectedSession, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.lastUsed = this.#context.clock();
     if (this.lifecycle.state.name === 'unloaded') this.#reloader.reload();

@@ -32,7 +32,7 @@ export type LifecycleState =
   | { readonly name: 'reloading'; readonly load: LoadUnderWay; readonly last: ServedModel | undefined }
   | { readonly name: 'closed'; readonly reason: TabserveError; readonly settled: Promise<void> };
 
-/** What metrics call each state. */
+/** The names of the states in metrics. */
 const MODEL_STATES = {
   new: 'loading', loading: 'loading', ready: 'ready', unloaded: 'parked', reloading: 'recovering', closed: 'failed',
 } as const satisfies Record<LifecycleState['name'], ModelState>;

@@ -7,13 +7,13 @@ const MAX_STEPS = 100;
 
 export interface ModelProfilerOptions {
   readonly profiler: Profiler;
-  /** Limits are measured while nobody else uses the GPU. */
+  /** Limits are measured while nothing else uses the GPU. */
   readonly idleQueue: Pick<IdleQueue, 'measure' | 'isGpuFree'>;
   /** Resolves when the GPU device is lost, or the model unloaded. */
   readonly lost: Promise<TabserveError>;
 }
 
-/** Profiles of one loaded model, for any session that asks. What fails here fails for whoever asked, and for no request. */
+/** Profiles one loaded model, for any of its sessions. A failure concerns the call alone, and no request. */
 export class ModelProfiler {
   readonly #options: ModelProfilerOptions;
   #limits: AdapterLimits | undefined;
@@ -24,8 +24,8 @@ export class ModelProfiler {
   }
 
   /**
-   * Measured once, while no model of the worker answers, loads or is tuned; what comes meanwhile waits for the second or
-   * two that it takes.
+   * Measured once, while no model of the worker answers, loads or is tuned. That takes a second or two, in which requests
+   * wait.
    */
   async limits(): Promise<AdapterLimits> {
     const { idleQueue, profiler } = this.#options;
@@ -34,12 +34,12 @@ export class ModelProfiler {
       this.#limits = await this.#untilLost(this.#measuring);
       return this.#limits;
     } catch (error) {
-      this.#measuring = undefined; // the next one tries again
+      this.#measuring = undefined; // the next call tries again
       throw error;
     }
   }
 
-  /** With the limits, where they are known or nothing holds the GPU, so that they can be measured now. */
+  /** Includes the limits where they are known, or can be measured now because nothing uses the GPU. */
   async profile(options: ProfileOptions): Promise<StepProfile> {
     const wanted = checkOptions(options);
     if (this.#limits === undefined && this.#options.idleQueue.isGpuFree) await this.limits();

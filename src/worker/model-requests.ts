@@ -11,13 +11,17 @@ import type { ServedEngine, ServedModel } from './served-model.ts';
 
 type KnownModel = Pick<ServedModel, 'info' | 'tokenizer'>;
 
-/** How often deadlines are looked at while there is no engine to do so. */
+/** How often deadlines of pending requests are checked. */
 const DEADLINE_CHECK_MS = 100;
 
 /**
- * All requests for a model: those that its tokenizer has read, which an engine works on or which are kept for one; those
- * with a long prompt, which it is reading; and those that come before there is a tokenizer. Whatever is kept ends here when
- * its time is over.
+ * All requests for a model that have not ended:
+ *
+ * - early ones, which came before the model had a tokenizer in this worker
+ * - ones whose long prompt is being encoded
+ * - encoded ones, in a table: submitted to an engine, or pending
+ *
+ * Deadlines of requests that no engine has are checked here.
  */
 export class ModelRequests {
   readonly #early = new EarlyRequests();
@@ -30,8 +34,8 @@ export class ModelRequests {
 
   /**
    * @param clock the engine's, in milliseconds
-   * @param engine that takes requests at the moment; undefined where they are to be kept
-   * @param onChange called when none is kept any more, and when a long prompt has been encoded or given up
+   * @param engine the engine that takes requests at the moment; undefined where new ones are to be pending
+   * @param onChange called when no pending request is left, and when a long prompt has been encoded or given up
    */
   constructor(clock: () => number, engine: () => ServedEngine | undefined, onChange: () => void) {
     this.#clock = clock;
@@ -48,17 +52,17 @@ export class ModelRequests {
     return this.#table.isRunning;
   }
 
-  /** As they are shown while there is no engine. */
+  /** Their part of a snapshot while there is no engine. */
   toSnapshot(): SchedulerSnapshot['requests'] {
     return [...this.#early.toSnapshot(), ...this.#table.toSnapshot()];
   }
 
   /**
-   * Takes in a new request.
+   * Adds a new request.
    *
-   * @param known undefined while nothing is known of the model: the request is queued as soon as it is
-   * @returns a promise where it is not queued in this turn
-   * @throws TabserveError `invalid_request` where its name is in use; what its prompt is refused with, or the engine refuses it with
+   * @param known the model's tokenizer and info; while undefined, the request is queued later
+   * @returns a promise where it is not queued at once
+   * @throws TabserveError `invalid_request` where its id is in use; whatever its prompt or the engine refuses it with
    */
   add(request: EarlyRequest, known: KnownModel | undefined): Queued | Promise<Queued> {
     const { requestId } = request.request;
@@ -69,24 +73,24 @@ export class ModelRequests {
     return queued;
   }
 
-  /** The model is loaded: its engine has all of them. */
+  /** The model is loaded: submits all of them to its engine. */
   submitAll({ engine, ...known }: Pick<ServedModel, 'engine' | 'info' | 'tokenizer'>): void {
-    this.#early.queueAll((early) => this.#queue(early, known, () => undefined)); // they have been in a queue, and are not refused
+    this.#early.queueAll((early) => this.#queue(early, known, () => undefined)); // pending first: these are not refused for a full queue
     this.resubmit(engine);
   }
 
-  /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
+  /** Submits pending requests to the engine that has the others. A request that it refuses ends with its reason. */
   resubmit(engine: ServedEngine): void {
     this.#table.resubmit(engine);
   }
 
-  /** The engine is gone: all of them are kept for the next one. */
+  /** The engine is gone: all of them are pending. */
   requeueAll(): void {
     this.#table.requeueAll();
     this.#watchDeadlines();
   }
 
-  /** Sends what a step has produced to whom it belongs. */
+  /** Sends the outputs of a step to their sessions. */
   deliver(engine: ServedEngine, outputs: readonly RequestOutput[]): void {
     this.#table.deliver(engine, outputs);
   }
@@ -97,14 +101,14 @@ export class ModelRequests {
     return isWaiting || this.#table.abort(session, requestId, this.#clock());
   }
 
-  /** Forgets a session that has gone, or, where it is told a reason, has not. */
+  /** Ends the requests of a session. @param reason why; undefined where the session has gone, and hears nothing */
   drop(session: ConnectedSession, reason?: TabserveError): void {
     this.#early.drop(session, reason);
     this.#encoding.drop(session, reason);
     this.#table.drop(session, reason);
   }
 
-  /** Ends those that the engine works on. */
+  /** Ends the requests that the engine has. */
   failRunning(error: TabserveError): void {
     this.#table.failRunning(error);
   }

@@ -17,8 +17,8 @@ export interface OutputProcessorOptions {
 }
 
 /**
- * Turns one choice's token ids into its frames. The texts of its frames, joined, are the answer: without the stop
- * string, and with nothing held back once the finish frame is out.
+ * Turns the token ids of one choice into frames. The joined texts of its frames are the answer, without the stop string.
+ * After the finish frame nothing is held back.
  */
 export class OutputProcessor {
   readonly #options: OutputProcessorOptions;
@@ -38,12 +38,12 @@ export class OutputProcessor {
     return this.#ended;
   }
 
-  /** Goes on behind tokens whose frames another worker has sent: from now on it does what it did there. */
+  /** Processes tokens whose frames another worker has sent. Afterwards it is in the state that it was in there. */
   replay(tokenIds: readonly number[]): void {
     for (const tokenId of tokenIds) this.#tokenFrame(tokenId, this.#textOf(tokenId).text);
   }
 
-  /** The frames of one output. A stop string ends the stream, whatever the engine still has to say. */
+  /** The frames of one output. A stop string ends the answer, even if the engine has more tokens. */
   process(output: RequestOutput): readonly (TokenFrame | FinishFrame)[] {
     if (this.#ended) return [];
     this.#firstScheduledTime ??= output.firstScheduledTime;
@@ -58,7 +58,7 @@ export class OutputProcessor {
     return frames;
   }
 
-  /** Ends the stream from outside, at engine-clock time `now`; text held back is given out. */
+  /** Ends the answer at engine-clock time `now`, with the text that was held back. */
   abort(now: number): readonly FinishFrame[] {
     if (this.#ended) return [];
     this.#firstScheduledTime ??= now;
@@ -70,7 +70,7 @@ export class OutputProcessor {
     return this.#stopMatcher.scan(this.#options.detokenizer.decode(tokenId));
   }
 
-  /** The last bytes of a code point that never became whole may still complete a stop string. */
+  /** The last bytes of an incomplete code point may still complete a stop string. */
   #drain(finishReason: FinishReason): FinishFrame {
     const { text, stopped } = this.#stopMatcher.scan(this.#options.detokenizer.flush());
     if (stopped) return this.#finishFrame('stop', text);

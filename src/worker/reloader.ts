@@ -1,7 +1,7 @@
 import { type TabserveError, toTabserveError } from '../core/errors.ts';
 import { type Attempt, Retries } from '../core/recovery.ts';
 
-/** What is logged of a loss, by its consequence. */
+/** The log lines of a loss, by its consequence. */
 export const LOST = {
   again: ['warn', 'The engine is set up again, and its requests go on.'],
   kills: ['error', 'It was lost several times in a row before a token came: what it worked on is given up, as the likely cause.'],

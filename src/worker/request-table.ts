@@ -10,24 +10,24 @@ import type { ServedEngine } from './served-model.ts';
 type Taker = Pick<ServedEngine, 'add'>;
 
 /**
- * The requests of all sessions that have not ended, in the order in which they came. They outlive the engine that works
- * on them: the next one is handed all of them.
+ * The encoded requests of all sessions that have not ended, in the order of their arrival. They outlive an engine: the next
+ * one gets all of them.
  */
 export class RequestTable {
   readonly #requests = new Map<string, ActiveRequest>();
-  /** Those that no engine works on at the moment. */
+  /** Requests that no engine has at the moment. */
   readonly #pending = new WeakSet<ActiveRequest>();
 
   get size(): number {
     return this.#requests.size;
   }
 
-  /** Whether any is kept for an engine. */
+  /** Whether any waits for an engine. */
   get isPending(): boolean {
     return [...this.#requests.values()].some((request) => this.#pending.has(request));
   }
 
-  /** Whether an engine works on any of them. */
+  /** Whether an engine has any of them. */
   get isRunning(): boolean {
     return [...this.#requests.values()].some((request) => !this.#pending.has(request));
   }
@@ -36,14 +36,14 @@ export class RequestTable {
     return this.#requests.has(requestId);
   }
 
-  /** As they are shown while there is no engine. */
+  /** Their part of a snapshot while there is no engine. */
   toSnapshot(): SchedulerSnapshot['requests'] {
     return Array.from(this.#requests.values(), (request) => request.toSnapshot());
   }
 
   /**
-   * Gives a new request to the engine, or keeps it for the next one.
-   * @throws TabserveError what the engine refuses it with; `queue_full` where too many are kept
+   * Submits a new request to the engine; without one, it is pending.
+   * @throws TabserveError whatever the engine refuses it with; `queue_full` where too many are pending
    */
   add(requestId: string, request: ActiveRequest, engine: Taker | undefined): void {
     if (engine === undefined) this.#enqueue(request);
@@ -51,12 +51,12 @@ export class RequestTable {
     this.#requests.set(requestId, request);
   }
 
-  /** The engine is gone: all of them are kept for the next one. */
+  /** The engine is gone: all of them are pending. */
   requeueAll(): void {
     for (const request of this.#requests.values()) this.#pending.add(request);
   }
 
-  /** Hands those that were kept to the engine that works on the others; one that it refuses ends with its reason. */
+  /** Submits pending requests to the engine that has the others. A request that it refuses ends with its reason. */
   resubmit(engine: Taker): void {
     for (const [requestId, request] of this.#requests) {
       if (!this.#pending.delete(request)) continue;
@@ -77,7 +77,7 @@ export class RequestTable {
     return true;
   }
 
-  /** Forgets a session that has gone, or, where it is told a reason, has not. */
+  /** Ends the requests of a session. @param reason why; undefined where the session has gone, and hears nothing */
   drop(session: ConnectedSession, reason?: TabserveError): void {
     for (const [requestId, request] of this.#requests) {
       if (request.session !== session) continue;
@@ -86,7 +86,7 @@ export class RequestTable {
     }
   }
 
-  /** Ends those that were kept and whose deadline has come: for as long as there is no engine that does. */
+  /** Ends pending requests whose deadline has passed. An engine checks the deadlines of its own. */
   expire(now: number): void {
     for (const [requestId, request] of this.#requests) {
       const { session, deadline } = request;
@@ -96,7 +96,7 @@ export class RequestTable {
     }
   }
 
-  /** Ends those that an engine works on. */
+  /** Ends the requests that an engine has. */
   failRunning(error: TabserveError): void {
     for (const [requestId, request] of this.#requests) {
       if (!this.#pending.has(request)) this.#fail(requestId, request.session, error);
@@ -108,7 +108,7 @@ export class RequestTable {
     for (const [requestId, { session }] of this.#requests) this.#fail(requestId, session, error);
   }
 
-  /** Sends what a step has produced to whom it belongs, one message a session. */
+  /** Sends the outputs of a step to their sessions, one message for each session. */
   deliver(engine: Pick<ServedEngine, 'abort'>, outputs: readonly RequestOutput[]): void {
     const mail = new Map<ConnectedSession, Frame[]>();
     for (const output of outputs) {
@@ -142,7 +142,7 @@ export class RequestTable {
     }
   }
 
-  /** As the engine would queue it: one that comes from another worker is never refused for want of a place. */
+  /** Queues it as an engine would. A request from a worker that has died is never refused for a full queue. */
   #enqueue(request: ActiveRequest): void {
     const pending = [...this.#requests.values()].filter((other) => this.#pending.has(other));
     const numOfSession = pending.filter(({ session }) => session === request.session).length;

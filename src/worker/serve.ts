@@ -13,10 +13,10 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
 }
 
-/** What a host is made of. */
-type HostParts = Pick<ModelManagerOptions, 'loadModel' | 'prefixes'>;
+/** The parts that a worker is given. */
+type WorkerParts = Pick<ModelManagerOptions, 'loadModel' | 'prefixes'>;
 
-/** A host in this worker, and how tabs come to it. */
+/** This worker, and how tabs connect to it. */
 interface Reception {
   /** Held while this worker lives. */
   readonly lockName: string;
@@ -25,10 +25,10 @@ interface Reception {
 }
 
 /**
- * Sets up a host. Whatever the worker fails to catch reaches the tabs' logs, since nobody sees a SharedWorker's console.
- * Resolves when its lock is held: a tab that learns the lock's name earlier would take this worker for dead.
+ * Sets up the worker's models. Uncaught errors reach the tabs' logs, since nobody sees a SharedWorker's console. Resolves
+ * when the worker's lock is held: a tab that learns the lock's name earlier would take this worker for dead.
  */
-async function openReception(parts: HostParts): Promise<Reception> {
+async function openReception(parts: WorkerParts): Promise<Reception> {
   registerErrorTransfer();
   const { locks } = navigator;
   const gpuChannel = new BroadcastChannel(GPU_CHANNEL);
@@ -41,8 +41,8 @@ async function openReception(parts: HostParts): Promise<Reception> {
   return { lockName, accept: (link) => expose(new Session({ manager, locks, link, hello, die: () => close() }), link) };
 }
 
-/** Makes this SharedWorker a host: each port that connects becomes a session. */
-export function serveSharedWorker(parts: HostParts): void {
+/** Serves models from this SharedWorker. Each port that connects becomes a session. */
+export function serveSharedWorker(parts: WorkerParts): void {
   const reception = openReception(parts);
   addEventListener('connect', (event) => {
     const port = (event as MessageEvent).ports[0];
@@ -50,8 +50,8 @@ export function serveSharedWorker(parts: HostParts): void {
   });
 }
 
-/** Makes this dedicated Worker a host, whose tab tells it where the other tabs will connect. */
-export function serveElectedWorker(parts: HostParts): void {
+/** Serves models from this dedicated Worker. Its tab says where the other tabs will connect. */
+export function serveElectedWorker(parts: WorkerParts): void {
   const reception = openReception(parts);
   void reception.then(({ lockName }) => postMessage({ type: 'started', lockName } satisfies StartedMessage));
   addEventListener('message', ({ data, ports }: MessageEvent<ListenMessage>) => {

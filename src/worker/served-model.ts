@@ -40,7 +40,7 @@ export interface ServedModel {
   /** Resolves when the GPU device is lost. */
   readonly lost: Promise<TabserveError>;
   counters(): StepCounters;
-  /** How its kernels are fitted to the adapter. */
+  /** The state of its kernel tuning. */
   tuning(): TuningMetrics;
   /** The number of kernels that are still to be compiled while others do their work. */
   kernelsToCompile(): number;
@@ -60,8 +60,8 @@ export interface LoadContext {
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
   /**
-   * Asked once the header says what the model takes of the GPU, before anything else is read; others may be unloaded.
-   * @returns bytes that it may take. @throws TabserveError `out_of_memory`, `model_busy`
+   * Called once the model's need of GPU memory is known from its header, before anything else is read. Others may be
+   * unloaded. @returns bytes that it may take @throws TabserveError `out_of_memory`, `model_busy`
    */
   readonly reserve: (need: GpuNeed) => Promise<number>;
 }

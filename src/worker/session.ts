@@ -18,15 +18,15 @@ export interface SessionOptions {
   readonly locks: Locks;
   /** To the tab. */
   readonly link: Link;
-  /** What is answered to `connect`. */
+  /** The answer to `connect`. */
   readonly hello: HostHello;
-  /** Ends this worker, and says nothing. */
+  /** Ends this worker without a word to anyone, as a crash does. */
   readonly die: () => void;
 }
 
 /**
- * The calls of one tab. It lives as long as the tab holds its Web Lock: a tab that closes, crashes or navigates says
- * nothing, and its link stays silent, but its lock is released.
+ * The calls of one tab. A session lives as long as the tab holds its Web Lock. A tab that closes, crashes or navigates
+ * sends nothing, but its lock is released.
  */
 export class Session implements EngineHost {
   readonly #options: SessionOptions;
@@ -43,7 +43,7 @@ export class Session implements EngineHost {
       try {
         if (batch.length > 0) this.#options.link.postMessage(batch);
       } catch {
-        // The link is gone, as its tab's lock will tell: no other tab's frames are to be lost for it.
+        // The link is gone, and the tab's lock will end the session. No other tab's frames may be lost for it.
       }
     };
     const session = { sessionId, send };

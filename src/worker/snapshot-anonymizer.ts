@@ -6,8 +6,8 @@ type Requests = SchedulerSnapshot['requests'];
 const NO_POOL: EngineSnapshot['pool'] = { numBlocks: 0, blockSize: 0, numFree: 0, cachedFree: [], shared: [] };
 
 /**
- * Makes what the engine holds fit to be shown to every tab: sessions and requests are numbered as they are first seen,
- * since who knows their real names could end them.
+ * Makes an engine's snapshot fit for every tab. Sessions and requests get numbers in the order in which they are first
+ * seen, since their real ids would let anyone end them.
  */
 export class SnapshotAnonymizer {
   readonly #sessions = new Map<ConnectedSession, number>();
@@ -15,9 +15,9 @@ export class SnapshotAnonymizer {
   #numRequests = 0;
 
   /**
-   * @param asking the session to whom it is shown.
-   * @param sessions all that are connected, in the order in which they came.
-   * @param scheduler what the engine holds; without one, the requests that wait for the next.
+   * @param asking the session that gets the snapshot
+   * @param sessions all sessions of the model, in the order in which they came
+   * @param scheduler the scheduler's snapshot; without an engine, the pending requests
    */
   anonymize(
     asking: ConnectedSession,
@@ -33,7 +33,7 @@ export class SnapshotAnonymizer {
     const bySessionId = new Map(sessions.map(({ sessionId }, i) => [sessionId, shown[i]]));
     return {
       sessions: shown,
-      // A session that has gone leaves a request in flight for the rest of its step; it is nobody's then.
+      // A request of a session that has gone stays for the rest of its step. It belongs to nobody then.
       requests: requests.map(({ requestId, sessionId, ...progress }) => ({
         id: this.#requests.get(requestId) ?? '',
         ...(bySessionId.get(sessionId) ?? { session: 0, isOwn: false }),
@@ -44,7 +44,7 @@ export class SnapshotAnonymizer {
     };
   }
 
-  /** Keeps the numbers of those that are still there, and gives new ones to those that are new. */
+  /** Gives numbers to new sessions and requests. The others keep theirs. */
   #number(sessions: readonly ConnectedSession[], requests: Requests): void {
     for (const session of this.#sessions.keys()) if (!sessions.includes(session)) this.#sessions.delete(session);
     const taken = new Set(this.#sessions.values());

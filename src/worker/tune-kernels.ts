@@ -6,12 +6,12 @@ import { keepBestVariant, readBestVariants, type TuningStorage } from '../storag
 import { BUILD } from './build.ts';
 import type { LoadContext } from './served-model.ts';
 
-/** GPU time that trials may take, of one load. */
+/** GPU time for the trials of one load. */
 const BUDGET_MS = 2000;
-/** Loading does not wait longer for a storage: without it kernels are tried again. */
+/** Loading waits no longer for the storage. Without its results, kernels are tried again. */
 const MAX_READ_MS = 250;
 
-/** Fits the kernels of one load to its adapter, as the user's setting says. Its storage's failures fail nothing. */
+/** Fits the kernels of one load to its adapter, by the user's setting. Failures of the storage fail nothing. */
 export class KernelTuning {
   readonly #tuning: Tuning;
   readonly #storage: TuningStorage | undefined;
@@ -27,12 +27,12 @@ export class KernelTuning {
   /** The results of earlier loads on this adapter, unless all kernels are to be tried anew. Never rejects. */
   async bestVariants(adapter: AdapterSummary): Promise<BestVariants> {
     if (this.#storage === undefined || this.#tuning === 'force') return this.#known;
-    const reading = readBestVariants(this.#storage, adapterKey(adapter), VERSION).catch(this.#tellOfStorage);
+    const reading = readBestVariants(this.#storage, adapterKey(adapter), VERSION).catch(this.#logStorageFailure);
     this.#known = (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? this.#known;
     return this.#known;
   }
 
-  /** Races would keep a software adapter, and with it the page's cores, busy for long: only where they are asked for. */
+  /** On a software adapter trials would keep the page's cores busy for long, so they run only if they are asked for. */
   start(adapter: AdapterSummary, tunables: readonly Tunable[]): Autotuner {
     const budgetMs = { auto: adapter.isSoftware ? 0 : BUDGET_MS, off: 0, force: Infinity }[this.#tuning];
     const storage = this.#storage;
@@ -42,20 +42,20 @@ export class KernelTuning {
       known: this.#known,
       budgetMs,
       save: (key, best) => {
-        if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#tellOfStorage);
+        if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#logStorageFailure);
       },
       log: this.#log,
     });
   }
 
-  #hasTold = false;
-  readonly #tellOfStorage = (error: unknown): undefined => {
-    if (!this.#hasTold) this.#log('info', `This browser's storage cannot keep how kernels are tuned: ${String(error)}`);
-    this.#hasTold = true;
+  #hasLogged = false;
+  readonly #logStorageFailure = (error: unknown): undefined => {
+    if (!this.#hasLogged) this.#log('info', `This browser's storage cannot keep how kernels are tuned: ${String(error)}`);
+    this.#hasLogged = true;
   };
 }
 
-/** Another release may have other kernels, another browser another compiler. */
+/** Another release may have other kernels, and another browser another compiler. */
 const VERSION = JSON.stringify([BUILD, globalThis.navigator?.userAgent ?? '']);
 
 function adapterKey({ vendor, architecture, device, description, isSoftware, features }: AdapterSummary): string {

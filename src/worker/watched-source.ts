@@ -7,13 +7,13 @@ import type { LoadContext } from './served-model.ts';
 
 const STORAGE: LoadWait = { cause: 'storage', what: 'the browser’s storage to be read, and what is read to be checked' };
 
-/** A file that is only stored once it is wanted. */
+/** A file that is not stored before its header is accepted. */
 export interface WatchedSource extends ByteSource {
-  /** Its header has been accepted: what has been read of it is stored, and what will be. */
+  /** Its header is accepted: the parts read so far are stored, and all later ones. */
   want(): void;
 }
 
-/** A model's source. Nothing is read of it once the load is given up, and while it is read, that is what is waited for. */
+/** Opens a model's source. A read ends when the load is given up. While it lasts, the load is reported as waiting for it. */
 export async function openWatched(
   source: ModelSource,
   options: Omit<OpenOptions, 'wanted'> & Pick<LoadContext, 'signal' | 'beginWait'>,
