@@ -6,11 +6,11 @@ import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/pr
 import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { MemoryHolder } from './eviction-plan.ts';
-import { hasSettings, modelId, modelUrl, sourceKey } from './model-identity.ts';
+import { modelId, modelUrl } from './model-identity.ts';
 import { type LoadAttempt, ModelLifecycle } from './model-lifecycle.ts';
 import { metricsOf, type ModelMetrics } from './model-metrics.ts';
 import { ModelRequests } from './model-requests.ts';
-import { ModelStatus } from './model-status.ts';
+import { ModelSessions } from './model-sessions.ts';
 import { LOST, type NeededMemory, Reloader } from './reloader.ts';
 import type { ServedModel } from './served-model.ts';
 import type { ConnectedSession } from './session-registry.ts';
@@ -47,18 +47,12 @@ export class ModelInstance implements MemoryHolder {
   readonly id: string;
   readonly url: string | undefined;
   readonly lifecycle: ModelLifecycle;
-  /** The status that its sessions know. */
-  readonly status: ModelStatus;
-  /** The sessions that have it. */
-  readonly sessions: ReadonlySet<ConnectedSession>;
+  readonly sessions: ModelSessions;
   /** GPU memory that it may take; while it is not on the GPU, what it had when it was. */
   reservedBytes = 0;
   /** Engine-clock milliseconds of its last load, request or token. */
   lastUsed: number;
   readonly #context: ModelInstanceContext;
-  readonly #sessions = new Set<ConnectedSession>();
-  /** The sessions whose requests may be kept in storage. */
-  readonly #persisting = new WeakSet<ConnectedSession>();
   readonly #recovery = new RecoveryPolicy();
   readonly #reloader: Reloader;
   readonly #requests: ModelRequests;
@@ -68,9 +62,8 @@ export class ModelInstance implements MemoryHolder {
     this.options = options;
     this.id = modelId(options);
     this.url = modelUrl(options);
-    this.sessions = this.#sessions;
     this.lastUsed = context.clock();
-    this.status = new ModelStatus(this.#sessions, context.clock);
+    this.sessions = new ModelSessions(context.clock);
     this.lifecycle = new ModelLifecycle({
       load: (attempt) => context.load(this, attempt),
       onReady: (model, stop) => this.#serve(model, stop),
@@ -84,10 +77,10 @@ export class ModelInstance implements MemoryHolder {
       load: () => this.lifecycle.load(),
       isNeeded: () => this.numRequests > 0,
       isAlone: () => context.isAlone(this),
-      onAttempt: (attempt) => this.status.set(statusOf(attempt)),
+      onAttempt: (attempt) => this.sessions.setStatus(statusOf(attempt)),
       onGivenUp: (error) => this.#end(error),
       onOver: () => {
-        this.status.ready();
+        this.sessions.setReady();
         context.onChange();
       },
       sleep: context.sleep,
@@ -100,7 +93,7 @@ export class ModelInstance implements MemoryHolder {
   }
 
   get numSessions(): number {
-    return this.#sessions.size;
+    return this.sessions.size;
   }
 
   get numRequests(): number {
@@ -122,22 +115,13 @@ export class ModelInstance implements MemoryHolder {
   }
 
   /**
-   * Whether it is what the session asks for: the same model, with the same settings. Where other sessions have it, their
-   * settings have to do.
-   */
-  isFor(session: ConnectedSession, options: LoadOptions): boolean {
-    if (this.lifecycle.isClosed || sourceKey(this.options) !== sourceKey(options)) return false;
-    return [...this.#sessions].some((other) => other !== session) || hasSettings(this.options, options);
-  }
-
-  /**
    * Loads the model for a session, or waits for the load under way.
    * @param persists whether the session's requests may be kept in storage
    */
   async load(session: ConnectedSession, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.lastUsed = this.#context.clock();
     if (this.lifecycle.state.name === 'unloaded') this.#reloader.reload();
-    this.#join(session, persists);
+    this.sessions.add(session, persists);
     const { info } = await this.lifecycle.load(onProgress).finally(() => this.#context.onChange());
     return info;
   }
@@ -145,7 +129,7 @@ export class ModelInstance implements MemoryHolder {
   /** Takes in a session that had the model in a worker that has died. The model is loaded with its next request. */
   restore(session: ConnectedSession, persists: boolean): void {
     this.lifecycle.restore();
-    this.#join(session, persists);
+    this.sessions.add(session, persists);
   }
 
   /**
@@ -155,7 +139,7 @@ export class ModelInstance implements MemoryHolder {
   leave(session: ConnectedSession, reason?: TabserveError): void {
     this.#requests.drop(session, reason);
     this.lifecycle.model?.engine.abortSession(session.sessionId);
-    if (this.#sessions.delete(session) && this.numSessions === 0 && this.lifecycle.model === undefined) this.lifecycle.close();
+    if (this.sessions.delete(session) && this.numSessions === 0 && this.lifecycle.model === undefined) this.lifecycle.close();
     if (this.lifecycle.isClosed) this.#reloader.end();
   }
 
@@ -168,7 +152,7 @@ export class ModelInstance implements MemoryHolder {
    */
   generate(session: ConnectedSession, request: GenerateRequest): Queued | Promise<Queued> {
     this.lastUsed = this.#context.clock();
-    const persistPrefix = this.#persisting.has(session);
+    const persistPrefix = this.sessions.persists(session);
     const queued = this.#requests.add({ session, request, persistPrefix, arrivalTime: this.lastUsed }, this.lifecycle.known);
     this.resume();
     return queued;
@@ -223,7 +207,7 @@ export class ModelInstance implements MemoryHolder {
   /** The requests of all its sessions, as this session may see them. */
   inspect(session: ConnectedSession): EngineSnapshot {
     const scheduler = this.lifecycle.model?.engine.snapshot();
-    return this.#anonymizer.anonymize(session, [...this.#sessions], scheduler ?? this.#requests.toSnapshot());
+    return this.#anonymizer.anonymize(session, [...this.sessions], scheduler ?? this.#requests.toSnapshot());
   }
 
   get #modelState(): ModelState {
@@ -231,18 +215,11 @@ export class ModelInstance implements MemoryHolder {
     return state.name === 'unloaded' && this.#reloader.isActive ? 'recovering' : modelState;
   }
 
-  #join(session: ConnectedSession, persists: boolean): void {
-    if (persists) this.#persisting.add(session);
-    else this.#persisting.delete(session);
-    this.status.sendTo(session);
-    this.#sessions.add(session);
-  }
-
   #serve(model: ServedModel, stop: AbortSignal): void {
     this.reservedBytes = model.gpuBytes;
     this.#requests.submitAll(model);
     this.#reloader.end();
-    this.status.ready();
+    this.sessions.setReady();
     void model.lost.then((error) => this.#lose(model, error));
     this.#pump(model, stop).catch((error: unknown) => this.#lose(model, toTabserveError(error)));
     this.#context.onChange();
@@ -280,7 +257,7 @@ export class ModelInstance implements MemoryHolder {
 
   /** There is no engine, and there will be none before the next load or the next request. */
   #end(error: TabserveError): void {
-    this.status.ready();
+    this.sessions.setReady();
     this.#requests.failAll(error);
     if (error.code !== 'aborted') this.#context.log(this, 'error', `${error.code}: ${error.message}`);
     this.#context.onChange();

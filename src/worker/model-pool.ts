@@ -7,6 +7,7 @@ import type { GpuNeed } from '../runner/gpu-budget.ts';
 import { AbandonedLoads } from './abandoned-loads.ts';
 import { freeBytes, planEviction } from './eviction-plan.ts';
 import type { GpuLease } from './gpu-lease.ts';
+import { hasSettings, sourceKey } from './model-identity.ts';
 import { ModelInstance } from './model-instance.ts';
 import type { LoadAttempt } from './model-lifecycle.ts';
 import type { LoadContext, LoadModel, ServedModel } from './served-model.ts';
@@ -51,9 +52,16 @@ export class ModelPool {
     this.#stallReporter = new StallReporter({ instances: this.#instances, sleep, log: (...line) => this.#log(...line) });
   }
 
-  /** The instance that does for what the session asks for, if there is one. */
+  /**
+   * The instance of the model that the session asks for, if there is one. It must have the settings that are asked for,
+   * unless other sessions have it: then theirs have to do.
+   */
   find(session: ConnectedSession, options: LoadOptions): ModelInstance | undefined {
-    return [...this.#instances].find((instance) => instance.isFor(session, options));
+    const key = sourceKey(options);
+    return [...this.#instances].find(({ lifecycle, options: loaded, sessions }) => {
+      if (lifecycle.isClosed || sourceKey(loaded) !== key) return false;
+      return [...sessions].some((other) => other !== session) || hasSettings(loaded, options);
+    });
   }
 
   /** A new instance, which nothing has been done for yet. */
@@ -99,7 +107,7 @@ export class ModelPool {
   }
 
   async #load(instance: ModelInstance, attempt: LoadAttempt): Promise<ServedModel> {
-    const { watch } = instance.status;
+    const { watch } = instance.sessions;
     watch.begin();
     void this.#stallReporter.start();
     try {
@@ -112,7 +120,7 @@ export class ModelPool {
   /** One worker of the origin has devices at a time: this one waits for the lease. */
   async #loadWatched(instance: ModelInstance, { onProgress, signal }: LoadAttempt): Promise<ServedModel> {
     const { loadModel, lease, clock } = this.#options;
-    const { watch } = instance.status;
+    const { watch } = instance.sessions;
     const { beginWait } = watch;
     await waitFor(beginWait, ABANDONED, this.#abandoned.settled(signal));
     await waitFor(beginWait, LEASE, lease.acquire(() => onProgress(WAITING), signal));

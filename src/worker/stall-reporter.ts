@@ -27,7 +27,7 @@ export class StallReporter {
       const loading = [...instances].filter(({ lifecycle }) => lifecycle.isLoading);
       if (loading.length === 0) break;
       for (const instance of loading) {
-        const stalled = instance.status.checkLoad();
+        const stalled = instance.sessions.checkLoad();
         if (stalled !== undefined) log(instance, 'warn', `"${instance.id}": ${stalled.message}`);
       }
     }
