@@ -146,7 +146,10 @@ const NO_NEED: GpuNeed = { minBytes: 0, enoughBytes: 0, wantedBytes: 0, budgetBy
 
 /** A loader whose loads wait to be finished, in the order in which they were asked for. */
 export class FakeLoader {
+  /** Those that have been given memory. */
   readonly loads: FakeLoad[] = [];
+  /** The names of all that have begun. */
+  readonly begun: string[] = [];
   /** The GPU memory that models need, by name. @default nothing */
   readonly needs = new Map<string, GpuNeed>();
   /** A promise that a load awaits before it asks for memory, by name: its header. @default nothing */
@@ -157,6 +160,7 @@ export class FakeLoader {
 
   readonly loadModel: LoadModel = async (options, context) => {
     const id = modelId(options);
+    this.begun.push(id);
     const need = this.needs.get(id) ?? NO_NEED;
     await this.headers.get(id);
     const gpuBytes = await context.reserve(need);
