@@ -22,7 +22,7 @@ const EXCEPTIONS: Readonly<Record<string, { readonly files: readonly string[]; r
     ],
     why: 'the limit that the scheduler keeps has the same name, as in vLLM',
   },
-  tuning: { files: ['core/metrics.ts', 'worker/engine-numbers.ts', 'worker/served-model.ts'], why: 'metrics().tuning reports on it' },
+  tuning: { files: ['core/metrics.ts', 'worker/model-metrics.ts', 'worker/served-model.ts'], why: 'metrics().tuning reports on it' },
   chatTemplate: { files: ['core/progress.ts', 'core/protocol.ts'], why: 'the origin of the template, which tabs see, has the same name' },
   cacheKey: { files: ['storage/cache-manifest.ts', 'storage/model-storage.ts', 'client/create-client.ts'], why: 'it is a field of a stored manifest; the last one only checks it' },
   hub: { files: ['cache.ts', 'download/model-url.ts', 'worker/model-addresses.ts'], why: 'a name is also looked up without a load; a model is reached by the address of any of its tabs' },
