@@ -1,4 +1,4 @@
-/** Lets one loop sleep until somebody has something for it. A ring while nobody waits is kept for the next `wait`. */
+/** Lets one loop sleep until it is set, then resets itself. If nobody waits when it is set, the next `wait` resolves at once. */
 export class AutoResetEvent {
   #isSet = false;
   #wake: (() => void) | undefined;
@@ -8,7 +8,7 @@ export class AutoResetEvent {
     this.#wake?.();
   }
 
-  /** Resolves when the bell has been rung since the last `wait`. */
+  /** Resolves once it has been set since the last `wait`. */
   async wait(): Promise<void> {
     if (!this.#isSet) {
       await new Promise<void>((resolve) => {

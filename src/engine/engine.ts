@@ -10,19 +10,19 @@ import { PlanQueue } from './plan-queue.ts';
 import { StepBudget } from './step-budget.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 
-/** How far back the speeds in the statistics reach. */
+/** Speeds in the statistics cover this many milliseconds. */
 const SPEED_WINDOW_MS = 5000;
-/** The time of the plans in flight: the page's frames need the GPU too, and watchdogs end work of seconds. */
+/** Milliseconds for all plans in flight: the page's frames need the GPU too, and watchdogs end submits of seconds. */
 const MAX_PLAN_MS = 100;
 
 export interface EngineOptions {
   readonly scheduler: Scheduler;
   readonly runner: ModelRunner;
-  /** Milliseconds that never go back: `() => performance.now()`. */
+  /** A monotonic clock in milliseconds: `() => performance.now()`. */
   readonly clock: () => number;
-  /** Shared with other engines of its worker; the engine holds a share while it has work. @default its own */
+  /** Shared with the other engines of the worker. The engine holds a share while it has requests. @default its own */
   readonly gpuLock?: GpuLock | undefined;
-  /** Milliseconds that the plans in flight should not exceed, while the smallest there is does not. @default 100 */
+  /** The most milliseconds that the plans in flight should take together; the smallest plan may take longer. @default 100 */
   readonly maxPlanMs?: number | undefined;
   /** Called whenever there is nothing left to do, also before there was anything. */
   readonly onIdle?: (() => void) | undefined;
@@ -30,9 +30,10 @@ export interface EngineOptions {
 
 /**
  * The loop: schedule, execute, update. While the batch is stable, further plans are scheduled and executed before the first
- * one's ids are known, so that the GPU does not wait for the host in between. Requests come in through `add`; what becomes
- * of them comes out of `run`, where each ends with exactly one output that has a finish reason. Unless the engine fails:
- * then `run` throws, and that is the end of every request that has not ended before.
+ * one's ids are known, so that the GPU does not wait for the host in between.
+ *
+ * Requests come in through `add`. Their outputs come out of `run`, and each request ends with exactly one output that has a
+ * finish reason. If the engine fails, `run` throws, which ends all requests that are left.
  */
 export class Engine {
   readonly #scheduler: Scheduler;
@@ -42,7 +43,7 @@ export class Engine {
   readonly #onIdle: () => void;
   readonly #gpuLock: GpuLock;
   readonly #meter = new ThroughputMeter(SPEED_WINDOW_MS);
-  /** Rung when there may be something to do. */
+  /** Set when there may be something to do. */
   readonly #workEvent = new AutoResetEvent();
   /** Final outputs of aborted requests, for `run` to yield. */
   readonly #aborted: RequestOutput[] = [];
@@ -65,7 +66,7 @@ export class Engine {
 
   /**
    * Queues a request, and ends the one that it supersedes.
-   * @throws TabserveError what the scheduler refuses it with, or what the engine has failed with.
+   * @throws TabserveError the scheduler's refusal, or the error that the engine has failed with.
    */
   add(request: EngineRequest): void {
     if (this.#failure !== undefined) throw this.#failure;
@@ -87,16 +88,16 @@ export class Engine {
     return { ...this.#scheduler.stats(), prefillTokensPerSecond, decodeTokensPerSecond };
   }
 
-  /** The holders of all blocks at this moment, by the known tokens. */
+  /** The requests and the KV blocks that each holds, by the tokens that are known. */
   snapshot(): SchedulerSnapshot {
     return this.#scheduler.snapshot();
   }
 
   /**
-   * Works until `signal` aborts, then ends after the plan under way; a later `run` would go on from there. Yields what
-   * each plan produced, never an empty list. Without work it waits, and does not poll.
-   * @throws TabserveError what the runner failed with (`device_lost`, ...), or `internal`. The engine has failed then:
-   *   from now on `add` and `run` throw the same error.
+   * Works until `signal` aborts, then ends after the plan under way; a later `run` would go on from there. Yields the
+   * outputs of each plan, never an empty list. Without requests it waits for one, and does not poll.
+   * @throws TabserveError the runner's error (`device_lost`, ...), or `internal`. The engine has failed then: from now on
+   *   `add` and `run` throw the same error.
    */
   async *run(signal: AbortSignal): AsyncGenerator<readonly RequestOutput[], void, undefined> {
     if (this.#isRunning) throw new TabserveError('internal', 'The engine is running already.');
@@ -117,9 +118,9 @@ export class Engine {
     }
   }
 
-  /** The outputs of the next completed plan; `undefined` when there was nothing to do. */
+  /** The outputs of the next plan that is done; `undefined` when there was nothing to do. */
   async #step(): Promise<readonly RequestOutput[] | undefined> {
-    // Otherwise in the turn of the question: no request comes in between.
+    // Awaited only then: without it, no request can come between the question and the plan.
     if (this.#lacksGpu) this.#share = await this.#gpuLock.hold();
     this.#schedule();
     const finished = await this.#plans.next();
@@ -127,13 +128,13 @@ export class Engine {
     const { plan, output, startTime, endTime, isFollowed } = finished;
     this.#budget.record(plan, endTime - startTime, isFollowed);
     const outputs = this.#scheduler.update(plan, output, endTime);
-    // From the end of the last step on: what is done with its outputs takes time from the tokens to come, too.
+    // From the end of the last step on: handling its outputs delays the next tokens too.
     this.#meter.record(plan, outputs, this.#lastStepEnd ?? startTime, endTime);
     this.#lastStepEnd = endTime;
     return outputs;
   }
 
-  /** Gives the runner all that can be scheduled now. */
+  /** Gives the runner every plan that can be scheduled now. */
   #schedule(): void {
     const now = this.#clock();
     this.#aborted.push(...this.#scheduler.expire(now));
@@ -159,7 +160,7 @@ export class Engine {
     }
   }
 
-  /** Nothing runs, so nothing may be held: the moment to look for leaks. */
+  /** Checks for leaks: nothing runs, so no block may be held. */
   #goIdle(): undefined {
     this.#lastStepEnd = undefined;
     this.#scheduler.checkIntegrity();

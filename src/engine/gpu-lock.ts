@@ -6,11 +6,11 @@ interface Waiter {
 }
 
 /**
- * The GPU between the engines of a worker, in the two modes of Web Locks. Requests, loads and compilation hold it
- * shared. Measurements hold it exclusively, because other work would change their times, which are stored.
+ * The GPU of a worker's engines, with the two modes of Web Locks. Steps, loads and compiling hold it shared. Measuring holds
+ * it exclusively: other work would count in its times, which are stored.
  *
- * Requests have priority: an exclusive task begins when nobody holds the GPU, and requests for a share wait for its end
- * only, not for other exclusive tasks in the queue. Exclusive tasks run in order of arrival.
+ * Shares come first. An exclusive task begins when nobody holds the GPU. A share asked for meanwhile waits for the end of
+ * that task, but not for the exclusive tasks in the queue behind it. Exclusive tasks run in the order they came in.
  */
 export class GpuLock {
   #numHolders = 0;
@@ -53,9 +53,9 @@ export class GpuLock {
   }
 
   /**
-   * Runs a task while nobody else uses the GPU. Its promise has to settle also where its device is lost: all engines wait
-   * for it.
-   * @param signal gives it up while it waits @throws the signal's reason, and what the task throws
+   * Runs a task while nobody else uses the GPU. All engines wait for its promise, so it has to settle even if its device is
+   * lost.
+   * @param signal cancels it while it waits @throws the signal's reason, and the task's error
    */
   async exclusive<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
@@ -91,7 +91,7 @@ export class GpuLock {
     this.#numHolds++;
   }
 
-  /** Grants in the turn of the release, so that nobody comes in between. */
+  /** Grants synchronously with the release, so that nobody comes in between. */
   #next(): void {
     for (const { grant } of this.#sharing.splice(0)) {
       this.#share();

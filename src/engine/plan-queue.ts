@@ -1,21 +1,21 @@
 import type { ModelRunner, ModelRunnerOutput, SchedulerOutput } from '../core/scheduler-output.ts';
 
-/** A plan whose results are there. */
+/** A plan whose results have arrived. */
 export interface FinishedPlan {
   readonly plan: SchedulerOutput;
   readonly output: ModelRunnerOutput;
-  /** When it had the GPU to itself at the earliest: since it was scheduled, or the one before it was done. */
+  /** The earliest time that it had the GPU to itself: it was scheduled, and the plan before it was done. */
   readonly startTime: number;
-  /** When its results came. */
+  /** When its results arrived. */
   readonly endTime: number;
-  /** Whether another one was behind it by then. */
+  /** Whether another plan was in flight behind it by then. */
   readonly isFollowed: boolean;
 }
 
 interface Execution {
   readonly plan: SchedulerOutput;
   readonly scheduledTime: number;
-  /** The results, and when they came: not when somebody had the time to look. */
+  /** The results, and the time they arrived, which may be before anybody reads them. */
   readonly results: Promise<{ readonly output: ModelRunnerOutput; readonly endTime: number }>;
 }
 
@@ -37,11 +37,11 @@ export class PlanQueue {
 
   execute(plan: SchedulerOutput, scheduledTime: number): void {
     const results = this.#runner.execute(plan).then((output) => ({ output, endTime: this.#clock() }));
-    results.catch(() => {}); // next() tells
+    results.catch(() => {}); // thrown by next()
     this.#executions.push({ plan, scheduledTime, results });
   }
 
-  /** Waits for the oldest one; `undefined` where there is none. @throws what the runner throws. */
+  /** Waits for the oldest plan; `undefined` where there is none. @throws the runner's error */
   async next(): Promise<FinishedPlan | undefined> {
     const oldest = this.#executions[0];
     if (oldest === undefined) return undefined;

@@ -6,16 +6,16 @@ import type { CachedBlock } from '../scheduler/prefix-cache.ts';
 import { isHot, type PrefixExchange } from '../scheduler/prefix-exchange.ts';
 import type { GpuLock } from './gpu-lock.ts';
 
-/** Blocks that a prefix has at least: shorter ones are computed as fast as they are found. */
+/** The least blocks of a prefix: shorter ones are computed as fast as they are restored. */
 export const MIN_BLOCKS = 8;
 
 /** Blocks whose restoring is measured before it is compared with computing. */
 export const MEASURED_BLOCKS = 4;
 
-/** Copies KV blocks; both copies are queued in the turn of the call. See `KvBlockTransfer`. */
+/** Copies KV blocks. Both copies are queued synchronously with the call. See `KvBlockTransfer`. */
 export interface BlockTransfer {
   read(block: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Resolves when the GPU has done it. */
+  /** Resolves when the GPU has written it. */
   write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 
@@ -23,15 +23,15 @@ export interface PrefixKeeperOptions {
   readonly prefixes: PrefixExchange;
   readonly transfer: BlockTransfer;
   /**
-   * Called once, when there is time. Undefined: nothing is kept.
+   * Called once, at the first idle moment. Undefined: nothing is kept.
    *
-   * @param onDeleted called by the store when another engine has deleted what is kept
+   * @param onDeleted called by the store when another engine has deleted its blocks
    */
   readonly openStore: (onDeleted: () => void) => Promise<PrefixStore | undefined>;
   readonly stats: () => Pick<EngineStats, 'prefillTokensPerSecond'>;
   /** Tells whether others used the GPU while a block was restored. */
   readonly gpuLock: Pick<GpuLock, 'numHolders' | 'numHolds'>;
-  /** The engine's, in milliseconds. */
+  /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -87,7 +87,7 @@ export class PrefixKeeper implements IdleTask {
 
   /**
    * Deletes the blocks in its store. Prompts asked before are not hot any more; later ones may be kept.
-   * @returns the store's name, where it is open. @throws what the storage refuses with
+   * @returns the store's name, where it is open. @throws the storage's error
    */
   async forget(): Promise<string | undefined> {
     this.#cool();
@@ -164,14 +164,14 @@ export class PrefixKeeper implements IdleTask {
   async #keep(store: PrefixStore, { cached, ...block }: Wanted): Promise<boolean> {
     const { prefixes, transfer } = this.#options;
     const prefillTokensPerSecond = this.#updateSpeed();
-    // Without a speed, nothing would tell whether restoring it is worth it.
+    // Without a speed, nobody could decide whether restoring it is worth it.
     if (prefillTokensPerSecond === 0 || !prefixes.holds(cached) || !store.accepts(block)) return false;
     const bytes = await transfer.read(cached.block);
-    if (!isHot(cached)) return false; // everything kept has been deleted meanwhile, and this is not to come back
+    if (!isHot(cached)) return false; // all kept blocks have been deleted meanwhile, and this one must not come back
     return store.put({ ...block, tokenIds: cached.tokenIds, prefillTokensPerSecond }, bytes);
   }
 
-  /** The hot blocks that are not kept, in the order of their sequences; those that are, are noted as used. */
+  /** The hot blocks that are not kept, in the order of their sequences. Those that are kept are marked as used. */
   async #wanted(store: PrefixStore): Promise<readonly Wanted[]> {
     const { prefixes, now, clock } = this.#options;
     const uses = new Map<string, number>();
@@ -207,7 +207,7 @@ export class PrefixKeeper implements IdleTask {
   }
 }
 
-/** How fast blocks were restored, and how fast those who kept them had computed prompts. */
+/** The speed of restoring blocks, and the speed at which the engines that kept them computed prompts. */
 class RestoreSpeed {
   #blocks = 0;
   #tokens = 0;
@@ -233,7 +233,7 @@ class RestoreSpeed {
     return (this.#tokens / this.#computingMs) * 1000;
   }
 
-  /** Also while there are too few blocks to tell. */
+  /** True as well while there are too few blocks to compare. */
   isFasterThan(tokensPerSecond: number): boolean {
     if (this.#blocks < MEASURED_BLOCKS) return true;
     return this.tokensPerSecond >= Math.max(tokensPerSecond, this.computingTokensPerSecond);

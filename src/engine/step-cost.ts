@@ -1,12 +1,12 @@
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
 
-/** The work of a plan, in the units that determine its time. */
+/** The work of a plan, in the units that its time depends on. */
 export interface PlanWork {
-  /** Each reads all weights once. */
+  /** Steps: each reads all weights once. */
   readonly steps: number;
   /** Tokens fed, over all steps. */
   readonly rows: number;
-  /** Keys read: each row's context, itself included, summed over the rows. */
+  /** Keys read: the context of each row, itself included, summed over the rows. */
   readonly attended: number;
 }
 
@@ -24,50 +24,50 @@ export function workOf({ numSteps, requests, totalNumScheduledTokens }: Schedule
 }
 
 interface Sample {
-  /** rows, steps, keys: in this order, so that indistinguishable costs are attributed to the rows. */
+  /** Rows, steps and keys, in that order: a cost that could be any of them is attributed to the rows. */
   readonly x: readonly number[];
   readonly rowsPerStep: number;
   readonly ms: number;
 }
 
-/** How many plans of about one size count: the last ones. */
+/** The last plans of about one size that count. */
 const SAMPLES_PER_SIZE = 8;
-/** Shorter times are noise of clock and event loop. */
+/** Shorter times are noise of the clock and the event loop. */
 const MIN_MS = 0.5;
-/** Two plans in a row that took this many times what was expected: the adapter has changed. */
+/** If two plans in a row take this many times the expected time, the adapter has become slower. */
 const CHANGE = 1.5;
 const SWEEPS = 60;
 
 /**
- * The time of a plan, learnt from completed ones: a cost for each step, row and key read, none negative, by least
- * squares of the relative error. Relative, so that a decode step counts as much as a long chunk, and one plan that took
- * fifty times as long as similar ones hardly counts.
+ * The time of a plan, learnt from earlier plans: a cost for each step, row and key read, none negative, by least squares of
+ * the relative error. With relative errors a decode step counts as much as a long chunk, and one plan fifty times as long as
+ * others of its size hardly counts.
  *
- * The last plans of each size (within a factor of two) count, so that a thousand decode steps do not displace a
- * prompt's cost. Measurements from before the adapter became slower are dropped as soon as two plans show it.
+ * The last plans of each size (within a factor of two) count, so that a thousand decode steps do not displace a prompt's
+ * cost. After two slow plans in a row, earlier measurements are dropped.
  */
 export class StepCost {
   readonly #samples = new Map<number, Sample[]>();
-  /** Milliseconds a row, a step and a key. */
+  /** Milliseconds for a row, a step and a key. */
   readonly #cost = [0, 0, 0];
   #lastRatio = 1;
 
-  /** The most rows that a step has had, as far as it is remembered; 0 while nothing has been measured. */
+  /** The most rows of a step among the plans that count; 0 while nothing has been measured. */
   get largestStep(): number {
     return Math.max(0, ...[...this.#samples.values()].flat().map(({ rowsPerStep }) => rowsPerStep));
   }
 
-  /** How many times what was expected the last plan took, if it took longer: 1 or more. */
+  /** The last plan's time over its expected time: 1 or more. */
   get slowness(): number {
     return Math.max(1, this.#lastRatio);
   }
 
-  /** Milliseconds that such a plan is expected to take; 0 while nothing has been measured. */
+  /** The expected milliseconds of such a plan; 0 while nothing has been measured. */
   expect(work: PlanWork): number {
     return this.slowness * this.#fitted(featuresOf(work));
   }
 
-  /** Learns from a plan. @param ms from its scheduling to its ids. */
+  /** Learns from a plan. @param ms from its scheduling to its ids */
   record(work: PlanWork, ms: number): void {
     const sample: Sample = { x: featuresOf(work), rowsPerStep: work.rows / work.steps, ms: Math.max(ms, MIN_MS) };
     const expected = this.#fitted(sample.x);
@@ -87,7 +87,7 @@ export class StepCost {
     return x.reduce((sum, value, i) => sum + value * (this.#cost[i] ?? 0), 0);
   }
 
-  /** Coordinate descent, each cost kept at 0 or more: from where it stood, since little changes from plan to plan. */
+  /** Coordinate descent with costs of 0 or more, from the last fit: little changes from plan to plan. */
   #fit(): void {
     const samples = [...this.#samples.values()].flat().map(({ x, ms }) => x.map((value) => value / ms));
     const sumOf = (term: (x: readonly number[]) => number): number => samples.reduce((sum, x) => sum + term(x), 0);

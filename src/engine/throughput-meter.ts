@@ -1,7 +1,7 @@
 import type { RequestOutput } from '../core/request.ts';
 import type { SchedulerOutput } from '../core/scheduler-output.ts';
 
-/** The kind of a step: one that mixes prefill and decode gives neither speed. */
+/** The speed that a step's time is counted for: a step that mixes prefill and decode counts for neither. */
 type StepKind = 'prefill' | 'decode' | 'mixed';
 
 interface Sample {
@@ -17,19 +17,19 @@ function stepKind({ requests }: SchedulerOutput): StepKind {
 }
 
 /**
- * The speed of the last steps, prefill and decode apart, over all requests of the batch. The window reaches back from
- * the last step of its kind, not from now: an idle engine keeps the speed it had.
+ * The speed of the last steps over all requests of the batch, for prefill and for decode. The window ends with the last step
+ * of its kind, not now: an idle engine keeps its last speed.
  */
 export class ThroughputMeter {
   readonly #windowMs: number;
   readonly #samples: Record<Exclude<StepKind, 'mixed'>, Sample[]> = { prefill: [], decode: [] };
 
-  /** @param windowMs how far back steps count; the last one counts however long it was. */
+  /** @param windowMs the length of the window; the last step counts even if it was longer */
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
 
-  /** Notes a step. @param startTime, endTime in the engine clock's milliseconds. */
+  /** Counts a step. @param startTime, endTime in the engine clock's milliseconds. */
   record(plan: SchedulerOutput, outputs: readonly RequestOutput[], startTime: number, endTime: number): void {
     const kind = stepKind(plan);
     if (kind === 'mixed') return;

@@ -1,4 +1,3 @@
-import type { BestVariants } from '../core/tuning.ts';
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
 import { type Contain, uncontained } from './contain.ts';
 import { type OpBuffers, type Variant, VariantSet, type VariantSetOptions } from './variant-set.ts';
@@ -54,6 +53,9 @@ export interface Op {
   /** The decoder's layer that it belongs to, from 0. */
   readonly layer?: number;
 }
+
+/** The name of the variant to begin with, by the key of its set. */
+type BestVariants = ReadonlyMap<string, { readonly variant: string }>;
 
 type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 

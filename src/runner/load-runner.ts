@@ -6,7 +6,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import type { BestVariants, DeferredKernel, Tunable } from '../core/tuning.ts';
+import type { BestVariants, DeferredKernel, Tunable } from '../tuning/tunable.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
@@ -29,7 +29,7 @@ import { gpuMemoryOf, type GpuRequest } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache-plan.ts';
-import { deferredKernelsOf, tunablesOf } from './tunables.ts';
+import { deferredKernelsOf, tunablesOf } from '../tuning/gpu-trial.ts';
 
 export interface LoadRunnerOptions extends LoadSettings, GpuRequest {
   readonly file: ModelFile;

@@ -9,7 +9,7 @@ import type { PartStorage } from '../storage/part-storage.ts';
 import { type PrefixManifest, removeKeptPrefixes } from '../storage/prefix-manifest.ts';
 import { PrefixStore } from '../storage/prefix-store.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { BUILD } from './build.ts';
+import { BUILD } from '../core/build.ts';
 import type { LoadContext } from './served-model.ts';
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import type { BestVariant, Tuning } from '../../src/core/tuning.ts';
+import type { Tuning } from '../../src/core/tuning.ts';
+import type { BestVariant } from '../../src/tuning/tunable.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
-import type { TuningRecord, TuningStorage } from '../../src/storage/tuning-store.ts';
+import type { TuningRecord, TuningStorage } from '../../src/tuning/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts';
 import { blocksFor, loadBytes, loadWhole, step, TestSequence } from '../support/gpu-runner.ts';

@@ -121,7 +121,7 @@ export const MUTATIONS = [
     ['rows are in tiles before there is a kernel for them', 'variantSets.filter(({ isReady }) => isReady)', 'variantSets', DEFERRED],
   ]),
   ...of('deferred kernels', 'src/engine/idle-queue.ts', [
-    ['a software adapter compiles while it serves', 'entry.task.besideRequests === true || isIdle()', 'true', 'test/unit/engine/deferred-kernels.test.ts'],
+    ['a software adapter compiles while it serves', 'entry.task.besideRequests === true || isIdle()', 'true', 'test/unit/tuning/deferred-kernels.test.ts'],
   ]),
   ...of('repacking', 'src/quant/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],

@@ -2,7 +2,7 @@ import type { TuningMetrics } from '../../../src/core/tuning.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
-import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
+import { KernelTuning } from '../../../src/tuning/kernel-tuning.ts';
 
 /** Fits kernels to the adapter as a first load does before it is asked anything; nothing is known from another. */
 export async function tune({ adapter, tunables }: LoadedRunner): Promise<TuningMetrics> {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { opfsStorage } from '../../../src/storage/opfs-storage.ts';
-import { idbTuningStorage } from '../../../src/storage/tuning-store.ts';
+import { idbTuningStorage } from '../../../src/tuning/tuning-store.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -11,6 +11,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   gpu: 1,
   formats: 2,
   kernels: 2,
+  tuning: 2,
   remote: 2,
   download: 3,
   models: 3,

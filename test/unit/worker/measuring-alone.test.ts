@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
-import type { Tunable } from '../../../src/core/tuning.ts';
+import type { Tunable } from '../../../src/tuning/tunable.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';

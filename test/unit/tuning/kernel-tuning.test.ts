@@ -3,9 +3,9 @@ import type { AdapterSummary } from '../../../src/core/metrics.ts';
 import type { Tuning } from '../../../src/core/tuning.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
-import type { TuningRecord, TuningStorage } from '../../../src/storage/tuning-store.ts';
-import { KernelTuning } from '../../../src/worker/tune-kernels.ts';
-import { fakeTunable } from '../engine/fake-trial.ts';
+import type { TuningRecord, TuningStorage } from '../../../src/tuning/tuning-store.ts';
+import { KernelTuning } from '../../../src/tuning/kernel-tuning.ts';
+import { fakeTunable } from './fake-trial.ts';
 
 const GPU: AdapterSummary = {
   vendor: 'v', architecture: 'a', device: 'd', description: '', isSoftware: false, features: ['subgroups'],

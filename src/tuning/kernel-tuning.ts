@@ -1,24 +1,27 @@
+import { BUILD } from '../core/build.ts';
+import type { LogFrame } from '../core/frames.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
-import type { BestVariants, Tunable, Tuning } from '../core/tuning.ts';
-import { Autotuner } from '../engine/autotuner.ts';
-import { keepBestVariant, readBestVariants, type TuningStorage } from '../storage/tuning-store.ts';
-import { BUILD } from './build.ts';
-import type { LoadContext } from './served-model.ts';
+import type { Tuning } from '../core/tuning.ts';
+import type { BestVariants, Tunable } from './tunable.ts';
+import { Autotuner } from './autotuner.ts';
+import { keepBestVariant, readBestVariants, type TuningStorage } from './tuning-store.ts';
 
-/** GPU time for the trials of one load. */
+/** The most milliseconds of GPU time that the trials of one load take. */
 const BUDGET_MS = 2000;
-/** Loading waits no longer for the storage. Without its results, kernels are tried again. */
+/** The most milliseconds that loading waits for the storage; without it kernels are tried again. */
 const MAX_READ_MS = 250;
 
-/** Fits the kernels of one load to its adapter, by the user's setting. Failures of the storage fail nothing. */
+type Log = (level: LogFrame['level'], message: string) => void;
+
+/** Fits the kernels of one load to its adapter, by the user's setting. A storage that fails only means new trials. */
 export class KernelTuning {
   readonly #tuning: Tuning;
   readonly #storage: TuningStorage | undefined;
-  readonly #log: LoadContext['log'];
+  readonly #log: Log;
   #known: BestVariants = new Map();
 
-  constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: LoadContext['log']) {
+  constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: Log) {
     this.#tuning = tuning;
     this.#storage = tuning === 'off' ? undefined : openStorage();
     this.#log = log;

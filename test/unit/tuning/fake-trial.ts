@@ -1,4 +1,4 @@
-import type { Trial, Tunable } from '../../../src/core/tuning.ts';
+import type { Trial, Tunable } from '../../../src/tuning/tunable.ts';
 
 /** Milliseconds of a dispatch, by variant; the first is the default. */
 export type Speeds = Readonly<Record<string, number>>;

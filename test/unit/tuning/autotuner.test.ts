@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { BestVariant } from '../../../src/core/tuning.ts';
-import { Autotuner, type AutotunerOptions } from '../../../src/engine/autotuner.ts';
+import type { BestVariant } from '../../../src/tuning/tunable.ts';
+import { Autotuner, type AutotunerOptions } from '../../../src/tuning/autotuner.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import { type FakeTunable, fakeTunable } from './fake-trial.ts';
-import { settle } from './virtual-gpu.ts';
+import { settle } from '../engine/virtual-gpu.ts';
 
 const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
 

@@ -1,5 +1,6 @@
 import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
-import type { BestVariant, BestVariants, Tunable, TunedKernel, TuningMetrics } from '../core/tuning.ts';
+import type { TunedKernel, TuningMetrics } from '../core/tuning.ts';
+import type { BestVariant, BestVariants, Tunable } from './tunable.ts';
 import { runTrial } from './trial.ts';
 
 export interface AutotunerOptions {

@@ -1,4 +1,4 @@
-import type { DeferredKernel, Trial, Tunable } from '../core/tuning.ts';
+import type { DeferredKernel, Trial, Tunable } from './tunable.ts';
 import type { Variant, VariantSet } from '../gpu/variant-set.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { containErrors } from '../gpu/error-scope.ts';

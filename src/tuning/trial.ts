@@ -1,17 +1,11 @@
-import type { BestVariant, Trial } from '../core/tuning.ts';
+import type { BestVariant, Trial } from './tunable.ts';
 
-/**
- * The time of a counted run, in milliseconds: long enough for the clock, short enough for a request that comes
- * meanwhile.
- */
+/** The least milliseconds of a run that counts: long enough for the clock, short enough for a request that waits. */
 const RUN_MS = 3;
-/**
- * A run also takes this many ticks of the clock, and this many times the empty-submit overhead, to be above their
- * noise.
- */
+/** It also takes at least this many steps of the clock and this many empty submits, so that their noise matters little. */
 const RUN_STEPS = 20;
 const RUN_IDLES = 3;
-/** Beyond that a request would wait for too long. */
+/** The most milliseconds of a run: a request may be waiting for its end. */
 const MAX_RUN_MS = 50;
 /** Screening runs are shorter, and only show which variants are far behind. */
 const SCREENING_SHARE = 4;
@@ -19,18 +13,18 @@ const MAX_LAG = 1.5;
 const MAX_FINALISTS = 4;
 const ROUNDS = 3;
 const MAX_DISPATCHES = 2048;
-/** The work grows by so much at most from one run to the next. */
+/** The most that the work grows from one run to the next. */
 const MAX_GROWTH = 8;
-/** The least speed-up of a better variant: smaller ones are within the clock's error. */
+/** The least gain over the default that counts: smaller ones are within the noise of the clock. */
 const MIN_GAIN = 1.05;
 
 /**
- * Runs all variants of a trial: one screening run of each, then a final among the fastest and the default, each the
- * best of several rounds, in turns. Other work on the GPU can only make a run longer.
+ * Runs all variants of a trial: one screening run of each, then a final among the fastest and the default. In
+ * the final each variant's best of several rounds counts: other work on the GPU can only make a run longer.
  *
  * @param time see {@link Trial}
  * @returns the default unless another is clearly faster
- * @throws Error where the clock is too coarse, and what `time` does
+ * @throws Error where the clock is too coarse, and the errors of `time`
  */
 export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | 'clockMs'>, time: Trial['time']): Promise<BestVariant> {
   const [initial] = variants;
@@ -40,7 +34,7 @@ export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | '
   const runMs = Math.min(MAX_RUN_MS, Math.max(RUN_MS, RUN_STEPS * clockMs, RUN_IDLES * idleMs));
   const msOf = async (variant: string, dispatches: number): Promise<number> => {
     const ms = await time(variant, dispatches);
-    return Math.max(ms - idleMs, ms / 2) / dispatches; // a lucky run may be shorter than asking alone was
+    return Math.max(ms - idleMs, ms / 2) / dispatches; // a lucky run may be shorter than the empty submit was
   };
   const dispatches = await dispatchesFor(runMs, (count) => msOf(initial, count));
   const screening = new Map<string, number>();
@@ -61,7 +55,7 @@ export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | '
   return ms * MIN_GAIN <= defaultMs ? { variant, ms, defaultMs } : { variant: initial, ms: defaultMs, defaultMs };
 }
 
-/** How many take about so long. */
+/** The number of dispatches that take about `wantedMs`. */
 async function dispatchesFor(wantedMs: number, msOf: (count: number) => Promise<number>): Promise<number> {
   await msOf(1);
   for (let count = 1; ; ) {
@@ -72,7 +66,7 @@ async function dispatchesFor(wantedMs: number, msOf: (count: number) => Promise<
   }
 }
 
-/** The fastest, and who is not far behind, in order. */
+/** The fastest variant and those not far behind, in order. */
 function fastest(times: ReadonlyMap<string, number>): string[] {
   const limit = MAX_LAG * Math.min(...times.values());
   return [...times].filter(([, ms]) => ms <= limit).sort(([, a], [, b]) => a - b).map(([variant]) => variant);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keepBestVariant, readBestVariants, type TuningRecord, type TuningStorage } from '../../../src/storage/tuning-store.ts';
+import { keepBestVariant, readBestVariants, type TuningRecord, type TuningStorage } from '../../../src/tuning/tuning-store.ts';
 
 const BEST = { variant: 'fast', ms: 1, defaultMs: 2 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runTrial } from '../../../src/engine/trial.ts';
+import { runTrial } from '../../../src/tuning/trial.ts';
 import { FakeTrial, IDLE_MS, type Speeds } from './fake-trial.ts';
 
 async function trialOf(speeds: Speeds, onRun: FakeTrial['onRun'] = () => {}, clockMs = 0.001) {

@@ -1,6 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
-import type { DeferredKernel } from '../core/tuning.ts';
+import type { DeferredKernel } from './tunable.ts';
 
 export interface DeferredKernelsOptions {
   readonly kernels: readonly DeferredKernel[];

@@ -1,8 +1,8 @@
 import { get, update } from 'idb-keyval';
-import type { BestVariant, BestVariants } from '../core/tuning.ts';
-import { keyValueStore } from './key-value-store.ts';
+import type { BestVariant, BestVariants } from './tunable.ts';
+import { keyValueStore } from '../storage/key-value-store.ts';
 
-/** Kernels' best variants on one adapter: those of some models. The oldest go first. */
+/** The most best variants kept of one adapter: those of some models. The oldest are dropped first. */
 const MAX_VARIANTS = 400;
 
 /** One adapter's best variants. Those of another version are of other kernels, or of another compiler. */
@@ -21,6 +21,7 @@ export interface TuningStorage {
 /** The browser's; undefined where it has no IndexedDB. */
 export function idbTuningStorage(): TuningStorage | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
+  // The name is older than the records in it. Another one would be missing in databases that exist already.
   const store = keyValueStore('tabserve-tuning', 'winners');
   return {
     read: (adapter) => get<TuningRecord>(adapter, store),

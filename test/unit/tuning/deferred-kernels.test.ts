@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
-import { DeferredKernels } from '../../../src/engine/deferred-kernels.ts';
+import { DeferredKernels } from '../../../src/tuning/deferred-kernels.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
-import { settle } from './virtual-gpu.ts';
+import { settle } from '../engine/virtual-gpu.ts';
 
 /** Kernels that compile when they are told to, and what came of them. */
 function lab(tokens: readonly number[], besideRequests: boolean) {
