@@ -10,9 +10,7 @@ const ENDINGS = ['.ts', '.mjs', '.js', '.wgsl', '.md', '.html', '.css', '.json']
 const TEXTS = ['src', 'shaders', 'demo', 'test', 'docs']
   .flatMap((folder) => listFiles(folder, ...ENDINGS))
   .filter((file) => !/\/(results|goldens|fixtures|oracle)\/.*\.json$|\/LOG\.md$/.test(file));
-/** The folder whose comments have not been rewritten yet. */
-const NOT_YET = /^src\/worker\//;
-const COMMENTED = ['src', 'shaders'].flatMap((folder) => listFiles(folder, '.ts', '.wgsl')).filter((file) => !NOT_YET.test(file));
+const COMMENTED = ['src', 'shaders'].flatMap((folder) => listFiles(folder, '.ts', '.wgsl'));
 
 test('no file has a name that has been replaced', () => {
   expect(OLD_NAMES.length).toBeGreaterThan(20);
