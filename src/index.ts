@@ -4,10 +4,9 @@ export type { ClientOptions } from './client/create-client.ts';
 export { checkSupport, missingSupport } from './client/support.ts';
 export type { MissingFeature, PageScope, Support } from './client/support.ts';
 export type { Client, LogLine } from './client/client.ts';
-export type { ChatCompletions } from './client/chat-completions.ts';
+export type { ChatCompletions, Completions, TextCompletions } from './client/completions.ts';
 export type { ChatCompletionStream, CompletionStream, TextCompletionStream } from './client/completion-stream.ts';
 export type { RequestOptions } from './client/run-completion.ts';
-export type { TextCompletions } from './client/text-completions.ts';
 export type {
   ChatCompletion,
   ChatCompletionChunk,

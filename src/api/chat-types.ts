@@ -13,8 +13,8 @@ export interface ChatMessageParam {
 }
 
 /**
- * The parameters of `chat.completions.create`: OpenAI's names, meanings and defaults. These pass as well, and ask for what is
- * the case anyway: `add_generation_prompt: true`, `add_special_tokens: false`, `chat_template_kwargs: {}`,
+ * The parameters of `chat.completions.create`: OpenAI's names, meanings and defaults. These pass as well, and
+ * change nothing: `add_generation_prompt: true`, `add_special_tokens: false`, `chat_template_kwargs: {}`,
  * `continue_final_message: false`, `documents: []`, `echo: false`, `function_call: 'none'`, `functions: []`,
  * `include_reasoning: true`, `logprobs: false`, `metadata: {}`, `modalities: ['text']`, `parallel_tool_calls: true`,
  * `parallel_tool_calls: false`, `prompt_cache_retention: 'in_memory'`, `prompt_cache_retention: 'in-memory'`,
@@ -27,9 +27,9 @@ export interface ChatCompletionCreateParamsBase extends CompletionParams {
   readonly max_completion_tokens?: number | null;
   /** The older name of `max_completion_tokens`. */
   readonly max_tokens?: number | null;
-  /** As `user`: the same as none. */
+  /** Ignored, as `user` is. */
   readonly safety_identifier?: string | null;
-  /** All requests share one cache, whatever they say here: the same as none. */
+  /** Ignored: all requests share one cache. */
   readonly prompt_cache_key?: string | null;
 }
 

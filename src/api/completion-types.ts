@@ -1,6 +1,6 @@
 import type { RequestTimings } from '../core/metrics.ts';
 
-/** How a request wants to be served beside others: what OpenAI's API has no word for. */
+/** How a request is served beside others: tabserve's own parameters. */
 export interface TabserveExtension {
   /** A whole number, lower is served earlier: before any request of a higher one, of whichever tab. @default 0 */
   readonly priority?: number | null;
@@ -14,7 +14,7 @@ export interface TabserveExtension {
 
 /**
  * The parameters that all completions share. Others of OpenAI's and vLLM's are refused with `unsupported_parameter`, none is
- * ignored. Where `null`, or another value, asks for what is the case anyway, it passes: `bad_words: []`, `ignore_eos: false`,
+ * ignored. A value that changes nothing passes, as `null` does: `bad_words: []`, `ignore_eos: false`,
  * `include_stop_str_in_output: false`, `length_penalty: 1`, `min_tokens: 0`, `priority: 0`,
  * `response_format: { type: 'text' }`, `return_token_ids: false`, `return_tokens_as_token_ids: false`,
  * `skip_special_tokens: true`, `spaces_between_special_tokens: true`, `stop_token_ids: []`, `use_beam_search: false`.
@@ -37,9 +37,9 @@ export interface CompletionParams {
   readonly top_p?: number | null;
   /** Draws from the `top_k` most likely tokens; an integer, 0 or -1 for all. As in vLLM. @default all */
   readonly top_k?: number | null;
-  /** Draws from tokens that are at least so likely as this times the most likely one; 0 to 1. As vLLM. @default 0, all */
+  /** Draws from tokens whose probability is at least `min_p` times that of the most likely one; 0 to 1. As in vLLM. @default 0, all */
   readonly min_p?: number | null;
-  /** Above 1: tokens of the prompt or the answer become less likely. 0.01 to 100. As vLLM has it. @default 1 */
+  /** Above 1: tokens of the prompt or the answer become less likely. 0.01 to 100. As in vLLM. @default 1 */
   readonly repetition_penalty?: number | null;
   /** Taken off the logit of each token that the answer has; -2 to 2. @default 0 */
   readonly presence_penalty?: number | null;
@@ -49,7 +49,7 @@ export interface CompletionParams {
   readonly logit_bias?: Readonly<Record<string, number>> | null;
   /** An extension of tabserve's. */
   readonly tabserve?: TabserveExtension | null;
-  /** By which a server tells its users apart. Here there is no server: the same as none. */
+  /** Ignored: a server tells its users apart by it, and there is no server here. */
   readonly user?: string | null;
 }
 

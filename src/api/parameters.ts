@@ -6,9 +6,9 @@ import { invalid } from './body-fields.ts';
 export interface ParameterTable {
   /** Those that are read. */
   readonly supported: readonly string[];
-  /** Names, as texts, by which a server tells its users apart: in a browser, any is the same as none. */
+  /** Names by which a server tells its users apart: texts, ignored in a browser. */
   readonly labels: readonly string[];
-  /** Those that are not implemented, each with the values that ask for what is the case anyway. */
+  /** Those that are not implemented, each with the values that change nothing: they pass. */
   readonly unsupported: Readonly<Record<string, readonly unknown[]>>;
 }
 
@@ -51,7 +51,7 @@ export const SHARED_UNSUPPORTED: ParameterTable['unsupported'] = {
 };
 
 /**
- * Refuses what a request asks for and would not get: nothing is ignored.
+ * Refuses each parameter that would have no effect: none is ignored silently.
  *
  * @throws TabserveError `unsupported_parameter` for a parameter of OpenAI's or vLLM's that is not implemented and set
  *   to something other than its default; `invalid_request` for one that neither has

@@ -2,7 +2,7 @@ import type { CompletionFinishReason, CompletionParams, CompletionUsage, StreamO
 
 /**
  * The parameters of `completions.create`: OpenAI's names, meanings and defaults. `add_special_tokens: true` passes as well,
- * and asks for what is the case anyway.
+ * and changes nothing.
  */
 export interface TextCompletionCreateParamsBase extends CompletionParams {
   /**

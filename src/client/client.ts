@@ -1,3 +1,4 @@
+import { chatEndpoint, textEndpoint } from '../api/endpoints.ts';
 import { TabserveError } from '../core/errors.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { EngineMetrics } from '../core/metrics.ts';
@@ -5,11 +6,10 @@ import type { ModelInfo } from '../core/protocol.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from '../core/profile.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { EngineStatus } from '../core/status.ts';
-import { ChatCompletions } from './chat-completions.ts';
+import { type ChatCompletions, Completions, type TextCompletions } from './completions.ts';
 import { SESSION } from './session-key.ts';
 import type { ClientSession } from './session.ts';
 import { asyncDisposeBy } from './dispose.ts';
-import { TextCompletions } from './text-completions.ts';
 
 /** A line of the engine's log. */
 export type LogLine = Pick<LogFrame, 'level' | 'message'>;
@@ -18,9 +18,9 @@ export type LogLine = Pick<LogFrame, 'level' | 'message'>;
 export class Client implements AsyncDisposable {
   /** The loaded model. */
   readonly model: ModelInfo;
-  /** OpenAI's shape: answers to messages, by the model's chat template. */
+  /** Answers to messages, by the model's chat template, in OpenAI's form. */
   readonly chat: { readonly completions: ChatCompletions };
-  /** OpenAI's shape: what follows a text or token ids. */
+  /** Continues a text or token ids, in OpenAI's form. */
   readonly completions: TextCompletions;
   /** As `close()`, for `await using`. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -35,8 +35,8 @@ export class Client implements AsyncDisposable {
     this.#session = session;
     this.model = model;
     const context = { session, modelId: model.id, modelNames, cacheSalt };
-    this.chat = { completions: new ChatCompletions(context) };
-    this.completions = new TextCompletions(context);
+    this.chat = { completions: new Completions(chatEndpoint, context) };
+    this.completions = new Completions(textEndpoint, context);
   }
 
   /** @internal */
@@ -59,8 +59,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Where the GPU's time goes, kernel by kernel, in the next steps that decode (or read a prompt), of all tabs. Those steps
-   * are slower, and their answers the same. Without `limits()` measured before, they are measured first if nothing runs.
+   * The GPU time of each kernel in the next steps that decode (or read a prompt), of all tabs. These steps are slower; their
+   * answers are the same. Where `limits()` has not been measured, it is measured first if nothing runs.
    * @throws TabserveError `profiling_unavailable` (no GPU timestamps in this browser), `deadline_exceeded` (no such step
    *   came in time: send a request), `invalid_request`, `device_lost`, `closed`
    */
@@ -77,12 +77,12 @@ export class Client implements AsyncDisposable {
     return this.#session.callTask((host) => host.limits());
   }
 
-  /** Reads the engine's log from here on, in place of the listener before. */
+  /** Listens to the engine's log, in place of the listener before. */
   onLog(listener: (line: LogLine) => void): void {
     this.#session.listeners.onLog = listener;
   }
 
-  /** Hears of losses and recoveries from here on, in place of the listener before. */
+  /** Listens to losses and recoveries, in place of the listener before. */
   onStatus(listener: (status: EngineStatus) => void): void {
     this.#session.listeners.onStatus = listener;
   }

@@ -11,10 +11,10 @@ const ENGINE_NAME = `tabserve${BUILD}`;
 const ELECTED_NAME = `tabserve-elected${BUILD}`;
 const BROKER = `${BROKER_NAME}${BUILD}`;
 
-/** Where tabs of this release meet without a SharedWorker. */
+/** The channel on which tabs of this release connect without a SharedWorker. */
 export const CHANNEL = `${CHANNEL_NAME}${BUILD}`;
 
-/** Where this module comes from, as far as it knows. */
+/** The URL of this module, where it is known. */
 export const MODULE_URL: string | undefined = import.meta.url;
 
 // Without a script that the app named, each call is of the form that bundlers recognise.

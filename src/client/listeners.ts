@@ -43,7 +43,7 @@ export class Listeners {
     this.#guard('status', () => this.onStatus(status));
   }
 
-  /** All is well; said only where something else was said before. */
+  /** Reports `ready`, unless that was the last report. */
   ready(): void {
     if (this.#told.state !== 'ready') this.status({ state: 'ready' });
   }
@@ -62,13 +62,13 @@ export class Listeners {
   }
 }
 
-/** Tells the page's own error handlers and its console. */
+/** Reports to the page's own error handlers and its console. */
 function report(error: unknown): void {
   try {
     if ('reportError' in globalThis) globalThis.reportError(error);
     // oxlint-disable-next-line no-console -- where there is no such function
     else console.error('tabserve: a listener failed:', error);
   } catch {
-    // The page's console throws as well: there is nobody to tell.
+    // The page's console throws as well.
   }
 }

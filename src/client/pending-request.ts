@@ -5,7 +5,7 @@ import { type RequestFrame, RequestFrames } from './request-frames.ts';
 /** The longest time that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A request on its way to a worker, or on one: what the next worker needs to go on with it. */
+/** A request that has not ended, with all that the next worker needs to go on with it. */
 export class PendingRequest {
   readonly frames: RequestFrames;
   /** Resolves when a worker has queued it. @throws TabserveError why none will */
@@ -27,10 +27,10 @@ export class PendingRequest {
       this.#accept = resolve;
       this.#refuse = reject;
     });
-    this.queued.catch(() => {}); // nobody need wait for it
+    this.queued.catch(() => {}); // perhaps nothing waits for it
   }
 
-  /** Whether no worker has it: it waits in this tab. */
+  /** Whether no worker has queued it: it waits in this tab. */
   get isWaiting(): boolean {
     return this.#worker?.aborted ?? true;
   }
@@ -47,7 +47,7 @@ export class PendingRequest {
     };
   }
 
-  /** Calls back once its time is over, whoever has it by then, unless it ends before. */
+  /** Calls back once its time is over, unless it ends before. */
   startDeadline(onDeadline: () => void): void {
     const remainingMs = this.#remainingMs(performance.now());
     if (remainingMs === undefined || this.frames.ended) return;

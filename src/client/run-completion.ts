@@ -1,6 +1,7 @@
-import type { Answer, CompletionForm } from '../api/completion-form.ts';
+import type { Answer } from '../api/completion-form.ts';
 import type { CompletionRequest } from '../api/completion-request.ts';
 import type { CompletionUsage } from '../api/completion-types.ts';
+import type { ParsedRequest } from '../api/endpoints.ts';
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { GenerateRequest } from '../core/protocol.ts';
 import { untilAborted } from '../core/until-aborted.ts';
@@ -25,16 +26,14 @@ export interface CompletionsContext {
   readonly cacheSalt: string | undefined;
 }
 
-export interface RunOptions<Chunk, Whole> {
-  readonly request: CompletionRequest;
-  readonly form: CompletionForm<Chunk, Whole>;
+export interface RunOptions<Chunk, Whole> extends ParsedRequest<Chunk, Whole> {
   /** When the caller asked, by `performance.now()`. */
   readonly called: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * The signal of a request's options. Nothing is ignored: not what the OpenAI client takes beside it either.
+ * The signal of a request's options. Other options of the OpenAI client are refused, not ignored.
  *
  * @throws TabserveError `unsupported_parameter` for any other option, `invalid_request` for what is no signal
  */

@@ -106,7 +106,7 @@ export function textOf(error: unknown): string {
   try {
     return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   } catch {
-    return 'a value that cannot be told as text';
+    return 'a value without a text';
   }
 }
 

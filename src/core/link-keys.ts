@@ -68,7 +68,11 @@ export class KeyExchange {
   }
 }
 
-/** Encrypts the link's message of that number. A number must not be used twice. @param additionalData authenticated with it: the link that the message belongs to */
+/**
+ * Encrypts the link's message of that number. A number must not be used twice.
+ *
+ * @param additionalData authenticated with it: the link that the message belongs to
+ */
 export function encrypt(key: CryptoKey, number: number, additionalData: string, text: string): Promise<ArrayBuffer> {
   return crypto.subtle.encrypt(parameters(number, additionalData), key, new TextEncoder().encode(text));
 }

@@ -7,7 +7,7 @@ export interface LoadWait {
   readonly what: string;
 }
 
-/** Says what is waited for from now on; the function that it returns, that this is over, and whether it has come. */
+/** Begins a wait. The returned function ends it, and says whether it was successful. */
 export type BeginWait = (wait: LoadWait) => (hasCome: boolean) => void;
 
 /** A load without progress is reported after this time, and again each time that it has doubled. */

@@ -148,7 +148,7 @@ export interface GenerateRequest {
   readonly resume?: ResumePoint | undefined;
 }
 
-/** How far an answer had come: what a tab knows of it from its frames. */
+/** How far an answer had come, by the tab's frames. */
 export interface ResumePoint {
   readonly promptTokenIds: readonly number[];
   /** The tokens whose frames the tab has, from index 0 on. The frames that follow begin after them. */
@@ -209,7 +209,7 @@ export interface EngineHost {
   metrics(): Promise<EngineMetrics>;
   /** The holders of all blocks at this moment. */
   inspect(): Promise<EngineSnapshot>;
-  /** Where the GPU's time goes in the next steps. */
+  /** The GPU time of each kernel in the next steps. */
   profile(options: ProfileOptions): Promise<StepProfile>;
   /** The adapter's peak rates; measured once, when the engine is idle. */
   limits(): Promise<AdapterLimits>;

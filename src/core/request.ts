@@ -11,7 +11,7 @@ export interface LogitsParams {
   readonly topK?: number | undefined;
   /** Keeps the most likely tokens that together have this share of the probability. @default 1, all */
   readonly topP?: number | undefined;
-  /** Keeps the tokens that are at least so likely as this times the most likely one. @default 0, all */
+  /** Keeps the tokens whose probability is at least `minP` times that of the most likely one. @default 0, all */
   readonly minP?: number | undefined;
   /** Logits of tokens in the prompt or the output: divided by this where positive, else multiplied. @default 1 */
   readonly repetitionPenalty?: number | undefined;

@@ -20,7 +20,7 @@ export interface StalledStatus {
   readonly waitsFor: StallCause;
   /** The object of the wait and its duration so far, as a sentence. */
   readonly message: string;
-  /** Milliseconds without progress. Told after 10 s first, and then each time that it has doubled. */
+  /** Milliseconds without progress. Reported after 10 s, and then each time that it has doubled. */
   readonly stalledMs: number;
 }
 

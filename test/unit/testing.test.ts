@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from '../../src/client/client.ts';
 import { injectFault } from '../../src/testing.ts';
 import { FakeOrigin } from '../support/fake-origin.ts';
+import { until } from '../support/until.ts';
 
 let origin: FakeOrigin;
 let client: Client;
@@ -16,10 +17,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => origin.close());
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 test('device_lost: the model is loaded again, in the same worker', async () => {
   await injectFault(client, 'device_lost');

@@ -140,10 +140,10 @@ describe.each(ENDPOINTS)('$name', (endpoint) => {
     }
   });
 
-  test.each(table.labels)('%s is documented to be the same as none', (param) => {
+  test.each(table.labels)('%s is documented to be ignored', (param) => {
     expect(outcome(endpoint, { [param]: 'x' })).toEqual(usual);
     expect(refusal(endpoint, { [param]: 5 })).toEqual({ code: 'invalid_request', param });
-    expect(docs).toMatch(new RegExp(`the same as none\\. \\*/\\n {2}readonly ${param}\\?`));
+    expect(docs).toMatch(new RegExp(`\\/\\*\\* Ignored[^\\n]*\\n {2}readonly ${param}\\?`));
   });
 
   test.each(Object.entries(table.unsupported))('%s is refused, but for documented values that ask for nothing', (param, passing) => {

@@ -10,6 +10,7 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import { KeyExchange } from '../../../src/core/link-keys.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import { FakePage } from '../../support/fake-page.ts';
+import { until } from '../../support/until.ts';
 
 const never = new AbortController().signal;
 let page: FakePage;
@@ -28,10 +29,6 @@ afterEach(() => {
   stranger.close();
   page.close();
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 function readable(message: unknown): string {
   const parts = Object.values(message as object).filter((value) => value instanceof ArrayBuffer);

@@ -5,16 +5,13 @@ import type { ClientOptions } from '../../../src/client/create-client.ts';
 import type { ChatTemplateOrigin } from '../../../src/index.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 // Models with and without a chat template, and one that the app gives.
 
 const messages = [{ role: 'user', content: 'Hi' }] as const;
 const chatTemplate = '{{ messages[0].content }}';
 let origin: FakeOrigin;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 beforeEach(() => {
   origin = new FakeOrigin();

@@ -4,6 +4,7 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine, FakeOutput } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 // `n`: several answers to one prompt.
 
@@ -11,10 +12,6 @@ const ask = [{ role: 'user', content: 'Hi' }] as const;
 let origin: FakeOrigin;
 let client: Client;
 let engine: FakeEngine;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 beforeEach(async () => {
   origin = new FakeOrigin();

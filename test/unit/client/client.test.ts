@@ -9,6 +9,7 @@ import type { FakeLocks } from '../../support/fake-locks.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 const ask = [{ role: 'user', content: 'Hi' }] as const;
 let origin: FakeOrigin;
@@ -23,10 +24,6 @@ beforeEach(() => {
 afterEach(() => origin.close());
 
 const connect = (): Promise<ClientSession> => origin.connect();
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 async function open(): Promise<{ client: Client; session: ClientSession; engine: FakeEngine }> {
   const session = await connect();

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createClient } from '../../../src/client/create-client.ts';
 import type { ClientOptions } from '../../../src/client/create-client.ts';
 import { FakePage } from '../../support/fake-page.ts';
+import { until } from '../../support/until.ts';
 
 let page: FakePage;
 
@@ -10,10 +11,6 @@ beforeEach(() => {
 });
 
 afterEach(() => page.close());
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 const workerUrl = '/engine-worker.js';
 

@@ -13,16 +13,13 @@ import { Broker } from '../../../src/worker/broker.ts';
 import { listenOnChannel } from '../../../src/worker/channel-reception.ts';
 import { FakeLocks } from '../../support/fake-locks.ts';
 import { FakePage } from '../../support/fake-page.ts';
+import { until } from '../../support/until.ts';
 
 const never = new AbortController().signal;
 const undo: (() => void)[] = [];
 afterEach(() => {
   for (const each of undo.splice(0).toReversed()) each();
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 /** An elected worker, as far as tabs can tell; it knows by itself that it is up, or never is. */
 class TestWorker extends EventTarget {

@@ -5,6 +5,7 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import type { EngineStatus } from '../../../src/core/status.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 const ask = [{ role: 'user', content: 'Hi' }] as const;
 let origin: FakeOrigin;
@@ -14,10 +15,6 @@ beforeEach(() => {
 });
 
 afterEach(() => origin.close());
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 /** What the worker is asked to load, loads. */
 async function finishLoad(): Promise<void> {

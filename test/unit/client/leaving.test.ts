@@ -5,16 +5,13 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 // A stream that its reader has left, at whatever moment and by whatever means, ends its request; what it was is told.
 
 let origin: FakeOrigin;
 let client: Client;
 let engine: FakeEngine;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 beforeEach(async () => {
   origin = new FakeOrigin();

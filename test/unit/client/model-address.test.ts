@@ -3,6 +3,7 @@ import type { Client } from '../../../src/client/client.ts';
 import { createClientOn } from '../../../src/client/create-client.ts';
 import type { ClientOptions } from '../../../src/client/create-client.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 const SIGNED = 'https://bucket.example/m.gguf?X-Amz-Date=20260101T000000Z&X-Amz-Signature=s3cret';
 let origin: FakeOrigin;
@@ -16,10 +17,6 @@ afterEach(() => {
   origin.close();
   vi.unstubAllGlobals();
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 /** A client of another tab's. */
 async function createClient(options: ClientOptions): Promise<Client> {

@@ -4,16 +4,13 @@ import type { TextCompletionStream } from '../../../src/index.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 // `client.completions`: a text or token ids, and what follows them. Each byte is a token here; 256 ends an answer.
 
 let origin: FakeOrigin;
 let client: Client;
 let engine: FakeEngine;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 beforeEach(async () => {
   origin = new FakeOrigin();

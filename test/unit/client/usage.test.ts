@@ -4,10 +4,7 @@ import { Client } from '../../../src/client/client.ts';
 import { documentedCode } from '../../support/documented-code.ts';
 import { bytes } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
+import { until } from '../../support/until.ts';
 
 test('the code of docs/usage.md logs what its comments say, and closes the client', async () => {
   const origin = new FakeOrigin();

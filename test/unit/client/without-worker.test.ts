@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client } from '../../../src/client/client.ts';
 import { bytes } from '../../support/fake-model.ts';
 import { FakeOrigin } from '../../support/fake-origin.ts';
+import { until } from '../../support/until.ts';
 
 // The worker has died, and the next one has not loaded the model yet.
 
@@ -18,10 +19,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => origin.close());
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 async function finishLoad(): Promise<void> {
   await until(() => (origin.loader?.loads.length ?? 0) > 0);

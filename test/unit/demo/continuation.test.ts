@@ -4,6 +4,7 @@ import { ChatController } from '../../../demo/src/chat-controller.ts';
 import { continuationOf, parseResumePoint, type ResumePoint } from '../../../demo/src/continuation.ts';
 import type { SettingsChange } from '../../../demo/src/settings.ts';
 import { FAKE_INFO, FAKE_PROMPT, FakeClient, fakeEnvironment, memoryConversations, memoryStorage, type Script } from '../../support/fake-chat.ts';
+import { until } from '../../support/until.ts';
 
 const host: ReactiveControllerHost = {
   addController: () => {}, removeController: () => {}, requestUpdate: () => {}, updateComplete: Promise.resolve(true),
@@ -19,10 +20,6 @@ function openTabs() {
     await page.models.load({ source: '/models/one.gguf', label: 'one', babble: false });
     return page.dialogue;
   };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 const forever = new Promise<void>(() => {});
