@@ -205,7 +205,7 @@ export class ModelInstance implements MemoryHolder {
   }
 
   /** The requests of all its sessions, as this session may see them. */
-  inspect(session: ConnectedSession): EngineSnapshot {
+  snapshot(session: ConnectedSession): EngineSnapshot {
     const scheduler = this.lifecycle.model?.engine.snapshot();
     return this.#anonymizer.anonymize(session, [...this.sessions], scheduler ?? this.#requests.toSnapshot());
   }

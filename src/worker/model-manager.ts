@@ -131,8 +131,8 @@ export class ModelManager {
   }
 
   /** The requests of all sessions that have the same model, as this session may see them. */
-  inspect(session: ConnectedSession): EngineSnapshot {
-    return this.of(session)?.inspect(session) ?? new SnapshotAnonymizer().anonymize(session, [session], []);
+  snapshot(session: ConnectedSession): EngineSnapshot {
+    return this.of(session)?.snapshot(session) ?? new SnapshotAnonymizer().anonymize(session, [session], []);
   }
 
   #join(session: ConnectedSession, options: LoadOptions, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {

@@ -80,7 +80,7 @@ export class Session implements EngineHost {
   }
 
   async inspect(): Promise<EngineSnapshot> {
-    return this.#manager.inspect(this.#session());
+    return this.#manager.snapshot(this.#session());
   }
 
   async profile(options: ProfileOptions): Promise<StepProfile> {

@@ -72,7 +72,7 @@ export class Tab implements ConnectedSession {
   }
 
   get snapshot(): EngineSnapshot {
-    return this.manager.inspect(this);
+    return this.manager.snapshot(this);
   }
 
   get state(): string {

@@ -80,3 +80,20 @@ test('the options are those of createClient', () => {
   const own = membersOf('src/client/create-client.ts', 'ClientOptions');
   expect(own.filter((option) => OPTIONS.includes(option))).toEqual([]);
 });
+
+/** Calls whose names stand for nothing else. */
+const CALLS = { inspect: 'client/client.ts', injectFault: 'testing.ts' } as const;
+
+test.each(Object.entries(CALLS))('the call %s stands in the protocol, in the worker’s session, and where an app finds it', (call, offeredBy) => {
+  expect(membersOf('src/core/protocol.ts', 'EngineHost')).toContain(call);
+  expect([...NAMES].filter(([, names]) => names.has(call)).map(([file]) => file)).toEqual(['core/protocol.ts', offeredBy, 'worker/session.ts'].toSorted());
+});
+
+test('a session of the client names no call but its own', () => {
+  const own = ['connect', 'load', 'keep', 'generate', 'abort', 'metrics', 'disconnect'];
+  const others = membersOf('src/core/protocol.ts', 'EngineHost').filter((call) => !own.includes(call));
+  expect(others).toEqual(expect.arrayContaining(['inspect', 'profile', 'limits', 'injectFault']));
+  for (const file of ['session', 'recovery', 'host-connection']) {
+    expect(others.filter((call) => NAMES.get(`client/${file}.ts`)?.has(call))).toEqual([]);
+  }
+});
