@@ -22,7 +22,6 @@ export type {
   CompletionParams,
   CompletionUsage,
   StreamOptions,
-  TabserveExtension,
 } from './api/completion-types.ts';
 export type {
   TextCompletion,
@@ -58,6 +57,7 @@ export type {
 export type { LoadProgress } from './core/progress.ts';
 export type { CutReason, LoadSettings, PersistPrefixCache } from './core/load-settings.ts';
 export type { ChatTemplateOrigin, HubSettings, ModelInfo, ModelSource } from './core/protocol.ts';
+export type { TabserveExtension } from './core/request-parameters.ts';
 export type { RecommendedSampling } from './core/recommended-sampling.ts';
 export type {
   BlockPoolSnapshot,

@@ -1,6 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import type { SchedulingOptions } from '../core/protocol.ts';
-import { MAX_KEY_CHARS } from '../core/request.ts';
+import { MAX_KEY_CHARS, type SchedulingOptions } from '../core/request.ts';
 
 /** A priority is an integer within this distance of 0. */
 const MAX_PRIORITY = 1_000_000;

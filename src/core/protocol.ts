@@ -3,7 +3,7 @@ import type { GrantedSettings, LoadSettings } from './load-settings.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { AdapterLimits, ProfileOptions, StepProfile } from './profile.ts';
 import type { RecommendedSampling } from './recommended-sampling.ts';
-import type { LogitsParams } from './request.ts';
+import type { LogitsParams, SchedulingOptions } from './request.ts';
 import type { EngineSnapshot } from './snapshot.ts';
 
 /** A model: an `https:`, `http:` or `hf:owner/repo/file.gguf[@revision]` URL, a same-origin path, or a user's file. */
@@ -105,18 +105,6 @@ export interface ModelInfo extends GrantedSettings {
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
-}
-
-/** How a request wants to be served beside others. */
-export interface SchedulingOptions {
-  /** Lower is served earlier. @default 0 */
-  readonly priority?: number | undefined;
-  /** Milliseconds until it ends with `deadline_exceeded`, from its call on; to a worker, from its arrival. @default none */
-  readonly timeoutMs?: number | undefined;
-  /** A newer request of the same session and the same key ends this one. */
-  readonly supersede?: string | undefined;
-  /** Only requests of the same salt share their prompts' KV. @default all that give none share */
-  readonly cacheSalt?: string | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { SerializedError } from './errors.ts';
+import type { EngineParameters, SamplingParameters, TabserveExtension } from './request-parameters.ts';
 
 /**
  * The transformations of a token's logits before the draw, with vLLM's meanings and order; an omitted one is off. First
@@ -6,22 +7,13 @@ import type { SerializedError } from './errors.ts';
  * on the tokens that the previous one leaves: min_p, top_k, top_p. Tokens that tie with the last one kept are kept as
  * well, and the most likely one always is.
  */
-export interface LogitsParams {
-  /** Keeps the `topK` most likely tokens. @default 0, all */
-  readonly topK?: number | undefined;
-  /** Keeps the most likely tokens that together have this share of the probability. @default 1, all */
-  readonly topP?: number | undefined;
-  /** Keeps the tokens whose probability is at least `minP` times that of the most likely one. @default 0, all */
-  readonly minP?: number | undefined;
-  /** Logits of tokens in the prompt or the output: divided by this where positive, else multiplied. @default 1 */
-  readonly repetitionPenalty?: number | undefined;
-  /** Taken off a token's logit once if the output has it. @default 0 */
-  readonly presencePenalty?: number | undefined;
-  /** Taken off a token's logit for each time that the output has it. @default 0 */
-  readonly frequencyPenalty?: number | undefined;
+export interface LogitsParams extends EngineParameters<Omit<SamplingParameters, 'temperature' | 'logit_bias'>> {
   /** Added to tokens' logits; each token once, at most {@link MAX_LOGIT_BIASES} of them. @default none */
   readonly logitBias?: readonly (readonly [tokenId: number, bias: number])[] | undefined;
 }
+
+/** How a request is served beside others. `timeoutMs` counts from the tab's call on; in a worker, from the request's arrival. */
+export type SchedulingOptions = EngineParameters<TabserveExtension>;
 
 /** The tokens that one request's logit_bias may name. As OpenAI and vLLM have it. */
 export const MAX_LOGIT_BIASES = 1024;
@@ -48,7 +40,7 @@ export interface SamplingParams extends LogitsParams {
 }
 
 /** A request as the engine sees it: token ids in, token ids out. Plain data. */
-export interface EngineRequest {
+export interface EngineRequest extends Omit<SchedulingOptions, 'timeoutMs'> {
   /** Unique within the engine. */
   readonly requestId: string;
   /** The session (a tab) it belongs to. */
@@ -59,16 +51,10 @@ export interface EngineRequest {
   readonly sampling: SamplingParams;
   /** When it reached the engine, in the engine clock's milliseconds. */
   readonly arrivalTime: number;
-  /** Lower is served earlier. @default 0 */
-  readonly priority?: number | undefined;
   /** When it ends, done or not, in the engine clock's milliseconds. @default never */
   readonly deadline?: number | undefined;
   /** The completion of which it is one of several choices: they do not supersede each other. @default its own id */
   readonly completionId?: string | undefined;
-  /** A newer request of the same session and the same key ends this one. @default nothing does */
-  readonly supersede?: string | undefined;
-  /** Only requests of the same salt share KV blocks. @default '', shared by all that give none */
-  readonly cacheSalt?: string | undefined;
   /** Whether its session allows that the KV of its prompt and answer is kept in storage. @default false */
   readonly persistPrefix?: boolean | undefined;
   /**
