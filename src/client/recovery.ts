@@ -145,13 +145,13 @@ export class Recovery {
   /** The worker is dead. The next one goes on, but not with what has killed several in a row. */
   #onLost(host: HostConnection, cause: TabserveError): void {
     const { pending, onFatal } = this.#options;
-    const verdict = this.#policy.lost(cause, pending.size > 0 || this.#numTasks > 0);
-    if (verdict === 'broken') return onFatal(cause);
-    if (verdict === 'rest') {
+    const action = this.#policy.lost(cause, pending.size > 0 || this.#numTasks > 0);
+    if (action === 'fail') return onFatal(cause);
+    if (action === 'wait') {
       this.#state = { kind: 'disconnected', cause };
       return;
     }
-    if (verdict === 'kills') {
+    if (action === 'fail_work') {
       this.#killed.add(host);
       pending.failAll(cause);
     }

@@ -35,32 +35,32 @@ export function mayLoadLater({ code }: TabserveError): boolean {
 /**
  * The consequence of an engine's loss:
  *
- * - `again`: another engine continues with all requests
- * - `kills`: the engine's work has probably caused the loss: that work ends, and nothing else
- * - `rest`: the engine is lost repeatedly although it is idle: the next one is started when there is work
- * - `broken`: another engine would fail as well
+ * - `retry`: another engine continues with all requests
+ * - `fail_work`: the engine's work has probably caused the loss: that work ends, and nothing else
+ * - `wait`: the engine is lost repeatedly although it is idle: the next one is started when there is work
+ * - `fail`: another engine would fail as well
  */
-export type Verdict = 'again' | 'kills' | 'rest' | 'broken';
+export type LossAction = 'retry' | 'fail_work' | 'wait' | 'fail';
 
 /** Decides whether a lost engine is worth another try. Only losses of engines that had work tell anything of the work. */
 export class RecoveryPolicy {
   #lostAtWork = 0;
-  #lostAtRest = 0;
+  #lostWhileIdle = 0;
 
   /** A token came out: the engine works. */
   progressed(): void {
     this.#lostAtWork = 0;
-    this.#lostAtRest = 0;
+    this.#lostWhileIdle = 0;
   }
 
   /** @param hadWork whether there was work that may have killed it */
-  lost({ code }: TabserveError, hadWork: boolean): Verdict {
-    if (!RECOVERABLE.includes(code)) return 'broken';
-    if (!hadWork) return ++this.#lostAtRest > MAX_FRUITLESS_LOSSES ? 'rest' : 'again';
+  lost({ code }: TabserveError, hadWork: boolean): LossAction {
+    if (!RECOVERABLE.includes(code)) return 'fail';
+    if (!hadWork) return ++this.#lostWhileIdle > MAX_FRUITLESS_LOSSES ? 'wait' : 'retry';
     this.#lostAtWork++;
-    if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'again';
+    if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'retry';
     this.#lostAtWork = 0;
-    return 'kills';
+    return 'fail_work';
   }
 }
 

@@ -241,16 +241,16 @@ export class ModelInstance implements MemoryHolder {
     if (this.lifecycle.model !== model) return;
     // Destroyed on purpose, but not by this worker: an injected fault.
     const cause = error.code === 'closed' ? new TabserveError('device_lost', 'The GPU device was destroyed.') : error;
-    const verdict = this.#recovery.lost(cause, this.isBusy);
-    if (verdict === 'broken') {
+    const action = this.#recovery.lost(cause, this.isBusy);
+    if (action === 'fail') {
       this.lifecycle.close(cause);
       this.#end(cause);
     } else {
-      const [level, consequence] = LOST[verdict];
+      const [level, consequence] = LOST[action];
       this.#context.log(this, level, `${cause.code}: ${cause.message} ${consequence}`);
-      if (verdict === 'kills') this.#requests.failRunning(cause);
+      if (action === 'fail_work') this.#requests.failRunning(cause);
       this.unload();
-      if (verdict === 'again' && !this.lifecycle.isClosed) this.#reloader.reload(cause);
+      if (action === 'retry' && !this.lifecycle.isClosed) this.#reloader.reload(cause);
     }
     this.#context.onChange();
   }

@@ -3,9 +3,9 @@ import { type Attempt, Retries } from '../core/recovery.ts';
 
 /** The log lines of a loss, by its consequence. */
 export const LOST = {
-  again: ['warn', 'The engine is set up again, and its requests go on.'],
-  kills: ['error', 'It was lost several times in a row before a token came: what it worked on is given up, as the likely cause.'],
-  rest: ['warn', 'It was lost several times in a row: it is set up again with the next request.'],
+  retry: ['warn', 'The engine is set up again, and its requests go on.'],
+  fail_work: ['error', 'It was lost several times in a row before a token came: what it worked on is given up, as the likely cause.'],
+  wait: ['warn', 'It was lost several times in a row: it is set up again with the next request.'],
 } as const;
 
 /** GPU memory that a model needs, of the memory that all models may take together. */

@@ -347,6 +347,6 @@ export const MUTATIONS = [
     ['requests of a dead worker are not handed on', 'const submits = Array.from(pending, (each) => this.#submit(host, each));', 'const submits = [];', FAILOVER],
   ]),
   ...of('client', 'src/core/recovery.ts', [
-    ['a GPU that every load kills is tried for ever', "if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'again';", "return 'again';", RECOVERY, FAILOVER],
+    ['a GPU that every load kills is tried for ever', "if (this.#lostAtWork <= MAX_FRUITLESS_LOSSES) return 'retry';", "return 'retry';", RECOVERY, FAILOVER],
   ]),
 ];
