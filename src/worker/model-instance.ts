@@ -6,6 +6,7 @@ import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/pr
 import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
 import type { MemoryHolder } from './eviction-plan.ts';
+import { firstLoad } from './first-load.ts';
 import { modelId, modelUrl } from './model-identity.ts';
 import { type LoadAttempt, ModelLifecycle } from './model-lifecycle.ts';
 import { metricsOf, type ModelMetrics } from './model-metrics.ts';
@@ -56,6 +57,8 @@ export class ModelInstance implements MemoryHolder {
   readonly #recovery = new RecoveryPolicy();
   readonly #reloader: Reloader;
   readonly #requests: ModelRequests;
+  /** How many sessions wait for a load. */
+  #numLoading = 0;
   readonly #anonymizer = new SnapshotAnonymizer();
 
   constructor(options: LoadOptions, context: ModelInstanceContext) {
@@ -65,7 +68,12 @@ export class ModelInstance implements MemoryHolder {
     this.lastUsed = context.clock();
     this.sessions = new ModelSessions(context.clock);
     this.lifecycle = new ModelLifecycle({
-      load: (attempt) => context.load(this, attempt),
+      load: (attempt) => {
+        const load = (): Promise<ServedModel> => context.load(this, attempt);
+        if (this.lifecycle.state.name === 'unloaded') return load();
+        const warn = (message: string): void => context.log(this, 'warn', message);
+        return firstLoad(load, { signal: attempt.signal, sleep: context.sleep, warn });
+      },
       onReady: (model, stop) => this.#serve(model, stop),
     });
     const engine = () => (context.isDraining(this) ? undefined : this.lifecycle.model?.engine);
@@ -75,7 +83,7 @@ export class ModelInstance implements MemoryHolder {
     });
     this.#reloader = new Reloader({
       load: () => this.lifecycle.load(),
-      isNeeded: () => this.numRequests > 0,
+      isNeeded: ({ code }) => this.numRequests > 0 || (this.#numLoading > 0 && code === 'device_lost'),
       isAlone: () => context.isAlone(this),
       onAttempt: (attempt) => this.sessions.setStatus(statusOf(attempt)),
       onGivenUp: (error) => this.#end(error),
@@ -115,15 +123,31 @@ export class ModelInstance implements MemoryHolder {
   }
 
   /**
-   * Loads the model for a session, or waits for the load under way.
+   * Loads the model for a session, or waits for the load under way. A GPU that is lost meanwhile does not fail it.
    * @param persists whether the session's requests may be kept in storage
    */
   async load(session: ConnectedSession, persists: boolean, onProgress: (progress: LoadProgress) => void): Promise<ModelInfo> {
     this.lastUsed = this.#context.clock();
     if (this.lifecycle.state.name === 'unloaded') this.#reloader.reload();
     this.sessions.add(session, persists);
-    const { info } = await this.lifecycle.load(onProgress).finally(() => this.#context.onChange());
-    return info;
+    this.#numLoading++;
+    try {
+      return (await this.#loaded(onProgress)).info;
+    } finally {
+      this.#numLoading--;
+      this.#context.onChange();
+    }
+  }
+
+  async #loaded(onProgress: (progress: LoadProgress) => void): Promise<ServedModel> {
+    try {
+      return await this.lifecycle.load(onProgress);
+    } catch (error) {
+      if (toTabserveError(error).code !== 'device_lost' || !this.#reloader.isActive) throw error;
+      await this.#reloader.over;
+      if (this.lifecycle.model === undefined) throw error;
+      return this.lifecycle.model;
+    }
   }
 
   /** Takes in a session that had the model in a worker that has died. The model is loaded with its next request. */

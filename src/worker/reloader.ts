@@ -17,8 +17,8 @@ export interface NeededMemory {
 export interface ReloaderOptions {
   /** Loads the model once. */
   readonly load: () => Promise<unknown>;
-  /** Whether requests wait for it. */
-  readonly isNeeded: () => boolean;
+  /** Whether it is worth another attempt after this failure: whether anyone waits for it. */
+  readonly isNeeded: (failure: TabserveError) => boolean;
   /** Whether no other model is on the GPU. */
   readonly isAlone: () => boolean;
   /** Called before each attempt that has a cause, and after each that failed and will be repeated. */
@@ -60,6 +60,7 @@ const IDLE: ReloaderState = { name: 'idle' };
 export class Reloader {
   readonly #options: ReloaderOptions;
   #state = IDLE;
+  readonly #waiters = new Set<() => void>();
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -68,6 +69,11 @@ export class Reloader {
   /** Whether an attempt is under way, or will be made. */
   get isActive(): boolean {
     return this.#state.name !== 'idle';
+  }
+
+  /** Resolves when nothing more is attempted; see {@link ReloaderOptions.onOver}. */
+  get over(): Promise<void> {
+    return this.isActive ? new Promise((resolve) => this.#waiters.add(resolve)) : Promise.resolve();
   }
 
   /** The memory that it waits for beside other models, and that the next attempt must find. */
@@ -103,6 +109,8 @@ export class Reloader {
     if (this.#state.name === 'idle') return;
     if (this.#state.name === 'pausing') this.#state.pause.abort();
     this.#state = IDLE;
+    for (const resolve of this.#waiters) resolve();
+    this.#waiters.clear();
     this.#options.onOver();
   }
 
@@ -113,19 +121,19 @@ export class Reloader {
       onGivenUp(error); // while it is still loading, so that nothing begins it again
       return this.end();
     }
-    if (!isNeeded()) return this.end();
+    if (!isNeeded(error)) return this.end();
     const neededMemory = neededMemoryOf(error);
     const reload: Reload = { retries, cause: error, neededMemory };
     const pause = new AbortController();
     this.#state = neededMemory === undefined ? { name: 'pausing', pause, ...reload } : { name: 'blocked', ...reload };
     onAttempt({ number: retries.number, cause: error, retryInMs: neededMemory === undefined ? retryInMs : undefined });
-    if (neededMemory === undefined) void this.#reloadAfter(retryInMs, pause.signal);
+    if (neededMemory === undefined) void this.#reloadAfter(retryInMs, error, pause.signal);
   }
 
-  async #reloadAfter(ms: number, pause: AbortSignal): Promise<void> {
+  async #reloadAfter(ms: number, failure: TabserveError, pause: AbortSignal): Promise<void> {
     await this.#options.sleep(ms, pause).catch(() => {}); // cut short, or over
     if (pause.aborted) return;
-    if (this.#options.isNeeded()) this.reload();
+    if (this.#options.isNeeded(failure)) this.reload();
     else this.end();
   }
 }
