@@ -11,6 +11,7 @@ import { registerErrorTransfer } from '../core/transfer-errors.ts';
 import { HANDSHAKE_TIMEOUT_MS, performHandshake } from './host-connection.ts';
 import type { HostConnection } from './host-connection.ts';
 import { type ListenerOptions, Listeners } from './listeners.ts';
+import { isPageHidden, onVisibilityChange } from './page-visibility.ts';
 import { PendingRequests } from './pending-requests.ts';
 import { type HostMethod, Recovery } from './recovery.ts';
 import type { RequestFrames } from './request-frames.ts';
@@ -66,6 +67,8 @@ export class ClientSession {
       onFatal: (reason) => this.#finish(reason),
       closed: this.#closed.signal,
     });
+    const report = (): void => void this.call((host) => host.setHidden(isPageHidden())).catch(() => {}); // it has ended
+    onVisibilityChange(report, this.#closed.signal);
   }
 
   /** @param signal aborted, with the reason, when the worker is not worth waiting for any more */
@@ -151,7 +154,7 @@ export class ClientSession {
 
   async #connect(signal: AbortSignal): Promise<HostConnection> {
     const { sessionId, lockName } = this;
-    const nextHello = () => ({ sessionId, lockName, handshake: this.#numHandshakes++ });
+    const nextHello = () => ({ sessionId, lockName, isHidden: isPageHidden(), handshake: this.#numHandshakes++ });
     const onFrames = (frames: readonly Frame[]): void => this.#receive(frames);
     const transport = { open: (until: AbortSignal) => this.#watch.during(LINK, this.#transport.open(until)) };
     const options = { locks: this.#locks, onFrames, signal };

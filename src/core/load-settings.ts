@@ -60,6 +60,11 @@ export interface LoadSettings {
    */
   readonly tuning?: Tuning | undefined;
   /**
+   * Milliseconds after which a model leaves the GPU: without a request, while all its tabs are hidden. Its next request
+   * loads it again. `Infinity` keeps it. @default 600,000 (ten minutes)
+   */
+  readonly keepAliveMs?: number | undefined;
+  /**
    * A chat template in place of the file's, or for a file without one: Jinja source, of 65,536 characters at most.
    * @default the file's
    */
@@ -125,6 +130,7 @@ const RULES: Readonly<Record<keyof LoadSettings, Rule>> = {
     allowed: 'true, false or { maxBytes }, with a number of bytes',
   },
   tuning: oneOf(TUNINGS),
+  keepAliveMs: { allows: (value) => typeof value === 'number' && value >= 0, allowed: 'a number of milliseconds' },
   chatTemplate: {
     allows: (value) => typeof value === 'string' && value.trim() !== '',
     allowed: 'the Jinja source of a chat template, which is not blank',

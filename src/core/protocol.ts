@@ -158,6 +158,8 @@ export interface SessionHello {
   readonly sessionId: string;
   /** The Web Lock that the tab holds for as long as it lives. Names of locks are seen by all of the origin. */
   readonly lockName: string;
+  /** Whether the tab's page is hidden; see {@link EngineHost.setHidden}. */
+  readonly isHidden: boolean;
   /** Higher than in any earlier handshake of this session: they may arrive in another order. */
   readonly handshake: number;
 }
@@ -194,6 +196,8 @@ export interface EngineHost {
   generate(request: GenerateRequest): Promise<Queued>;
   /** Ends a request; a request that has ended already is left alone. */
   abort(requestId: string): Promise<void>;
+  /** The tab's page has been hidden or shown. */
+  setHidden(isHidden: boolean): Promise<void>;
   metrics(): Promise<EngineMetrics>;
   /** The holders of all blocks at this moment. */
   inspect(): Promise<EngineSnapshot>;

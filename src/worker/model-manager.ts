@@ -123,6 +123,11 @@ export class ModelManager {
     throw new TabserveError('invalid_request', 'No model is loaded yet; wait for createClient.');
   }
 
+  /** A tab was hidden or shown. */
+  visibilityChanged(): void {
+    this.#pool.update();
+  }
+
   /** The metrics of the session's model, if it has one, and of the worker. */
   metrics(session?: ConnectedSession): EngineMetrics {
     const own = (session && this.of(session)?.metrics()) ?? metricsOf(undefined, 'idle', 0);

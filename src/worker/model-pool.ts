@@ -7,6 +7,7 @@ import type { GpuNeed } from '../runner/gpu-budget.ts';
 import { AbandonedLoads } from './abandoned-loads.ts';
 import { freeBytes, planEviction } from './eviction-plan.ts';
 import type { GpuLease } from './gpu-lease.ts';
+import { KeepAlive } from './keep-alive.ts';
 import { hasSettings, sourceKey } from './model-identity.ts';
 import { ModelInstance } from './model-instance.ts';
 import type { LoadAttempt } from './model-lifecycle.ts';
@@ -44,12 +45,14 @@ export class ModelPool {
   readonly #instances = new Set<ModelInstance>();
   readonly #abandoned = new AbandonedLoads(() => this.update());
   readonly #stallReporter: StallReporter;
+  readonly #keepAlive: KeepAlive;
 
   constructor(options: ModelPoolOptions) {
     this.#options = options;
     this.instances = this.#instances;
     const { sleep } = options;
     this.#stallReporter = new StallReporter({ instances: this.#instances, sleep, log: (...line) => this.#log(...line) });
+    this.#keepAlive = new KeepAlive({ sleep, onExpired: (instance) => this.#expire(instance) });
   }
 
   /**
@@ -98,9 +101,10 @@ export class ModelPool {
     }
   }
 
-  /** Called whenever a load or a request has begun or ended: gives back what is not used, and resumes what can go on. */
+  /** Called whenever a load, a request or a session has begun or ended, and when a tab was hidden or shown: gives back what is not used, and resumes what can go on. */
   update(): void {
     this.sweep();
+    this.#keepAlive.update(this.#instances);
     if (![...this.#instances].some(({ lifecycle }) => lifecycle.isOnGpu)) return this.#release();
     if (this.#options.lease.isWanted) this.#giveWay();
     for (const instance of this.#instances) instance.resume();
@@ -170,6 +174,13 @@ export class ModelPool {
   #evict(idle: ModelInstance, other: ModelInstance): void {
     this.#log(idle, 'info', `"${idle.id}" is off the GPU to make room for "${other.id}"; its next request loads it again.`);
     idle.unload();
+  }
+
+  /** Takes a model off the GPU that is out of use. */
+  #expire(instance: ModelInstance): void {
+    this.#log(instance, 'info', `"${instance.id}" is off the GPU: its tabs are hidden and ask nothing. Its next request loads it again.`);
+    instance.unload();
+    this.update();
   }
 
   /** Gives the lease back. Where a load that was given up still has a device, that waits until the device is gone. */

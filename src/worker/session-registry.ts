@@ -4,6 +4,8 @@ import type { Frame, LogFrame } from '../core/frames.ts';
 /** A connected tab, as the models see it. */
 export interface ConnectedSession {
   readonly sessionId: string;
+  /** Whether its page is hidden. */
+  isHidden: boolean;
   /** Never waits, and does not fail when the tab is gone. */
   send(frames: readonly Frame[]): void;
 }

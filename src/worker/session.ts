@@ -37,7 +37,7 @@ export class Session implements EngineHost {
     this.#options = options;
   }
 
-  async connect({ sessionId, lockName, handshake }: SessionHello): Promise<HostHello> {
+  async connect({ sessionId, lockName, isHidden, handshake }: SessionHello): Promise<HostHello> {
     if (this.#attached !== undefined) throw new TabserveError('internal', 'The session is connected already.');
     const send = (batch: readonly Frame[]): void => {
       try {
@@ -46,7 +46,7 @@ export class Session implements EngineHost {
         // The link is gone, and the tab's lock will end the session. No other tab's frames may be lost for it.
       }
     };
-    const session = { sessionId, send };
+    const session = { sessionId, isHidden, send };
     this.#manager.attach(session, handshake);
     this.#attached = session;
     watchLock(this.#options.locks, lockName, this.#ended.signal, () => {
@@ -73,6 +73,11 @@ export class Session implements EngineHost {
   async abort(requestId: string): Promise<void> {
     const session = this.#session();
     this.#manager.of(session)?.abort(session, requestId);
+  }
+
+  async setHidden(isHidden: boolean): Promise<void> {
+    this.#session().isHidden = isHidden;
+    this.#manager.visibilityChanged();
   }
 
   async metrics(): Promise<EngineMetrics> {

@@ -20,6 +20,7 @@ export function openManager(options: Pick<ModelManagerOptions, 'loadModel'> & Pa
 export class Tab implements ConnectedSession {
   readonly frames: Frame[] = [];
   readonly progress: LoadProgress[] = [];
+  isHidden = false;
   readonly sessionId: string;
   readonly manager: ModelManager;
 
@@ -37,6 +38,11 @@ export class Tab implements ConnectedSession {
   load(model: string | LoadOptions): Promise<ModelInfo> {
     const options = typeof model === 'string' ? { source: model } : model;
     return this.manager.load(this, options, (progress) => this.progress.push(progress));
+  }
+
+  setHidden(isHidden: boolean): void {
+    this.isHidden = isHidden;
+    this.manager.visibilityChanged();
   }
 
   restore(source: string): void {

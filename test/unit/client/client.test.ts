@@ -92,10 +92,10 @@ describe('the session', () => {
     for (const lockName of locks.held) {
       expect(lockName).not.toContain(session.sessionId);
       for (const sessionId of [lockName, lockName.slice(lockName.lastIndexOf(':') + 1)]) {
-        await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, handshake: 99 });
+        await wrap<EngineHost>(origin.openLink()).connect({ sessionId, lockName, isHidden: false, handshake: 99 });
       }
     }
-    await stranger.connect({ sessionId: 'stranger', lockName: session.lockName, handshake: 99 });
+    await stranger.connect({ sessionId: 'stranger', lockName: session.lockName, isHidden: false, handshake: 99 });
     await stranger.disconnect();
     expect(engine.live.size).toBe(1);
     expect(locks.isHeld(session.lockName)).toBe(true);

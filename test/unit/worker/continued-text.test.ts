@@ -10,7 +10,7 @@ function textAfter(prompt: Prompt, text: readonly number[], resume?: readonly nu
   // As SentencePiece has it: the first token's space is the one that encoding put before the text.
   const tokenizer = { ...byteTokenizer, createDetokenizer: () => createDetokenizer((id) => Uint8Array.of(id), true) };
   const info = { vocabSize: 257, maxModelLen: 99 } as never;
-  const session = { sessionId: 's', send: () => {} };
+  const session = { sessionId: 's', isHidden: false, send: () => {} };
   const resumed = resume === undefined ? {} : { resume: { promptTokenIds: bytes('é').slice(0, 1), tokenIds: resume } };
   const request = { requestId: 'r', prompt, maxTokens: 9, temperature: 0, seed: 1, stop: [], ...resumed };
   const ids = runSync(promptOf(request, { tokenizer, info }));

@@ -31,7 +31,7 @@ test('a link that cannot be posted to costs no other tab anything', async () => 
     return new Session({ manager, locks, link, hello: { lockName: 'worker', hasWebGpu: true }, die: () => {} });
   });
   for (const [i, session] of sessions.entries()) {
-    await session.connect({ sessionId: `${i}`, lockName: `tab ${i}`, handshake: 0 });
+    await session.connect({ sessionId: `${i}`, lockName: `tab ${i}`, isHidden: false, handshake: 0 });
     const loading = session.load({ source: 'm' });
     await settle();
     loader.last.finish();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { SchedulerSnapshot } from '../../../src/core/snapshot.ts';
 import { SnapshotAnonymizer } from '../../../src/worker/snapshot-anonymizer.ts';
 
-const session = (sessionId: string) => ({ sessionId, send: () => {} });
+const session = (sessionId: string) => ({ sessionId, isHidden: false, send: () => {} });
 const request = (requestId: string, sessionId: string): SchedulerSnapshot['requests'][number] =>
   ({ requestId, sessionId, state: 'running', numTokens: 5, numComputedTokens: 4, blockTable: [3] });
 const [a, b, c] = [session('tab-a'), session('tab-b'), session('tab-c')];
