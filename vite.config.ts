@@ -86,6 +86,9 @@ const unit: TestProjectInlineConfiguration = {
   test: { name: 'unit', environment: 'node', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
 };
 
+/** The projects with a browser run side by side, one file of each at a time. */
+const AFTER_UNIT = { groupOrder: 1 };
+
 const gpu: TestProjectInlineConfiguration = {
   extends: true,
   // Found only while a test runs, they would make the page reload in the middle of it.
@@ -99,6 +102,7 @@ const gpu: TestProjectInlineConfiguration = {
     fileParallelism: false,
     // One page for all files: what one has compiled, the next need not (test/support/shared-gpu.ts).
     isolate: false,
+    sequence: AFTER_UNIT,
     globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
@@ -158,6 +162,7 @@ const e2e: TestProjectInlineConfiguration = {
     testTimeout: 300_000,
     hookTimeout: 300_000,
     fileParallelism: false,
+    sequence: AFTER_UNIT,
     globalSetup: ['test/support/builds.ts'],
   },
 };
