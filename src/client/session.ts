@@ -67,8 +67,7 @@ export class ClientSession {
       onFatal: (reason) => this.#finish(reason),
       closed: this.#closed.signal,
     });
-    const report = (): void => void this.call((host) => host.setHidden(isPageHidden())).catch(() => {}); // it has ended
-    onVisibilityChange(report, this.#closed.signal);
+    onVisibilityChange(() => void this.#reportVisibility(), this.#closed.signal);
   }
 
   /** @param signal aborted, with the reason, when the worker is not worth waiting for any more */
@@ -150,6 +149,12 @@ export class ClientSession {
     settled.abort();
     host?.close(reason);
     this.#release();
+  }
+
+  /** To the worker that there is. The next one learns it on connecting. */
+  async #reportVisibility(): Promise<void> {
+    const host = await this.#recovery.lastConnection();
+    await host?.call((remote) => remote.setHidden(isPageHidden())).catch(() => {}); // dead
   }
 
   async #connect(signal: AbortSignal): Promise<HostConnection> {
