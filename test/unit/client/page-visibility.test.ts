@@ -29,8 +29,8 @@ beforeEach(() => {
   origin = new FakeOrigin();
 });
 
-afterEach(async () => {
-  await origin.close();
+afterEach(() => {
+  origin.close();
   attach.mockRestore();
   vi.unstubAllGlobals();
 });
