@@ -83,7 +83,13 @@ function workerTypes(): Plugin {
 
 const unit: TestProjectInlineConfiguration = {
   extends: true,
-  test: { name: 'unit', environment: 'node', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
+  test: {
+    name: 'unit',
+    environment: 'node',
+    include: ['test/unit/**/*.test.ts'],
+    testTimeout: 60_000,
+    maxWorkers: '100%', // nothing else runs meanwhile
+  },
 };
 
 /** The projects with a browser run side by side, one file of each at a time. */

@@ -82,7 +82,7 @@ test('the options are those of createClient', () => {
 });
 
 /** Calls whose names stand for nothing else. */
-const CALLS = { inspect: 'client/client.ts', injectFault: 'testing.ts' } as const;
+const CALLS = { inspect: 'client/client.ts', setHidden: 'client/session.ts', injectFault: 'testing.ts' } as const;
 
 test.each(Object.entries(CALLS))('the call %s stands in the protocol, in the worker’s session, and where an app finds it', (call, offeredBy) => {
   expect(membersOf('src/core/protocol.ts', 'EngineHost')).toContain(call);
@@ -90,7 +90,7 @@ test.each(Object.entries(CALLS))('the call %s stands in the protocol, in the wor
 });
 
 test('a session of the client names no call but its own', () => {
-  const own = ['connect', 'load', 'keep', 'generate', 'abort', 'metrics', 'disconnect'];
+  const own = ['connect', 'load', 'keep', 'generate', 'abort', 'setHidden', 'metrics', 'disconnect'];
   const others = membersOf('src/core/protocol.ts', 'EngineHost').filter((call) => !own.includes(call));
   expect(others).toEqual(expect.arrayContaining(['inspect', 'profile', 'limits', 'injectFault']));
   for (const file of ['session', 'recovery', 'host-connection']) {
