@@ -92,9 +92,6 @@ const unit: TestProjectInlineConfiguration = {
   },
 };
 
-/** The projects with a browser run side by side, one file of each at a time. */
-const AFTER_UNIT = { groupOrder: 1 };
-
 const gpu: TestProjectInlineConfiguration = {
   extends: true,
   // Found only while a test runs, they would make the page reload in the middle of it.
@@ -106,9 +103,6 @@ const gpu: TestProjectInlineConfiguration = {
     include: ['test/gpu/**/*.test.ts'],
     testTimeout: 120_000,
     fileParallelism: false,
-    // One page for all files: what one has compiled, the next need not (test/support/shared-gpu.ts).
-    isolate: false,
-    sequence: AFTER_UNIT,
     globalSetup: ['test/support/serve-faults.ts'],
     browser: {
       enabled: true,
@@ -168,7 +162,6 @@ const e2e: TestProjectInlineConfiguration = {
     testTimeout: 300_000,
     hookTimeout: 300_000,
     fileParallelism: false,
-    sequence: AFTER_UNIT,
     globalSetup: ['test/support/builds.ts'],
   },
 };

@@ -15,8 +15,8 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'):
 }
 
 /**
- * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the shared
- * device where no other is given.
+ * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the file's
+ * shared device where no other is given.
  */
 export async function loadBytes(
   bytes: Uint8Array<ArrayBuffer>,

@@ -22,7 +22,7 @@ export interface Result {
   readonly floats: Float32Array<ArrayBuffer>;
 }
 
-/** Runs ops on their own, on the page's shared device; each variant is compiled once for a test file. */
+/** Runs ops on their own, on the file's shared device; each variant is compiled once for a test file. */
 export class KernelLab {
   readonly gpu: Gpu;
   readonly builder: OpBuilder;

@@ -4,7 +4,7 @@ import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 const shared = new Map<Numerics, Promise<Gpu>>();
 
 /**
- * One device for all test files of a page: browsers keep the pipelines of a device for as long as anybody holds them, and
+ * One device for all that a test file loads: browsers keep the pipelines of a device for as long as anybody holds them, and
  * on a software adapter compiling is most of a test. It cannot be destroyed; a test that loses its device opens its own.
  */
 export function sharedGpu(numerics: Numerics = 'f32'): Promise<Gpu> {
