@@ -89,6 +89,7 @@ const unit: TestProjectInlineConfiguration = {
     environment: 'node',
     include: ['test/unit/**/*.test.ts'],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxWorkers: '100%', // nothing else runs meanwhile
   },
 };
