@@ -60,21 +60,16 @@ describe.each(WAYS)('with the engine in: %s', (ownership) => {
 test.each(WAYS)('%s: one engine of the origin has the GPU: another release\u2019s waits until it is idle, and gives it back likewise', async (ownership) => {
   const [one, two] = [crypto.randomUUID(), crypto.randomUUID()];
   const first = await fakeClient(one, { ownership });
-  const stages: string[] = [];
-  /** Asks again until the other engine waits, however long it takes to start. Of two lengths, so that one is always answered. */
-  const keepBusy = async (numTokens: number): Promise<string> => {
-    for (;;) {
-      const text = await streamText(first, 'One', numTokens);
-      if (stages.length > 0) return text;
-    }
-  };
-  const answers = Promise.all([keepBusy(200), keepBusy(330)]);
+  const earlier = await fakeClient(two, { ownership }); // so that the other release's worker has started
+  const answers = Promise.all([streamText(first, 'One', 330), streamText(first, 'One', 450)]);
   await until(async () => (await first.metrics()).requestsRunning === 2);
+  expect((await earlier.metrics()).state).toBe('parked');
+  const stages: string[] = [];
   const second = await fakeClient(two, { ownership, onProgress: ({ stage }) => stages.push(stage) });
   expect(await Promise.race([answers, Promise.resolve('still under way')])).not.toBe('still under way');
   expect(stages[0]).toBe('wait');
   expect((await first.metrics()).state).toBe('parked');
-  expect(await streamText(first, 'One', 200)).toBe((await answers)[0]);
+  expect(await streamText(first, 'One', 330)).toBe((await answers)[0]);
   expect((await second.metrics()).state).toBe('parked');
-  await Promise.all([first.close(), second.close()]);
+  await Promise.all([first.close(), earlier.close(), second.close()]);
 });
