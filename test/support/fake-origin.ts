@@ -1,4 +1,5 @@
 import { expose } from 'comlink';
+import { Client } from '../../src/client/client.ts';
 import { ClientSession } from '../../src/client/session.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import type { Link } from '../../src/core/link.ts';
@@ -7,8 +8,9 @@ import { registerErrorTransfer } from '../../src/core/transfer-errors.ts';
 import type { ModelManager } from '../../src/worker/model-manager.ts';
 import { Session } from '../../src/worker/session.ts';
 import { FakeLocks } from './fake-locks.ts';
-import { FakeLoader } from './fake-model.ts';
+import { type FakeEngine, FakeLoader } from './fake-model.ts';
 import { openManager } from './tab.ts';
+import { until } from './until.ts';
 
 const never = new AbortController().signal;
 
@@ -47,6 +49,15 @@ export class FakeOrigin {
   /** A session of a new tab's. */
   connect(): Promise<ClientSession> {
     return ClientSession.open(this.transport, this.locks.locks, never);
+  }
+
+  /** A new tab's client, whose model has been loaded, and that model's engine. */
+  async openClient(): Promise<{ readonly client: Client; readonly engine: FakeEngine }> {
+    const session = await this.connect();
+    const loading = session.load({ source: 'm' }, () => {});
+    await until(() => this.loader.loads.length > 0);
+    this.loader.last.finish();
+    return { client: new Client(session, await loading, ['m']), engine: this.loader.last.engine };
   }
 
   openLink(): MessagePort {

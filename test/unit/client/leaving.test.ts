@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Client } from '../../../src/client/client.ts';
+import type { Client } from '../../../src/client/client.ts';
 import type { ChatCompletionStream } from '../../../src/client/completion-stream.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import { bytes, END } from '../../support/fake-model.ts';
@@ -15,12 +15,7 @@ let engine: FakeEngine;
 
 beforeEach(async () => {
   origin = new FakeOrigin();
-  const session = await origin.connect();
-  const loading = session.load({ source: 'm' }, () => {});
-  await until(() => origin.loader.loads.length > 0);
-  origin.loader.last.finish();
-  client = new Client(session, await loading, ['m']);
-  engine = origin.loader.last.engine;
+  ({ client, engine } = await origin.openClient());
 });
 
 afterEach(() => origin.close());

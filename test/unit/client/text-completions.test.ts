@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Client } from '../../../src/client/client.ts';
+import type { Client } from '../../../src/client/client.ts';
 import type { TextCompletionStream } from '../../../src/index.ts';
 import { bytes, END } from '../../support/fake-model.ts';
 import type { FakeEngine } from '../../support/fake-model.ts';
@@ -14,12 +14,7 @@ let engine: FakeEngine;
 
 beforeEach(async () => {
   origin = new FakeOrigin();
-  const session = await origin.connect();
-  const loading = session.load({ source: 'm' }, () => {});
-  await until(() => origin.loader.loads.length > 0);
-  origin.loader.last.finish();
-  client = new Client(session, await loading, ['m']);
-  engine = origin.loader.last.engine;
+  ({ client, engine } = await origin.openClient());
 });
 
 afterEach(() => origin.close());
