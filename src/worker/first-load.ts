@@ -1,9 +1,8 @@
 import { toTabserveError } from '../core/errors.ts';
+import { Retries } from '../core/recovery.ts';
 
 /** Losses of the GPU after which the load itself is their likely cause. */
 const MAX_LOSSES = 3;
-/** The pause after the first loss. It doubles with each. */
-const PAUSE_MS = 250;
 
 export interface FirstLoadOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -19,16 +18,20 @@ export interface FirstLoadOptions {
  */
 export async function firstLoad<Model>(load: () => Promise<Model>, options: FirstLoadOptions): Promise<Model> {
   const { sleep, signal, warn } = options;
-  for (let losses = 0; ; losses++) {
+  const retries = new Retries();
+  for (;;) {
+    const number = retries.begin();
     try {
       return await load();
     } catch (error) {
-      const { code, message } = toTabserveError(error);
+      const failure = toTabserveError(error);
+      const { code, message } = failure;
       // After a crash there may be no adapter for a moment.
-      const mayPass = code === 'device_lost' || (losses > 0 && code === 'webgpu_unavailable');
-      if (!mayPass || losses >= MAX_LOSSES) throw error;
+      const isLoss = code === 'device_lost' || (number > 1 && code === 'webgpu_unavailable');
+      const retryInMs = isLoss && number <= MAX_LOSSES ? retries.failed(failure, true) : undefined;
+      if (retryInMs === undefined) throw error;
       warn(`${code}: ${message} The model is loaded again.`);
-      await sleep(PAUSE_MS * 2 ** losses, signal);
+      await sleep(retryInMs, signal);
     }
   }
 }
