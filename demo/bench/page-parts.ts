@@ -9,7 +9,7 @@ import { measurePrefix } from './prefix.ts';
 import { measureStall } from './stall.ts';
 import { requireAnswer, timeRequest, userSays } from './time-request.ts';
 
-/** What a worker prints nobody sees. */
+/** A worker's own console is not shown, so its parts log to the page's. */
 export const log = proxy((line: string) => console.log(line));
 
 let opened: Promise<BenchContext> | undefined;

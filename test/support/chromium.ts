@@ -14,9 +14,9 @@ export const CHROMIUM_ARGS = [
 
 /**
  * For tests of kernels: WGSL's bounds checks are left out where Dawn can prove that an index is in bounds, which a software
- * adapter compiles in a quarter less time. An index that is out of bounds is clamped as ever.
+ * adapter compiles faster. An index that is out of bounds is clamped as ever.
  */
 export const KERNEL_ARGS = [...CHROMIUM_ARGS, '--enable-dawn-features=enable_integer_range_analysis_in_robustness'];
 
-/** For tests of everything but kernels: without WGSL's bounds checks they compile in about half the time. */
+/** For tests of everything but kernels, which compile faster without WGSL's bounds checks. */
 export const LIGHT_ARGS = [...CHROMIUM_ARGS, '--enable-dawn-features=disable_robustness'];

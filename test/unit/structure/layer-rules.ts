@@ -21,7 +21,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   client: 6,
 };
 
-/** What an app imports. */
+/** The files that an app imports. */
 const ENTRY_POINTS = ['src/index.ts', 'src/cache.ts', 'src/testing.ts'];
 
 /** The folders whose files may import shader text. */

@@ -19,7 +19,7 @@ const MEASURES: readonly Work[] = ['trial', 'limits'];
 class SharedGpu {
   readonly seen = new Map<Work, number>();
   readonly disturbed = new Set<string>();
-  /** What ended, in order. */
+  /** The kinds of work that have ended, in order. */
   readonly ended: Work[] = [];
   readonly #underWay: Work[] = [];
   readonly load = createModelLoader({
