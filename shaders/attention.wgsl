@@ -100,6 +100,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   // ROWS, the first is repeated.
 #for r in ROWS
   let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
+  // mutation: causal-mask
   let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);
   let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
 #if FLAT
@@ -121,6 +122,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
     let place = token & (BLOCK_SIZE - 1u);
     let key = key_at(head, place, quad_lane);
+    // mutation: score-scale
     let scale = SCALE * key_scale(head, place + quad_lane);
 #if FLAT
 #for i in STEPS
@@ -211,6 +213,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
   }
 #end
+  // mutation: last-token
   let last_token = max(seen, 1u) - 1u;
 
 #for r in ROWS

@@ -228,6 +228,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #end
 #if SPLIT
+        // mutation: slices-past-k
         slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups);
 #else
         slice_#r_#t += sum_#t;
@@ -252,6 +253,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
       }
     }
+    // mutation: barrier-between-slices
     workgroupBarrier();
 #else
 #for r in TILES

@@ -29,6 +29,7 @@ fn prepared(at: u32, head: u32, element: u32) -> f32 {
   if (head >= NUM_HEADS + NUM_KV_HEADS) {
     return value;
   }
+  // mutation: key-gain
   let of_keys = select(0u, HEAD_SIZE, head >= NUM_HEADS);
   return value * inverse_rms * gain[of_keys + element];
 }

@@ -12,6 +12,13 @@ function of(area, file, changes) {
   });
 }
 
+/** @param {string} file
+ * @param {readonly (readonly [name: string, anchor: string, from: string, to: string, ...tests: string[]])[]} changes
+ * @returns {Mutation[]} */
+function ofShader(file, changes) {
+  return changes.flatMap(([name, anchor, ...change]) => of('kernels', file, [[name, ...change]]).map((mutation) => ({ ...mutation, anchor })));
+}
+
 const MATMUL = 'test/gpu/kernels/matmul.test.ts';
 const DEFERRED = 'test/gpu/deferred-kernels.test.ts';
 const ATTENTION = 'test/gpu/kernels/attention.test.ts';
@@ -53,64 +60,64 @@ const SURVIVES = new Map([
 
 /** A wrong kernel gives fluent wrong text, and a wrong scheduler gives another tab's: what must not pass unseen. */
 export const MUTATIONS = [
-  ...of('kernels', 'shaders/quant/int4.wgsl', [
-    ['one of a word’s eight weights has the next one’s place value', 'return x * 0x1p-20;', 'return x * 0x1p-16;', MATMUL],
-    ['the bias of the top nibble stays in', 'vec4(-0x10000000)) + 0x1p31', 'vec4(-0x10000000))', MATMUL],
+  ...ofShader('shaders/quant/int4.wgsl', [
+    ['one of a word’s eight weights has the next one’s place value', 'weight-place-value', 'return x * 0x1p-20;', 'return x * 0x1p-16;', MATMUL],
+    ['the bias of the top nibble stays in', 'top-nibble-bias', 'vec4(-0x10000000)) + 0x1p31', 'vec4(-0x10000000))', MATMUL],
   ]),
-  ...of('kernels', 'shaders/dot/f32.wgsl', [
-    ['a group’s minimum is added for three of four k', '(sum.x + sum.y) + (sum.z + sum.w)', '(sum.x + sum.y) + (sum.z + sum.x)', MATMUL],
+  ...ofShader('shaders/dot/f32.wgsl', [
+    ['a group’s minimum is added for three of four k', 'group-minimum', '(sum.x + sum.y) + (sum.z + sum.w)', '(sum.x + sum.y) + (sum.z + sum.x)', MATMUL],
   ]),
-  ...of('kernels', 'shaders/matmul.wgsl', [
-    ['slices past the end of k are added', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', MATMUL, 'test/gpu/kernels/matmul-normalised.test.ts'],
-    ['no barrier before the next slices overwrite the last', '    workgroupBarrier();\n#else', '#else', 'test/gpu/kernels/compile.test.ts', MATMUL],
+  ...ofShader('shaders/matmul.wgsl', [
+    ['slices past the end of k are added', 'slices-past-k', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', MATMUL, 'test/gpu/kernels/matmul-normalised.test.ts'],
+    ['no barrier before the next slices overwrite the last', 'barrier-between-slices', 'workgroupBarrier();', '', 'test/gpu/kernels/compile.test.ts', MATMUL],
   ]),
-  ...of('kernels', 'shaders/common/inverse-rms.wgsl', [
-    ['epsilon is left out of the norm', '/ f32(NORM_SIZE) + EPSILON)', '/ f32(NORM_SIZE))', 'test/gpu/kernels/matmul-normalised.test.ts', FUSED_ROPE],
+  ...ofShader('shaders/common/inverse-rms.wgsl', [
+    ['epsilon is left out of the norm', 'norm-epsilon', '/ f32(NORM_SIZE) + EPSILON)', '/ f32(NORM_SIZE))', 'test/gpu/kernels/matmul-normalised.test.ts', FUSED_ROPE],
   ]),
-  ...of('kernels', 'shaders/epilogue/residual.wgsl', [
-    ['the next norm’s gain is forgotten', 'weighted[at] = sum * gain[output / 4u];', 'weighted[at] = sum;', 'test/gpu/kernels/matmul-residual.test.ts'],
+  ...ofShader('shaders/epilogue/residual.wgsl', [
+    ['the next norm’s gain is forgotten', 'next-norm-gain', 'weighted[at] = sum * gain[output / 4u];', 'weighted[at] = sum;', 'test/gpu/kernels/matmul-residual.test.ts'],
   ]),
-  ...of('kernels', 'shaders/epilogue/silu-mul.wgsl', [
-    ['the gate is a sigmoid', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
+  ...ofShader('shaders/epilogue/silu-mul.wgsl', [
+    ['the gate is a sigmoid', 'gate', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
   ]),
-  ...of('kernels', 'shaders/epilogue/rope-kv-write.wgsl', [
-    ['biases are left out', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
+  ...ofShader('shaders/epilogue/rope-kv-write.wgsl', [
+    ['biases are left out', 'bias', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
   ]),
-  ...of('kernels', 'shaders/before-rope/norm.wgsl', [
-    ['QK-norm gives keys the gain of queries', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],
+  ...ofShader('shaders/before-rope/norm.wgsl', [
+    ['QK-norm gives keys the gain of queries', 'key-gain', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],
   ]),
-  ...of('kernels', 'shaders/epilogue/logits.wgsl', [
-    ['a head’s second matrix leaves its candidates among the first’s', '(OUTPUT_OFFSET + output) / 32u', 'output / 32u', 'test/gpu/kernels/matmul-logits.test.ts'],
+  ...ofShader('shaders/epilogue/logits.wgsl', [
+    ['a head’s second matrix leaves its candidates among the first’s', 'candidate-place', '(OUTPUT_OFFSET + output) / 32u', 'output / 32u', 'test/gpu/kernels/matmul-logits.test.ts'],
   ]),
-  ...of('kernels', 'shaders/quant/bf16.wgsl', [
-    ['the two of a word have each other’s bits', 'word & vec4(-0x10000)', 'word', MATMUL],
+  ...ofShader('shaders/quant/bf16.wgsl', [
+    ['the two of a word have each other’s bits', 'upper-of-word', 'word & vec4(-0x10000)', 'word', MATMUL],
   ]),
   ...of('kernels', 'src/kernels/rope-kv-write.ts', [
     ['Llama 3’s RoPE factors are ignored', ' / (factors?.[i] ?? 1)', '', 'test/unit/models/architectures.test.ts'],
   ]),
 
-  ...of('kernels', 'shaders/attention.wgsl', [
-    ['a token sees the one after it', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
-    ['scores are not scaled', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
-    ['a row that a later row’s NaN must not reach', 'let last_token = max(seen, 1u) - 1u;', 'let last_token = max(count0, 1u) - 1u;', ATTENTION],
+  ...ofShader('shaders/attention.wgsl', [
+    ['a token sees the one after it', 'causal-mask', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
+    ['scores are not scaled', 'score-scale', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
+    ['a row that a later row’s NaN must not reach', 'last-token', 'let last_token = max(seen, 1u) - 1u;', 'let last_token = max(count0, 1u) - 1u;', ATTENTION],
   ]),
-  ...of('kernels', 'shaders/attention-merge.wgsl', [
-    ['splits are added without their maxima', 'value += exp(max_and_sum.x - highest) / sum *', 'value += 1.0 / sum *', ATTENTION],
+  ...ofShader('shaders/attention-merge.wgsl', [
+    ['splits are added without their maxima', 'split-maximum', 'value += exp(max_and_sum.x - highest) / sum *', 'value += 1.0 / sum *', ATTENTION],
   ]),
-  ...of('kernels', 'shaders/kv-write/f16.wgsl', [
-    ['halves of a pair change places', 'let word = pack2x16float(held);', 'let word = pack2x16float(held.yx);', FUSED_ROPE, 'test/gpu/kernels/rope-kv-write.test.ts'],
+  ...ofShader('shaders/kv-write/f16.wgsl', [
+    ['halves of a pair change places', 'pair-order', 'let word = pack2x16float(held);', 'let word = pack2x16float(held.yx);', FUSED_ROPE, 'test/gpu/kernels/rope-kv-write.test.ts'],
   ]),
-  ...of('kernels', 'shaders/common/draw.wgsl', [
-    ['all positions of an answer draw the same noise', 'hash(first.z ^ hash(first.w ^ hash(second.x)))', 'hash(first.z ^ hash(first.w))', 'test/gpu/kernels/sample.test.ts', 'test/gpu/sampling.test.ts'],
+  ...ofShader('shaders/common/draw.wgsl', [
+    ['all positions of an answer draw the same noise', 'noise-position', 'hash(first.z ^ hash(first.w ^ hash(second.x)))', 'hash(first.z ^ hash(first.w))', 'test/gpu/kernels/sample.test.ts', 'test/gpu/sampling.test.ts'],
   ]),
-  ...of('kernels', 'shaders/sample-final.wgsl', [
-    ['the higher token id wins a tie', 'b.y < a.y', 'b.y > a.y', 'test/gpu/kernels/sample.test.ts'],
+  ...ofShader('shaders/sample-final.wgsl', [
+    ['the higher token id wins a tie', 'tie', 'b.y < a.y', 'b.y > a.y', 'test/gpu/kernels/sample.test.ts'],
   ]),
-  ...of('kernels', 'shaders/penalties.wgsl', [
-    ['the repetition penalty favours what has a negative logit', 'select(logit * penalties.x, logit / penalties.x, logit > 0.0)', 'logit / penalties.x', 'test/gpu/kernels/penalties.test.ts'],
+  ...ofShader('shaders/penalties.wgsl', [
+    ['the repetition penalty favours what has a negative logit', 'negative-logit', 'select(logit * penalties.x, logit / penalties.x, logit > 0.0)', 'logit / penalties.x', 'test/gpu/kernels/penalties.test.ts'],
   ]),
-  ...of('kernels', 'shaders/filter-pick.wgsl', [
-    ['the goal is not lowered by what lies above', 'selection.goal = subtract64(selection.goal, above);', '', FILTER],
+  ...ofShader('shaders/filter-pick.wgsl', [
+    ['the goal is not lowered by what lies above', 'remaining-goal', 'selection.goal = subtract64(selection.goal, above);', '', FILTER],
   ]),
 
   ...of('deferred kernels', 'src/kernels/matmul.ts', [

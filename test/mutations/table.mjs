@@ -6,7 +6,8 @@
  * @property {string} area
  * @property {string} name what is wrong then
  * @property {string} file
- * @property {string} from occurs once in the file
+ * @property {string} [anchor] for WGSL: the line after the comment `// mutation: <anchor>` is the one that changes
+ * @property {string} from occurs once in the file, or in the line of the anchor
  * @property {string} to
  * @property {string[]} tests files that can see it, the narrowest first
  * @property {string} [survives] why no test needs to see it
@@ -19,13 +20,35 @@
  * @property {string | undefined} killer the test file that turned red
  */
 
-/** A file's text with the mutation. Throws where the text that it replaces is not there, or there more than once.
+/** A file's text with the mutation. Throws where its anchor, or the text that it replaces, is not there, or there more than once.
  * @param {string} text
  * @param {Mutation} mutation */
-export function mutate(text, { name, file, from, to }) {
-  const count = text.split(from).length - 1;
+export function mutate(text, { name, file, anchor, from, to }) {
+  const [start, end] = anchor === undefined ? [0, text.length] : anchoredLine(text, anchor, file);
+  const count = text.slice(start, end).split(from).length - 1;
   if (count !== 1) throw new Error(`${name}: ${file} has its text ${count} times`);
-  return text.replace(from, () => to);
+  const at = text.indexOf(from, start);
+  return text.slice(0, at) + to + text.slice(at + from.length);
+}
+
+/** The names of a file's anchors.
+ * @param {string} text */
+export function anchorsIn(text) {
+  return Array.from(text.matchAll(ANCHOR), ([, anchor]) => anchor ?? '');
+}
+
+const ANCHOR = /^ *\/\/ mutation: (.*)\n/gm;
+
+/** Where the line after an anchor begins and ends.
+ * @param {string} text
+ * @param {string} anchor
+ * @param {string} file
+ * @returns {[number, number]} */
+function anchoredLine(text, anchor, file) {
+  const [found, ...others] = [...text.matchAll(ANCHOR)].filter((match) => match[1] === anchor);
+  if (found === undefined || others.length > 0) throw new Error(`${file} has the anchor ${anchor} ${found ? others.length + 1 : 0} times`);
+  const start = found.index + found[0].length;
+  return [start, text.indexOf('\n', start)];
 }
 
 /** @param {readonly Outcome[]} outcomes */

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MUTATIONS } from '../../mutations/mutations.mjs';
-import { mutate } from '../../mutations/table.mjs';
-import { readText, ROOT } from './source-graph.ts';
+import { anchorsIn, mutate } from '../../mutations/table.mjs';
+import { listFiles, readText, ROOT } from './source-graph.ts';
 
 test('every mutation still has its place in the sources, and tests that exist', () => {
   for (const mutation of MUTATIONS) {
@@ -23,4 +23,20 @@ test('there are at least 40, over all that may go wrong in silence, and none has
     if (survives === undefined) expect(row).toMatch(/\.test\.ts` \|$/);
     else expect(row).toContain(survives);
   }
+});
+
+test('every mutation of a shader names an anchor, and each anchor is named by one mutation', () => {
+  const named = MUTATIONS.filter(({ file }) => file.endsWith('.wgsl')).map(({ file, anchor }) => `${file} ${anchor}`);
+  const standing = listFiles('shaders', '.wgsl').flatMap((file) => anchorsIn(readText(file)).map((anchor) => `${file} ${anchor}`));
+  expect(standing.toSorted()).toEqual(named.toSorted());
+});
+
+test.each([
+  ['missing', 'x = 1;\n', /anchor gate 0 times/],
+  ['double', '// mutation: gate\nx = 1;\n  // mutation: gate\nx = 1;\n', /anchor gate 2 times/],
+  ['before another line', '// mutation: gate\ny = 1;\nx = 1;\n', /its text 0 times/],
+])('an anchor that is %s is an error', (_, text, error) => {
+  const mutation = { area: 'kernels', name: 'n', file: 'f.wgsl', anchor: 'gate', from: 'x = 1', to: 'x = 2', tests: [] };
+  expect(() => mutate(text, mutation)).toThrow(error);
+  expect(mutate('x = 1;\n// mutation: gate\nx = 1;\n', mutation)).toBe('x = 1;\n// mutation: gate\nx = 2;\n');
 });
