@@ -43,8 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var value = vec4<f32>();
   for (var split = 0u; split < splits; split++) {
     let max_and_sum = partials[(first + split + 1u) * size - 1u];
-    // mutation: split-maximum
-    value += exp(max_and_sum.x - highest) / sum * partials[(first + split) * size + element];
+    value += exp(max_and_sum.x - highest) / sum * partials[(first + split) * size + element]; // mutation: split-maximum
   }
   y[row * (Y_STRIDE / 4u) + head * (HEAD_SIZE / 4u) + element] = value;
 }

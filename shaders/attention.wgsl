@@ -100,8 +100,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   // ROWS, the first is repeated.
 #for r in ROWS
   let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
-  // mutation: causal-mask
-  let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);
+  let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT); // mutation: causal-mask
   let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
 #if FLAT
 #for i in STEPS
@@ -122,8 +121,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
     let place = token & (BLOCK_SIZE - 1u);
     let key = key_at(head, place, quad_lane);
-    // mutation: score-scale
-    let scale = SCALE * key_scale(head, place + quad_lane);
+    let scale = SCALE * key_scale(head, place + quad_lane); // mutation: score-scale
 #if FLAT
 #for i in STEPS
     let keys#i = load_keys(key, #i, quad_lane);
@@ -213,8 +211,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
   }
 #end
-  // mutation: last-token
-  let last_token = max(seen, 1u) - 1u;
+  let last_token = max(seen, 1u) - 1u; // mutation: last-token
 
 #for r in ROWS
   let start_total#r = bitcast<f32>(select(0u, 0x7fc00000u, count#r > seen));

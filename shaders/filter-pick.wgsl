@@ -33,8 +33,7 @@ fn pick(sample: u32, first: u32, filters: vec4<u32>) {
   for (; digit > group * GROUP_BINS && less64(add64(above, histograms[first + digit]), selection.goal); digit--) {
     above = add64(above, histograms[first + digit]);
   }
-  // mutation: remaining-goal
-  selection.goal = subtract64(selection.goal, above);
+  selection.goal = subtract64(selection.goal, above); // mutation: remaining-goal
   selection.prefix |= digit << selection.shift;
   if (selection.shift > 0u) {
     selection.shift -= 8u;

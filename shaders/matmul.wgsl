@@ -228,8 +228,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
 #end
 #if SPLIT
-        // mutation: slices-past-k
-        slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups);
+        slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups); // mutation: slices-past-k
 #else
         slice_#r_#t += sum_#t;
 #end
@@ -253,8 +252,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
       }
     }
-    // mutation: barrier-between-slices
-    workgroupBarrier();
+    workgroupBarrier(); // mutation: barrier-between-slices
 #else
 #for r in TILES
 #for t in TOKENS

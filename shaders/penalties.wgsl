@@ -28,8 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let penalties = bitcast<vec4<f32>>(samples[sample][2]); // repetition, frequency, presence
   var logit = logits[sample * LOGITS_STRIDE + token];
-  // mutation: negative-logit
-  logit = select(logit * penalties.x, logit / penalties.x, logit > 0.0);
+  logit = select(logit * penalties.x, logit / penalties.x, logit > 0.0); // mutation: negative-logit
   let count = seen & ~IN_PROMPT;
   if (count > 0u) {
     logit = logit - penalties.y * f32(count) - penalties.z;

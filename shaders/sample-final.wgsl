@@ -25,8 +25,7 @@ var<workgroup> best_of_lanes: array<vec2<u32>, LANES>;
 fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
   let score_a = bitcast<f32>(a.x);
   let score_b = bitcast<f32>(b.x);
-  // mutation: tie
-  return select(a, b, score_b > score_a || (score_b == score_a && b.y < a.y));
+  return select(a, b, score_b > score_a || (score_b == score_a && b.y < a.y)); // mutation: tie
 }
 
 @compute @workgroup_size(LANES)

@@ -29,7 +29,6 @@ fn prepared(at: u32, head: u32, element: u32) -> f32 {
   if (head >= NUM_HEADS + NUM_KV_HEADS) {
     return value;
   }
-  // mutation: key-gain
-  let of_keys = select(0u, HEAD_SIZE, head >= NUM_HEADS);
+  let of_keys = select(0u, HEAD_SIZE, head >= NUM_HEADS); // mutation: key-gain
   return value * inverse_rms * gain[of_keys + element];
 }

@@ -21,8 +21,7 @@ fn gumbel(key: u32, token: u32) -> f32 {
 
 // The inputs of a sample's noise; the vectors are those of src/kernels/step-inputs.ts.
 fn noise_key(first: vec4<u32>, second: vec4<u32>) -> u32 {
-  // mutation: noise-position
-  return hash(first.z ^ hash(first.w ^ hash(second.x)));
+  return hash(first.z ^ hash(first.w ^ hash(second.x))); // mutation: noise-position
 }
 
 fn score_of(logit: f32, temperature: f32, key: u32, token: u32) -> f32 {

@@ -11,6 +11,5 @@ fn inverse_rms(row: u32) -> f32 {
   for (var i = 0u; i < SQUARES; i++) {
     sums += squares[row * SQUARES + i];
   }
-  // mutation: norm-epsilon
-  return 1.0 / sqrt(((sums.x + sums.y) + (sums.z + sums.w)) / f32(NORM_SIZE) + EPSILON);
+  return 1.0 / sqrt(((sums.x + sums.y) + (sums.z + sums.w)) / f32(NORM_SIZE) + EPSILON); // mutation: norm-epsilon
 }

@@ -35,7 +35,6 @@ fn in_lane_order(quad: vec4<f32>, lane: u32) -> vec4<f32> {
 }
 
 fn x_total(sum: vec4<f32>) -> f32 {
-  // mutation: group-minimum
-  return (sum.x + sum.y) + (sum.z + sum.w);
+  return (sum.x + sum.y) + (sum.z + sum.w); // mutation: group-minimum
 }
 #end

@@ -47,8 +47,7 @@ fn conclude(first_token: u32, first_unit: u32, local: u32) {
     let token = first_token + place / (SET * PER_LANE);
     let output = output_of(first_unit + place % SET, (place / SET) % PER_LANE);
     if (token < counts.rows && output < OUTPUTS) {
-      // mutation: candidate-place
-      candidates[token * CANDIDATES + (OUTPUT_OFFSET + output) / 32u] = best;
+      candidates[token * CANDIDATES + (OUTPUT_OFFSET + output) / 32u] = best; // mutation: candidate-place
     }
   }
 }

@@ -20,8 +20,7 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
     let at = (token * OUTPUTS + output) / 4u;
     sum = hidden[at] + value;
     hidden[at] = sum;
-    // mutation: next-norm-gain
-    weighted[at] = sum * gain[output / 4u];
+    weighted[at] = sum * gain[output / 4u]; // mutation: next-norm-gain
   }
   lane_squares[place] = dot(sum, sum);
 }

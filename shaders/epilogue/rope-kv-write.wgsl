@@ -40,8 +40,7 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   let row = rows[token];
   let vector = cache_vector_of(row.z, head);
 #if BIASED
-  // mutation: bias
-  var result = value + bias[(OUTPUT_OFFSET + output) / 4u];
+  var result = value + bias[(OUTPUT_OFFSET + output) / 4u]; // mutation: bias
 #else
   var result = value;
 #end

@@ -7,8 +7,7 @@
 
 fn finish(token: u32, output: u32, gate: vec4<f32>, up: vec4<f32>) {
   if (token < counts.rows && output < OUTPUTS / 2u) {
-    // mutation: gate
-    y[(token * (OUTPUTS / 2u) + output) / 4u] = gate / (1.0 + exp(-gate)) * up;
+    y[(token * (OUTPUTS / 2u) + output) / 4u] = gate / (1.0 + exp(-gate)) * up; // mutation: gate
   }
 }
 

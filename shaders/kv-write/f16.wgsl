@@ -29,8 +29,7 @@ fn put_four(vector: CacheVector, element: u32, value: vec4<f32>) {
 fn put_pair(vector: CacheVector, pair: u32, value: vec2<f32>) {
   // NaN stays NaN.
   let held = select(value, sign(value) * LARGEST_HALF, abs(value) > vec2(LARGEST_HALF));
-  // mutation: pair-order
-  let word = pack2x16float(held);
+  let word = pack2x16float(held); // mutation: pair-order
   if (vector.is_value) {
     values[(vector.head * BLOCK_SIZE + vector.place) * (HEAD_SIZE / 2u) + pair] = word;
   } else {

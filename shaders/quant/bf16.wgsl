@@ -24,6 +24,5 @@ fn lower(word: vec4<i32>) -> vec4<f32> {
 }
 
 fn upper(word: vec4<i32>) -> vec4<f32> {
-  // mutation: upper-of-word
-  return bitcast<vec4<f32>>(word & vec4(-0x10000));
+  return bitcast<vec4<f32>>(word & vec4(-0x10000)); // mutation: upper-of-word
 }

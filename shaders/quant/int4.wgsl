@@ -36,8 +36,7 @@ fn weight_1_2(word: vec4<i32>) -> vec4<f32> {
 }
 
 fn weight_1_3(word: vec4<i32>) -> vec4<f32> {
-  // mutation: top-nibble-bias
-  return vec4<f32>(word & vec4(-0x10000000)) + 0x1p31;
+  return vec4<f32>(word & vec4(-0x10000000)) + 0x1p31; // mutation: top-nibble-bias
 }
 
 fn x_0_0(x: f32) -> f32 {
@@ -61,8 +60,7 @@ fn x_1_0(x: f32) -> f32 {
 }
 
 fn x_1_1(x: f32) -> f32 {
-  // mutation: weight-place-value
-  return x * 0x1p-20;
+  return x * 0x1p-20; // mutation: weight-place-value
 }
 
 fn x_1_2(x: f32) -> f32 {

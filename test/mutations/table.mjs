@@ -6,7 +6,7 @@
  * @property {string} area
  * @property {string} name what is wrong then
  * @property {string} file
- * @property {string} [anchor] for WGSL: the line after the comment `// mutation: <anchor>` is the one that changes
+ * @property {string} [anchor] for WGSL: the line that ends in the comment `// mutation: <anchor>` is the one that changes
  * @property {string} from occurs once in the file, or in the line of the anchor
  * @property {string} to
  * @property {string[]} tests files that can see it, the narrowest first
@@ -37,9 +37,9 @@ export function anchorsIn(text) {
   return Array.from(text.matchAll(ANCHOR), ([, anchor]) => anchor ?? '');
 }
 
-const ANCHOR = /^ *\/\/ mutation: (.*)\n/gm;
+const ANCHOR = /^.*\/\/ mutation: (.*)$/gm;
 
-/** Where the line after an anchor begins and ends.
+/** Where the line with an anchor begins and ends.
  * @param {string} text
  * @param {string} anchor
  * @param {string} file
@@ -47,8 +47,7 @@ const ANCHOR = /^ *\/\/ mutation: (.*)\n/gm;
 function anchoredLine(text, anchor, file) {
   const [found, ...others] = [...text.matchAll(ANCHOR)].filter((match) => match[1] === anchor);
   if (found === undefined || others.length > 0) throw new Error(`${file} has the anchor ${anchor} ${found ? others.length + 1 : 0} times`);
-  const start = found.index + found[0].length;
-  return [start, text.indexOf('\n', start)];
+  return [found.index, found.index + found[0].length];
 }
 
 /** @param {readonly Outcome[]} outcomes */

@@ -32,11 +32,11 @@ test('every mutation of a shader names an anchor, and each anchor is named by on
 });
 
 test.each([
-  ['missing', 'x = 1;\n', /anchor gate 0 times/],
-  ['double', '// mutation: gate\nx = 1;\n  // mutation: gate\nx = 1;\n', /anchor gate 2 times/],
-  ['before another line', '// mutation: gate\ny = 1;\nx = 1;\n', /its text 0 times/],
+  ['missing', 'x = 1;', /anchor gate 0 times/],
+  ['double', 'x = 1; // mutation: gate\nx = 1; // mutation: gate', /anchor gate 2 times/],
+  ['on another line', 'x = 1;\ny = 1; // mutation: gate', /its text 0 times/],
 ])('an anchor that is %s is an error', (_, text, error) => {
   const mutation = { area: 'kernels', name: 'n', file: 'f.wgsl', anchor: 'gate', from: 'x = 1', to: 'x = 2', tests: [] };
   expect(() => mutate(text, mutation)).toThrow(error);
-  expect(mutate('x = 1;\n// mutation: gate\nx = 1;\n', mutation)).toBe('x = 1;\n// mutation: gate\nx = 2;\n');
+  expect(mutate('x = 1;\n  x = 1; // mutation: gate\n', mutation)).toBe('x = 1;\n  x = 2; // mutation: gate\n');
 });
