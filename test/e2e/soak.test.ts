@@ -26,6 +26,12 @@ const NUM_ACTIONS = isShort ? 12 : 120;
 /** Answers of one tab that are under way. */
 const MOST_OPEN = 3;
 
+/**
+ * Faults without a token in between. A request is blamed for the fourth loss in a row (core/recovery), and a token that was on its
+ * way may come before its loss is noticed.
+ */
+const MOST_FRUITLESS = 2;
+
 /** Of the first worker and a later one, which has been through other things. */
 const LISTENERS_MAY_GROW = 10;
 const HEAP_MAY_GROW = 2 ** 23;
@@ -127,6 +133,8 @@ class Soak {
   readonly #tabs: SoakTab[] = [];
   readonly done: Record<string, number> = {};
   #numNames = 0;
+  /** Faults since every tab with an answer under way has had a token. */
+  #numFruitless = 0;
 
   #pick<Item>(items: readonly Item[]): Item {
     return items[this.#random.below(items.length)] as Item;
@@ -190,13 +198,20 @@ class Soak {
       soaked.model = this.#pick(MODELS);
       await load(soaked.tab, soaked.model);
     },
-    'lose the device': (soaked) => soaked.tab.call(`injectFault('device_lost')`),
+    'lose the device': async (soaked) => {
+      await this.#mayFail();
+      await soaked.tab.call(`injectFault('device_lost')`);
+    },
     'crash the GPU process': async () => {
+      await this.#mayFail();
       const session = await browser.newBrowserCDPSession();
       await session.send('Browser.crashGpuProcess');
       await session.detach();
     },
-    'kill the worker': (soaked) => soaked.tab.call(`injectFault('worker_died')`),
+    'kill the worker': async (soaked) => {
+      await this.#mayFail();
+      await soaked.tab.call(`injectFault('worker_died')`);
+    },
   };
 
   readonly #weights: Readonly<Record<string, number>> = {
@@ -212,6 +227,19 @@ class Soak {
       this.#did(name);
     }
     for (const soaked of this.#tabs) await this.#settle(soaked);
+  }
+
+  /** Before a fault: resolves when one more does not make it likely that the work itself is at fault. */
+  async #mayFail(): Promise<void> {
+    if (this.#numFruitless === MOST_FRUITLESS) {
+      this.#numFruitless = 0;
+      for (const { tab, open } of this.#tabs) {
+        const isAtRest = [...open.keys()].map((name) => `tab.answer('${name}').isDone`).join(' && ') || 'true';
+        const numTokens = await tab.call<number>('numTokens');
+        await tab.page.waitForFunction(`tab.numTokens > ${numTokens} || (${isAtRest})`, null, { timeout: 240_000, polling: 50 });
+      }
+    }
+    this.#numFruitless++;
   }
 
   async #settle(soaked: SoakTab): Promise<void> {

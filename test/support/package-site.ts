@@ -79,7 +79,7 @@ const answers = new Map();
 let client;
 let cancel;
 globalThis.tab = {
-  statuses: [], stages: [],
+  statuses: [], stages: [], numTokens: 0,
   async open(options) {
     const onStatus = (status) => tab.statuses.push(status);
     const onProgress = ({ stage }) => tab.stages.push(stage);
@@ -97,6 +97,7 @@ globalThis.tab = {
         for await (const { choices } of stream) {
           answer.text += choices[0]?.delta.content ?? '';
           answer.tokens++;
+          tab.numTokens++;
         }
         answer.usage = stream.usage;
       } catch (error) {
