@@ -119,7 +119,7 @@ export async function writeMemoryPage(): Promise<string> {
   }
   const besides: string[][] = [];
   for (const { model, file } of files) besides.push([model.name, ...(await besideOf(file))]);
-  const headings = ['model', 'weights', 'a KV token', ...STEP_TOKENS.map((tokens) => `steps, of ${count(tokens)} tokens`)];
+  const headings = ['model', 'weights', 'a token of f16 KV', ...STEP_TOKENS.map((tokens) => `steps, of ${count(tokens)} tokens`)];
   return `${INTRODUCTION}\n${tables.join('\n')}\n${BESIDE}\n${table(headings, besides)}`;
 }
 

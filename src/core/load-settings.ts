@@ -27,10 +27,10 @@ export interface LoadSettings {
    */
   readonly gpuMemoryBytes?: number | undefined;
   /**
-   * The type of the KV cache's elements: `f16` holds twice the tokens, `int8` nearly four times as many; both change the
-   * logits slightly (see shaders/README.md). @default f32
+   * The type of the KV cache's elements: `f16` holds twice the tokens of `f32`, `int8` nearly four times as many; both change
+   * the logits slightly (see shaders/README.md). `auto` is f16 on a GPU and f32 on a software adapter. @default auto
    */
-  readonly kvCacheDtype?: KvCacheDtype | undefined;
+  readonly kvCacheDtype?: KvCacheDtype | 'auto' | undefined;
   /**
    * The number type of products of weights and activations: `dp4a` rounds activations to 8 bits, `f16` to half floats;
    * both change the logits slightly (see shaders/README.md). `invalid_request` where the GPU does not support it.
@@ -122,7 +122,7 @@ const BYTES: Rule = { allows: isPositive, allowed: 'a number of bytes' };
 const RULES: Readonly<Record<keyof LoadSettings, Rule>> = {
   kvCacheBytes: { allows: (value) => value === 'auto' || isPositive(value), allowed: 'a number of bytes or "auto"' },
   gpuMemoryBytes: BYTES,
-  kvCacheDtype: oneOf(KV_CACHE_DTYPES),
+  kvCacheDtype: oneOf(['auto', ...KV_CACHE_DTYPES]),
   numerics: oneOf(NUMERICS),
   maxModelLen: { allows: (value) => Number.isInteger(value) && isPositive(value), allowed: 'a number of tokens' },
   persistPrefixCache: {

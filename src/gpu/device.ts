@@ -3,6 +3,7 @@ import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
 import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 import { summarizeAdapter } from './adapter-summary.ts';
+import { compilesF16 } from './f16-probe.ts';
 import { formsQuads } from './quad-probe.ts';
 
 /** A GPU device and its capabilities. */
@@ -41,11 +42,22 @@ export async function openGpu(
   const device = await requestDevice(adapter, wanted);
   const lost = lossOf(device);
   try {
-    const usesSubgroups = hasSubgroups && (await formsQuads(device));
+    const usesSubgroups = hasSubgroups && (await isTrue(formsQuads(device), lost));
     const summary = summarizeAdapter(adapter, usesSubgroups);
-    return { device, adapter: summary, hasSubgroups: usesSubgroups, supportedNumerics: numericsOf(gpu, device), lost };
+    return { device, adapter: summary, hasSubgroups: usesSubgroups, supportedNumerics: await numericsOf(gpu, device, lost), lost };
   } catch (error) {
     throw await explainFailure(lost, error);
+  }
+}
+
+/** A probe's answer: no where the adapter's compiler fails at it. A lost device has no answer. */
+async function isTrue(probe: Promise<boolean>, lost: Promise<TabserveError>): Promise<boolean> {
+  try {
+    return await probe;
+  } catch (error) {
+    const failure = await explainFailure(lost, error);
+    if (failure.code !== 'internal') throw failure;
+    return false;
   }
 }
 
@@ -60,12 +72,13 @@ async function requestAdapter(gpu: GPU): Promise<GPUAdapter> {
 /** Features that are requested where the adapter has them. Only profiles use timestamps. */
 const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
 
-function numericsOf(gpu: Partial<GPU>, { features }: GPUDevice): readonly Numerics[] {
+async function numericsOf(gpu: Partial<GPU>, device: GPUDevice, lost: Promise<TabserveError>): Promise<readonly Numerics[]> {
+  const hasF16 = device.features.has('shader-f16') && (await isTrue(compilesF16(device), lost));
   return [
     'f32',
     // The first browsers with WebGPU did not list the language's features.
     ...(gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ? (['dp4a'] as const) : []),
-    ...(features.has('shader-f16') ? (['f16'] as const) : []),
+    ...(hasF16 ? (['f16'] as const) : []),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { TabserveError } from '../core/errors.ts';
-import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
+import { type KvCacheDtype, kvCacheDtypeOf } from '../core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../core/model-config.ts';
 import type { CutReason, LoadSettings } from '../core/load-settings.ts';
 import type { CacheConfig } from '../core/scheduler-output.ts';
@@ -82,7 +82,8 @@ export interface CacheSize extends CacheConfig {
  * @throws TabserveError `invalid_request` for bytes that do not hold one block, or not the requested `maxModelLen`
  */
 export function planCache(config: ModelConfig, settings: LoadSettings, machine: Machine): CachePlan {
-  const { kvCacheBytes = 'auto', kvCacheDtype: dtype = 'f32', maxModelLen: asked } = settings;
+  const { kvCacheBytes = 'auto', kvCacheDtype, maxModelLen: asked } = settings;
+  const dtype = kvCacheDtypeOf(kvCacheDtype, machine.isSoftware);
   const contextLength = config.maxPositionEmbeddings;
   const length = { maxModelLen: Math.min(asked ?? contextLength, contextLength), isMaxModelLenFixed: asked !== undefined };
   const blockBytes = config.numLayers * 2 * layerBlockBytes({ ...config, blockSize: BLOCK_SIZE }, dtype);

@@ -1,5 +1,6 @@
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../src/core/kv-cache-dtype.ts';
 import { NUMERICS } from '../../src/core/numerics.ts';
+import { F16_PROBE } from '../../src/gpu/f16-probe.ts';
 import type { Access, KernelSpec } from '../../src/gpu/kernel.ts';
 import type { ShaderModule } from '../../src/gpu/link.ts';
 import {
@@ -59,7 +60,7 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [ATTENTION_MERGE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
+  const plain = [ATTENTION_MERGE, F16_PROBE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
   const embeds = MATRICES.map((matrix) => [shader('embed'), ...elementModules(matrix)]);
   const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [

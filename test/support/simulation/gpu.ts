@@ -1,3 +1,4 @@
+import { kvCacheDtypeOf } from '../../../src/core/kv-cache-dtype.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
@@ -119,7 +120,7 @@ export class SimulatedGpu {
   }
 }
 
-function partsOf({ file, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }: LoadRunnerOptions, gate: Gate) {
+function partsOf({ file, kvCacheDtype, numerics = 'f32', blockTransfer }: LoadRunnerOptions, gate: Gate) {
   const runner: ModelRunner = {
     execute: async (plan) => {
       await gate('step');
@@ -141,7 +142,7 @@ function partsOf({ file, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }
       blockSize: 4, numBlocks: 64, maxNumBatchedTokens: 64, maxNumSeqs: 4, maxModelLen: 256, maxStepsPerPlan: 1,
     },
     adapter: ADAPTER,
-    kvCacheDtype,
+    kvCacheDtype: kvCacheDtypeOf(kvCacheDtype, true),
     numerics,
     kvCacheBytes: 4096,
     deferredKernels: [{ tokens: 8, compile: () => gate('deferred kernel') }],

@@ -22,7 +22,7 @@ test.each(CASES)('%s: %o is refused', (param, value) => {
 });
 
 test.each([
-  {}, { kvCacheBytes: 'auto' }, { kvCacheBytes: 1 }, { gpuMemoryBytes: 2 ** 33 }, { kvCacheDtype: 'int8' }, { numerics: 'dp4a' },
+  {}, { kvCacheBytes: 'auto' }, { kvCacheBytes: 1 }, { gpuMemoryBytes: 2 ** 33 }, { kvCacheDtype: 'int8' }, { kvCacheDtype: 'auto' }, { numerics: 'dp4a' },
   { maxModelLen: 1 }, { persistPrefixCache: false }, { persistPrefixCache: { maxBytes: 1 } }, { tuning: 'off' },
   { kvCacheBytes: undefined },
 ])('%o is allowed', (settings) => {

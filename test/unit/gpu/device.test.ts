@@ -17,11 +17,24 @@ test('where the browser has WebGPU and no adapter, browsers that have it are no 
   expect(String(error)).not.toContain('Firefox');
 });
 
+interface Compiler {
+  /** Compiles a kernel, or rejects. @default compiles all */
+  readonly compile?: () => Promise<void>;
+  readonly lost?: Promise<{ readonly reason: string; readonly message: string }>;
+}
+
 /** A browser whose GPU has these features; what its device was asked for. */
-function fakeGpu(features: readonly GPUFeatureName[], languageFeatures: readonly string[]) {
+function fakeGpu(features: readonly GPUFeatureName[], languageFeatures: readonly string[], compiler: Compiler = {}) {
+  const { compile = async () => {}, lost = new Promise(() => {}) } = compiler;
   const requestDevice = vi.fn(async ({ requiredFeatures = [] }: GPUDeviceDescriptor) => ({
     features: new Set(requiredFeatures),
-    lost: new Promise(() => {}),
+    lost,
+    createBindGroupLayout: () => ({}),
+    createPipelineLayout: () => ({}),
+    createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }),
+    createComputePipelineAsync: compile,
+    pushErrorScope: () => {},
+    popErrorScope: async () => null,
   }));
   const info = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false };
   const adapter = { features: new Set(features), limits: {}, info, requestDevice };
@@ -31,6 +44,7 @@ function fakeGpu(features: readonly GPUFeatureName[], languageFeatures: readonly
 }
 
 test('f16 is asked for where it is to be computed in, and there is no other way to have it', async () => {
+  vi.stubGlobal('GPUShaderStage', { COMPUTE: 4 });
   for (const numerics of ['f32', 'dp4a', 'f16'] as const) {
     const { gpu, asked } = fakeGpu(['shader-f16'], []);
     const opened = await openGpu(gpu, numerics);
@@ -40,6 +54,45 @@ test('f16 is asked for where it is to be computed in, and there is no other way 
   const { gpu, asked } = fakeGpu([], ['packed_4x8_integer_dot_product']);
   expect((await openGpu(gpu, 'f16')).supportedNumerics).toEqual(['f32', 'dp4a']);
   expect([...asked()]).toEqual([]);
+  vi.unstubAllGlobals();
+});
+
+describe('a driver that does not compile what its features promise', () => {
+  const refuse = async (): Promise<void> => {
+    throw new Error('invalid field accessor');
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal('GPUShaderStage', { COMPUTE: 4 });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  async function opened(gpu: GPU, numerics: 'f32' | 'f16') {
+    const opening = openGpu(gpu, numerics).catch((error: unknown) => error);
+    await vi.runAllTimersAsync();
+    return opening;
+  }
+
+  test('f16 is not offered', async () => {
+    const { gpu } = fakeGpu(['shader-f16'], [], { compile: refuse });
+    expect(await opened(gpu, 'f16')).toMatchObject({ supportedNumerics: ['f32'] });
+  });
+
+  test('subgroups are not used, and the model loads', async () => {
+    const { gpu } = fakeGpu(['subgroups'], [], { compile: refuse });
+    expect(await opened(gpu, 'f32')).toMatchObject({ hasSubgroups: false, supportedNumerics: ['f32'] });
+  });
+
+  test('because its GPU is gone: that is the error', async () => {
+    for (const [features, numerics] of [[['subgroups'], 'f32'], [['shader-f16'], 'f16']] as const) {
+      const lost = Promise.resolve({ reason: 'unknown', message: 'reset' });
+      expect(await opened(fakeGpu(features, [], { compile: refuse, lost }).gpu, numerics)).toMatchObject({ code: 'device_lost' });
+    }
+  });
 });
 
 test('page and worker name the same browsers', async () => {

@@ -57,6 +57,6 @@ test('every shader file is part of a variant', () => {
 
 test('only the files that say so need an optional feature', () => {
   const needing = VARIANTS.filter(({ modules }) => link(modules).code.startsWith('enable'));
-  const optional = ['quad-probe', 'probe/f16', 'quads/subgroup', 'lanes/one-quad', '"SUBGROUPS":true', 'dot/f16'];
+  const optional = ['quad-probe', 'f16-probe', 'probe/f16', 'quads/subgroup', 'lanes/one-quad', '"SUBGROUPS":true', 'dot/f16'];
   for (const { title } of needing) expect(optional.some((part) => title.includes(part)), title).toBe(true);
 });

@@ -17,10 +17,20 @@ const GPU: Machine = { budgetBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16 
 const gpuOf = (gib: number): Machine => ({ ...GPU, budgetBytes: gib * GIB });
 const softwareOf = (gib: number): Machine => ({ budgetBytes: gib * GIB, isSoftware: true, maxNumSeqs: 8 });
 
+/** In f32, unless the options name another type. */
+const inF32 = (config: ModelConfig, options: LoadSettings, machine: Machine) => planCache(config, { kvCacheDtype: 'f32', ...options }, machine);
+
+test('auto is f16 on a GPU and f32 on a software adapter, and so is nothing', () => {
+  for (const settings of [{}, { kvCacheDtype: 'auto' }] as const) {
+    expect(planCache(CONFIG, settings, GPU).dtype).toBe('f16');
+    expect(planCache(CONFIG, settings, softwareOf(16)).dtype).toBe('f32');
+  }
+});
+
 test('a block has keys and values of 16 tokens in every layer, INT8 a byte an element and a scale a vector', () => {
-  expect(planCache(CONFIG, {}, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 4);
-  expect(planCache(CONFIG, { kvCacheDtype: 'f16' }, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 2);
-  expect(planCache(CONFIG, { kvCacheDtype: 'int8' }, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * (64 + 4));
+  expect(inF32(CONFIG, {}, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 4);
+  expect(inF32(CONFIG, { kvCacheDtype: 'f16' }, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * 64 * 2);
+  expect(inF32(CONFIG, { kvCacheDtype: 'int8' }, GPU).blockBytes).toBe(30 * 2 * 3 * 16 * (64 + 4));
 });
 
 describe('a number of bytes', () => {
@@ -32,7 +42,7 @@ describe('a number of bytes', () => {
     [{ kvCacheBytes: 8 * MIB }, 11, 11, 8192], // less than 512 tokens, by the user's own budget
   ])('%o: %i blocks, %i at least, sequences of %i, on any machine', (options, numBlocks, minBlocks, maxModelLen) => {
     const plan = { numBlocks, enoughBlocks: numBlocks, minBlocks, maxModelLen, cut: undefined };
-    for (const machine of [GPU, gpuOf(0.1), softwareOf(0.1)]) expect(planCache(CONFIG, options, machine)).toMatchObject(plan);
+    for (const machine of [GPU, gpuOf(0.1), softwareOf(0.1)]) expect(inF32(CONFIG, options, machine)).toMatchObject(plan);
   });
 
   test.each<readonly [LoadSettings, RegExp]>([
@@ -40,13 +50,13 @@ describe('a number of bytes', () => {
     [{ kvCacheBytes: 8 * MIB, maxModelLen: 200 }, /room for 176 tokens. 200 tokens need 9584640/],
   ])('%o is refused', (options, message) => {
     const error = { code: 'invalid_request', param: 'kvCacheBytes', message: expect.stringMatching(message) };
-    expect(() => planCache(CONFIG, options, GPU)).toThrow(expect.objectContaining(error));
+    expect(() => inF32(CONFIG, options, GPU)).toThrow(expect.objectContaining(error));
   });
 });
 
 describe('auto', () => {
   const plan = (config: ModelConfig, options: LoadSettings, machine: Machine) => {
-    const { numBlocks, enoughBlocks, minBlocks, cut } = planCache(config, { kvCacheBytes: 'auto', ...options }, machine);
+    const { numBlocks, enoughBlocks, minBlocks, cut } = inF32(config, { kvCacheBytes: 'auto', ...options }, machine);
     return [numBlocks, enoughBlocks, minBlocks, cut];
   };
   /** Of Qwen3-0.6B, whose blocks are 3.5 MiB. */
@@ -54,7 +64,7 @@ describe('auto', () => {
 
   test('is what is taken unless a number is given', () => {
     for (const machine of [GPU, softwareOf(16)]) {
-      expect(planCache(QWEN3, {}, machine)).toEqual(planCache(QWEN3, { kvCacheBytes: 'auto' }, machine));
+      expect(inF32(QWEN3, {}, machine)).toEqual(inF32(QWEN3, { kvCacheBytes: 'auto' }, machine));
     }
   });
 

@@ -42,7 +42,7 @@ function deviceOf(budget: number): BufferDevice & { readonly tried: number[] } {
 const bytesOf = (blocks: number): number => blocks * BLOCK;
 
 async function fitted(options: LoadSettings, machine: Partial<Machine>, budget = Infinity, budgetedBlocks = Infinity) {
-  const plan = planCache(CONFIG, options, { budgetBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16, ...machine });
+  const plan = planCache(CONFIG, { kvCacheDtype: 'f32', ...options }, { budgetBytes: 16 * GIB, isSoftware: false, maxNumSeqs: 16, ...machine });
   const device = deviceOf(budget);
   const fit = await fitCache(new BufferPool(device), CONFIG, plan, () => 'made', budgetedBlocks);
   const tried = device.tried.map((bytes) => (bytes * 2 * CONFIG.numLayers) / BLOCK);

@@ -20,7 +20,7 @@ describe('whatever the memory', () => {
     for (const isSoftware of [false, true]) {
       // What the weights, the step's buffers and one sequence of 4,096 tokens take.
       const roomy = machineOf(1024, isSoftware);
-      const one = await outcomeOf(file, roomy, { maxModelLen: 4096, kvCacheBytes: await bytesOf(file, 4096) });
+      const one = await outcomeOf(file, roomy, { maxModelLen: 4096, kvCacheBytes: await bytesOf(file, 4096, isSoftware) });
       for (const gib of [1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32]) {
         const { budgetBytes } = machineOf(gib, isSoftware);
         const outcome = await outcomeOf(file, machineOf(gib, isSoftware)).catch((error: unknown) => {
@@ -40,8 +40,8 @@ describe('whatever the memory', () => {
     }
   });
 
-  async function bytesOf(file: Awaited<ReturnType<typeof headerOf>>, tokens: number): Promise<number> {
-    const { kvCacheBytes, tokens: all } = await outcomeOf(file, machineOf(1024, false));
+  async function bytesOf(file: Awaited<ReturnType<typeof headerOf>>, tokens: number, isSoftware: boolean): Promise<number> {
+    const { kvCacheBytes, tokens: all } = await outcomeOf(file, machineOf(1024, isSoftware));
     return (kvCacheBytes / all) * tokens;
   }
 });

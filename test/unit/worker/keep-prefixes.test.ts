@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import { kvCacheDtypeOf } from '../../../src/core/kv-cache-dtype.ts';
 import type { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadSettings } from '../../../src/core/load-settings.ts';
 import type { LoadOptions } from '../../../src/core/protocol.ts';
@@ -28,7 +29,7 @@ interface Visit extends LoadSettings {
 }
 
 /** Its blocks have eight bytes. */
-const runnerOf = (device: string) => vi.fn(async ({ file: model, kvCacheDtype = 'f32', numerics = 'f32', blockTransfer }: LoadRunnerOptions) => {
+const runnerOf = (device: string) => vi.fn(async ({ file: model, kvCacheDtype, numerics = 'f32', blockTransfer }: LoadRunnerOptions) => {
   for (const { offset, byteLength } of model.tensors) await model.source.read(offset, byteLength);
   const transfer = { blockBytes: 8, read: async () => new Uint8Array(8), write: vi.fn(async () => {}) };
   return {
@@ -38,7 +39,7 @@ const runnerOf = (device: string) => vi.fn(async ({ file: model, kvCacheDtype = 
       blockSize: 16, numBlocks: 64, maxNumBatchedTokens: 256, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
     },
     adapter: { vendor: '', architecture: '', device, description: '', isSoftware: true, features: [] },
-    kvCacheDtype,
+    kvCacheDtype: kvCacheDtypeOf(kvCacheDtype, true),
     numerics,
     kvCacheBytes: 4096,
     gpuBytes: 4096,

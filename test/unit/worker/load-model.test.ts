@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { kvCacheDtypeOf } from '../../../src/core/kv-cache-dtype.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
@@ -27,7 +28,7 @@ const runner: ModelRunner = {
   }),
 };
 
-async function loadRunner({ file, kvCacheDtype = 'f32', numerics = 'f32', log, onStage }: LoadRunnerOptions) {
+async function loadRunner({ file, kvCacheDtype, numerics = 'f32', log, onStage }: LoadRunnerOptions) {
   log?.('warn', 'granted less');
   onStage?.('load');
   for (const { offset, byteLength } of file.tensors) await file.source.read(offset, byteLength);
@@ -39,7 +40,7 @@ async function loadRunner({ file, kvCacheDtype = 'f32', numerics = 'f32', log, o
       blockSize: 16, numBlocks: 8, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1,
     },
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
-    kvCacheDtype,
+    kvCacheDtype: kvCacheDtypeOf(kvCacheDtype, true),
     numerics,
     kvCacheBytes: 4096,
     contextCut: 'kv_cache_bytes' as const,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { kvCacheDtypeOf } from '../../../src/core/kv-cache-dtype.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions } from '../../../src/core/protocol.ts';
 import { sha256 } from '../../../src/storage/sha256.ts';
@@ -47,7 +48,7 @@ function transfer(this: ArrayBuffer): ArrayBuffer {
 }
 
 /** Reads the tensors once the budget is known. */
-async function loadRunner({ file, onStage, kvCacheDtype = 'f32', numerics = 'f32', signal }: LoadRunnerOptions) {
+async function loadRunner({ file, onStage, kvCacheDtype, numerics = 'f32', signal }: LoadRunnerOptions) {
   const config = readModelConfig(file);
   await budget();
   signal?.throwIfAborted();
@@ -59,7 +60,7 @@ async function loadRunner({ file, onStage, kvCacheDtype = 'f32', numerics = 'f32
     config,
     scheduler: { blockSize: 16, numBlocks: 8, maxNumBatchedTokens: 32, maxNumSeqs: 4, maxModelLen: 512, maxStepsPerPlan: 1 },
     adapter: { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] },
-    kvCacheDtype,
+    kvCacheDtype: kvCacheDtypeOf(kvCacheDtype, true),
     numerics,
     kvCacheBytes: 4096,
     gpuBytes: 4096,
