@@ -82,6 +82,8 @@ export interface CacheConfig {
 export interface SchedulerConfig extends CacheConfig {
   /** Tokens a step, over all requests. */
   readonly maxNumBatchedTokens: number;
+  /** Tokens that a step may have, beside those of other requests, however long it takes. @default 8 */
+  readonly minNumBatchedTokens?: number;
   /** Requests running at once. */
   readonly maxNumSeqs: number;
   /** Tokens a sequence, prompt and output. */

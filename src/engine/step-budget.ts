@@ -4,8 +4,14 @@ import { type PlanWork, StepCost, workOf } from './step-cost.ts';
 /** Results of plans that arrive within this many milliseconds of each other were delivered in one batch by the browser. */
 const BATCH_MS = 0.5;
 
-/** Tokens that a step may always have, however slow the adapter is: fewer would hardly take less time. */
+/** Tokens that a step has at least: fewer would hardly take less time. */
 const MIN_TOKENS = 32;
+
+/** But not where that takes longer than this, in milliseconds: after some seconds an operating system ends the work of a GPU. */
+const LONG_STEP_MS = 500;
+
+/** Tokens that a step then still has, beside those of the other requests. */
+const LEAST_TOKENS = 8;
 
 /** The next step's work, judged by the last step. */
 interface Forecast {
@@ -41,6 +47,7 @@ const NOTHING: Measurement = { work: { steps: 0, rows: 0, attended: 0 }, ms: 0, 
 export class StepBudget {
   readonly #cost = new StepCost();
   readonly #minTokens: number;
+  readonly #leastTokens: number;
   readonly #maxTokens: number;
   readonly #maxSteps: number;
   readonly #maxPlanMs: number;
@@ -55,11 +62,12 @@ export class StepBudget {
 
   /** @param maxPlanMs the most milliseconds for the plans in flight; a plan of the smallest step may take longer */
   constructor(
-    { maxNumBatchedTokens, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 }: SchedulerConfig,
+    { maxNumBatchedTokens, minNumBatchedTokens = LEAST_TOKENS, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 }: SchedulerConfig,
     maxPlanMs: number,
   ) {
     this.#maxTokens = maxNumBatchedTokens;
     this.#minTokens = Math.min(Math.max(MIN_TOKENS, maxNumSeqs), maxNumBatchedTokens); // every slot can decode
+    this.#leastTokens = minNumBatchedTokens;
     this.#maxSteps = maxStepsPerPlan;
     this.#maxPlanMs = maxPlanMs;
     this.#maxPlansInFlight = maxPlansInFlight;
@@ -101,16 +109,21 @@ export class StepBudget {
     return this.#cost.expect({ steps: 1, rows: numTokens, attended });
   }
 
-  /** The most tokens that are expected to fit; by bisection, since more take longer. */
   #tokenBudget(): number {
-    let fits = this.#minTokens;
-    let limit = Math.max(fits, Math.min(this.#maxTokens, 2 * this.#cost.largestStep));
-    while (fits < limit) {
-      const middle = Math.ceil((fits + limit) / 2);
-      if (this.expect(middle) <= this.#maxPlanMs) fits = middle;
+    // A prompt goes on beside requests that decode.
+    const least = Math.min(this.#minTokens, this.#leastTokens + this.#forecast.decode.rows - 1);
+    const floor = this.#mostWithin(LONG_STEP_MS, least, this.#minTokens);
+    return this.#mostWithin(this.#maxPlanMs, floor, Math.max(floor, Math.min(this.#maxTokens, 2 * this.#cost.largestStep)));
+  }
+
+  /** The most tokens, from `least` to `limit`, that are expected to take no longer; by bisection, since more take longer. */
+  #mostWithin(ms: number, least: number, limit: number): number {
+    while (least < limit) {
+      const middle = Math.ceil((least + limit) / 2);
+      if (this.expect(middle) <= ms) least = middle;
       else limit = middle - 1;
     }
-    return fits;
+    return least;
   }
 
   #measure(work: PlanWork, ms: number, isFollowed: boolean): void {

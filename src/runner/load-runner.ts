@@ -176,7 +176,7 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
  */
 export function defaultLimits({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>) {
   return isSoftware
-    ? { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1, maxPlansInFlight: 1 }
+    ? { maxNumBatchedTokens: 32, minNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1, maxPlansInFlight: 1 }
     : { maxNumBatchedTokens: 256, maxNumSeqs: 16, maxStepsPerPlan: 4, maxPlansInFlight: 2 };
 }
 

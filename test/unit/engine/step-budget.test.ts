@@ -13,6 +13,8 @@ const CONFIG: SchedulerConfig = {
   maxStepsPerPlan: 8,
 };
 const MAX_MS = 100;
+/** A step for which a GPU's operating system might end it, with some to spare. */
+const LONG_MS = 500;
 
 /** Each request's start and tokens, in a plan of so many steps. */
 function planOf(requests: readonly (readonly [start: number, numTokens: number])[], numSteps = 1): SchedulerOutput {
@@ -131,7 +133,8 @@ describe('plans stay within the limit', () => {
         if (random.below(2) === 0) adapter.prefill(1 + random.below(1500), random.below(8));
         else adapter.decode(1 + random.below(16), 1 + random.below(30), random.below(2000));
         const { tokenBudget } = adapter.budget.limits();
-        expect(tokenBudget).toBeGreaterThanOrEqual(32);
+        expect(tokenBudget).toBeGreaterThanOrEqual(8);
+        if (tokenBudget < 32) expect(adapter.budget.expect(32)).toBeGreaterThan(LONG_MS);
         expect(tokenBudget).toBeLessThanOrEqual(512);
         if (tokenBudget > 32) expect(adapter.budget.expect(tokenBudget)).toBeLessThanOrEqual(MAX_MS);
       }
@@ -158,8 +161,25 @@ describe('plans stay within the limit', () => {
     expect(Math.max(...adapter.times)).toBeLessThan(130);
   });
 
-  test('a software adapter’s steps are as they were', () => {
-    const adapter = new Adapter(SOFTWARE, { maxNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1 });
+  test('a GPU whose step takes longer than half a second gets fewer, down to eight', () => {
+    for (const [row, tokens] of [[12, 32], [25, 16], [40, 10], [100, 8]] as const) {
+      const adapter = new Adapter([100, row, 0]);
+      const chunks = adapter.prefill(400);
+      expect(chunks[0]).toBe(32);
+      // Once a step, a row and a key are told apart, as well as can be.
+      expect(chunks.at(-2)).toBeLessThanOrEqual(tokens);
+      expect(chunks.at(-2)).toBeGreaterThanOrEqual(Math.max(8, tokens - 1));
+      if (tokens > 8) expect(Math.max(...adapter.times.slice(4))).toBeLessThanOrEqual(LONG_MS);
+    }
+  });
+
+  test('beside requests that decode, a prompt still gets eight', () => {
+    const adapter = new Adapter([100, 100, 0]);
+    expect(adapter.prefill(100, 10).slice(1, 4)).toEqual([8, 8, 8]);
+  });
+
+  test('a software adapter’s steps are as they were: nothing ends them', () => {
+    const adapter = new Adapter(SOFTWARE, { maxNumBatchedTokens: 32, minNumBatchedTokens: 32, maxNumSeqs: 8, maxStepsPerPlan: 1 });
     expect(new Set(adapter.prefill(320))).toEqual(new Set([32]));
   });
 });
@@ -228,7 +248,7 @@ describe('an adapter that is not steady', () => {
     adapter.factor = () => 1000;
     adapter.execute(planOf([[0, 32]]));
     adapter.factor = () => 1;
-    expect(adapter.prefill(1000)).toEqual([32, 64, 128, 256, 512, 8]);
+    expect(adapter.prefill(1000)).toEqual([8, 64, 128, 256, 512, 32]);
   });
 });
 
