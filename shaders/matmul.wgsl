@@ -2,7 +2,8 @@
 // that consumes y.
 //
 // A lane computes 4 neighbouring outputs of each of SERIES * TILES tiles, for TOKENS tokens. A workgroup has SPLITS sets of
-// SET lanes side by side. Each of these sets takes its own slices of k.
+// SET lanes side by side. Each of these sets takes its own slices of k. Token blocks are neighbours in the grid, so that they
+// find the weights of their tiles in a cache.
 //
 // Slots:
 //   sizes      constants: lengths of the buffers (robust access to arrays of fixed size costs a fifth less, and a pipeline
@@ -62,9 +63,9 @@ fn output_of(unit: u32, i: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let split = local / SET; // the lane's set
-  let unit = workgroup.x * SET + local % SET;
+  let unit = workgroup.y * SET + local % SET;
   let lane = unit % LANES;
-  let first_token = workgroup.y * TOKENS;
+  let first_token = workgroup.x * TOKENS;
   let groups = K / 32u;
   let slices = (groups + SLICE_GROUPS - 1u) / SLICE_GROUPS;
 #for t in TOKENS
@@ -289,5 +290,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
     }
   }
-  conclude(first_token, workgroup.x * SET, local);
+  conclude(first_token, workgroup.y * SET, local);
 }

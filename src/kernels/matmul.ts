@@ -231,9 +231,10 @@ function tiledVariant<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue
   };
 }
 
+/** Blocks of tokens, then workgroups over the outputs: adapters begin neighbours in x one after the other, and these share their weights. */
 function gridOf(matrix: PackedMatrix, { tiles, series, set, tokens }: Tiling, count: number): Grid {
   const lanes = Math.ceil(tilesOf(matrix) / tiles / series) * matrix.lanes;
-  return [Math.ceil(lanes / set), Math.ceil(count / tokens), 1];
+  return [Math.ceil(count / tokens), Math.ceil(lanes / set), 1];
 }
 
 export interface StoreArgs extends MatmulArgs {
