@@ -31,21 +31,18 @@ export function defaultLanes(isSoftware: boolean, { headSize, numHeads, numKvHea
 
 /** With fewer lanes in a workgroup, most of a GPU is idle. */
 const LEAST_LANES = 16;
-/** The most elements of queries that a lane may hold in registers, over all heads and rows. */
-const MOST_QUERIES = 128;
 
-/** Other lanes worth a trial where `rows` rows are taken at once; as many rows a tile as the default has. */
-export function candidateLanes(isSoftware: boolean, heads: Heads, rows: number): readonly AttentionLanes[] {
-  const { headSize, numHeads, numKvHeads } = heads;
-  const { tileRows } = defaultLanes(isSoftware, heads);
-  const queries = (rows * Math.min(4, numHeads / numKvHeads) * headSize) / 4;
-  const most = 4 * Math.ceil(headSize / 16); // lanes that have a vector
+/**
+ * Other lanes worth a trial. As many rows a tile as the default has, and unrolled or not as the default is: WGSL lets a compiler
+ * add a long sum in another order (section 15.7, floating point evaluation), so that the two forms may differ in their last bits.
+ */
+export function candidateLanes(isSoftware: boolean, heads: Heads): readonly AttentionLanes[] {
+  const { tileRows, isFlat } = defaultLanes(isSoftware, heads);
+  const most = 4 * Math.ceil(heads.headSize / 16); // lanes that have a vector
   return ([1, 4] as const).flatMap((classLanes) =>
     [4, 8, 16, 32]
       .filter((vectorLanes) => vectorLanes <= most && (isSoftware || classLanes * vectorLanes >= LEAST_LANES))
-      .flatMap((vectorLanes) =>
-        (queries <= MOST_QUERIES ? [false, true] : [false]).map((isFlat) => ({ classLanes, vectorLanes, tileRows, isFlat })),
-      ),
+      .map((vectorLanes) => ({ classLanes, vectorLanes, tileRows, isFlat })),
   );
 }
 

@@ -74,8 +74,8 @@ function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attended
 
 export interface AttentionArgs extends AttentionShape {
   readonly attentionLanes: AttentionLanes;
-  /** Other lanes worth a trial where `rows` rows are taken at once. @default none */
-  readonly attentionCandidates?: ((rows: number) => readonly AttentionLanes[]) | undefined;
+  /** Other lanes worth a trial. @default none */
+  readonly attentionCandidates?: readonly AttentionLanes[] | undefined;
   /** Whether the kernel of tiles of several rows is deferred: until it is compiled each row is a tile. @default false */
   readonly deferTiles?: boolean;
   readonly kvCacheDtype: KvCacheDtype;
@@ -169,7 +169,7 @@ interface Tiles {
 }
 
 function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, count }: Tiles): Op {
-  const { numHeads, numKvHeads, headSize, attentionLanes, attentionCandidates = () => [], deferTiles = false } = args;
+  const { numHeads, numKvHeads, headSize, attentionLanes, attentionCandidates = [], deferTiles = false } = args;
   const { queries, keys, values, rows, blockTables, partials, y } = args;
   const buffers = { queries, keys, values, rows, blockTables, tiles, partials, y };
   const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
@@ -188,7 +188,7 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     tokens: tileRows,
     initial: variantOf(attentionLanes),
     isDeferred: deferTiles && tileRows > 1,
-    candidates: () => attentionCandidates(tileRows).map(variantOf),
+    candidates: () => attentionCandidates.map(variantOf),
     trialInputs: scene.inputs,
   });
   variantSet.buffers.push(buffers);

@@ -76,7 +76,7 @@ export interface DecoderLimits {
   readonly unrolled: boolean;
   readonly attentionLanes: AttentionLanes;
   /** See AttentionArgs. */
-  readonly attentionCandidates: (rows: number) => readonly AttentionLanes[];
+  readonly attentionCandidates: readonly AttentionLanes[];
   /** See AttentionArgs. */
   readonly deferTiles: boolean;
   readonly ropeLanes: number;

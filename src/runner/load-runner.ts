@@ -15,7 +15,7 @@ import { OpBuilder } from '../gpu/op.ts';
 import { readyTokens } from '../gpu/variant-set.ts';
 import type { ModelFile } from '../formats/gguf.ts';
 import { ATTENTION } from '../kernels/attention.ts';
-import { type AttentionLanes, candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
+import { candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, isDeferredWidth, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
@@ -199,8 +199,7 @@ export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config
     };
   };
   const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
-  const attentionCandidates = (rows: number): readonly AttentionLanes[] => candidateLanes(isSoftware, config, rows);
+  const lanes = { attentionLanes: defaultLanes(isSoftware, config), attentionCandidates: candidateLanes(isSoftware, config) };
   // Attention over tiles takes longest to compile, and a software adapter would compile it before a model is ready.
-  const attention = { attentionLanes: defaultLanes(isSoftware, config), attentionCandidates, deferTiles: isSoftware };
-  return { ...sizes, unrolled, tilings, ...attention };
+  return { ...sizes, unrolled, tilings, ...lanes, deferTiles: isSoftware };
 }
