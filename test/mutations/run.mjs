@@ -6,6 +6,7 @@
  *
  *     npm run test:mutations                        all; writes test/mutations/results.md
  *     npm run test:mutations -- --only kernels      one area, or one row by its name; writes nothing
+ *     npm run test:mutations -- --stryker FILE...   every small change of these files of src's pure parts, by Stryker
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOrInstallChromium } from '../support/install-chromium.mjs';
 import { MUTATIONS } from './mutations.mjs';
+import { runStryker } from './stryker.mjs';
 import { mutate, resultsTable } from './table.mjs';
 
 /** @typedef {import('./table.mjs').Mutation} Mutation */
@@ -28,6 +30,7 @@ process.exitCode = main(process.argv.slice(2));
 
 /** @param {string[]} args */
 function main(args) {
+  if (args[0] === '--stryker') return runStryker(args.slice(1));
   const only = args[args.indexOf('--only') + 1];
   const chosen = args.includes('--only') ? MUTATIONS.filter(({ area, name }) => only === area || only === name) : MUTATIONS;
   if (chosen.length === 0) throw new Error(`No area and no mutation is named ${only}.`);

@@ -23,7 +23,7 @@ import { launchBrowser } from '../bench/browser.mjs';
 import { describeCommit } from '../../demo/bench/commit.mjs';
 import { machineFacts } from '../bench/machine.mjs';
 import { describeAdapter } from './adapter.mjs';
-import { installOnDemand } from './install.mjs';
+import { installOnDemand } from '../support/install-on-demand.mjs';
 import { whyNoLanguageModel } from './language-model.mjs';
 import { measureAll } from './measure.mjs';
 import { ENGINES, makeFiles, makePeers } from './peers.mjs';

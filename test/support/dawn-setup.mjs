@@ -1,9 +1,9 @@
 // @ts-check
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findChromium } from './find-chromium.mjs';
+import { installOnDemand } from './install-on-demand.mjs';
 
 const PACKAGE = fileURLToPath(new URL('../dawn/', import.meta.url));
 
@@ -16,16 +16,9 @@ const PACKAGE = fileURLToPath(new URL('../dawn/', import.meta.url));
  */
 export function setUpDawn(adapter) {
   const environment = adapterEnvironment(adapter);
-  if (!existsSync(join(PACKAGE, 'node_modules', 'webgpu'))) {
-    console.log('Installing Dawn for Node in test/dawn.');
-    // Its postinstall only lifts macOS's quarantine from downloaded files, which npm does not set; npm >= 11 asks before running one.
-    const args = ['--prefix', PACKAGE, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'];
-    const { status } = spawnSync('npm', args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      shell: process.platform === 'win32',
-    });
-    if (status !== 0) throw new Error('npm could not install test/dawn; see above.');
-  }
+  // Its postinstall only lifts macOS's quarantine from downloaded files, which npm does not set; npm >= 11 asks before running one.
+  const fault = installOnDemand('dawn', ['ci', '--ignore-scripts']);
+  if (fault !== undefined) throw new Error(`${fault}; see above.`);
   const entry = pathToFileURL(join(PACKAGE, 'node_modules', 'webgpu', 'index.js')).href;
   return { TABSERVE_DAWN: adapter, TABSERVE_WEBGPU: entry, ...environment };
 }
