@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type Plugin } from 'vitest/config';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
-import { findChromium, KERNEL_ARGS } from './test/support/chromium.ts';
+import { findChromium, LIGHT_ARGS } from './test/support/chromium.ts';
 
 /** Modules that several entry points use come in one file, whichever of them do. */
 const SHARED = { groups: [{ name: 'shared', minShareCount: 2 }] };
@@ -91,6 +91,7 @@ const unit: TestProjectInlineConfiguration = {
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: '100%', // nothing else runs meanwhile
+    isolate: false, // modules are loaded once for many files
   },
 };
 
@@ -111,7 +112,7 @@ const gpu: TestProjectInlineConfiguration = {
       headless: true,
       screenshotFailures: false,
       provider: playwright({
-        launchOptions: { args: KERNEL_ARGS, ...(executablePath === undefined ? {} : { executablePath }) },
+        launchOptions: { args: LIGHT_ARGS, ...(executablePath === undefined ? {} : { executablePath }) },
       }),
       instances: [{ browser: 'chromium' }],
     },
