@@ -24,9 +24,11 @@ fn noise_key(first: vec4<u32>, second: vec4<u32>) -> u32 {
   return hash(first.z ^ hash(first.w ^ hash(second.x))); // mutation: noise-position
 }
 
+// Of a logit that is not a number: LOWEST, which beats nothing. Tested by bits, as a compiler may assume that floats are numbers.
 fn score_of(logit: f32, temperature: f32, key: u32, token: u32) -> f32 {
+  var score = logit;
   if (temperature > 0.0) {
-    return logit / temperature + gumbel(key, token);
+    score = logit / temperature + gumbel(key, token);
   }
-  return logit;
+  return select(score, LOWEST, (bitcast<u32>(logit) << 1u) > 0xff000000u);
 }
