@@ -51,6 +51,11 @@ export function ggmlType(id: number): GgmlType | undefined {
   return GGML_TYPES.get(id);
 }
 
+/** The type with this name, or undefined where this list does not know it. */
+export function ggmlTypeNamed(name: string): GgmlType | undefined {
+  return [...GGML_TYPES.values()].find((type) => type.name === name);
+}
+
 /** The value of a tensor's `type`: the type's name, or `type N` where it is not known. */
 export function ggmlTypeName(id: number): string {
   return GGML_TYPES.get(id)?.name ?? `type ${id}`;

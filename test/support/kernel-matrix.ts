@@ -1,8 +1,9 @@
 import type { Numerics } from '../../src/core/numerics.ts';
 import { type PackedMatrix, packingOf } from '../../src/kernels/matmul.ts';
+import { dequantise } from '../../src/quant/dequantise.ts';
 import { isFloatFormat, paddedSize, TILE_LANES } from '../../src/quant/packed-layout.ts';
 import { packedFormatOf, repackRows, widenScales } from '../../src/quant/repack.ts';
-import { BLOCK, BLOCK_BYTES, byteLength, fromHalf, type GgmlType, isFloat, quantise, readFloat, toHalf } from './ggml-blocks.ts';
+import { BLOCK, BLOCK_BYTES, byteLength, type GgmlType, isFloat, quantise, toHalf } from './ggml-blocks.ts';
 import type { KernelLab } from './kernel-lab.ts';
 import type { Random } from './random.ts';
 
@@ -42,37 +43,16 @@ export function randomMatrix(type: MatrixType, rows: number, columns: number, ra
 
 /** One row's weights, by column. */
 export interface RowWeights {
-  /** q * scale + min */
+  /** q * scale + min, as an f32. */
   readonly values: Float64Array;
   /** |q * scale| + |min|: what rounding errors are relative to. */
   readonly magnitudes: Float64Array;
 }
 
-/** The weights of one row, read from its blocks by GGML's definition. */
-export function weightsOfRow({ type, columns, bytes }: BlockMatrix, row: number): RowWeights {
-  const rowBytes = byteLength(type, columns);
-  const view = new DataView(bytes.buffer, bytes.byteOffset + row * rowBytes, rowBytes);
-  const values = new Float64Array(columns);
-  const magnitudes = new Float64Array(columns);
-  if (isFloat(type)) {
-    for (let k = 0; k < columns; k++) values[k] = readFloat(type, view, k);
-    return { values, magnitudes: values.map(Math.abs) };
-  }
-  for (let k = 0; k < columns; k++) {
-    const at = Math.floor(k / BLOCK) * BLOCK_BYTES[type];
-    const scale = fromHalf(view.getUint16(at, true));
-    const min = type === 'Q4_1' ? fromHalf(view.getUint16(at + 2, true)) : type === 'Q4_0' ? -8 * scale : 0;
-    const q = type === 'Q8_0' ? view.getInt8(at + 2 + (k % BLOCK)) : nibble(view, at + (type === 'Q4_1' ? 4 : 2), k % BLOCK);
-    values[k] = q * scale + min;
-    magnitudes[k] = Math.abs(q * scale) + Math.abs(min);
-  }
-  return { values, magnitudes };
-}
-
-/** Quants 0 to 15 are the low halves of 16 bytes, 16 to 31 the high ones. */
-function nibble(view: DataView, at: number, i: number): number {
-  const byte = view.getUint8(at + (i % 16));
-  return i < 16 ? byte & 15 : byte >> 4;
+/** The weights of one row. test/unit/quant/dequantise.test.ts holds them against ggml's. */
+export function weightsOfRow(matrix: BlockMatrix, row: number): RowWeights {
+  const { values, magnitudes } = dequantise(matrix.type, rowsFrom(matrix, row, row + 1).bytes);
+  return { values: Float64Array.from(values), magnitudes };
 }
 
 /** The rows from `first` to before `end`. */

@@ -1,33 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { packedWords, scaleWords } from '../../../src/quant/packed-layout.ts';
 import { widenFloats } from '../../../src/quant/repack-floats.ts';
-import { packedFormatOf, type Packing, repackRows, sourceRowBytes, widenScales } from '../../../src/quant/repack.ts';
+import { packedFormatOf, repackRows, sourceRowBytes, widenScales } from '../../../src/quant/repack.ts';
 import { BLOCK_BYTES, dequantise, fromHalf, quantise, toHalf } from '../../support/ggml-blocks.ts';
 import { type MatrixType, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';
+import { floatBits, packedValue } from '../../support/packed-weights.ts';
 import { createRandom } from '../../support/random.ts';
 
-const LANES = 16;
 const float = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0] ?? NaN;
-
-/** One weight out of the packed layout, by its description in shaders/README.md. */
-function weightAt(type: MatrixType, packed: ReturnType<typeof repackRows>, columns: number, row: number, k: number, packing: Packing): number {
-  const wordK = type === 'Q8_0' ? 4 : 8;
-  const [tile, lane, component] = [Math.floor(row / 64), Math.floor((row % 64) / 4), row % 4];
-  const word = packed.weights[((tile * (columns / wordK) + Math.floor(k / wordK)) * LANES + lane) * 4 + component] ?? NaN;
-  const scale = packed.scales[((tile * (columns / 32) + Math.floor(k / 32)) * LANES + lane) * 4 + component] ?? NaN;
-  if (packing === 'bytes') {
-    const byte = (word >>> (8 * (k % 4))) & 255;
-    if (type === 'Q8_0') return ((byte << 24) >> 24) * float(scale);
-    return (k % 8 < 4 ? byte & 15 : byte >> 4) * fromHalf(scale & 0xffff) + fromHalf(scale >>> 16);
-  }
-  const place = (k % wordK) ^ (lane % 4); // each lane's own order within 4 neighbours
-  if (type === 'Q8_0') {
-    const signed = word ^ 0x00808080;
-    return ((signed << (24 - 8 * place)) >> 24) * float(scale);
-  }
-  const q = ((word ^ 0x80000000) >>> (4 * place)) & 15;
-  return q * fromHalf(scale & 0xffff) + fromHalf(scale >>> 16);
-}
 
 /** The last is SmolLM2-135M's q, k and v. */
 const SHAPES: readonly (readonly [number, number])[] = [[1, 32], [4, 64], [63, 32], [64, 96], [67, 160], [129, 32], [960, 576]];
@@ -38,16 +18,16 @@ const KINDS = TYPES.flatMap((type) => (['quads', 'bytes'] as const).map((packing
 describe.each(KINDS)('$type in $packing', ({ type, packing }) => {
   test.each(SHAPES)('%i x %i: every weight is found again, exactly; rows that are not there are 0', (rows, columns) => {
     const matrix = randomMatrix(type, rows, columns, createRandom(rows + columns));
-    const packed = repackRows(type, matrix.bytes, rows, columns, packing);
+    const packed = { type, columns, packing, ...repackRows(type, matrix.bytes, rows, columns, packing) };
     expect(packed.weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
     expect(packed.scales.length).toBe(scaleWords(packedFormatOf(type) ?? 'int8', rows, columns));
     let wrong = 0;
     for (let row = 0; row < rows; row++) {
       const { values } = weightsOfRow(matrix, row);
-      for (const [k, value] of values.entries()) if (weightAt(type, packed, columns, row, k, packing) !== value) wrong++;
+      for (const [k, value] of values.entries()) if (Math.fround(packedValue(packed, row, k)) !== value) wrong++;
     }
     for (let row = rows; row < Math.ceil(rows / 64) * 64; row++) {
-      for (let k = 0; k < columns; k++) if (weightAt(type, packed, columns, row, k, packing) !== 0) wrong++;
+      for (let k = 0; k < columns; k++) if (packedValue(packed, row, k) !== 0) wrong++;
     }
     expect(wrong).toBe(0);
   });
@@ -63,23 +43,13 @@ describe.each(KINDS)('$type in $packing', ({ type, packing }) => {
   });
 });
 
-const FLOAT_WORDS = { F16: 2, BF16: 2, F32: 1 } as const;
-
 describe.each(['F16', 'BF16', 'F32'] as const)('%s', (type) => {
-  /** A weight's bits out of the packed layout, by its description in shaders/README.md. */
-  function bitsAt(weights: Uint32Array, columns: number, row: number, k: number): number {
-    const wordK = FLOAT_WORDS[type];
-    const [tile, lane, component] = [Math.floor(row / 64), Math.floor((row % 64) / 4), row % 4];
-    const place = (k - (k % 4)) + ((k % 4) ^ (lane % 4));
-    const word = weights[((tile * (columns / wordK) + Math.floor(place / wordK)) * LANES + lane) * 4 + component] ?? NaN;
-    return wordK === 1 ? word : (word >>> (16 * (place % 2))) & 0xffff;
-  }
-
   test.each([...SHAPES, [68, 172] as const, [8, 4] as const, [5, 1] as const, [7, 90] as const, [65, 173] as const, [3, 31] as const])('%i x %i: every bit is found again; what is not there is 0', (rows, columns) => {
     const random = createRandom(rows + columns);
     const size = type === 'F32' ? 4 : 2;
     const bytes = new Uint8Array(rows * columns * size + 3).map(() => random.below(256)); // infinities and no numbers too
     const { weights, scales } = repackRows(type, bytes.subarray(3), rows, columns);
+    const packed = { type, columns, packing: 'quads', weights, scales } as const;
     const padded = Math.ceil(columns / 32) * 32;
     expect(weights.length).toBe(packedWords(packedFormatOf(type) ?? 'int8', rows, columns));
     expect(scales.length).toBe(0);
@@ -90,7 +60,7 @@ describe.each(['F16', 'BF16', 'F32'] as const)('%s', (type) => {
         const at = (row * columns + k) * size;
         const isThere = row < rows && k < columns;
         const expected = !isThere ? 0 : size === 4 ? view.getUint32(at, true) : view.getUint16(at, true);
-        if (bitsAt(weights, padded, row, k) !== expected) wrong++;
+        if (floatBits(packed, row, k) !== expected) wrong++;
       }
     }
     expect(wrong).toBe(0);
