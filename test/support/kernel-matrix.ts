@@ -1,6 +1,6 @@
 import type { Numerics } from '../../src/core/numerics.ts';
 import { type PackedMatrix, packingOf } from '../../src/kernels/matmul.ts';
-import { dequantise } from '../../src/quant/dequantise.ts';
+import { dequantise, type DequantisedWeights } from '../../src/quant/dequantise.ts';
 import { isFloatFormat, paddedSize, TILE_LANES } from '../../src/quant/packed-layout.ts';
 import { packedFormatOf, repackRows, widenScales } from '../../src/quant/repack.ts';
 import { BLOCK, BLOCK_BYTES, byteLength, type GgmlType, isFloat, quantise, toHalf } from './ggml-blocks.ts';
@@ -42,17 +42,11 @@ export function randomMatrix(type: MatrixType, rows: number, columns: number, ra
 }
 
 /** One row's weights, by column. */
-export interface RowWeights {
-  /** q * scale + min, as an f32. */
-  readonly values: Float64Array;
-  /** |q * scale| + |min|: what rounding errors are relative to. */
-  readonly magnitudes: Float64Array;
-}
+export type RowWeights = DequantisedWeights;
 
 /** The weights of one row. test/unit/quant/dequantise.test.ts holds them against ggml's. */
 export function weightsOfRow(matrix: BlockMatrix, row: number): RowWeights {
-  const { values, magnitudes } = dequantise(matrix.type, rowsFrom(matrix, row, row + 1).bytes);
-  return { values: Float64Array.from(values), magnitudes };
+  return dequantise(matrix.type, rowsFrom(matrix, row, row + 1).bytes);
 }
 
 /** The rows from `first` to before `end`. */

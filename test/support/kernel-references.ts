@@ -3,6 +3,7 @@
  * in the last place, and a sum of n terms in any order is within n * U of its terms' magnitudes. WGSL's own functions
  * are allowed more: exp(x) 3 + 2|x| ulp, division 2.5, sqrt and inverseSqrt 2 to 3.
  */
+import { expectedOutput } from '../../src/quant/expected-outputs.ts';
 import type { Expected } from './kernel-lab.ts';
 import type { RowWeights } from './kernel-matrix.ts';
 
@@ -29,18 +30,10 @@ export function headNormReference(head: Float32Array, gain: Float32Array, epsilo
   );
 }
 
-/** sum over k of w[k] * x[k], plus what was there before. */
-export function matmulReference(weights: RowWeights, x: ArrayLike<number>, before = 0): Expected {
-  let value = before;
-  let magnitude = Math.abs(before);
-  for (let k = 0; k < x.length; k++) {
-    const at = x[k] ?? NaN;
-    value += (weights.values[k] ?? NaN) * at;
-    magnitude += (weights.magnitudes[k] ?? NaN) * Math.abs(at);
-  }
-  // A product, 32 additions in a group, scale and min, the groups in however many slices, and what was there before.
-  const operations = 1 + 32 + 3 + Math.ceil(x.length / 32) + 1;
-  return { value, error: operations * U * magnitude };
+/** sum over k of w[k] * x[k], and then what was there before. */
+export function matmulReference(weights: RowWeights, x: ArrayLike<number>, before?: number): Expected {
+  const output = expectedOutput(weights, x);
+  return before === undefined ? output : sumReference(output, before);
 }
 
 /** The same of an x that is itself rounded. */
