@@ -19,3 +19,10 @@ export function interleavedHalves(headSize: number, ropeDimensions: number): Row
   };
   return { groupRows: headSize, targetRow };
 }
+
+/** The row that the permutation moves to `target`. */
+export function sourceRow({ groupRows, targetRow }: RowPermutation, target: number): number {
+  const first = target - (target % groupRows);
+  for (let row = first; row < first + groupRows; row++) if (targetRow(row) === target) return row;
+  throw new Error(`no row is moved to row ${target}`);
+}

@@ -3,6 +3,7 @@ import { packedWords, scaleWords, TILE_ROWS } from '../quant/packed-layout.ts';
 import { widenFloats } from '../quant/repack-floats.ts';
 import { repackRows, sourceRowBytes, widenScales } from '../quant/repack.ts';
 import { packingOf } from '../kernels/matmul.ts';
+import type { ReferenceRows } from './reference-rows.ts';
 import type { RowPermutation } from './row-permutation.ts';
 import { UploadBackpressure } from './upload-backpressure.ts';
 import type { Destination, MatrixShard } from './weights-planner.ts';
@@ -10,20 +11,36 @@ import type { Destination, MatrixShard } from './weights-planner.ts';
 /** Bytes repacked in one turn of the event loop, because the same worker serves every tab. */
 const CHUNK_BYTES = 1024 * 1024;
 
+/** The parts of a device that an upload uses. */
+interface UploadDevice {
+  readonly queue: Pick<GPUQueue, 'writeBuffer' | 'onSubmittedWorkDone'>;
+}
+
+/** The inputs of each matrix's upload. */
+interface Upload {
+  readonly device: UploadDevice;
+  readonly file: ModelFile;
+  readonly backpressure: UploadBackpressure;
+  readonly referenceRows: ReferenceRows | undefined;
+}
+
 /**
  * Reads every tensor in file order, repacks it chunk by chunk and writes it to the GPU. Memory is bounded by a few chunks,
  * whatever the model's size.
+ *
+ * @param referenceRows receives the bytes of every matrix as they are in the file. @default nobody
  */
 export async function uploadWeights(
-  device: GPUDevice,
+  device: UploadDevice,
   file: ModelFile,
   destinations: ReadonlyMap<string, Destination>,
+  referenceRows?: ReferenceRows,
 ): Promise<void> {
-  const backpressure = new UploadBackpressure(device.queue);
+  const upload: Upload = { device, file, backpressure: new UploadBackpressure(device.queue), referenceRows };
   for (const tensor of file.tensors) {
     const destination = destinations.get(tensor.name);
     if (destination?.kind === 'matrix') {
-      for (const shard of destination.shards) await uploadShard(device, file, tensor, shard, destination.permutation, backpressure);
+      for (const shard of destination.shards) await uploadShard(upload, tensor, shard, destination.permutation);
     } else if (destination !== undefined) {
       const values = widenFloats(destination.format, await file.source.read(tensor.offset, tensor.byteLength));
       if (destination.kind === 'host') destination.values.set(values);
@@ -41,12 +58,10 @@ function permuted(values: Float32Array<ArrayBuffer>, permutation: RowPermutation
 }
 
 async function uploadShard(
-  device: GPUDevice,
-  file: ModelFile,
+  { device, file, backpressure, referenceRows }: Upload,
   tensor: TensorInfo,
   { matrix, firstRow, rows, rowOffset }: MatrixShard,
   permutation: RowPermutation | undefined,
-  backpressure: UploadBackpressure,
 ): Promise<void> {
   const [, columns = 0] = tensor.shape;
   const rowBytes = sourceRowBytes(tensor.type, columns);
@@ -54,7 +69,9 @@ async function uploadShard(
   const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / (rowBytes * unit))) * unit;
   for (let row = 0; row < rows; row += chunkRows) {
     const count = Math.min(chunkRows, rows - row);
-    const bytes = await file.source.read(tensor.offset + (firstRow + row) * rowBytes, count * rowBytes);
+    const start = (firstRow + row) * rowBytes;
+    const bytes = await file.source.read(tensor.offset + start, count * rowBytes);
+    referenceRows?.keep(tensor.name, start, bytes);
     const { weights, scales } = repackRows(tensor.type, bytes, count, columns, packingOf(matrix), permutation?.targetRow);
     const tile = (rowOffset + row) / TILE_ROWS;
     device.queue.writeBuffer(matrix.weights, tile * packedWords(matrix.format, TILE_ROWS, columns) * 4, weights);
