@@ -74,7 +74,7 @@ test('a visitor measures, sees the figures with what they lack, and takes them a
   await page.close();
 });
 
-test('stopping ends the suite at once, and keeps what was measured', async () => {
+test('stopping ends the suite at once, and keeps what was measured; hiding the page keeps nothing', async () => {
   const page = await open('ttft', 'load');
   // Clicked in the page itself, at the moment the part begins: on a fast machine it is over before another process sees it.
   await page.evaluate(() => {
@@ -92,6 +92,22 @@ test('stopping ends the suite at once, and keeps what was measured', async () =>
   await expectLocator(page.getByTestId('results')).toContainText('TTFT');
   await expectLocator(page.getByTestId('caveats')).toContainText('the run was stopped before its end');
   await expectLocator(page.getByTestId('run')).toBeEnabled();
+
+  // Hidden during the next run, the page says so, and shows no result.
+  await page.evaluate(() => {
+    const watch = new MutationObserver(() => {
+      if (document.querySelector('[data-part=ttft][data-state=running]') === null) return;
+      watch.disconnect();
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    watch.observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+  await page.getByTestId('run').click();
+  await expectLocator(page.getByTestId('refused')).toContainText('this tab was hidden during the run');
+  await expectLocator(page.locator('iframe')).toHaveCount(0);
+  await expectLocator(page.getByTestId('results')).toHaveCount(0);
+  await expectLocator(page.getByTestId('download')).toHaveCount(0);
   await page.close();
 });
 

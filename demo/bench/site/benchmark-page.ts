@@ -26,6 +26,9 @@ export interface PageEnvironment {
 
 const TITLES = new Map(PART_CHOICES.map(({ name, title }) => [name, title]));
 
+const REFUSED = 'Nothing was kept: this tab was hidden during the run. Browsers slow hidden tabs down, so the figures would be '
+  + 'wrong. Leave the tab in front, and run the benchmark again.';
+
 /** The benchmark as a visitor runs it: choose, watch, compare, take the numbers along. Nothing is sent anywhere. */
 @customElement('ts-benchmark')
 export class BenchmarkPage extends LightElement {
@@ -74,6 +77,7 @@ export class BenchmarkPage extends LightElement {
           sent anywhere, and you can take them along as a file.</p>
         ${this.#about()}
         ${obstacle === undefined ? this.#controls() : html`<p class="problem" role="alert" data-testid="obstacle">${obstacle}</p>`}
+        ${run.state === 'hidden' ? html`<p class="problem" role="alert" data-testid="refused">${REFUSED}</p>` : nothing}
         ${run.parts.length === 0 ? nothing : this.#progress()}
         ${run.rows.length === 0 ? nothing : this.#results()}
       </main>`;
@@ -108,7 +112,7 @@ export class BenchmarkPage extends LightElement {
           linkedHost === undefined ? 'Run the benchmark' : `Load the model from ${linkedHost}, and run the benchmark`}</button>`}
       ${linkedHost === undefined ? nothing : html`<p class="help" data-testid="linked-model">The link names a model from ${linkedHost}.
         Nothing has been downloaded. Run it if you trust where it comes from, or <a href="./">measure the default model</a>.</p>`}
-      <p class="help">Leave this tab in front, and other heavy work for later: both would slow it down.</p>
+      <p class="help">Leave this tab in front: a run during which it is hidden is not kept. Leave other heavy work for later.</p>
     </form>`;
   }
 
@@ -116,7 +120,7 @@ export class BenchmarkPage extends LightElement {
     const { parts, state, omitted } = this.#run;
     const done = parts.filter((part) => part.state === 'done' || part.state === 'failed').length;
     return html`<section class="card" aria-label="Progress">
-      <h2 data-testid="run-state" data-state=${state} aria-live="polite">${{ idle: '', running: `Measuring: ${done} of ${parts.length} parts done`, done: 'Done', stopped: 'Stopped. What was measured is below' }[state]}</h2>
+      <h2 data-testid="run-state" data-state=${state} aria-live="polite">${{ idle: '', running: `Measuring: ${done} of ${parts.length} parts done`, done: 'Done', stopped: 'Stopped. What was measured is below', hidden: 'Ended: the tab was hidden' }[state]}</h2>
       <ol class="parts">${parts.map(progressLine)}</ol>
       ${omitted.length === 0 ? nothing : html`<details><summary>Not measured: ${omitted.length}</summary>
         <ul>${omitted.map(({ what, why }) => html`<li>${what}: ${why}</li>`)}</ul></details>`}
@@ -144,8 +148,8 @@ export class BenchmarkPage extends LightElement {
 
   #facts(): RunFacts {
     const { machine, model, address } = this.#environment;
-    const { wasHidden, state, parts } = this.#run;
-    return { machine, address, model: model.label, quick: this.quick, date: this.#date, wasHidden, wasStopped: state === 'stopped', parts };
+    const { state, parts } = this.#run;
+    return { machine, address, model: model.label, quick: this.quick, date: this.#date, wasStopped: state === 'stopped', parts };
   }
 
   readonly #start = (event: Event): void => {
@@ -178,7 +182,7 @@ export class BenchmarkPage extends LightElement {
   };
 
   readonly #visibility = (): void => {
-    if (document.hidden) this.#run.noteHidden();
+    if (document.hidden) this.#run.refuse();
   };
 
   #json(): string {

@@ -28,18 +28,19 @@ export interface RunEnvironment {
   /** @param onNote called with what the suite says that it is doing */
   readonly openSuite: (onNote: (note: string) => void) => Promise<Suite>;
   readonly now: () => number;
-  /** Whether the page is out of sight, where browsers slow it down. */
+  /** Whether the page is hidden: browsers slow hidden pages down. */
   readonly isHidden: () => boolean;
 }
 
-/** A visitor's run: its parts one after the other, each on its own. Stopping keeps what there is. */
+/**
+ * A visitor's run: its parts one after the other, each on its own. Stopping keeps what there is. A run during which the page
+ * is hidden ends at once, and nothing of it is kept: its figures would be wrong.
+ */
 export class BenchmarkRun implements ReactiveController {
-  state: 'idle' | 'running' | 'done' | 'stopped' = 'idle';
+  state: 'idle' | 'running' | 'done' | 'stopped' | 'hidden' = 'idle';
   parts: readonly PartProgress[] = [];
   rows: readonly BenchRow[] = [];
   omitted: readonly Omission[] = [];
-  /** Whether the page was out of sight for some of the time. */
-  wasHidden = false;
 
   readonly #host: ReactiveControllerHost;
   readonly #environment: RunEnvironment;
@@ -59,16 +60,17 @@ export class BenchmarkRun implements ReactiveController {
     this.stop();
   }
 
-  /** Ends when all parts have been measured or failed, or the run was stopped. */
+  /** Ends when all parts have been measured or failed, or the run was stopped or refused. */
   async start(parts: readonly PartChoice[]): Promise<void> {
     if (this.state === 'running') return;
     this.state = 'running';
     this.parts = parts.map((part) => ({ part, state: 'waiting', ms: 0, note: '' }));
-    [this.rows, this.omitted, this.wasHidden] = [[], [], this.#environment.isHidden()];
+    [this.rows, this.omitted] = [[], []];
     this.#stopped = new Promise((resolve) => (this.#tellStopped = () => resolve('stopped')));
     this.#ticker = setInterval(() => this.#tick(), 500);
+    this.#checkSeen();
     for (const { name } of parts) {
-      if ((await this.#runPart(name)) === 'stopped') break;
+      if (this.#isOver || (await this.#runPart(name)) === 'stopped') break;
     }
     this.#closeSuite();
     clearInterval(this.#ticker);
@@ -78,15 +80,28 @@ export class BenchmarkRun implements ReactiveController {
 
   /** Ends the run at once; what was measured stays. */
   stop(): void {
-    if (this.state !== 'running') return;
-    this.state = 'stopped';
-    this.#tellStopped();
-    this.#closeSuite();
+    if (this.state === 'running') this.#end('stopped');
   }
 
-  /** The page has been out of sight. */
-  noteHidden(): void {
-    if (this.state === 'running') this.wasHidden = true;
+  /** The page was hidden: ends the run at once, and keeps nothing. */
+  refuse(): void {
+    if (this.state !== 'running') return;
+    [this.rows, this.omitted] = [[], []];
+    this.#end('hidden');
+  }
+
+  get #isOver(): boolean {
+    return this.state !== 'running';
+  }
+
+  #checkSeen(): void {
+    if (this.#environment.isHidden()) this.refuse();
+  }
+
+  #end(state: 'stopped' | 'hidden'): void {
+    this.state = state;
+    this.#tellStopped();
+    this.#closeSuite();
   }
 
   async #runPart(name: string): Promise<'stopped' | 'ended'> {
@@ -94,7 +109,8 @@ export class BenchmarkRun implements ReactiveController {
     this.#update(name, { state: 'running' });
     try {
       const result = await Promise.race([this.#measure(name), this.#stopped]);
-      if (result === 'stopped') {
+      this.#checkSeen();
+      if (result === 'stopped' || this.#isOver) {
         this.#update(name, { state: 'stopped', note: '' });
         return 'stopped';
       }

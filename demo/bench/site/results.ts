@@ -24,17 +24,15 @@ export interface RunFacts {
   readonly quick: boolean;
   readonly date: Date;
   readonly parts: readonly PartProgress[];
-  readonly wasHidden: boolean;
   readonly wasStopped: boolean;
 }
 
 /** Why a visitor's figures say less than they seem to. */
-export function caveatsOf({ machine, wasHidden, wasStopped, parts }: RunFacts, rows: readonly BenchRow[]): string[] {
+export function caveatsOf({ machine, wasStopped, parts }: RunFacts, rows: readonly BenchRow[]): string[] {
   const failed = parts.filter(({ state }) => state === 'failed');
   const implausible = rows.filter(({ roofline }) => isAboveCeiling(roofline));
   return [
     ...(machine.isSoftware ? ['the adapter is software, not a GPU'] : []),
-    ...(wasHidden ? ['the tab was out of sight for some of the time'] : []),
     ...(wasStopped ? ['the run was stopped before its end'] : []),
     ...failed.map(({ part, note }) => `${part.name} failed: ${note}`),
     ...implausible.map(({ part, metric }) => `${part}: ${metric} is above what the adapter can do`),

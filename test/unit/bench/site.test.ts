@@ -21,9 +21,10 @@ const host = { addController: () => {}, removeController: () => {}, requestUpdat
 function stage() {
   const ends = new Map<string, { resolve: (result: PartRows) => void; reject: (error: Error) => void }>();
   const opened: { closed: boolean }[] = [];
+  const page = { isHidden: false };
   const environment: RunEnvironment = {
     now: () => 0,
-    isHidden: () => false,
+    isHidden: () => page.isHidden,
     openSuite: async () => {
       const suite = { closed: false };
       opened.push(suite);
@@ -35,9 +36,11 @@ function stage() {
   };
   const end = async (part: string) => {
     await vi.waitFor(() => expect(ends.has(part)).toBe(true));
-    return ends.get(part)!;
+    const called = ends.get(part)!;
+    ends.delete(part);
+    return called;
   };
-  return { run: new BenchmarkRun(host, environment), opened, end };
+  return { run: new BenchmarkRun(host, environment), page, opened, end };
 }
 
 test('parts run one after the other in one suite, which is closed in the end', async () => {
@@ -80,6 +83,46 @@ test('stopping ends the part under way at once, and keeps what there is', async 
   expect(opened).toEqual([{ closed: true }]);
 });
 
+test('a run during which the page was hidden ends at once, and no figure of it is kept', async () => {
+  const { run, opened, end } = stage();
+  const done = run.start(PARTS);
+  (await end('a')).resolve({ rows: [row('a', [1])], omitted: [{ what: 'a', why: 'slow' }] });
+  await end('b');
+  run.refuse();
+  await done; // though b never ends
+  expect([run.state, run.rows, run.omitted]).toEqual(['hidden', [], []]);
+  expect(run.parts.map(({ state }) => state)).toEqual(['done', 'stopped', 'waiting']);
+  expect(opened).toEqual([{ closed: true }]);
+  run.stop();
+  expect(run.state).toBe('hidden');
+
+  const again = run.start(PARTS.slice(0, 1));
+  (await end('a')).resolve({ rows: [row('a', [2])], omitted: [] });
+  await again;
+  expect([run.state, run.rows]).toEqual(['done', [row('a', [2])]]);
+});
+
+test('a result that comes at the moment when the page is hidden is refused, told of or not', async () => {
+  for (const isTold of [true, false]) {
+    const { run, page, end } = stage();
+    const done = run.start(PARTS);
+    (await end('a')).resolve({ rows: [row('a', [1])], omitted: [] });
+    const last = await end('b');
+    last.resolve({ rows: [row('b', [1])], omitted: [] });
+    page.isHidden = true;
+    if (isTold) run.refuse();
+    await done;
+    expect([run.state, run.rows]).toEqual(['hidden', []]);
+  }
+});
+
+test('a hidden page begins no run', async () => {
+  const { run, page, opened } = stage();
+  page.isHidden = true;
+  await run.start(PARTS);
+  expect([run.state, run.rows, opened]).toEqual(['hidden', [], []]);
+});
+
 test('a suite that opens after the run was stopped is closed, and measures nothing', async () => {
   let open: (suite: { measure: () => Promise<PartRows>; close: () => void }) => void = () => {};
   const opening = new Promise<Parameters<typeof open>[0]>((resolve) => (open = resolve));
@@ -104,13 +147,13 @@ test('better is better in the figure’s own direction, and nothing is compared 
 
 test('what a run’s figures lack is said', () => {
   const machine = { vendor: '', architecture: '', device: '', description: '', features: [], browser: '', os: '', cores: 2 };
-  const facts = { machine: { ...machine, isSoftware: false }, address: '', model: '', quick: true, date: new Date(0), parts: [], wasHidden: false, wasStopped: false };
+  const facts = { machine: { ...machine, isSoftware: false }, address: '', model: '', quick: true, date: new Date(0), parts: [], wasStopped: false };
   expect(caveatsOf(facts, [row('decode', [1], { roofline: 1.05 })])).toEqual([]);
   expect(caveatsOf(facts, [row('decode', [1], { roofline: 1.2 })])).toEqual(['models: decode is above what the adapter can do']);
   const parts = [{ part: PARTS[0]!, state: 'failed' as const, ms: 1, note: 'no room' }];
-  const worst = { ...facts, machine: { ...machine, isSoftware: true }, wasHidden: true, wasStopped: true, parts };
+  const worst = { ...facts, machine: { ...machine, isSoftware: true }, wasStopped: true, parts };
   expect(caveatsOf(worst, [])).toEqual([
-    'the adapter is software, not a GPU', 'the tab was out of sight for some of the time', 'the run was stopped before its end', 'a failed: no room',
+    'the adapter is software, not a GPU', 'the run was stopped before its end', 'a failed: no room',
   ]);
 });
 
@@ -119,7 +162,7 @@ test('a visitor’s file is what the schema of results says', () => {
   vi.stubGlobal('__BENCH_COMMIT__', 'abc');
   const machine = { vendor: 'v', architecture: 'a', device: '', description: '', features: ['subgroups'], browser: 'Chrome 156', os: 'Linux', cores: 2, isSoftware: false };
   const parts = [{ part: PARTS[0]!, state: 'done' as const, ms: 1500, note: '' }];
-  const facts = { machine, address: 'https://a.test/bench/', model: 'M', quick: true, date: new Date(0), parts, wasHidden: false, wasStopped: false };
+  const facts = { machine, address: 'https://a.test/bench/', model: 'M', quick: true, date: new Date(0), parts, wasStopped: false };
   const results = requireResults(resultsOf(facts, [row('decode', [1, 2])], [{ what: '8B', why: 'no room' }]), 'the file');
   expect(results).toMatchObject({ clean: true, leftOut: ['8B: no room'], parts: { a: { seconds: 1.5 } }, head: { runtime: 'Chrome 156', commit: 'abc', command: 'https://a.test/bench/' } });
   vi.unstubAllGlobals();
