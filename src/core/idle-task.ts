@@ -10,6 +10,8 @@ export interface IdleSteps {
 export interface IdleTask {
   /** Whether its shared steps also run while there are requests. @default false */
   readonly besideRequests?: boolean;
+  /** Whether its steps begin only while a tab of the model is visible. @default false */
+  readonly needsVisibleTab?: boolean;
   /** Logged before the error if {@link run} rejects. The task does not run again then. */
   readonly failure: string;
   /** Does all there is to do. Called at each idle moment; a task beside requests is also called when it is added. */

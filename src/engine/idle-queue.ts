@@ -1,11 +1,14 @@
 import { TabserveError } from '../core/errors.ts';
 import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
+import type { VisibleClock } from '../core/visible-clock.ts';
 import type { GpuLock } from './gpu-lock.ts';
 
 export interface IdleQueueOptions {
   /** Whether a request runs or waits. */
   readonly isBusy: () => boolean;
   readonly gpuLock: GpuLock;
+  /** Whether a tab of the model is visible. @default always */
+  readonly visibleClock?: Pick<VisibleClock, 'isVisible' | 'onChange'>;
   readonly log: (level: 'info', message: string) => void;
 }
 
@@ -32,6 +35,7 @@ export class IdleQueue {
 
   constructor(options: IdleQueueOptions) {
     this.#options = options;
+    options.visibleClock?.onChange(() => this.#notify(), this.#stopped.signal);
   }
 
   add(task: IdleTask): void {
@@ -88,30 +92,34 @@ export class IdleQueue {
   }
 
   #stepsOf(entry: Entry): IdleSteps {
-    const { gpuLock } = this.#options;
+    const { gpuLock, visibleClock } = this.#options;
     const { signal } = this.#stopped;
     const isIdle = (): boolean => !this.#options.isBusy();
-    const mayShare = (): boolean => entry.task.besideRequests === true || isIdle();
+    const isSeen = (): boolean => entry.task.needsVisibleTab !== true || visibleClock?.isVisible !== false;
+    const mayShare = (): boolean => isSeen() && (entry.task.besideRequests === true || isIdle());
     const isFirst = (): boolean => this.#entries.slice(0, this.#entries.indexOf(entry)).every(({ isRunning }) => !isRunning);
+    const mayMeasure = (): boolean => isSeen() && isIdle() && isFirst();
     return {
       shared: (step) => this.#step(mayShare, (run) => gpuLock.shared(run), step),
-      exclusive: (step) => this.#step(() => isIdle() && isFirst(), (run) => gpuLock.exclusive(run, signal), step),
+      exclusive: (step) => this.#step(mayMeasure, (run) => gpuLock.exclusive(run, signal), step),
     };
   }
 
   async #step<T>(
     isTurn: () => boolean,
-    withGpu: (run: () => Promise<T>) => Promise<T>,
+    withGpu: <R>(run: () => Promise<R>) => Promise<R>,
     step: () => Promise<T>,
   ): Promise<T> {
     const { signal } = this.#stopped;
-    while (!signal.aborted && !isTurn()) await this.#change();
-    const result = await withGpu(() => {
+    for (;;) {
+      while (!signal.aborted && !isTurn()) await this.#change();
+      const done = await withGpu(async () => {
+        signal.throwIfAborted();
+        return isTurn() ? { result: await step() } : undefined; // not if that has changed while it waited for the GPU
+      });
       signal.throwIfAborted();
-      return step();
-    });
-    signal.throwIfAborted();
-    return result;
+      if (done !== undefined) return done.result;
+    }
   }
 
   #change(): Promise<void> {

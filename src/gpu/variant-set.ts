@@ -24,13 +24,15 @@ export interface VariantSetOptions<Detail = unknown> {
   readonly initial: Variant<Detail>;
   /** Whether steps can do without it at first: it is compiled on request. @default false */
   readonly isDeferred?: boolean;
-  /** Variants worth a trial; called when a trial begins, or to find the best one of an earlier trial. */
+  /** Variants worth a trial, the most promising first; called when a trial begins, or to find the best one of an earlier trial. */
   readonly candidates: () => readonly Variant<Detail>[];
   /**
    * The words that replace a step's inputs in a trial, by binding: such that it writes nothing, or only what the rest of its
    * step reads.
    */
   readonly trialInputs: () => Readonly<Record<string, Uint32Array<ArrayBuffer>>>;
+  /** The step of a trial: its tokens, and the bytes that one op has to move. */
+  readonly trialStep: { readonly tokens: number; readonly bytes: number };
 }
 
 /** The buffers of one op, by binding. */

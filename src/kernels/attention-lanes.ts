@@ -35,6 +35,7 @@ const LEAST_LANES = 16;
 /**
  * Other lanes worth a trial. As many rows a tile as the default has, and unrolled or not as the default is: WGSL lets a compiler
  * add a long sum in another order (section 15.7, floating point evaluation), so that the two forms may differ in their last bits.
+ * Those with the most lanes come first: a step of few rows leaves most of a GPU idle.
  */
 export function candidateLanes(isSoftware: boolean, heads: Heads): readonly AttentionLanes[] {
   const { tileRows, isFlat } = defaultLanes(isSoftware, heads);
@@ -43,7 +44,7 @@ export function candidateLanes(isSoftware: boolean, heads: Heads): readonly Atte
     [4, 8, 16, 32]
       .filter((vectorLanes) => vectorLanes <= most && (isSoftware || classLanes * vectorLanes >= LEAST_LANES))
       .map((vectorLanes) => ({ classLanes, vectorLanes, tileRows, isFlat })),
-  );
+  ).toSorted((a, b) => b.classLanes * b.vectorLanes - a.classLanes * a.vectorLanes);
 }
 
 /** The same from one load to the next. */

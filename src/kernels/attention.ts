@@ -2,7 +2,7 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import type { Variant } from '../gpu/variant-set.ts';
-import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
@@ -67,8 +67,10 @@ export function partialsBytes(shape: AttentionShape, rows: number): number {
   return rows * shape.numHeads * maxSplits(shape) * (shape.headSize + 4) * 4;
 }
 
+type AttendedTokens = Pick<StepShape, 'tokens' | 'contextTokens' | 'attendedTokens'>;
+
 /** Words of a step's partial results: one result for each split of which a row attends to at least a part. */
-function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attendedTokens }: StepShape): number {
+function partialWords({ numHeads, headSize }: AttentionShape, { tokens, attendedTokens }: AttendedTokens): number {
   return Math.max(tokens, attendedTokens / ATTENTION_SPLIT) * numHeads * (headSize + 4);
 }
 
@@ -182,6 +184,11 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     overrides: overridesOf(args, lanes),
     trialGrid: gridOf(scene.tiles, scene.context),
   });
+  const costOf = (step: AttendedTokens): OpCost => {
+    const words = step.tokens * numHeads * headSize + partialWords(args, step);
+    const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / args.blockSize;
+    return cost({ words, bytes: kv, macs: 2 * step.attendedTokens * numHeads * headSize });
+  };
   const variantSet = builder.variantSet({
     name: `${name}-${args.kvCacheDtype}-${numHeads}x${headSize}`,
     spec: ATTENTION,
@@ -190,6 +197,7 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     isDeferred: deferTiles && tileRows > 1,
     candidates: () => attentionCandidates.map(variantOf),
     trialInputs: scene.inputs,
+    trialStep: { tokens: scene.tokens, bytes: costOf(scene).bytes },
   });
   variantSet.buffers.push(buffers);
   const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);
@@ -201,10 +209,8 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     // In a step with rows of both kinds, each kind has a share in proportion to its rows.
     cost: (step) => {
       const share = rowsOf(step) / step.tokens;
-      const kv = (2 * step.contextTokens * layerBlockBytes(args, args.kvCacheDtype)) / args.blockSize;
-      const words = step.tokens * numHeads * headSize + partialWords(args, step);
-      const macs = 2 * step.attendedTokens * numHeads * headSize;
-      return cost({ words: share * words, bytes: share * kv, macs: share * macs });
+      const { bytes, macs } = costOf(step);
+      return { bytes: share * bytes, macs: share * macs };
     },
   };
 }
@@ -236,16 +242,17 @@ function trialScene(args: AttentionArgs, tileRows: number) {
   const context = Math.min(TRIAL_CONTEXT, maxBlocks * blockSize);
   const most = Math.min(TRIAL_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
   const tiles = tileRows === 1 ? 1 : Math.max(1, Math.floor(most / tileRows));
+  const tokens = tiles * tileRows;
   const numBlocks = keys.size / layerBlockBytes(args, kvCacheDtype);
   const inputs = () => {
-    const rows = Array.from({ length: tiles * tileRows }, (_, i) => [0, context - tiles * tileRows + i, 0, 0]);
+    const rows = Array.from({ length: tokens }, (_, i) => [0, context - tokens + i, 0, 0]);
     return {
       rows: new Uint32Array(rows.flat()),
       blockTables: Uint32Array.from({ length: maxBlocks }, (_, i) => i % numBlocks),
       tiles: new Uint32Array(Array.from({ length: tiles }, (_, i) => [i * tileRows, tileRows]).flat()),
     };
   };
-  return { tiles, context, inputs };
+  return { tiles, context, tokens, contextTokens: context, attendedTokens: tokens * context, inputs };
 }
 
 function mergeOf(builder: OpBuilder, args: AttentionArgs): Op {

@@ -1,7 +1,7 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { Variant, VariantSet } from '../gpu/variant-set.ts';
-import type { Grid, Op, OpBuilder, StepShape } from '../gpu/op.ts';
+import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import { isFloatFormat, type PackedFormat, weightsPerWord } from '../quant/packed-layout.ts';
 import type { Packing } from '../quant/repack.ts';
@@ -177,15 +177,21 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
   const { matrix, x, counts, tilings, isDeferred, candidateTilings = () => [], tokens } = args;
   const { spec } = epilogue;
   const name = `${spec.name}-${matrix.format}-${matrix.rows}x${matrix.columns}`;
+  const costOf = (count: number): OpCost => {
+    const words = count * (matrix.columns + matrix.rows * (epilogue.wordsPerOutput ?? 1));
+    return cost({ words, bytes: matrixBytes(matrix), macs: count * matrix.rows * matrix.columns });
+  };
   const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers } as unknown as Buffers<S>;
   const variantSets = tilings.map((tiling) => {
     const trialTokens = tiling === tilings.at(-1) ? TRIAL_TOKENS : tiling.tokens;
     const variantOf = (each: Tiling): Variant<Tiling> => tiledVariant(args, epilogue, each, trialTokens);
     const candidates = (): Variant<Tiling>[] => candidateTilings(tiling.tokens).map(variantOf);
     const trialInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
+    const trialStep = { tokens: trialTokens, bytes: costOf(trialTokens).bytes };
+    const trial = { candidates, trialInputs, trialStep };
     const deferred = isDeferred?.(tiling.tokens) ?? false;
     const initial = variantOf(tiling);
-    const variantSet = builder.variantSet({ name, spec, tokens: tiling.tokens, initial, isDeferred: deferred, candidates, trialInputs });
+    const variantSet = builder.variantSet({ name, spec, tokens: tiling.tokens, initial, isDeferred: deferred, ...trial });
     variantSet.buffers.push(buffers);
     return variantSet;
   });
@@ -195,10 +201,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     bindGroup: builder.bind(spec, buffers),
     pipeline: (step) => variantSetOf(step).pipeline,
     grid: (step) => gridOf(matrix, variantSetOf(step).variant.detail, tokens(step)),
-    cost: (step) => {
-      const words = tokens(step) * (matrix.columns + matrix.rows * (epilogue.wordsPerOutput ?? 1));
-      return cost({ words, bytes: matrixBytes(matrix), macs: tokens(step) * matrix.rows * matrix.columns });
-    },
+    cost: (step) => costOf(tokens(step)),
   };
 }
 

@@ -34,7 +34,7 @@ export interface TilingPlan {
   readonly tilings: Tilings;
   /** Whether the tiling of `tokens` tokens a lane is deferred: until it is compiled a step takes another. @default none is */
   readonly isDeferred?: (tokens: number) => boolean;
-  /** Other tilings of `tokens` tokens a lane that are worth a trial. @default none */
+  /** Other tilings of `tokens` tokens a lane that are worth a trial, the most promising first. @default none */
   readonly candidateTilings?: (tokens: number) => Tilings;
 }
 
@@ -99,9 +99,10 @@ const MAX_PER_LANE = 16;
 
 /**
  * Tilings that may be better than the default for `tokens` tokens a lane: sets from narrow to wide; k split until each
- * set has one slice; small and large workgroups; one tile a lane and more.
+ * set has one slice; small and large workgroups; one tile a lane and more. The least {@link estimatedCost} is first.
  */
-export function candidateTilings({ isSoftware, matrixTiles, paired, slices }: TilingNeeds, tokens: number): Tilings {
+export function candidateTilings(needs: TilingNeeds, tokens: number): Tilings {
+  const { isSoftware, matrixTiles, paired, slices } = needs;
   const shares = paired ? [[1, 2], [2, 1]] as const : [[1, 1], [2, 1], [3, 1]] as const;
   return shares.flatMap(([tiles, series]) =>
     lanesOf(isSoftware, slices).map(([set, splits]) => ({ tokens, tiles, series, set, splits })),
@@ -109,7 +110,29 @@ export function candidateTilings({ isSoftware, matrixTiles, paired, slices }: Ti
     const { tiles, series } = tiling;
     const fits = workgroupBytes(tiling) <= MAX_WORKGROUP_BYTES && tokens * tiles <= MAX_PER_LANE;
     return fits && matrixTiles % (tiles * series) === 0;
-  });
+  }).toSorted((a, b) => estimatedCost(a, needs) - estimatedCost(b, needs));
+}
+
+/** Lanes that a GPU of middling size runs at once. */
+const LANES_AT_ONCE = 16_384;
+/** Side by side in a tile of the matrix. */
+const LANES_OF_TILE = 8;
+/** Loads that a barrier between sets of lanes takes as long as. */
+const BARRIER_LOADS = 2;
+
+/**
+ * A guess of the time of a product, before anything is compiled: only the order of tilings by it means anything. It counts
+ * a lane's loads and products for one slice of k, its slices, and how often the GPU is filled with lanes.
+ */
+export function estimatedCost(
+  { tokens, tiles, series, set, splits }: Tiling,
+  { matrixTiles, slices }: Pick<TilingNeeds, 'matrixTiles' | 'slices'>,
+): number {
+  const outputLanes = (matrixTiles / (tiles * series)) * LANES_OF_TILE;
+  const lanes = Math.ceil(outputLanes / set) * set * splits; // those past the end of the matrix are idle, but there
+  const loads = tiles + 2 * tokens; // a vector of x has half as many numbers as one of 4-bit weights
+  const ofSlice = series * (loads + tiles * tokens) + (splits > 1 ? BARRIER_LOADS : 0);
+  return Math.ceil(slices / splits) * ofSlice * Math.max(1, lanes / LANES_AT_ONCE);
 }
 
 /**

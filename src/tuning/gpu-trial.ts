@@ -1,6 +1,7 @@
 import type { DeferredKernel, Trial, Tunable } from './tunable.ts';
 import type { Variant, VariantSet } from '../gpu/variant-set.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
 
@@ -11,11 +12,23 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
     key: variantSet.key,
     name: variantSet.options.name,
     tokens: variantSet.options.tokens,
+    trialStep: trialStepOf(variantSet),
+    candidates: variantSet.variants().slice(1).map(({ name }) => name),
     get variant() {
       return variantSet.variant.name;
     },
-    prepare: () => GpuTrial.open(gpu, builder, variantSet, (resources ??= createTrialResources(gpu.device))),
+    prepare: async (candidates, giveUp) => {
+      resources ??= createTrialResources(gpu.device);
+      const compiled = await compileRunners(gpu, variantSet, candidates, giveUp);
+      return new GpuTrial(gpu, builder, variantSet, compiled, resources);
+    },
   }));
+}
+
+/** The trial's step, over the ops of all layers. */
+function trialStepOf({ options, buffers }: VariantSet): Tunable['trialStep'] {
+  const { tokens, bytes } = options.trialStep;
+  return { tokens, bytes: bytes * buffers.length };
 }
 
 /** The variant sets that are compiled after the model is ready. */
@@ -63,6 +76,35 @@ interface Runner {
   readonly pipeline: GPUComputePipeline;
 }
 
+interface Compiled {
+  /** That of the variant in use is first. */
+  readonly runners: readonly Runner[];
+  readonly refused: readonly string[];
+}
+
+/**
+ * The variant in use, and those of the candidates that compile before they are given up. A browser goes on compiling one
+ * that was given up, and keeps it for the next load. One that does not compile, for whatever reason of the driver, is
+ * refused.
+ */
+async function compileRunners(gpu: Gpu, variantSet: VariantSet, candidates: readonly string[], giveUp: AbortSignal): Promise<Compiled> {
+  await contained(gpu, () => variantSet.ready());
+  const inUse = { variant: variantSet.variant, pipeline: variantSet.pipeline };
+  const others = variantSet.variants().filter(({ name }) => name !== inUse.variant.name && candidates.includes(name));
+  const results = await Promise.all(
+    others.map(async (variant): Promise<Runner | string | undefined> => {
+      const compiling = contained(gpu, () => variantSet.compile(variant)).then(
+        (pipeline) => ({ variant, pipeline }),
+        () => variant.name,
+      );
+      return untilAborted(compiling, giveUp).catch(() => undefined);
+    }),
+  );
+  const runners = results.filter((result) => typeof result === 'object');
+  const refused = results.filter((result) => typeof result === 'string');
+  return { runners: [inUse, ...runners], refused };
+}
+
 /**
  * Runs ops of one variant set on their own buffers, those of all layers in turn, but with other step inputs. A matmul gets
  * 0 rows: it does all its work and writes nothing, because it reads the number of rows only before it writes, and no
@@ -70,6 +112,7 @@ interface Runner {
  */
 class GpuTrial implements Trial {
   readonly variants: readonly string[];
+  readonly refused: readonly string[];
   readonly clockMs: number;
   readonly #gpu: Gpu;
   readonly #variantSet: VariantSet;
@@ -77,28 +120,17 @@ class GpuTrial implements Trial {
   readonly #bindGroups: readonly GPUBindGroup[];
   readonly #resources: TrialResources;
 
-  private constructor(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, runners: readonly Runner[], resources: TrialResources) {
+  constructor(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, { runners, refused }: Compiled, resources: TrialResources) {
     this.#gpu = gpu;
     this.#variantSet = variantSet;
     this.#runners = new Map(runners.map((runner) => [runner.variant.name, runner]));
     this.#resources = resources;
     this.clockMs = resources.clockMs;
     this.variants = [...this.#runners.keys()];
+    this.refused = refused;
     const inputs = Object.entries(variantSet.options.trialInputs()).map(([name, words]) => [name, trialInput(gpu.device, words)]);
     const standIns = Object.fromEntries(inputs) as Record<string, GPUBuffer>;
     this.#bindGroups = variantSet.buffers.map((own) => builder.bindApart(variantSet.options.spec, { ...own, ...standIns }));
-  }
-
-  /** Variants that do not compile, for whatever reason of the driver, are left out. */
-  static async open(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, resources: TrialResources): Promise<GpuTrial> {
-    await contained(gpu, () => variantSet.ready());
-    const compile = (variant: Variant): Promise<GPUComputePipeline> =>
-      variant.name === variantSet.variant.name ? Promise.resolve(variantSet.pipeline) : contained(gpu, () => variantSet.compile(variant));
-    const compiled = await Promise.allSettled(
-      variantSet.variants().map(async (variant): Promise<Runner> => ({ variant, pipeline: await compile(variant) })),
-    );
-    const runners = compiled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    return new GpuTrial(gpu, builder, variantSet, runners, resources);
   }
 
   async time(name: string, dispatches: number): Promise<number> {

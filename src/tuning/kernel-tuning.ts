@@ -2,13 +2,15 @@ import { BUILD } from '../core/build.ts';
 import type { LogFrame } from '../core/frames.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
+import type { VisibleClock } from '../core/visible-clock.ts';
 import type { Tuning } from '../core/tuning.ts';
 import type { BestVariants, Tunable } from './tunable.ts';
 import { Autotuner } from './autotuner.ts';
+import type { TrialLimits } from './trial-budget.ts';
 import { keepBestVariant, readBestVariants, type TuningStorage } from './tuning-store.ts';
 
-/** The most milliseconds of GPU time that the trials of one load take. */
-const BUDGET_MS = 2000;
+/** The same on every adapter: a slow compiler takes the time, and a slow GPU its share of it. */
+const LIMITS: TrialLimits = { wallMs: 10_000, gpuMs: 2000, pipelines: 64 };
 /** The most milliseconds that loading waits for the storage; without it kernels are tried again. */
 const MAX_READ_MS = 250;
 
@@ -36,14 +38,16 @@ export class KernelTuning {
   }
 
   /** On a software adapter trials would keep the page's cores busy for long, so they run only if they are asked for. */
-  start(adapter: AdapterSummary, tunables: readonly Tunable[]): Autotuner {
-    const budgetMs = { auto: adapter.isSoftware ? 0 : BUDGET_MS, off: 0, force: Infinity }[this.#tuning];
+  start(adapter: AdapterSummary, tunables: readonly Tunable[], clock: VisibleClock, pause: typeof sleep = sleep): Autotuner {
+    const limits = { auto: adapter.isSoftware ? eachOf(0) : LIMITS, off: eachOf(0), force: eachOf(Infinity) }[this.#tuning];
     const storage = this.#storage;
     const place = { adapter: adapterKey(adapter), version: VERSION };
     return new Autotuner({
       tunables,
       known: this.#known,
-      budgetMs,
+      limits,
+      clock,
+      sleep: pause,
       save: (key, best) => {
         if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#logStorageFailure);
       },
@@ -56,6 +60,10 @@ export class KernelTuning {
     if (!this.#hasLogged) this.#log('info', `This browser's storage cannot keep how kernels are tuned: ${String(error)}`);
     this.#hasLogged = true;
   };
+}
+
+function eachOf(limit: number): TrialLimits {
+  return { wallMs: limit, gpuMs: limit, pipelines: limit };
 }
 
 /** Another release may have other kernels, and another browser another compiler. */

@@ -1,4 +1,12 @@
-import type { BestVariant, Trial } from './tunable.ts';
+import type { Trial } from './tunable.ts';
+
+/** The fastest variant of a trial. */
+export interface TrialResult {
+  readonly variant: string;
+  /** Milliseconds of its dispatch, and of the first variant's. */
+  readonly ms: number;
+  readonly firstMs: number;
+}
 
 /** The least milliseconds of a run that counts: long enough for the clock, short enough for a request that waits. */
 const RUN_MS = 3;
@@ -15,18 +23,18 @@ const ROUNDS = 3;
 const MAX_DISPATCHES = 2048;
 /** The most that the work grows from one run to the next. */
 const MAX_GROWTH = 8;
-/** The least gain over the default that counts: smaller ones are within the noise of the clock. */
+/** The least gain over the first variant that counts: smaller ones are within the noise of the clock. */
 const MIN_GAIN = 1.05;
 
 /**
- * Runs all variants of a trial: one screening run of each, then a final among the fastest and the default. In
+ * Runs all variants of a trial: one screening run of each, then a final among the fastest and the first. In
  * the final each variant's best of several rounds counts: other work on the GPU can only make a run longer.
  *
  * @param time see {@link Trial}
- * @returns the default unless another is clearly faster
+ * @returns the first unless another is clearly faster
  * @throws Error where the clock is too coarse, and the errors of `time`
  */
-export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | 'clockMs'>, time: Trial['time']): Promise<BestVariant> {
+export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | 'clockMs'>, time: Trial['time']): Promise<TrialResult> {
   const [initial] = variants;
   if (initial === undefined) throw new Error('there is no variant to try');
   if (RUN_STEPS * clockMs > MAX_RUN_MS) throw new Error(`this browser's clock is too coarse: it goes by ${clockMs} ms`);
@@ -49,10 +57,10 @@ export async function runTrial({ variants, clockMs }: Pick<Trial, 'variants' | '
       best.set(variant, Math.min(best.get(variant) ?? Infinity, await msOf(variant, dispatches)));
     }
   }
-  const defaultMs = best.get(initial) ?? Infinity;
+  const firstMs = best.get(initial) ?? Infinity;
   const [variant = initial] = fastest(best);
-  const ms = best.get(variant) ?? defaultMs;
-  return ms * MIN_GAIN <= defaultMs ? { variant, ms, defaultMs } : { variant: initial, ms: defaultMs, defaultMs };
+  const ms = best.get(variant) ?? firstMs;
+  return ms * MIN_GAIN <= firstMs ? { variant, ms, firstMs } : { variant: initial, ms: firstMs, firstMs };
 }
 
 /** The number of dispatches that take about `wantedMs`. */

@@ -1,10 +1,12 @@
-/** The result of a trial, kept from one load to the next. */
+/** The result of a kernel's trials, kept from one load to the next. */
 export interface BestVariant {
-  /** The name of the fastest variant. */
+  /** The name of the fastest variant that has been tried. */
   readonly variant: string;
   /** Milliseconds of its dispatch, and of the default variant's. */
   readonly ms: number;
   readonly defaultMs: number;
+  /** The names of the variants that have been tried, those that do not compile included. The default is not named. */
+  readonly tried: readonly string[];
 }
 
 /** By {@link Tunable.key}. */
@@ -17,10 +19,17 @@ export interface Tunable {
   /** The kernel and its shape, and for how many tokens. */
   readonly name: string;
   readonly tokens: number;
+  /** The step that a trial stands for: its tokens, and the bytes that these kernels move in it, in all layers. */
+  readonly trialStep: { readonly tokens: number; readonly bytes: number };
   /** The name of the variant in use. */
   readonly variant: string;
-  /** Compiles all variants. Steps are not slower for it. */
-  prepare(): Promise<Trial>;
+  /** The names of all variants but the default, the most promising first. */
+  readonly candidates: readonly string[];
+  /**
+   * Compiles some of the candidates for a trial against the variant in use. Steps are not slower for it.
+   * @param giveUp when it is aborted, variants that are not compiled yet are left out of the trial
+   */
+  prepare(candidates: readonly string[], giveUp: AbortSignal): Promise<Trial>;
 }
 
 /** A kernel that a model is ready without: others do its work until it is compiled. */
@@ -33,8 +42,10 @@ export interface DeferredKernel {
 
 /** One trial, ready to run. */
 export interface Trial {
-  /** The names of the variants that compile; the first is the default. */
+  /** The names of the variants that are compiled; the first is the one in use so far. */
   readonly variants: readonly string[];
+  /** The names of the variants that do not compile here. */
+  readonly refused: readonly string[];
   /** The resolution of its clock in milliseconds; browsers make it coarse. */
   readonly clockMs: number;
   /**

@@ -57,5 +57,6 @@ function bestVariantsOf(record: Partial<TuningRecord> | undefined, version: stri
 
 function isBestVariant(value: Partial<BestVariant> | null): boolean {
   const isTime = (ms: unknown): boolean => typeof ms === 'number' && ms > 0 && ms < Infinity;
-  return typeof value?.variant === 'string' && isTime(value.ms) && isTime(value.defaultMs);
+  const isNames = (names: unknown): boolean => Array.isArray(names) && names.every((name) => typeof name === 'string');
+  return typeof value?.variant === 'string' && isTime(value.ms) && isTime(value.defaultMs) && isNames(value.tried);
 }

@@ -47,5 +47,5 @@ export class KeepAlive {
 /** A model without a session is left alone: it stays for the next one, until another model is loaded. */
 function isOutOfUse({ lifecycle, numRequests, sessions }: ModelInstance): boolean {
   if (lifecycle.model === undefined || numRequests > 0 || sessions.size === 0) return false;
-  return [...sessions].every(({ isHidden }) => isHidden);
+  return !sessions.isAnyVisible;
 }

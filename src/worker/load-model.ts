@@ -89,7 +89,7 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
   return async (options, context) => {
     const { source, hub, cacheKey } = options;
     const settings = settingsOf(options);
-    const { log, clock, signal, reserve, beginWait } = context;
+    const { log, clock, visibleClock, signal, reserve, beginWait } = context;
     const { persistPrefixCache, tuning: tuningSetting, chatTemplate, gpuMemoryBytes } = settings;
     const prefixPlan = prefixes.plan(persistPrefixCache, log);
     const tuning = new KernelTuning(tuningSetting, tuningStorage, log);
@@ -119,13 +119,13 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
       const { requestsRunning, requestsWaiting } = scheduler.stats();
       return requestsRunning + requestsWaiting > 0;
     };
-    const idleQueue = new IdleQueue({ isBusy, gpuLock, log });
+    const idleQueue = new IdleQueue({ isBusy, gpuLock, visibleClock, log });
     const engine = new Engine({ scheduler, runner, clock, gpuLock, onIdle: () => idleQueue.onIdle() });
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, granted: grantedOf(loaded), scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const deferred = new DeferredKernels({ kernels, besideRequests: !adapter.isSoftware, log });
-    const tuner = tuning.start(adapter, tunables);
+    const tuner = tuning.start(adapter, tunables, visibleClock);
     for (const task of [deferred, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });

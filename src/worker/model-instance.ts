@@ -5,6 +5,7 @@ import type { LoadProgress } from '../core/progress.ts';
 import type { GenerateRequest, LoadOptions, ModelInfo, Queued } from '../core/protocol.ts';
 import { RecoveryPolicy, statusOf } from '../core/recovery.ts';
 import type { EngineSnapshot } from '../core/snapshot.ts';
+import { VisibleClock } from '../core/visible-clock.ts';
 import type { MemoryHolder } from './eviction-plan.ts';
 import { firstLoad } from './first-load.ts';
 import { modelId, modelUrl } from './model-identity.ts';
@@ -49,6 +50,8 @@ export class ModelInstance implements MemoryHolder {
   readonly url: string | undefined;
   readonly lifecycle: ModelLifecycle;
   readonly sessions: ModelSessions;
+  /** Goes on while a tab of its own is visible. */
+  readonly visibleClock: VisibleClock;
   /** GPU memory that it may take; while it is not on the GPU, what it had when it was. */
   reservedBytes = 0;
   /** Engine-clock milliseconds of its last load, request or token. */
@@ -67,6 +70,7 @@ export class ModelInstance implements MemoryHolder {
     this.url = modelUrl(options);
     this.lastUsed = context.clock();
     this.sessions = new ModelSessions(context.clock);
+    this.visibleClock = new VisibleClock(context.clock);
     this.lifecycle = new ModelLifecycle({
       load: (attempt) => {
         const load = (): Promise<ServedModel> => context.load(this, attempt);
@@ -194,6 +198,11 @@ export class ModelInstance implements MemoryHolder {
     this.#requests.requeueAll();
     if (this.numSessions > 0) this.lifecycle.unload();
     else if (this.lifecycle.model !== undefined) this.lifecycle.close();
+  }
+
+  /** To be called when a session has come or gone, and when its tab was hidden or shown. */
+  updateVisibility(): void {
+    this.visibleClock.setVisible(this.sessions.isAnyVisible);
   }
 
   /** Goes on with pending requests, once neither another engine nor another model waits for the GPU or has it. */

@@ -104,6 +104,7 @@ export class ModelPool {
   /** Called whenever a load, a request or a session has begun or ended, and when a tab was hidden or shown: gives back what is not used, and resumes what can go on. */
   update(): void {
     this.sweep();
+    for (const instance of this.#instances) instance.updateVisibility();
     this.#keepAlive.update(this.#instances);
     if (![...this.#instances].some(({ lifecycle }) => lifecycle.isOnGpu)) return this.#release();
     if (this.#options.lease.isWanted) this.#giveWay();
@@ -137,6 +138,7 @@ export class ModelPool {
       signal,
       log: (level, message) => this.#log(instance, level, message),
       clock,
+      visibleClock: instance.visibleClock,
       reserve: async (need) => {
         this.closeUnused(instance); // not before: a file that its header refuses costs no model its place
         await waitFor(beginWait, ABANDONED, this.#abandoned.settled(signal));

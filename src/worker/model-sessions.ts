@@ -25,6 +25,11 @@ export class ModelSessions implements Iterable<ConnectedSession> {
     return this.#persists.size;
   }
 
+  /** Whether the tab of any of them is visible. */
+  get isAnyVisible(): boolean {
+    return [...this].some(({ isHidden }) => !isHidden);
+  }
+
   [Symbol.iterator](): Iterator<ConnectedSession> {
     return this.#persists.keys();
   }

@@ -7,6 +7,7 @@ import type { LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { EngineRequest, RequestOutput } from '../core/request.ts';
 import type { SchedulerSnapshot } from '../core/snapshot.ts';
 import type { TuningMetrics } from '../core/tuning.ts';
+import type { VisibleClock } from '../core/visible-clock.ts';
 import type { GpuNeed } from '../runner/gpu-budget.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelProfiler } from './model-profiler.ts';
@@ -59,6 +60,8 @@ export interface LoadContext {
   readonly log: (level: LogFrame['level'], message: string) => void;
   /** The engine's clock, in milliseconds. */
   readonly clock: () => number;
+  /** Goes on while a tab of the model is visible. */
+  readonly visibleClock: VisibleClock;
   /**
    * Called once the model's need of GPU memory is known from its header, before anything else is read. Others may be
    * unloaded. @returns bytes that it may take @throws TabserveError `out_of_memory`, `model_busy`

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Tuning } from '../../src/core/tuning.ts';
+import { VisibleClock } from '../../src/core/visible-clock.ts';
 import type { BestVariant } from '../../src/tuning/tunable.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { TuningRecord, TuningStorage } from '../../src/tuning/tuning-store.ts';
@@ -102,7 +103,7 @@ test.each([true, false])('software %s: trials leave no word changed, and every v
       expect(tunable.variant).toBe(variant);
       expect(firstDifference(before, await feed(runner, tunable.tokens)), `${tunable.name} as ${variant}`).toBeUndefined();
     }
-    others.set(tunable.key, { variant: variants.at(-1) ?? '', ms: 1, defaultMs: 2 });
+    others.set(tunable.key, { variant: variants.at(-1) ?? '', ms: 1, defaultMs: 2, tried: variants.slice(1) });
   }
   const names = chosen(runner).map(({ name }) => name.replace(/-int.*/, ''));
   expect(names).toEqual(expect.arrayContaining(['matmul-residual', 'matmul-silu-mul']));
@@ -136,14 +137,29 @@ test('attention of one row and of tiles is tried on rows of its own, and every v
   expect(await greedy(runner, 12)).toEqual(ids);
 }, 240_000);
 
+test('a kernel says what a trial could gain before anything is compiled; candidates that are given up are left out', async () => {
+  const { tunables } = await load(bytes, true);
+  const [tunable] = tunables.filter(({ name, tokens }) => name.startsWith('matmul') && tokens === 1);
+  const trial = await tunable?.prepare(tunable.candidates.slice(0, 1), AbortSignal.abort());
+  expect(trial).toMatchObject({ variants: [tunable?.variant], refused: [] });
+  const widest = Math.max(...tunables.map(({ tokens }) => tokens));
+  for (const { name, tokens, trialStep, candidates, variant } of tunables) {
+    expect(candidates).not.toContain(variant);
+    if (!name.startsWith('matmul')) continue;
+    expect(trialStep.tokens).toBe(tokens === widest ? 64 : tokens);
+    const [rows = NaN, columns = NaN] = /(\d+)x(\d+)$/.exec(name)?.slice(1).map(Number) ?? [];
+    expect(trialStep.bytes, name).toBeGreaterThan((rows * columns) / 2); // at least its 4-bit weights, once
+  }
+});
+
 async function prepared(tunable: LoadedRunner['tunables'][number]) {
-  const trial = await tunable.prepare();
+  const trial = await tunable.prepare(tunable.candidates, new AbortController().signal);
   return { variants: trial.variants, time: trial.time.bind(trial), use: trial.use.bind(trial) };
 }
 
 test('a best variant that is not known any more, or does not compile, leaves the default', async () => {
   const first = await load(bytes, true);
-  const bestVariants = new Map(first.tunables.map(({ key }) => [key, { variant: 'of another release', ms: 1, defaultMs: 2 }]));
+  const bestVariants = new Map(first.tunables.map(({ key }) => [key, { variant: 'of another release', ms: 1, defaultMs: 2, tried: [] }]));
   const defaults = first.tunables.map(({ variant }) => variant);
   first.destroy();
   const next = await load(bytes, true, bestVariants);
@@ -160,6 +176,7 @@ async function serve(tuning: Tuning, storage: TuningStorage): Promise<ServedMode
   const loadModel = createModelLoader({ loadRunner: loadSome, baseUrl: '', tuningStorage: () => storage });
   const context: LoadContext = {
     onProgress: () => {}, beginWait: () => () => {}, signal: new AbortController().signal, log: () => {}, clock: () => performance.now(),
+    visibleClock: new VisibleClock(() => performance.now(), true),
     reserve: async ({ wantedBytes }) => wantedBytes,
   };
   served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);
@@ -198,6 +215,8 @@ test('a load that is told to tunes while it is idle, and the next one begins wit
   const { kernels } = first.tuning();
   expect(kernels.map(({ tokens }) => tokens)).toEqual([1, 2, 4, 8]);
   for (const { gain } of kernels) expect(gain).toBeGreaterThanOrEqual(1);
+  expect(first.tuning().pipelinesCompiled).toBeGreaterThanOrEqual(4);
+  expect(first.tuning().wallMs).toBeGreaterThan(first.tuning().gpuMs);
   await ask(first, 'tuned');
   expect(first.counters().bindGroupsCreated).toBe(0);
   stop.abort();
@@ -205,7 +224,7 @@ test('a load that is told to tunes while it is idle, and the next one begins wit
 
   const second = await serve('auto', storage);
   await ask(second, 'again');
-  expect(second.tuning()).toEqual({ state: 'cached', gpuMs: 0, numKernels: 4, kernels });
+  expect(second.tuning()).toEqual({ state: 'cached', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 4, kernels });
   stop.abort();
   second.destroy();
 

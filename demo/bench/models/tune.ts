@@ -1,4 +1,5 @@
 import type { TuningMetrics } from '../../../src/core/tuning.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
@@ -7,7 +8,7 @@ import { KernelTuning } from '../../../src/tuning/kernel-tuning.ts';
 /** Fits kernels to the adapter as a first load does before it is asked anything; nothing is known from another. */
 export async function tune({ adapter, tunables }: LoadedRunner): Promise<TuningMetrics> {
   const tuning = new KernelTuning('auto', () => undefined, () => {});
-  const tuner = tuning.start(adapter, tunables);
+  const tuner = tuning.start(adapter, tunables, new VisibleClock(() => performance.now(), true));
   const queue = new IdleQueue({ isBusy: () => false, gpuLock: new GpuLock(), log: () => {} });
   queue.add(tuner);
   queue.onIdle();

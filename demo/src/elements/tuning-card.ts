@@ -7,6 +7,8 @@ const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
   idle: 'waiting for a quiet moment',
   tuning: 'trying variants',
   done: 'fitted to this adapter',
+  limited: 'fitted in part; the next visit goes on',
+  failed: 'a trial has failed; the others keep their defaults',
   cached: 'fitted at an earlier visit',
 };
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { IdleSteps, IdleTask } from '../../../src/core/idle-task.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import { settle } from './virtual-gpu.ts';
 
@@ -11,7 +12,8 @@ function setUp() {
   const events: string[] = [];
   const logged: string[] = [];
   const gpuLock = new GpuLock();
-  const queue = new IdleQueue({ isBusy: () => state.isBusy, gpuLock, log: (_level, line) => void logged.push(line) });
+  const visibleClock = new VisibleClock(() => 0, true);
+  const queue = new IdleQueue({ isBusy: () => state.isBusy, gpuLock, visibleClock, log: (_level, line) => void logged.push(line) });
   const ends = new Map<string, (error?: unknown) => void>();
   /** A step that begins when it may, and ends when the test says so. */
   const step = (name: string) => () => new Promise<void>((resolve, reject) => {
@@ -30,7 +32,7 @@ function setUp() {
     queue.onIdle();
     await settle();
   };
-  return { state, events, logged, gpuLock, queue, step, end, task, becomeIdle };
+  return { state, events, logged, gpuLock, visibleClock, queue, step, end, task, becomeIdle };
 }
 
 test('steps wait until the engine has been idle, and each until no request runs or waits', async () => {
@@ -87,6 +89,40 @@ test('shared steps of several tasks run together; an exclusive one waits for the
   expect(gpuLock.numHolders).toBe(0);
   await end('measures');
   await held;
+});
+
+test('steps of a task that needs a visible tab wait for one; those of other tasks do not', async () => {
+  const { events, gpuLock, visibleClock, queue, step, end, task, becomeIdle } = setUp();
+  visibleClock.setVisible(false);
+  queue.add(task(({ shared }) => shared(step('a'))));
+  queue.add(task(async ({ shared, exclusive }) => {
+    await shared(step('b'));
+    await exclusive(step('m1'));
+    await exclusive(step('m2'));
+  }, { needsVisibleTab: true }));
+  await becomeIdle();
+  await end('a');
+  expect(events).toEqual(['a']);
+  visibleClock.setVisible(true);
+  await settle();
+  expect(events).toEqual(['a', 'b']);
+  visibleClock.setVisible(false);
+  await end('b');
+  expect(events).toEqual(['a', 'b']);
+  // Hidden while it waits for the GPU, it waits for a tab again, and leaves the GPU to others.
+  const release = await gpuLock.hold();
+  visibleClock.setVisible(true);
+  await settle();
+  visibleClock.setVisible(false);
+  release();
+  await settle();
+  expect(events).toEqual(['a', 'b']);
+  (await gpuLock.hold())();
+  visibleClock.setVisible(true);
+  await settle();
+  expect(events).toEqual(['a', 'b', 'm1']);
+  await end('m1');
+  expect(events).toEqual(['a', 'b', 'm1', 'm2']);
 });
 
 test('an exclusive step waits again when a task before it has work again', async () => {

@@ -18,7 +18,8 @@ function setOf(tokens: number, options: { readonly isDeferred?: boolean; readonl
   };
   const initial = variant('default');
   const candidates = (): readonly Variant[] => [variant('fast')];
-  const set = new VariantSet('key', { name: 'kernel', spec, tokens, initial, isDeferred, candidates, trialInputs: () => ({}) }, compile, best);
+  const trial = { candidates, trialInputs: () => ({}), trialStep: { tokens, bytes: 1 } };
+  const set = new VariantSet('key', { name: 'kernel', spec, tokens, initial, isDeferred, ...trial }, compile, best);
   return { set, compiled };
 }
 

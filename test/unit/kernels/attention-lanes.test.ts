@@ -10,6 +10,8 @@ test.each(HEADS)('%i heads over %i of %i, software %s: what is tried runs anywhe
   const candidates = candidateLanes(isSoftware, heads);
   expect(candidates.length).toBeGreaterThan(1);
   expect(new Set(candidates.map(nameOfLanes)).size).toBe(candidates.length);
+  const widths = candidates.map(({ classLanes, vectorLanes }) => classLanes * vectorLanes);
+  expect(widths).toEqual(widths.toSorted((a, b) => b - a)); // most lanes first
   for (const { classLanes, vectorLanes, tileRows, isFlat } of [initial, ...candidates]) {
     const lanes = classLanes * vectorLanes;
     expect(lanes % 4).toBe(0);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { candidateTilings, defaultTilings, isDeferredWidth, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
+import { candidateTilings, defaultTilings, estimatedCost, isDeferredWidth, nameOfTiling, workgroupBytes } from '../../../src/kernels/tiling.ts';
 
 const needs = [true, false].flatMap((isSoftware) =>
   [true, false].flatMap((paired) =>
@@ -31,6 +31,22 @@ test('on a GPU one token is shared out in many ways', () => {
   const all = candidateTilings({ isSoftware: false, paired: false, slices: 16, matrixTiles: 9 }, 1);
   expect(new Set(all.map(({ splits }) => splits))).toEqual(new Set([1, 2, 4, 8, 16]));
   expect(new Set(all.map(({ tiles }) => tiles))).toEqual(new Set([1, 3]));
+});
+
+test.each(needs)('the tiling that costs least by estimate is first: %o', (need) => {
+  for (const tokens of [1, 8]) {
+    const costs = candidateTilings(need, tokens).map((tiling) => estimatedCost(tiling, need));
+    expect(costs).toEqual(costs.toSorted((a, b) => a - b));
+    for (const cost of costs) expect(cost).toBeGreaterThan(0);
+  }
+});
+
+test('a small matrix promises most with k shared out, a large one with several tiles a lane', () => {
+  const first = (matrixTiles: number, tokens: number) => candidateTilings({ isSoftware: false, paired: false, slices: 16, matrixTiles }, tokens).slice(0, 7);
+  expect(first(18, 1).slice(0, 3).map(({ splits }) => splits)).toEqual([16, 16, 16]);
+  for (const { tiles } of first(4608, 1).slice(0, 3)) expect(tiles).toBeGreaterThan(1);
+  expect(first(4608, 8)[0]?.tiles).toBe(2);
+  expect(first(4608, 1)[0]?.splits).toBeLessThan(16);
 });
 
 test('names tell every tiling from every other', () => {

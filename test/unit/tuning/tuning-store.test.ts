@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { keepBestVariant, readBestVariants, type TuningRecord, type TuningStorage } from '../../../src/tuning/tuning-store.ts';
 
-const BEST = { variant: 'fast', ms: 1, defaultMs: 2 };
+const BEST = { variant: 'fast', ms: 1, defaultMs: 2, tried: ['fast'] };
 
 function memory(records = new Map<string, TuningRecord>()): TuningStorage {
   return {
@@ -29,8 +29,9 @@ test('a new version takes the place of the old one', async () => {
 
 test('what is no best variant is left out, whatever is stored', async () => {
   const bestVariants = {
-    good: BEST, nothing: null, text: 'fast', noVariant: { ms: 1, defaultMs: 2 }, noTime: { variant: 'a', ms: NaN, defaultMs: 1 },
-    never: { variant: 'a', ms: 1, defaultMs: Infinity }, immediate: { variant: 'a', ms: 0, defaultMs: 1 },
+    good: BEST, nothing: null, text: 'fast', noVariant: { ...BEST, variant: undefined }, noTime: { ...BEST, ms: NaN },
+    never: { ...BEST, defaultMs: Infinity }, immediate: { ...BEST, ms: 0 }, untold: { variant: 'a', ms: 1, defaultMs: 1 },
+    nameless: { ...BEST, tried: ['fast', 1] }, unlisted: { ...BEST, tried: 'fast' },
   };
   const record = { version: '1', bestVariants } as unknown as TuningRecord;
   expect([...(await readBestVariants(memory(new Map([['A', record]])), 'A', '1')).keys()]).toEqual(['good']);

@@ -66,6 +66,26 @@ test('a model whose only tab is hidden and asks nothing leaves the GPU, and come
   expect([tab.state, [...loader.last.engine.live.keys()]]).toEqual(['ready', ['r']]);
 });
 
+test('its clock goes on while one of its own tabs is visible', async () => {
+  const hidden = await load('hidden');
+  const { visibleClock } = loader.last.context;
+  expect([visibleClock.isVisible, visibleClock.numHides]).toEqual([true, 0]);
+  hidden.setHidden(true);
+  expect([visibleClock.isVisible, visibleClock.numHides]).toEqual([false, 1]);
+  const visible = await load('visible');
+  expect(visibleClock.isVisible).toBe(true);
+  visible.setHidden(true);
+  expect([visibleClock.isVisible, visibleClock.numHides]).toEqual([false, 2]);
+  hidden.setHidden(false);
+  hidden.leave();
+  expect(visibleClock.isVisible).toBe(false);
+  const other = new Tab('other', manager); // visible, but of another model
+  void other.load('n');
+  await settle();
+  expect(visibleClock.isVisible).toBe(false);
+  visible.leave();
+});
+
 test('ten minutes where nothing else is said; never where the time is endless', async () => {
   const tab = await load('t');
   tab.setHidden(true);

@@ -4,6 +4,7 @@ import type { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadSettings } from '../../../src/core/load-settings.ts';
 import type { LoadOptions } from '../../../src/core/protocol.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import type { PrefixManifest } from '../../../src/storage/prefix-manifest.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
@@ -65,6 +66,7 @@ async function load({ storage = memoryStorage(), file = bytes, device = 'this on
       signal: new AbortController().signal,
       log: (_level, line) => lines.push(line),
       clock: () => performance.now(),
+      visibleClock: new VisibleClock(() => performance.now()),
       reserve: async ({ wantedBytes }) => wantedBytes,
     },
   );

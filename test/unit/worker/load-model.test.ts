@@ -4,6 +4,7 @@ import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadProgress } from '../../../src/core/progress.ts';
 import type { ModelRunner } from '../../../src/core/scheduler-output.ts';
 import { runSync } from '../../../src/core/cooperative-task.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { createModelLoader } from '../../../src/worker/load-model.ts';
@@ -61,7 +62,8 @@ function context(signal = new AbortController().signal) {
   const log = (level: string, message: string): void => void lines.push(`${level}: ${message}`);
   const reserve: LoadContext['reserve'] = async ({ wantedBytes }) => wantedBytes;
   const beginWait = () => () => {};
-  return { progress, lines, onProgress, beginWait, signal, log, clock: () => performance.now(), reserve };
+  const visibleClock = new VisibleClock(() => performance.now());
+  return { progress, lines, onProgress, beginWait, signal, log, clock: () => performance.now(), visibleClock, reserve };
 }
 
 test('a file becomes a model that answers: file, tokenizer, runner, scheduler and engine, wired', async () => {

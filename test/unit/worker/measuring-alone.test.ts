@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TabserveError } from '../../../src/core/errors.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import type { Tunable } from '../../../src/tuning/tunable.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
@@ -39,8 +40,9 @@ class SharedGpu {
   }
 
   /** Loads a model that answers. */
-  async start(): Promise<ServedModel> {
+  async start(visibleClock = new VisibleClock(() => performance.now(), true)): Promise<ServedModel> {
     const context = {
+      visibleClock,
       onProgress: () => {}, beginWait: () => () => {}, signal: new AbortController().signal, log: () => {},
       clock: () => performance.now(), reserve: async () => 4096,
     };
@@ -73,10 +75,11 @@ class SharedGpu {
 
   #tunable(key: string): Tunable {
     const trial = {
-      variants: ['default', 'fast'], clockMs: 0.001, use: () => {},
+      variants: ['default', 'fast'], refused: [], clockMs: 0.001, use: () => {},
       time: (variant: string, dispatches: number) => this.during('trial', 0.4 + dispatches * (variant === 'fast' ? 0.1 : 0.2)),
     };
-    return { key, name: key, tokens: 1, variant: 'default', prepare: async () => trial };
+    const step = { tokens: 1, bytes: 1 };
+    return { key, name: key, tokens: 1, trialStep: step, variant: 'default', candidates: ['fast'], prepare: async () => trial };
   }
 }
 
@@ -113,6 +116,19 @@ test('kernels are tried once the deferred ones are compiled', async () => {
   expect(gpu.ended.filter((work) => work !== 'load').slice(0, 4)).toEqual(['compile', 'compile', 'compile', 'trial']);
   expect(model.kernelsToCompile()).toBe(0);
   model.destroy();
+});
+
+test('while all its tabs are hidden a model compiles kernels and tries none; others try theirs', async () => {
+  const gpu = new SharedGpu();
+  const clock = new VisibleClock(() => performance.now());
+  const model = await gpu.start(clock);
+  await waitFor(() => model.kernelsToCompile() === 0);
+  const other = await gpu.start();
+  await waitFor(() => other.tuning().state === 'done');
+  expect(model.tuning()).toMatchObject({ state: 'idle', gpuMs: 0, pipelinesCompiled: 0 });
+  clock.setVisible(true);
+  await waitFor(() => model.tuning().state === 'done');
+  for (const each of [model, other]) each.destroy();
 });
 
 async function waitFor(isSo: () => boolean): Promise<void> {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { kvCacheDtypeOf } from '../../../src/core/kv-cache-dtype.ts';
 import { TabserveError } from '../../../src/core/errors.ts';
 import type { LoadOptions } from '../../../src/core/protocol.ts';
+import { VisibleClock } from '../../../src/core/visible-clock.ts';
 import { sha256 } from '../../../src/storage/sha256.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
 import type { LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
@@ -82,7 +83,8 @@ function openWorker(partBytes = PART) {
   const loader = createModelLoader({ loadRunner, baseUrl: `${server.origin}/`, open, tuningStorage: () => undefined });
   return (options: Partial<LoadOptions> = {}, signal = new AbortController().signal) => {
     const reserve = async ({ wantedBytes }: { wantedBytes: number }): Promise<number> => wantedBytes;
-    const context = { onProgress: () => {}, beginWait: () => () => {}, signal, log: () => {}, clock: () => performance.now(), reserve };
+    const visibleClock = new VisibleClock(() => performance.now());
+    const context = { onProgress: () => {}, beginWait: () => () => {}, signal, log: () => {}, clock: () => performance.now(), visibleClock, reserve };
     return loader({ source: '/m.gguf', ...options }, context);
   };
 }
