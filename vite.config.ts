@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type Plugin } from 'vitest/config';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { shadersWithoutComments } from './shaders/without-comments.mjs';
 import { findChromium, LIGHT_ARGS } from './test/support/chromium.ts';
 
 /** Modules that several entry points use come in one file, whichever of them do. */
@@ -18,7 +19,7 @@ const executablePath = findChromium();
  */
 export default defineConfig(({ mode }) => ({
   define: { __TABSERVE_BUILD_ID__: JSON.stringify(version) },
-  plugins: [workerBesideClient(), ...(mode === 'worker' ? [workerTypes()] : [])],
+  plugins: [workerBesideClient(), shadersWithoutComments(), ...(mode === 'worker' ? [workerTypes()] : [])],
   build: {
     target: 'es2022',
     emptyOutDir: mode !== 'worker',

@@ -112,7 +112,7 @@ describe('what fails on a GPU that is gone', () => {
 
   async function explained(lost: Promise<TabserveError>, error: unknown): Promise<TabserveError> {
     const explaining = explainFailure(lost, error);
-    await vi.runAllTimersAsync();
+    await vi.advanceTimersByTimeAsync(10_000);
     return explaining;
   }
 
