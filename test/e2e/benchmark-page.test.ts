@@ -104,7 +104,7 @@ test('stopping ends the suite at once, and keeps what was measured; hiding the p
     watch.observe(document.body, { subtree: true, childList: true, attributes: true });
   });
   await page.getByTestId('run').click();
-  await expectLocator(page.getByTestId('refused')).toContainText('this tab was hidden during the run');
+  await expectLocator(page.getByTestId('refused')).toContainText('this tab was hidden during the run', { timeout: 120_000 });
   await expectLocator(page.locator('iframe')).toHaveCount(0);
   await expectLocator(page.getByTestId('results')).toHaveCount(0);
   await expectLocator(page.getByTestId('download')).toHaveCount(0);
