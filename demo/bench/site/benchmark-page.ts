@@ -119,8 +119,15 @@ export class BenchmarkPage extends LightElement {
   #progress(): TemplateResult {
     const { parts, state, omitted } = this.#run;
     const done = parts.filter((part) => part.state === 'done' || part.state === 'failed').length;
+    const headings = {
+      idle: '',
+      running: `Measuring: ${done} of ${parts.length} parts done`,
+      done: 'Done',
+      stopped: 'Stopped. What was measured is below',
+      hidden: 'Ended: the tab was hidden',
+    };
     return html`<section class="card" aria-label="Progress">
-      <h2 data-testid="run-state" data-state=${state} aria-live="polite">${{ idle: '', running: `Measuring: ${done} of ${parts.length} parts done`, done: 'Done', stopped: 'Stopped. What was measured is below', hidden: 'Ended: the tab was hidden' }[state]}</h2>
+      <h2 data-testid="run-state" data-state=${state} aria-live="polite">${headings[state]}</h2>
       <ol class="parts">${parts.map(progressLine)}</ol>
       ${omitted.length === 0 ? nothing : html`<details><summary>Not measured: ${omitted.length}</summary>
         <ul>${omitted.map(({ what, why }) => html`<li>${what}: ${why}</li>`)}</ul></details>`}

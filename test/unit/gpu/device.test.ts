@@ -33,8 +33,6 @@ function fakeGpu(features: readonly GPUFeatureName[], languageFeatures: readonly
     createPipelineLayout: () => ({}),
     createShaderModule: () => ({ getCompilationInfo: async () => ({ messages: [] }) }),
     createComputePipelineAsync: compile,
-    pushErrorScope: () => {},
-    popErrorScope: async () => null,
   }));
   const info = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false };
   const adapter = { features: new Set(features), limits: {}, info, requestDevice };
