@@ -22,24 +22,31 @@ export interface BenchContext {
   readonly withSessions: <Result>(count: number, run: (clients: readonly Client[]) => Promise<Result>) => Promise<Result>;
 }
 
+/** Of a prompt whose steps make a software adapter compile the kernels for prompts. */
+const WARM_UP_TOKENS = 200;
+
 export async function openBenchContext(options: BenchOptions): Promise<BenchContext> {
   console.log('clients: loading');
   const client = await createClient({ model: options.modelUrl });
   const { adapter } = await client.metrics();
   if (adapter === undefined) throw new Error('a model is loaded, and there is no adapter');
-  if (!options.quick) await settled(client);
   let salts = 0;
   const salt = (): string => `bench ${salts++}`;
   const scale = await promptScale(client, salt);
   const { maxModelLen } = client.model;
+  // Words are not alike: a tenth stays free.
+  const words: BenchContext['words'] = (tokens, reserve) => wordsFor(Math.min(tokens, (maxModelLen - reserve) * 0.9), scale);
+  if (!options.quick) {
+    await requireAnswer(timeRequest(client, { messages: userSays(promptOf(0, words(WARM_UP_TOKENS, 2))), maxTokens: 1, salt: salt() }));
+    await settled(client);
+  }
   return {
     options,
     sizes: sizesFor(adapter.isSoftware, options.quick),
     adapter,
     client,
     salt,
-    // Words are not alike: a tenth stays free.
-    words: (tokens, reserve) => wordsFor(Math.min(tokens, (maxModelLen - reserve) * 0.9), scale),
+    words,
     withSessions: (count, run) => withSessions(options.modelUrl, count, run),
   };
 }

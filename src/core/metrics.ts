@@ -103,7 +103,10 @@ export interface EngineMetrics extends EngineStats {
   readonly counters: StepCounters;
   /** How kernels are fitted to the adapter; undefined while no model is loaded. */
   readonly tuning: TuningMetrics | undefined;
-  /** Kernels that the model was ready without and that are still to be compiled; until then others do their work, slower. */
+  /**
+   * Kernels that the model was ready without, and that are compiled in the next idle moment; until then others do their
+   * work, slower. A software adapter compiles only those that requests have needed.
+   */
   readonly kernelsToCompile: number;
 }
 

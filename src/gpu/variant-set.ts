@@ -48,6 +48,7 @@ export class VariantSet<Detail = unknown> {
   /** Of the ops that share it, in the order of a step. */
   readonly buffers: OpBuffers[] = [];
   readonly #compile: (variant: Variant) => Promise<GPUComputePipeline>;
+  #numMissed = 0;
   #variant: Variant<Detail>;
   #compiling: Promise<GPUComputePipeline> | undefined;
   #pipeline: GPUComputePipeline | undefined;
@@ -85,6 +86,16 @@ export class VariantSet<Detail = unknown> {
     return this.#pipeline !== undefined;
   }
 
+  /** The dispatches that others did in its place because it is deferred and not compiled yet. */
+  get numMissed(): number {
+    return this.#numMissed;
+  }
+
+  /** To be called for each dispatch that others do in its place. */
+  miss(): void {
+    this.#numMissed++;
+  }
+
   /** Compiles it, unless it is. @throws TabserveError where the initial variant does not compile */
   async ready(): Promise<void> {
     this.#pipeline ??= await this.#start();
@@ -118,6 +129,23 @@ export class VariantSet<Detail = unknown> {
     this.#compiling.catch(() => {}); // reported by ready()
     return this.#compiling;
   }
+}
+
+/**
+ * Of sets of one kernel for different numbers of tokens, ascending: the narrowest compiled one with room for all tokens,
+ * else the widest compiled one.
+ */
+export function readyFor<Detail>(ascending: readonly VariantSet<Detail>[], tokens: number): VariantSet<Detail> {
+  const found =
+    ascending.find(({ isReady, options }) => isReady && options.tokens >= tokens) ?? ascending.findLast(({ isReady }) => isReady);
+  if (found === undefined) throw new Error('no tiling of a matmul is compiled: await ready() first');
+  return found;
+}
+
+/** Counts a dispatch for these tokens that a deferred one of these sets would have done. */
+export function missDeferred(ascending: readonly VariantSet[], tokens: number): void {
+  const best = ascending.find(({ options }) => options.tokens >= tokens) ?? ascending.at(-1);
+  if (best?.isReady === false) best.miss();
 }
 
 /**

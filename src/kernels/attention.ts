@@ -205,7 +205,11 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     name,
     bindGroup: builder.bind(ATTENTION, buffers),
     pipeline: () => variantSet.pipeline,
-    grid: (step) => gridOf(count(step), step.maxContext),
+    grid: (step) => {
+      // No more than one row of a request is sampled: rows beyond are of a prompt, and would be in tiles.
+      if (!variantSet.isReady && step.tokens > step.samples) variantSet.miss();
+      return gridOf(count(step), step.maxContext);
+    },
     // In a step with rows of both kinds, each kind has a share in proportion to its rows.
     cost: (step) => {
       const share = rowsOf(step) / step.tokens;

@@ -1,6 +1,6 @@
 import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
 import type { Numerics } from '../core/numerics.ts';
-import type { Variant, VariantSet } from '../gpu/variant-set.ts';
+import { missDeferred, readyFor, type Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import { isFloatFormat, type PackedFormat, weightsPerWord } from '../quant/packed-layout.ts';
@@ -195,22 +195,17 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     variantSet.buffers.push(buffers);
     return variantSet;
   });
-  const variantSetOf = (step: StepShape) => widthOf(variantSets, tokens(step));
+  const variantSetOf = (step: StepShape) => readyFor(variantSets, tokens(step));
   return {
     name,
     bindGroup: builder.bind(spec, buffers),
-    pipeline: (step) => variantSetOf(step).pipeline,
+    pipeline: (step) => {
+      missDeferred(variantSets, tokens(step));
+      return variantSetOf(step).pipeline;
+    },
     grid: (step) => gridOf(matrix, variantSetOf(step).variant.detail, tokens(step)),
     cost: (step) => costOf(tokens(step)),
   };
-}
-
-/** The narrowest compiled one with room for all tokens, else the widest compiled one. */
-function widthOf<Detail>(ascending: readonly VariantSet<Detail>[], tokens: number): VariantSet<Detail> {
-  const found =
-    ascending.find(({ isReady, options }) => isReady && options.tokens >= tokens) ?? ascending.findLast(({ isReady }) => isReady);
-  if (found === undefined) throw new Error('no tiling of a matmul is compiled: await ready() first');
-  return found;
 }
 
 /** A product in one tiling. */

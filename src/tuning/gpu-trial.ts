@@ -35,6 +35,9 @@ function trialStepOf({ options, buffers }: VariantSet): Tunable['trialStep'] {
 export function deferredKernelsOf(gpu: Gpu, builder: OpBuilder): readonly DeferredKernel[] {
   return builder.variantSets.filter(({ isReady }) => !isReady).map((variantSet) => ({
     tokens: variantSet.options.tokens,
+    get numMissed() {
+      return variantSet.numMissed;
+    },
     compile: () => contained(gpu, () => variantSet.ready()),
   }));
 }

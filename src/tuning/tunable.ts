@@ -36,6 +36,8 @@ export interface Tunable {
 export interface DeferredKernel {
   /** The most tokens that it takes at once. */
   readonly tokens: number;
+  /** The dispatches that others have done in its place so far. */
+  readonly numMissed: number;
   /** In use from the next step on. @throws TabserveError where it does not compile; the others go on with its work */
   compile(): Promise<void>;
 }

@@ -124,7 +124,7 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const stats = (): EngineStats => engine.stats();
     const parts = { file: identified, adapter, granted: grantedOf(loaded), scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
-    const deferred = new DeferredKernels({ kernels, besideRequests: !adapter.isSoftware, log });
+    const deferred = new DeferredKernels({ kernels, isSoftware: adapter.isSoftware, log });
     const tuner = tuning.start(adapter, tunables, visibleClock);
     for (const task of [deferred, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
     const recommendedSampling = readRecommendedSampling(file.metadata);
@@ -169,7 +169,7 @@ function serve(
     profiler: new ModelProfiler({ profiler: loaded.profiler, idleQueue, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
-    kernelsToCompile: () => deferred.numLeft,
+    kernelsToCompile: () => deferred.numDue,
     loseDevice: () => loaded.loseDevice(),
     destroy: () => {
       const ended = idleQueue.stop();

@@ -163,7 +163,8 @@ describe('a new build', () => {
     await other.page.close();
     // A browser may count a page for some moments after it was closed.
     const hasTakenOver = async (): Promise<boolean> => {
-      await tab.page.reload();
+      const isLoaded = await tab.page.reload({ timeout: 20_000 }).then(() => true, () => false); // by chance, Chromium hangs
+      if (!isLoaded) return false;
       if (!(await isNewer(tab))) return false;
       return tab.page.evaluate(async () => (await caches.keys()).length === 1 && (await navigator.serviceWorker.getRegistration())?.waiting === null);
     };

@@ -28,6 +28,24 @@ async function run(chunks: readonly number[]) {
   return { widths: tokensOf(matmuls), tileRows: tokensOf(sets.filter(isAttention)), logits };
 }
 
+/** The deferred kernels that a step of this many tokens of one request would have used, by their tokens. */
+async function missedBy(count: number): Promise<readonly number[]> {
+  const before = loaded.deferredKernels.map(({ numMissed }) => numMissed);
+  await run([count]);
+  return loaded.deferredKernels.filter(({ numMissed }, i) => numMissed > (before[i] ?? 0)).map(({ tokens }) => tokens);
+}
+
+test('a deferred kernel counts the dispatches that others do in its place', async () => {
+  const { isSoftware } = loaded.adapter;
+  const numOf = (width: number): number => loaded.deferredKernels.filter(({ tokens }) => tokens === width).length;
+  expect(await missedBy(1)).toEqual([]);
+  const two = await missedBy(2); // all but the logits' own: there is one sample
+  expect(two.filter((tokens) => tokens === 2)).toHaveLength(numOf(2) - 1);
+  const tiled = isSoftware ? [4] : [];
+  expect(two.filter((tokens) => tokens !== 2)).toEqual(tiled);
+  expect(await missedBy(isSoftware ? 4 : 8)).toEqual(tiled);
+});
+
 test('steps of any length run without the deferred kernels, then with them, and give the same bits', async () => {
   const chunks = [1, 2, 3, 9, 20];
   const { isSoftware, architecture } = loaded.adapter;

@@ -120,10 +120,9 @@ export const MUTATIONS = [
     ['the goal is not lowered by what lies above', 'remaining-goal', 'selection.goal = subtract64(selection.goal, above);', '', FILTER],
   ]),
 
-  ...of('deferred kernels', 'src/kernels/matmul.ts', [
-    ['a deferred kernel is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isDeferred !== true && options.tokens >= tokens', DEFERRED],
-  ]),
   ...of('deferred kernels', 'src/gpu/variant-set.ts', [
+    ['a deferred kernel is never used', 'isReady && options.tokens >= tokens', 'isReady && options.isDeferred !== true && options.tokens >= tokens', DEFERRED],
+    ['nothing is missed', 'if (best?.isReady === false)', 'if (best === undefined)', DEFERRED],
     ['rows are never attended to in tiles', 'return Math.max(', 'return Math.min(', DEFERRED],
     ['rows are in tiles before there is a kernel for them', 'variantSets.filter(({ isReady }) => isReady)', 'variantSets', DEFERRED],
   ]),

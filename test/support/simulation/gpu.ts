@@ -145,7 +145,7 @@ function partsOf({ file, kvCacheDtype, numerics = 'f32', blockTransfer }: LoadRu
     kvCacheDtype: kvCacheDtypeOf(kvCacheDtype, true),
     numerics,
     kvCacheBytes: 4096,
-    deferredKernels: [{ tokens: 8, compile: () => gate('deferred kernel') }],
+    deferredKernels: [{ tokens: 8, numMissed: Infinity, compile: () => gate('deferred kernel') }],
     blockTransfer: blockTransfer === true ? transfer : undefined,
     profiler: noProfiler,
     counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),

@@ -69,7 +69,7 @@ class SharedGpu {
       counters: () => ({ steps: 0, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 }),
       lost: new Promise<TabserveError>(() => {}), loseDevice: () => {}, destroy: () => {},
       tunables: [this.#tunable('a'), this.#tunable('b')],
-      deferredKernels: [8, 4, 2].map((tokens) => ({ tokens, compile: () => this.during('compile', undefined) })),
+      deferredKernels: [8, 4, 2].map((tokens) => ({ tokens, numMissed: Infinity, compile: () => this.during('compile', undefined) })),
     });
   }
 
