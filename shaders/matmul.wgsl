@@ -12,6 +12,8 @@
 //   dot/       the number type of products, and the form of x for it
 //   scales/    the format of a group's scale; floats have none
 //   rows/      the row of x for a token
+//   sets/      included: how sets of lanes share k, and the sum over its slices
+//   products/  included there: the sum over a group of 32 k
 //   epilogue/  consumes the outputs
 //
 // Products are in f32 of x as it is, or in another class of numerics of the output of quantise: exact integers (dp4a), or
@@ -46,9 +48,6 @@ struct Counts {
 @group(0) @binding(3) var<uniform> counts: Counts;
 
 const PER_LANE = SERIES * TILES;
-#if F32
-const STEP_K = WORD_K * STEP_WORDS; // of the words that are loaded at once
-#end
 
 #if SPLIT
 // Partial sums that sets of lanes pass to the first set: [set][token][tile][lane].
@@ -78,190 +77,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var total_#s_#r_#t = vec4<f32>();
 #end
 #end
-#if SLICED
-  for (var first_slice = 0u; first_slice < slices; first_slice += SPLITS) {
-#else
-  {
-#end
-#for r in TILES
-#for t in TOKENS
-    var slice_#r_#t = vec4<f32>();
-#end
-#end
-#if SPLIT
-    // The same number of iterations for every lane, since they swap x. Iterations past the end add nothing.
-    for (var i = 0u; i < SLICE_GROUPS; i++) {
-      let group = (first_slice + split) * SLICE_GROUPS + i;
-#else
-#if SLICED
-    let first_group = first_slice * SLICE_GROUPS;
-#else
-    let first_group = 0u;
-#end
-    for (var group = first_group; group < min(first_group + SLICE_GROUPS, groups); group++) {
-#end
-#for t in TOKENS
-      let x_at_#t = row_at_#t + group * GROUP_X;
-#for r in TILES
-      var part_#r_#t = Part();
-#end
-#end
-#for r in TILES
-      let word_at_#r = ((tile_#s_#r * K + group * 32u) / WORD_K) * LANES + lane;
-#end
-#if F32
-#for t in TOKENS
-      var x_sum_#t = XSum();
-#end
-#for j in UNROLLED_WORDS
-#if LOOPED
-      for (var j = 0u; j < 32u / STEP_K; j++) {
-#else
-      {
-        const j = u32(#j);
-#end
-#for r in TILES
-#for w in STEP_WORDS
-        let word_#r_#w = weights[word_at_#r + (j * STEP_WORDS + #w) * LANES];
-#end
-#end
-#for h in WORD_QUADS
-        {
-#for r in TILES
-          let a_#r = weight_#h_0(
-#for w in STEP_WORDS
-            word_#r_#w,
-#end
-          );
-          let b_#r = weight_#h_1(
-#for w in STEP_WORDS
-            word_#r_#w,
-#end
-          );
-          let c_#r = weight_#h_2(
-#for w in STEP_WORDS
-            word_#r_#w,
-#end
-          );
-          let d_#r = weight_#h_3(
-#for w in STEP_WORDS
-            word_#r_#w,
-#end
-          );
-#end
-#for t in TOKENS
-          {
-#if SUBGROUPS
-            let mine = x[x_at_#t + j * STEP_K + #h * 4u];
-            x_sum_#t += mine;
-            let xa = x_#h_0(mine);
-            let xb = x_#h_1(quadSwapX(mine));
-            let xc = x_#h_2(quadSwapY(mine));
-            let xd = x_#h_3(quadSwapDiagonal(mine));
-#else
-            let quad = in_lane_order(x[(x_at_#t + j * STEP_K + #h * 4u) / 4u], lane);
-            x_sum_#t += quad;
-            let xa = x_#h_0(quad.x);
-            let xb = x_#h_1(quad.y);
-            let xc = x_#h_2(quad.z);
-            let xd = x_#h_3(quad.w);
-#end
-#for r in TILES
-            part_#r_#t = part_#r_#t + a_#r * xa + b_#r * xb + c_#r * xc + d_#r * xd;
-#end
-          }
-#end
-        }
-#end
-      }
-#end
-#else
-      for (var i = 0u; i < X_VECTORS; i++) {
-#for r in TILES
-#for w in VECTOR_WORDS
-        let word_#r_#w = bitcast<vec4<u32>>(weights[word_at_#r + (i * VECTOR_WORDS + #w) * LANES]);
-#for o in WORD_OPERANDS
-        let operand_#r_#w_#o = operand_#o(word_#r_#w);
-#end
-#end
-#end
-#for t in TOKENS
-        {
-          let quad = x[x_at_#t + i];
-#for r in TILES
-#for w in VECTOR_WORDS
-#for o in WORD_OPERANDS
-          part_#r_#t += product(operand_#r_#w_#o, quad[#w * WORD_OPERANDS + #o]);
-#end
-#end
-#end
-        }
-#end
-      }
-#for t in TOKENS
-      let x_scale_#t = bitcast<vec2<f32>>(x[x_at_#t + X_VECTORS].xy);
-#end
-#end
-#for r in TILES
-      {
-#if HAS_SCALE
-        let scale = group_scale((tile_#s_#r * groups + group) * LANES + lane);
-#end
-#if HAS_MINIMUM
-        let minimum = minimum_of(scale, group_minimum((tile_#s_#r * groups + group) * LANES + lane));
-#end
-#for t in TOKENS
-#if F32
-#if HAS_MINIMUM
-        let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
-#else
-#if HAS_SCALE
-        let sum_#t = scale * part_#r_#t;
-#else
-        let sum_#t = part_#r_#t;
-#end
-#end
-#else
-#if HAS_MINIMUM
-        let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t) + minimum * x_scale_#t.y);
-#else
-        let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t));
-#end
-#end
-#if SPLIT
-        slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups); // mutation: slices-past-k
-#else
-        slice_#r_#t += sum_#t;
-#end
-#end
-      }
-#end
-    }
-#if SPLIT
-#for r in TILES
-#for t in TOKENS
-    parts[((split * TOKENS + #t) * TILES + #r) * SET + local % SET] = slice_#r_#t;
-#end
-#end
-    workgroupBarrier();
-    if (split == 0u) {
-      for (var i = 0u; i < min(SPLITS, slices - first_slice); i++) {
-#for r in TILES
-#for t in TOKENS
-        total_#s_#r_#t += parts[((i * TOKENS + #t) * TILES + #r) * SET + local];
-#end
-#end
-      }
-    }
-    workgroupBarrier(); // mutation: barrier-between-slices
-#else
-#for r in TILES
-#for t in TOKENS
-    total_#s_#r_#t += slice_#r_#t;
-#end
-#end
-#end
-  }
+#include SETS
 #end
   if (split == 0u) {
     // Loops from here on: otherwise the epilogue would be compiled once for each output.

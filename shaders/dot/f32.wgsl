@@ -1,6 +1,7 @@
 // dot/: products in f32, of x as it is.
 
 const GROUP_X = 32u; // the distance between groups of x
+const STEP_K = WORD_K * STEP_WORDS; // of the words that are loaded at once
 alias Part = vec4<f32>;
 
 #if SUBGROUPS

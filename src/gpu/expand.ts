@@ -1,12 +1,24 @@
 /** The values of a template's directives: the count of a `#for`, the condition of an `#if`. */
 export type TemplateValues = Readonly<Record<string, number | boolean>>;
 
+/** A WGSL file that another one includes. */
+export interface IncludedText {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The files of a template's `#include` lines, by their names there. */
+export type Includes = Readonly<Record<string, IncludedText>>;
+
 /** A line of expanded WGSL, and the line (from 1) of the file that it comes from. */
 export interface ExpandedLine {
   readonly text: string;
   readonly line: number;
+  /** Of an included file. */
+  readonly path?: string;
 }
 
+const INCLUDE = /^\s*#include (\w+)$/;
 const FOR = /^\s*#for (\w+) in (\w+)$/;
 const IF = /^\s*#if (\w+)$/;
 const ELSE = /^\s*#else$/;
@@ -22,15 +34,26 @@ const STRAY = /^\s*#/;
  *     #if SUBGROUPS         the lines up to #else or #end, where the value is true or above 0
  *     #else
  *     #end
+ *     #include PRODUCTS     the lines of the file of that name, before anything is expanded
  *
  * Directives stand in for loops, arrays and functions, because compilers of software adapters keep arrays, structs and
  * loop variables in memory. Named variables in straight-line code cost half as much there, and nothing on a GPU.
  *
- * @throws Error for a directive that is not closed or is misplaced, or a value that is not given.
+ * @throws Error for a directive that is not closed or is misplaced, or a value or file that is not given.
  */
-export function expand(text: string, values: TemplateValues): readonly ExpandedLine[] {
-  const lines = text.split('\n').map((line, index) => ({ text: line, line: index + 1 }));
-  return expandLines(lines, values);
+export function expand(text: string, values: TemplateValues, includes: Includes = {}): readonly ExpandedLine[] {
+  return expandLines(withIncluded({ text }, includes), values);
+}
+
+function withIncluded({ text, path }: Partial<IncludedText> & Pick<IncludedText, 'text'>, includes: Includes): readonly ExpandedLine[] {
+  return text.split('\n').flatMap((code, index) => {
+    const line = { text: code, line: index + 1, ...(path === undefined ? {} : { path }) };
+    const [, name] = INCLUDE.exec(code) ?? [];
+    if (name === undefined) return [line];
+    const { [name]: included, ...others } = includes; // no file includes itself
+    if (included === undefined) throw new Error(`${placeOf(line)}: a file for #include ${name} is not given`);
+    return withIncluded(included, others);
+  });
 }
 
 function expandLines(lines: readonly ExpandedLine[], values: TemplateValues): readonly ExpandedLine[] {
@@ -70,7 +93,8 @@ function blockAt(lines: readonly ExpandedLine[], start: number) {
     const otherwise = middle === undefined ? [] : lines.slice(middle + 1, i);
     return { body: lines.slice(start + 1, middle ?? i), otherwise, next: i + 1 };
   }
-  throw new Error(`line ${lines[start]?.line}: ${lines[start]?.text.trim()} has no #end`);
+  const first = lines[start] as ExpandedLine;
+  throw new Error(`${placeOf(first)}: ${first.text.trim()} has no #end`);
 }
 
 function elseAt(lines: readonly ExpandedLine[], start: number, at: number, earlier: number | undefined): number {
@@ -78,17 +102,21 @@ function elseAt(lines: readonly ExpandedLine[], start: number, at: number, earli
   return at;
 }
 
-function stray({ text, line }: ExpandedLine): Error {
-  return new Error(`line ${line}: ${text.trim()} is no directive here`);
+function stray(line: ExpandedLine): Error {
+  return new Error(`${placeOf(line)}: ${line.text.trim()} is no directive here`);
+}
+
+function placeOf({ path, line }: ExpandedLine): string {
+  return path === undefined ? `line ${line}` : `${path}, line ${line}`;
 }
 
 function replaced(lines: readonly ExpandedLine[], variable: string, n: number): ExpandedLine[] {
   const place = new RegExp(`#${variable}(?![a-zA-Z0-9])`, 'g');
-  return lines.map(({ text, line }) => ({ text: text.replace(place, String(n)), line }));
+  return lines.map((line) => ({ ...line, text: line.text.replace(place, String(n)) }));
 }
 
-function valueOf(name: string, values: TemplateValues, { line }: ExpandedLine): number {
+function valueOf(name: string, values: TemplateValues, line: ExpandedLine): number {
   const value = /^\d+$/.test(name) ? Number(name) : values[name];
-  if (value === undefined) throw new Error(`line ${line}: a template's value ${name} is not given`);
+  if (value === undefined) throw new Error(`${placeOf(line)}: a template's value ${name} is not given`);
   return Number(value);
 }

@@ -1,13 +1,14 @@
-import { expand, type TemplateValues } from './expand.ts';
+import { expand, type Includes, type TemplateValues } from './expand.ts';
 
 /**
- * One WGSL file: its path under `shaders/`, for messages, its text, and the values of its directives if it is a
- * template.
+ * One WGSL file: its path under `shaders/`, for messages, its text, and if it is a template the values of its directives and
+ * the files that it includes.
  */
 export interface ShaderModule {
   readonly path: string;
   readonly text: string;
   readonly values?: TemplateValues;
+  readonly includes?: Includes;
 }
 
 /** A module of constants, for values that WGSL cannot take as overrides: the sizes of storage arrays. */
@@ -35,11 +36,11 @@ export function link(modules: readonly ShaderModule[]): LinkedShader {
   const origins: string[] = [];
   for (const module of modules) {
     const { path } = module;
-    for (const { text: code, line } of expanded(module)) {
+    for (const { text: code, line, path: from = path } of expanded(module)) {
       const directive = ENABLE.test(code);
       if (directive) enables.add(code);
       lines.push(directive ? '' : code);
-      origins.push(`${path}:${line}`);
+      origins.push(`${from}:${line}`);
     }
   }
   return {
@@ -48,9 +49,9 @@ export function link(modules: readonly ShaderModule[]): LinkedShader {
   };
 }
 
-function expanded({ path, text, values = {} }: ShaderModule) {
+function expanded({ path, text, values = {}, includes = {} }: ShaderModule) {
   try {
-    return expand(text, values);
+    return expand(text, values, includes);
   } catch (cause) {
     throw new Error(`${path}, ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

@@ -156,7 +156,10 @@ export class OpBuilder {
 
 /** The inputs of a compiled variant. */
 function variantKey({ name }: AnySpec, modules: readonly ShaderModule[], overrides: Variant['overrides']): string {
-  const files = modules.map(({ path, values }) => `${path}${values ? JSON.stringify(values) : ''}`);
+  const files = modules.map(({ path, values, includes = {} }) => {
+    const paths = [path, ...Object.values(includes).map((included) => included.path)];
+    return `${paths.join(' ')}${values ? JSON.stringify(values) : ''}`;
+  });
   return `${name} ${files.join(' ')} ${JSON.stringify(overrides)}`;
 }
 

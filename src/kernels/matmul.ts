@@ -128,10 +128,8 @@ export function matmulModules(
   const lanesWork = { TOKENS: tokens, TILES: tiles, SERIES: series };
   const values = {
     ...lanesWork,
-    F32: isExact,
     ...perGroup,
     SUBGROUPS: isExact && subgroups,
-    SLICED: isSliced(matrix),
     SPLIT: splits > 1,
     UNROLLED_WORDS: isInt4 && unrolled ? 4 : 1,
     LOOPED: !(isInt4 && unrolled),
@@ -144,9 +142,10 @@ export function matmulModules(
   const { weights, scales } = matrix;
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
   const shares = { ...lanesWork, SET: set, SPLITS: splits, WORKGROUP: set * splits };
+  const products = shader(`products/${isExact ? 'exact' : 'quantised'}`);
   return [
     constants('sizes', { ...lengths, ...shares, ...perGroup }),
-    { ...shader('matmul'), values },
+    { ...shader('matmul'), values, includes: { SETS: shader(`sets/${setsOf(matrix, splits)}`), PRODUCTS: products } },
     shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
     ...(isFloatFormat(matrix.format) ? [shader('common/own-x')] : []),
     { ...shader(`dot/${numerics}`), values },
@@ -155,6 +154,12 @@ export function matmulModules(
     ...(normalised ? [shader('common/inverse-rms')] : []),
     ...modules.map((module) => ({ values, ...module })),
   ];
+}
+
+/** How sets of lanes share k. */
+function setsOf(matrix: PackedMatrix, splits: number): 'whole' | 'one' | 'several' {
+  if (splits > 1) return 'several';
+  return isSliced(matrix) ? 'one' : 'whole';
 }
 
 /** The number of words of weights that are loaded at once: a quad of k at least. */

@@ -67,8 +67,13 @@ export const MUTATIONS = [
   ...ofShader('shaders/dot/f32.wgsl', [
     ['a group’s minimum is added for three of four k', 'group-minimum', '(sum.x + sum.y) + (sum.z + sum.w)', '(sum.x + sum.y) + (sum.z + sum.x)', MATMUL],
   ]),
-  ...ofShader('shaders/matmul.wgsl', [
+  ...ofShader('shaders/products/exact.wgsl', [
     ['slices past the end of k are added', 'slices-past-k', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', MATMUL, 'test/gpu/kernels/matmul-normalised.test.ts'],
+  ]),
+  ...ofShader('shaders/products/quantised.wgsl', [
+    ['quantised slices past the end of k are added', 'quantised-slices-past-k', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', 'test/gpu/kernels/numerics.test.ts'],
+  ]),
+  ...ofShader('shaders/sets/several.wgsl', [
     ['no barrier before the next slices overwrite the last', 'barrier-between-slices', 'workgroupBarrier();', '', 'test/gpu/kernels/compile.test.ts', MATMUL],
   ]),
   ...ofShader('shaders/common/inverse-rms.wgsl', [

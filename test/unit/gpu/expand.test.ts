@@ -9,6 +9,25 @@ function expanded(lines: readonly string[], values: TemplateValues = {}) {
   return { text: result.map(({ text }) => text), lines: result.map(({ line }) => line) };
 }
 
+test('#include is the lines of a file, before anything is expanded', () => {
+  const inner = { path: 'inner.wgsl', text: 'b#t\n#include LAST' };
+  const last = { path: 'last.wgsl', text: 'c_#t' };
+  const lines = expand('a\n#for t in 2\n  #include INNER\n#end\nd', {}, { INNER: inner, LAST: last });
+  expect(lines.map(({ text, line, path }) => [text, line, path])).toEqual([
+    ['a', 1, undefined],
+    ['b0', 1, 'inner.wgsl'], ['c_0', 1, 'last.wgsl'], ['b1', 1, 'inner.wgsl'], ['c_1', 1, 'last.wgsl'],
+    ['d', 5, undefined],
+  ]);
+});
+
+test.each([
+  ['that is not given', {}, 'line 2: a file for #include INNER is not given'],
+  ['that includes itself', { INNER: { path: 'inner.wgsl', text: '\n\n#include INNER' } }, 'inner.wgsl, line 3: a file for #include INNER is not given'],
+  ['that leaves something open', { INNER: { path: 'inner.wgsl', text: '#if A' } }, 'inner.wgsl, line 1: #if A has no #end'],
+])('a file %s is an error', (_, includes, message) => {
+  expect(() => expand('x\n#include INNER', { A: 1 }, includes)).toThrow(message);
+});
+
 test('#for repeats its lines with the number in place of its name', () => {
   const result = expanded(['a', '#for t in TOKENS', '  let x_#t = u32(#t) + f("#t");', '#end', 'b'], { TOKENS: 2 });
   expect(result).toEqual({

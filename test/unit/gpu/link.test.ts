@@ -50,3 +50,10 @@ test('what is repeated is found at the line that it is repeated from', () => {
     'a.wgsl:3',
   ]);
 });
+
+test('what is included is found in its own file', () => {
+  const includes = { PART: { path: 'part.wgsl', text: 'x\ny' } };
+  const linked = link([{ path: 'f.wgsl', text: 'enable f16;\na\n#include PART\nb', includes }]);
+  const lines = linked.code.split('\n');
+  expect(['a', 'x', 'y', 'b'].map((line) => linked.locate(lines.indexOf(line) + 1))).toEqual(['f.wgsl:2', 'part.wgsl:1', 'part.wgsl:2', 'f.wgsl:4']);
+});

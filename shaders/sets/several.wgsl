@@ -1,0 +1,29 @@
+// sets/, in matmul: each of SPLITS sets of lanes sums a slice of k, and the first set adds the slices, in order.
+for (var first_slice = 0u; first_slice < slices; first_slice += SPLITS) {
+#for r in TILES
+#for t in TOKENS
+  var slice_#r_#t = vec4<f32>();
+#end
+#end
+  // The same number of iterations for every lane, since they swap x. Iterations past the end add nothing.
+  for (var i = 0u; i < SLICE_GROUPS; i++) {
+    let group = (first_slice + split) * SLICE_GROUPS + i;
+#include PRODUCTS
+  }
+#for r in TILES
+#for t in TOKENS
+  parts[((split * TOKENS + #t) * TILES + #r) * SET + local % SET] = slice_#r_#t;
+#end
+#end
+  workgroupBarrier();
+  if (split == 0u) {
+    for (var i = 0u; i < min(SPLITS, slices - first_slice); i++) {
+#for r in TILES
+#for t in TOKENS
+      total_#s_#r_#t += parts[((i * TOKENS + #t) * TILES + #r) * SET + local];
+#end
+#end
+    }
+  }
+  workgroupBarrier(); // mutation: barrier-between-slices
+}

@@ -1,0 +1,17 @@
+// sets/, in matmul: k is one slice, which a lane sums whole.
+{
+#for r in TILES
+#for t in TOKENS
+  var slice_#r_#t = vec4<f32>();
+#end
+#end
+  let first_group = 0u;
+  for (var group = first_group; group < min(first_group + SLICE_GROUPS, groups); group++) {
+#include PRODUCTS
+  }
+#for r in TILES
+#for t in TOKENS
+  total_#s_#r_#t += slice_#r_#t;
+#end
+#end
+}
