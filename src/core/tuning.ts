@@ -20,11 +20,18 @@ export interface TunedKernel {
   readonly gain: number;
 }
 
+/** A variant that gave other bits than the default on this adapter, and is not used. */
+export interface RejectedVariant {
+  /** The kernel and its shape. */
+  readonly kernel: string;
+  readonly variant: string;
+}
+
 /** The state of tuning, as `client.metrics()` reports it. */
 export interface TuningMetrics {
   /**
-   * `off`: no trials here; `idle`: trials wait for a moment without requests while a tab is visible; `tuning`: they are
-   * under way; `done`: all variants have been tried; `limited`: a limit of this load was reached, and the next load goes on
+   * `off`: no trials here; `idle`: trials wait for a moment without requests while a tab is visible, or for the check of the
+   * variants that earlier loads have kept; `tuning`: they are under way; `done`: all variants have been tried; `limited`: a limit of this load was reached, and the next load goes on
    * with the variants that were not tried; `failed`: a trial has failed, and there are no more in this load; `cached`: all
    * variants were tried at earlier loads.
    */
@@ -39,4 +46,9 @@ export interface TuningMetrics {
   readonly numKernels: number;
   /** Those that have been tuned: at least their most promising variants have been tried. */
   readonly kernels: readonly TunedKernel[];
+  /**
+   * Variants that were wrong here, since the model was loaded. A variant is compared with the default on the same inputs
+   * before it is used, at each load.
+   */
+  readonly rejected: readonly RejectedVariant[];
 }

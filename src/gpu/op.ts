@@ -54,9 +54,6 @@ export interface Op {
   readonly layer?: number;
 }
 
-/** The name of the variant to begin with, by the key of its set. */
-type BestVariants = ReadonlyMap<string, { readonly variant: string }>;
-
 type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
 /** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
@@ -69,16 +66,11 @@ export class OpBuilder {
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   readonly #compiled = new Map<string, GPUComputePipeline>();
   readonly #variantSets = new Map<string, VariantSet>();
-  readonly #bestVariants: BestVariants;
 
-  /**
-   * @param bestVariants the variants to begin with, by the keys of their sets: see {@link variantSet}
-   * @param contain reports WebGPU errors. @default the device's own listeners do
-   */
-  constructor(device: GPUDevice, bestVariants: BestVariants = new Map(), contain: Contain = uncontained) {
+  /** @param contain reports WebGPU errors. @default the device's own listeners do */
+  constructor(device: GPUDevice, contain: Contain = uncontained) {
     this.device = device;
     this.contain = contain;
-    this.#bestVariants = bestVariants;
   }
 
   /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
@@ -108,7 +100,6 @@ export class OpBuilder {
       key,
       options,
       ({ modules, overrides }) => compile(this.device, variantKey(spec, modules, overrides), layout, modules, overrides),
-      this.#bestVariants.get(key)?.variant,
     );
     this.#variantSets.set(key, variantSet as VariantSet);
     return variantSet;

@@ -1,8 +1,9 @@
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts';
+import type { CheckScene } from './check-scene.ts';
 import type { Access, KernelSpec } from './kernel.ts';
 import type { ShaderModule } from './link.ts';
 
-/** One compiled form of an op's kernel. All variants of a set give the same bits. */
+/** One compiled form of an op's kernel. All variants of a set give the same bits, where the GPU's driver compiles them rightly. */
 export interface Variant<Detail = unknown> {
   /** A name that is the same at every load. */
   readonly name: string;
@@ -10,8 +11,9 @@ export interface Variant<Detail = unknown> {
   readonly detail: Detail;
   readonly modules: readonly ShaderModule[];
   readonly overrides: Readonly<Record<string, number | boolean>>;
-  /** The grid of its trial. */
+  /** The grids of its trial and of its check. */
   readonly trialGrid: readonly [x: number, y: number, z: number];
+  readonly checkGrid: readonly [x: number, y: number, z: number];
 }
 
 export interface VariantSetOptions<Detail = unknown> {
@@ -24,7 +26,7 @@ export interface VariantSetOptions<Detail = unknown> {
   readonly initial: Variant<Detail>;
   /** Whether steps can do without it at first: it is compiled on request. @default false */
   readonly isDeferred?: boolean;
-  /** Variants worth a trial, the most promising first; called when a trial begins, or to find the best one of an earlier trial. */
+  /** Variants worth a trial, the most promising first; called when a trial begins. */
   readonly candidates: () => readonly Variant<Detail>[];
   /**
    * The words that replace a step's inputs in a trial, by binding: such that it writes nothing, or only what the rest of its
@@ -33,6 +35,8 @@ export interface VariantSetOptions<Detail = unknown> {
   readonly trialInputs: () => Readonly<Record<string, Uint32Array<ArrayBuffer>>>;
   /** The step of a trial: its tokens, and the bytes that one op has to move. */
   readonly trialStep: { readonly tokens: number; readonly bytes: number };
+  /** The scene on which another variant must give the default's bits before it is used. */
+  readonly checkScene: () => CheckScene;
 }
 
 /** The buffers of one op, by binding. */
@@ -51,21 +55,14 @@ export class VariantSet<Detail = unknown> {
   #numMissed = 0;
   #variant: Variant<Detail>;
   #compiling: Promise<GPUComputePipeline> | undefined;
+  #initialPipeline: GPUComputePipeline | undefined;
   #pipeline: GPUComputePipeline | undefined;
 
-  /** @param best the name of the best variant of an earlier trial, which takes the initial one's place where it compiles */
-  constructor(
-    key: string,
-    options: VariantSetOptions<Detail>,
-    compile: (variant: Variant) => Promise<GPUComputePipeline>,
-    best?: string,
-  ) {
+  constructor(key: string, options: VariantSetOptions<Detail>, compile: (variant: Variant) => Promise<GPUComputePipeline>) {
     this.key = key;
     this.options = options;
     this.#compile = compile;
-    const { initial } = options;
-    const isOther = best !== undefined && best !== initial.name;
-    this.#variant = (isOther ? options.candidates().find(({ name }) => name === best) : undefined) ?? initial;
+    this.#variant = options.initial;
     // Linking takes milliseconds, and there are many kernels: each is linked in its own turn of the event loop.
     if (options.isDeferred !== true) void yieldToEventLoop().then(() => void this.#start());
   }
@@ -77,8 +74,12 @@ export class VariantSet<Detail = unknown> {
 
   /** Only after {@link ready}. */
   get pipeline(): GPUComputePipeline {
-    if (this.#pipeline === undefined) throw new Error(`${this.options.name} is not compiled: await ready() first`);
-    return this.#pipeline;
+    return this.#compiled(this.#pipeline);
+  }
+
+  /** The default's. Only after {@link ready}. */
+  get initialPipeline(): GPUComputePipeline {
+    return this.#compiled(this.#initialPipeline);
   }
 
   /** Whether it can be used in a step. */
@@ -96,9 +97,10 @@ export class VariantSet<Detail = unknown> {
     this.#numMissed++;
   }
 
-  /** Compiles it, unless it is. @throws TabserveError where the initial variant does not compile */
+  /** Compiles the default, unless it is. @throws TabserveError where it does not compile */
   async ready(): Promise<void> {
-    this.#pipeline ??= await this.#start();
+    this.#initialPipeline ??= await this.#start();
+    this.#pipeline ??= this.#initialPipeline;
   }
 
   /** All variants, the initial one first. */
@@ -120,14 +122,14 @@ export class VariantSet<Detail = unknown> {
 
   #start(): Promise<GPUComputePipeline> {
     if (this.#compiling !== undefined) return this.#compiling;
-    const { initial } = this.options;
-    this.#compiling = this.#compile(this.#variant).catch((error: unknown) => {
-      if (this.#variant === initial) throw error;
-      this.#variant = initial;
-      return this.#compile(initial);
-    });
+    this.#compiling = this.#compile(this.options.initial);
     this.#compiling.catch(() => {}); // reported by ready()
     return this.#compiling;
+  }
+
+  #compiled(pipeline: GPUComputePipeline | undefined): GPUComputePipeline {
+    if (pipeline === undefined) throw new Error(`${this.options.name} is not compiled: await ready() first`);
+    return pipeline;
   }
 }
 

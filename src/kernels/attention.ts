@@ -4,6 +4,7 @@ import { constants, type ShaderModule } from '../gpu/link.ts';
 import type { Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
+import { attentionCheck } from './check-scenes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
@@ -177,12 +178,14 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
   const fours = numKvHeads * Math.ceil(numHeads / numKvHeads / 4);
   const gridOf = (tileCount: number, context: number): Grid => [tileCount, fours, Math.ceil(context / ATTENTION_SPLIT)];
   const scene = trialScene(args, tileRows);
+  const check = attentionCheck(args, numBlocksOf(args), tileRows, rows.size / ROW_BYTES);
   const variantOf = (lanes: AttentionLanes): Variant => ({
     name: nameOfLanes(lanes),
     detail: undefined,
     modules: attentionModules(args, lanes, tileRows),
     overrides: overridesOf(args, lanes),
     trialGrid: gridOf(scene.tiles, scene.context),
+    checkGrid: gridOf(check.tiles, check.maxContext),
   });
   const costOf = (step: AttendedTokens): OpCost => {
     const words = step.tokens * numHeads * headSize + partialWords(args, step);
@@ -198,6 +201,12 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     candidates: () => attentionCandidates.map(variantOf),
     trialInputs: scene.inputs,
     trialStep: { tokens: scene.tokens, bytes: costOf(scene).bytes },
+    checkScene: () => ({
+      words: check.words(),
+      // INT8 keys are large numbers: with large queries too, all but a few tokens would have no weight.
+      numbers: { queries: args.kvCacheDtype === 'int8' ? 'small' : 'signed', keys: 'signed', values: 'signed' },
+      outputs: { partials: partials.size, y: check.rows * (args.yStride ?? numHeads * headSize) * 4 },
+    }),
   });
   variantSet.buffers.push(buffers);
   const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);
@@ -242,12 +251,12 @@ const TRIAL_ROWS = 64;
 
 /** The inputs of a trial: one row, or tiles of one request's last rows, whatever its blocks hold. */
 function trialScene(args: AttentionArgs, tileRows: number) {
-  const { blockSize, maxBlocks, keys, kvCacheDtype } = args;
+  const { blockSize, maxBlocks } = args;
   const context = Math.min(TRIAL_CONTEXT, maxBlocks * blockSize);
   const most = Math.min(TRIAL_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
   const tiles = tileRows === 1 ? 1 : Math.max(1, Math.floor(most / tileRows));
   const tokens = tiles * tileRows;
-  const numBlocks = keys.size / layerBlockBytes(args, kvCacheDtype);
+  const numBlocks = numBlocksOf(args);
   const inputs = () => {
     const rows = Array.from({ length: tokens }, (_, i) => [0, context - tokens + i, 0, 0]);
     return {
@@ -257,6 +266,11 @@ function trialScene(args: AttentionArgs, tileRows: number) {
     };
   };
   return { tiles, context, tokens, contextTokens: context, attendedTokens: tokens * context, inputs };
+}
+
+/** The blocks of the KV cache. */
+function numBlocksOf(args: AttentionArgs): number {
+  return args.keys.size / layerBlockBytes(args, args.kvCacheDtype);
 }
 
 function mergeOf(builder: OpBuilder, args: AttentionArgs): Op {

@@ -1,8 +1,9 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
-import { candidatesOf, logitsStride } from './sample.ts';
+import { checkSamples } from './check-scenes.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_NUMBERS, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
+import { candidatesBytes, candidatesOf, logitsStride } from './sample.ts';
 import { SAMPLE_BYTES } from './step-inputs.ts';
 import { shader } from './shaders.ts';
 
@@ -41,6 +42,12 @@ export function matmulLogits(builder: OpBuilder, args: MatmulLogitsArgs): Op {
       VOCAB: vocabSize,
       LOGITS_STRIDE: logitsStride(vocabSize),
     },
+    maxTokens: samples.size / SAMPLE_BYTES,
+    checkScene: (tokens) => ({
+      words: { samples: checkSamples(tokens) },
+      numbers: NORM_NUMBERS,
+      outputs: { logits: tokens * logitsStride(vocabSize) * 4, candidates: candidatesBytes(vocabSize, tokens) },
+    }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, squaresVectors } from './matmul.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, squaresBytes, squaresVectors } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const MATMUL_RESIDUAL = defineKernel({
@@ -23,13 +23,17 @@ export interface MatmulResidualArgs extends MatmulArgs {
 
 /** hidden += x · Wᵀ, and the next RMSNorm's gain and sums of squares. */
 export function matmulResidual(builder: OpBuilder, args: MatmulResidualArgs): Op {
-  const { hidden, gain, weighted, squares } = args;
+  const { hidden, gain, weighted, squares, matrix: { rows } } = args;
   return matmulWith(builder, args, {
     spec: MATMUL_RESIDUAL,
     modules: residualModules(),
-    overrides: { SQUARES: squaresVectors(args.matrix.rows) },
+    overrides: { SQUARES: squaresVectors(rows) },
     wordsPerOutput: 3,
     buffers: { hidden, gain, weighted, squares },
+    checkScene: (tokens) => {
+      const bytes = tokens * rows * 4;
+      return { outputs: { hidden: bytes, weighted: bytes, squares: squaresBytes(rows, tokens) } };
+    },
   });
 }
 

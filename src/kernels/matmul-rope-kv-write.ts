@@ -2,8 +2,9 @@ import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants } from '../gpu/link.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
-import { kvWriteModules } from './rope-kv-write.ts';
+import { CHECK_BLOCKS, checkRows } from './check-scenes.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_NUMBERS, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
+import { kvWriteModules, layerBlockBytes, queriesBytes } from './rope-kv-write.ts';
 import { ROW_BYTES } from './step-inputs.ts';
 import { shader } from './shaders.ts';
 
@@ -69,6 +70,15 @@ export function matmulRopeKvWrite(builder: OpBuilder, args: MatmulRopeKvWriteArg
       ROPE_DIMENSIONS: args.ropeDimensions,
       BLOCK_SIZE: args.blockSize,
       OUTPUT_OFFSET: args.outputOffset,
+    },
+    maxTokens: rows.size / ROW_BYTES,
+    checkScene: (tokens: number) => {
+      const cacheBytes = CHECK_BLOCKS * layerBlockBytes(args, args.kvCacheDtype);
+      return {
+        words: { rows: checkRows(tokens, args.blockSize, rotation.size / (4 * args.ropeDimensions)) },
+        numbers: NORM_NUMBERS,
+        outputs: { queries: queriesBytes(args, tokens), keys: cacheBytes, values: cacheBytes },
+      };
     },
   };
   return bias === undefined

@@ -1,6 +1,6 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
-import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
+import { MATMUL_BINDINGS, MATMUL_OVERRIDES, type MatmulArgs, matmulWith, NORM_NUMBERS, NORM_OVERRIDES, type NormArgs, normOverrides } from './matmul.ts';
 import { shader } from './shaders.ts';
 
 export const MATMUL_SILU_MUL = defineKernel({
@@ -24,5 +24,6 @@ export function matmulSiluMul(builder: OpBuilder, args: MatmulSiluMulArgs): Op {
     wordsPerOutput: 0.5,
     buffers: { squares: args.squares, y: args.y },
     overrides: normOverrides(args),
+    checkScene: (tokens) => ({ numbers: NORM_NUMBERS, outputs: { y: tokens * args.matrix.rows * 2 } }),
   });
 }

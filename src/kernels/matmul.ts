@@ -1,11 +1,13 @@
-import { type Access, type Buffers, type BufferRange, defineKernel, type KernelSpec, type Overrides } from '../gpu/kernel.ts';
+import type { Access, Buffers, BufferRange, KernelSpec, Overrides } from '../gpu/kernel.ts';
 import type { Numerics } from '../core/numerics.ts';
 import { missDeferred, readyFor, type Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import { isFloatFormat, type PackedFormat, weightsPerWord } from '../quant/packed-layout.ts';
 import type { Packing } from '../quant/repack.ts';
+import { CHECK_TOKENS, type EpilogueScene, productScene } from './check-scenes.ts';
 import { cost } from './cost.ts';
+import { quantisedBytes } from './quantise.ts';
 import { shader } from './shaders.ts';
 import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.ts';
 
@@ -15,18 +17,6 @@ export const MATMUL_OVERRIDES = ['LANES', 'OUTPUTS', 'K', 'SLICE_GROUPS', 'TILE_
 
 /** Further constants of a matmul of normalised x. */
 export const NORM_OVERRIDES = ['SQUARES', 'EPSILON', 'NORM_SIZE'] as const;
-
-export const MATMUL = defineKernel({
-  name: 'matmul',
-  bindings: { ...MATMUL_BINDINGS, y: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
-});
-
-export const MATMUL_NORMALISED = defineKernel({
-  name: 'matmul-normalised',
-  bindings: { ...MATMUL_BINDINGS, squares: 'read', y: 'read_write' },
-  overrides: [...MATMUL_OVERRIDES, ...NORM_OVERRIDES, 'OUTPUT_OFFSET', 'OUTPUT_STRIDE'],
-});
 
 /** Weights on the GPU: `rows` outputs by `columns` k, a multiple of 32, in the layout of quant/repack.ts. */
 export interface PackedMatrix {
@@ -95,9 +85,16 @@ export interface Epilogue<S extends MatmulSpec = MatmulSpec> {
   readonly sampled?: boolean;
   /** Words of 4 bytes that are moved for each output of a token. @default 1 */
   readonly wordsPerOutput?: number;
+  /** Its part of a check of `tokens` tokens. */
+  readonly checkScene: (tokens: number) => EpilogueScene;
+  /** The most tokens that its inputs have room for. @default as many as x has */
+  readonly maxTokens?: number;
   readonly buffers: Omit<Buffers<S>, keyof typeof MATMUL_BINDINGS>;
   readonly overrides: Omit<Overrides<S>, (typeof MATMUL_OVERRIDES)[number]>;
 }
+
+/** The part of an epilogue that decides the kernel's text. */
+export type EpilogueText = Pick<Epilogue, 'modules' | 'normalised' | 'paired' | 'sampled'>;
 
 export type MatmulSpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
@@ -118,7 +115,7 @@ export interface MatmulArgs extends TilingPlan {
 /** The modules of a variant. */
 export function matmulModules(
   { matrix, x, subgroups, unrolled = false }: Pick<MatmulArgs, 'matrix' | 'x' | 'subgroups' | 'unrolled'>,
-  { modules, normalised = false, paired = false, sampled = false }: Omit<Epilogue, 'spec' | 'buffers' | 'overrides'>,
+  { modules, normalised = false, paired = false, sampled = false }: EpilogueText,
   { tokens, tiles, series, set, splits }: Tiling,
 ): ShaderModule[] {
   const isInt4 = matrix.format === 'int4';
@@ -193,7 +190,8 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     const candidates = (): Variant<Tiling>[] => candidateTilings(tiling.tokens).map(variantOf);
     const trialInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
     const trialStep = { tokens: trialTokens, bytes: costOf(trialTokens).bytes };
-    const trial = { candidates, trialInputs, trialStep };
+    const checkScene = () => productScene(checkTokensOf(args, epilogue), epilogue.checkScene(checkTokensOf(args, epilogue)));
+    const trial = { candidates, trialInputs, trialStep, checkScene };
     const deferred = isDeferred?.(tiling.tokens) ?? false;
     const initial = variantOf(tiling);
     const variantSet = builder.variantSet({ name, spec, tokens: tiling.tokens, initial, isDeferred: deferred, ...trial });
@@ -231,28 +229,20 @@ function tiledVariant<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue
       TILE_STRIDE: paired ? tilesOf(matrix) / 2 : 1,
     },
     trialGrid: gridOf(matrix, tiling, trialTokens),
+    checkGrid: gridOf(matrix, tiling, checkTokensOf(args, epilogue)),
   };
+}
+
+/** As many tokens as a check wants, where x and the epilogue's inputs have room for them. */
+function checkTokensOf({ matrix: { columns, numerics }, x }: Pick<MatmulArgs, 'matrix' | 'x'>, { maxTokens = Infinity }: Pick<Epilogue, 'maxTokens'>): number {
+  const rowBytes = numerics === 'f32' ? 4 * columns : quantisedBytes(numerics, columns, 1);
+  return Math.min(CHECK_TOKENS, maxTokens, Math.floor(x.size / rowBytes));
 }
 
 /** Blocks of tokens, then workgroups over the outputs: adapters begin neighbours in x one after the other, and these share their weights. */
 function gridOf(matrix: PackedMatrix, { tiles, series, set, tokens }: Tiling, count: number): Grid {
   const lanes = Math.ceil(tilesOf(matrix) / tiles / series) * matrix.lanes;
   return [Math.ceil(count / tokens), Math.ceil(lanes / set), 1];
-}
-
-export interface StoreArgs extends MatmulArgs {
-  /** `[tokens][outputStride]` f32. */
-  readonly y: BufferRange;
-  /** The start of the outputs in a row of y; a multiple of 4. @default 0 */
-  readonly outputOffset?: number;
-  /** @default the matrix's rows */
-  readonly outputStride?: number;
-}
-
-/** y = x · Wᵀ. */
-export function matmul(builder: OpBuilder, args: StoreArgs): Op {
-  const modules = [shader('epilogue/store')];
-  return matmulWith(builder, args, { spec: MATMUL, modules, buffers: { y: args.y }, overrides: placeOf(args) });
 }
 
 /** The inputs of x's normalisation, see common/inverse-rms. */
@@ -263,6 +253,9 @@ export interface NormArgs {
   /** Elements of x without padding. @default the matrix's columns */
   readonly normSize?: number | undefined;
 }
+
+/** The sums of squares in a check. */
+export const NORM_NUMBERS = { squares: 'positive' } as const;
 
 /** The divisor's constants. */
 export function normOverrides({ matrix: { columns }, epsilon, normSize = columns }: NormArgs & Pick<MatmulArgs, 'matrix'>) {
@@ -277,16 +270,4 @@ export function squaresVectors(size: number): number {
 /** Bytes of the sums of squares of `rows` rows of `size` elements. */
 export function squaresBytes(size: number, rows: number): number {
   return rows * squaresVectors(size) * 16;
-}
-
-/** y = x · Wᵀ of normalised x. */
-export function matmulNormalised(builder: OpBuilder, args: StoreArgs & NormArgs): Op {
-  const overrides = { ...normOverrides(args), ...placeOf(args) };
-  const modules = [shader('epilogue/store')];
-  const buffers = { squares: args.squares, y: args.y };
-  return matmulWith(builder, args, { spec: MATMUL_NORMALISED, modules, normalised: true, buffers, overrides });
-}
-
-function placeOf({ matrix, outputOffset = 0, outputStride = matrix.rows }: StoreArgs) {
-  return { OUTPUT_OFFSET: outputOffset, OUTPUT_STRIDE: outputStride };
 }

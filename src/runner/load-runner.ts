@@ -6,7 +6,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import type { BestVariants, DeferredKernel, Tunable } from '../tuning/tunable.ts';
+import type { DeferredKernel, Tunable } from '../tuning/tunable.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
@@ -51,8 +51,6 @@ export interface LoadRunnerOptions extends LoadSettings, GpuRequest {
   readonly maxBindingBytes?: number;
   /** Whether subgroup kernels are used where the adapter has them. @default true */
   readonly subgroups?: boolean;
-  /** The results of earlier trials on this adapter; loading waits for them no longer than for the GPU. @default none */
-  readonly bestVariants?: ((adapter: AdapterSummary) => Promise<BestVariants>) | undefined;
 }
 
 /** A model on the GPU, ready to run plans. */
@@ -117,7 +115,6 @@ async function putOnGpu(
   buffers: BufferPool,
 ): Promise<Omit<LoadedRunner, 'destroy'>> {
   const { numerics, signal, maxBindingBytes = buffers.maxBytes } = options;
-  const bestVariants = options.bestVariants?.(gpu.adapter);
   const budgetBytes = gpuMemoryOf(gpu.device.limits, options.gpuMemoryBytes);
   const matrices = { numerics, maxBindingBytes, ...matrixLayout(gpu.adapter) };
   const stepLimits = { ...defaultLimits(gpu.adapter), ...options.limits };
@@ -130,7 +127,7 @@ async function putOnGpu(
   const { scheduler, state, inputs, staging, layout } = fitted.made;
   const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
   options.log?.(level, message);
-  const builder = new OpBuilder(gpu.device, await bestVariants);
+  const builder = new OpBuilder(gpu.device);
   const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
   const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
   const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };

@@ -1,21 +1,22 @@
 import type { IdleSteps, IdleTask } from '../core/idle-task.ts';
 import type { TunedKernel, TuningMetrics } from '../core/tuning.ts';
 import type { VisibleClock } from '../core/visible-clock.ts';
-import type { BestVariant, BestVariants, Trial, Tunable } from './tunable.ts';
+import type { KeptVariants } from './kept-variants.ts';
+import type { KnownVariants } from './known-variants.ts';
+import type { Trial, Tunable } from './tunable.ts';
 import { type NextTrial, nextTrial, untriedOf } from './trial-order.ts';
 import { LimitReached, TrialBudget, type TrialLimits } from './trial-budget.ts';
 import { runTrial, type TrialResult } from './trial.ts';
 
 export interface AutotunerOptions {
   readonly tunables: readonly Tunable[];
-  /** The results of earlier trials, which are in use. */
-  readonly known: BestVariants;
+  readonly variants: KnownVariants;
+  /** An idle task added before this one. */
+  readonly kept: Pick<KeptVariants, 'isDone'>;
   /** No pipelines: no trials. */
   readonly limits: TrialLimits;
   readonly clock: VisibleClock;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Keeps the result of a trial. */
-  readonly save: (key: string, best: BestVariant) => void;
   readonly log: (level: 'info', message: string) => void;
 }
 
@@ -24,7 +25,7 @@ class Hidden extends Error {}
 
 /**
  * Fits kernels to the adapter: runs trials of each kernel's variants, uses the best from the next step on, and keeps it for
- * the next load.
+ * the next load. A variant that does not give the default's bits is never used, however fast it is.
  *
  * Each run of a trial is one exclusive step of a few milliseconds on a GPU, so a request, of this model or another, waits for
  * one run at most. Variants not tried within the limits wait for the next load, which goes on from there. Trials run while a
@@ -35,39 +36,36 @@ export class Autotuner implements IdleTask {
   readonly needsVisibleTab = true;
   readonly #options: AutotunerOptions;
   readonly #tunables: readonly Tunable[];
-  readonly #bestVariants: Map<string, BestVariant>;
+  readonly #variants: KnownVariants;
   readonly #budget: TrialBudget;
   /** Those with variants that took too long to compile: they wait for the next load. */
   readonly #late = new Set<Tunable>();
-  #state: TuningMetrics['state'];
+  /** Undefined until the first trial. */
+  #state: TuningMetrics['state'] | undefined;
 
   constructor(options: AutotunerOptions) {
     this.#options = options;
-    const { known, limits } = options;
-    this.#budget = new TrialBudget(limits);
+    this.#variants = options.variants;
+    this.#budget = new TrialBudget(options.limits);
     this.#tunables = options.tunables.filter(({ candidates }) => candidates.length > 0);
-    // A best variant that does not compile any more is not in use.
-    const inUse = this.#tunables.flatMap(({ key, variant }) => {
-      const best = known.get(key);
-      return best?.variant === variant ? [[key, best] as const] : [];
-    });
-    this.#bestVariants = new Map(inUse);
-    if (this.#isComplete) this.#state = this.#tunables.length > 0 ? 'cached' : 'off';
-    else this.#state = this.#budget.isOpen ? 'idle' : 'off';
   }
 
   metrics(): TuningMetrics {
-    const kernels = this.#tunables.flatMap(({ key, name, tokens }): TunedKernel[] => {
-      const best = this.#bestVariants.get(key);
-      if (best === undefined) return [];
+    const kernels = this.#tunables.flatMap(({ key, name, tokens, variant }): TunedKernel[] => {
+      const best = this.#variants.best.get(key);
+      if (best?.variant !== variant) return [];
       return [{ name, tokens, variant: best.variant, gain: best.defaultMs / best.ms }];
     });
     const { wallMs, gpuMs, pipelines } = this.#budget;
-    return { state: this.#state, wallMs, gpuMs, pipelinesCompiled: pipelines, numKernels: this.#tunables.length, kernels };
+    const { rejected } = this.#variants;
+    const state = this.#state ?? this.#stateWithoutTrials() ?? 'idle';
+    return { state, wallMs, gpuMs, pipelinesCompiled: pipelines, numKernels: this.#tunables.length, kernels, rejected };
   }
 
   async run(steps: IdleSteps): Promise<void> {
-    if (this.#state !== 'idle') return;
+    if (this.#state !== undefined && this.#state !== 'idle') return;
+    if (!this.#options.kept.isDone) await steps.exclusive(async () => {}); // after the tasks before it
+    if (this.#stateWithoutTrials() !== undefined) return;
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) await this.#try(next, steps);
       this.#state = this.#isComplete ? 'done' : 'limited';
@@ -78,13 +76,20 @@ export class Autotuner implements IdleTask {
     this.#report();
   }
 
+  /** Undefined where there are trials to run, or where that is not known yet. */
+  #stateWithoutTrials(): TuningMetrics['state'] | undefined {
+    if (!this.#options.kept.isDone) return undefined;
+    if (this.#isComplete) return this.#tunables.length > 0 ? 'cached' : 'off';
+    return this.#budget.isOpen ? undefined : 'off';
+  }
+
   get #isComplete(): boolean {
-    return this.#tunables.every((tunable) => untriedOf(tunable, this.#bestVariants).length === 0);
+    return this.#tunables.every((tunable) => untriedOf(tunable, this.#variants.best).length === 0);
   }
 
   #next(): NextTrial | undefined {
     const tunables = this.#tunables.filter((tunable) => !this.#late.has(tunable));
-    return nextTrial(tunables, this.#bestVariants);
+    return nextTrial(tunables, this.#variants.best);
   }
 
   async #try({ tunable, candidates }: NextTrial, steps: IdleSteps): Promise<void> {
@@ -97,8 +102,22 @@ export class Autotuner implements IdleTask {
     if (tried.length < some.length) this.#late.add(tunable);
     else budget.hasCompiled(budget.wallMs - before);
     if (tried.length === 0) return;
-    const result = await budget.measure(() => this.#race(trial, steps));
+    const result = await budget.measure(() => this.#bestOf(tunable, trial, steps));
     this.#use(tunable, trial, result, tried);
+  }
+
+  /** The fastest variant that is right. A wrong one may have hidden others in the race, so they race again without it. */
+  async #bestOf(tunable: Tunable, trial: Trial, steps: IdleSteps): Promise<TrialResult> {
+    const [initial] = trial.variants;
+    const wrong = new Set<string>();
+    for (;;) {
+      const variants = trial.variants.filter((name) => !wrong.has(name));
+      const result = await this.#race(trial, variants, steps);
+      const { variant } = result;
+      if (variant === initial || (await this.#step(steps.shared, () => trial.agrees(variant)))) return result;
+      this.#variants.reject(tunable, variant);
+      wrong.add(variant);
+    }
   }
 
   async #prepare(tunable: Tunable, candidates: readonly string[], { exclusive, shared }: IdleSteps): Promise<Trial> {
@@ -117,15 +136,16 @@ export class Autotuner implements IdleTask {
   }
 
   /** Runs a trial until no tab was hidden meanwhile. */
-  async #race(trial: Trial, { exclusive }: IdleSteps): Promise<TrialResult> {
+  async #race(trial: Trial, variants: readonly string[], { exclusive }: IdleSteps): Promise<TrialResult> {
     const { clock } = this.#options;
+    const { clockMs } = trial;
     for (;;) {
       const { numHides } = clock;
       const requireSeen = (): void => {
         if (clock.numHides !== numHides) throw new Hidden();
       };
       try {
-        return await runTrial(trial, async (variant, dispatches) => {
+        return await runTrial({ variants, clockMs }, async (variant, dispatches) => {
           this.#budget.requireRun();
           const ms = await this.#step(exclusive, () => {
             requireSeen();
@@ -143,12 +163,10 @@ export class Autotuner implements IdleTask {
 
   /** Times of two trials are not compared: what each gained over the variant in use before is multiplied. */
   #use({ key }: Tunable, trial: Trial, { variant, ms, firstMs }: TrialResult, tried: readonly string[]): void {
-    const known = this.#bestVariants.get(key) ?? { ms: 1, defaultMs: 1, tried: [] };
+    const known = this.#variants.best.get(key) ?? { ms: 1, defaultMs: 1, tried: [] };
     const defaultMs = firstMs * (known.defaultMs / known.ms);
-    const best = { variant, ms, defaultMs, tried: [...known.tried, ...tried] };
     trial.use(variant);
-    this.#bestVariants.set(key, best);
-    this.#options.save(key, best);
+    this.#variants.keep(key, { variant, ms, defaultMs, tried: [...new Set([...known.tried, ...tried])] });
   }
 
   /** Runs a step, and counts its time. */
@@ -175,7 +193,7 @@ export class Autotuner implements IdleTask {
 
   #report(): void {
     const { wallMs, gpuMs, pipelines } = this.#budget;
-    const counts = `${this.#bestVariants.size} of ${this.#tunables.length} kernels`;
+    const counts = `${this.metrics().kernels.length} of ${this.#tunables.length} kernels`;
     const took = `${Math.round(wallMs)} ms (${Math.round(gpuMs)} ms on the GPU, ${pipelines} pipelines)`;
     const rest = this.#state === 'limited' ? ' The next load goes on.' : '';
     this.#options.log('info', `Tuned ${counts} to this adapter, in ${took}.${rest}`);

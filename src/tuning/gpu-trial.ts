@@ -4,10 +4,13 @@ import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
+import { OutputCheck } from '../gpu/output-check.ts';
 
-/** The variant sets that can be tried. A trial writes no buffer that a step reads, and needs hardly any memory. */
+/** The variant sets that can be tried. A trial writes no buffer that a step reads, and needs memory only for a check. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
-  let resources: TrialResources | undefined;
+  let resources: Omit<TrialResources, 'outputCheck'> | undefined;
+  let check: Promise<OutputCheck> | undefined;
+  const outputCheck = (): Promise<OutputCheck> => (check ??= OutputCheck.create(gpu));
   return builder.variantSets.map((variantSet) => ({
     key: variantSet.key,
     name: variantSet.options.name,
@@ -17,10 +20,13 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
     get variant() {
       return variantSet.variant.name;
     },
+    get isReady() {
+      return variantSet.isReady;
+    },
     prepare: async (candidates, giveUp) => {
       resources ??= createTrialResources(gpu.device);
       const compiled = await compileRunners(gpu, variantSet, candidates, giveUp);
-      return new GpuTrial(gpu, builder, variantSet, compiled, resources);
+      return new GpuTrial(gpu, builder, variantSet, compiled, { ...resources, outputCheck });
     },
   }));
 }
@@ -49,9 +55,11 @@ interface TrialResources {
   /** Mapped when a trial is over. */
   readonly probe: GPUBuffer;
   readonly clockMs: number;
+  /** Compiled for the first check. */
+  readonly outputCheck: () => Promise<OutputCheck>;
 }
 
-function createTrialResources(device: GPUDevice): TrialResources {
+function createTrialResources(device: GPUDevice): Omit<TrialResources, 'outputCheck'> {
   const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   return {
     source: device.createBuffer({ label: 'trial source', size: 16, usage: COPY_SRC }),
@@ -158,6 +166,15 @@ class GpuTrial implements Trial {
     probe.unmap();
     await submitted;
     return ms;
+  }
+
+  async agrees(name: string): Promise<boolean> {
+    const { options: { spec, initial, checkScene }, buffers: [buffers], initialPipeline } = this.#variantSet;
+    const { variant, pipeline } = this.#runner(name);
+    if (buffers === undefined) throw new Error(`${spec.name} has no op`);
+    const check = await this.#resources.outputCheck();
+    const expected = { pipeline: initialPipeline, grid: initial.checkGrid };
+    return check.agree({ spec, buffers, scene: checkScene() }, expected, { pipeline, grid: variant.checkGrid });
   }
 
   use(name: string): void {

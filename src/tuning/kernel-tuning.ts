@@ -4,14 +4,16 @@ import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
 import type { VisibleClock } from '../core/visible-clock.ts';
 import type { Tuning } from '../core/tuning.ts';
-import type { BestVariants, Tunable } from './tunable.ts';
+import type { BestVariant, BestVariants, Tunable } from './tunable.ts';
 import { Autotuner } from './autotuner.ts';
+import { KeptVariants } from './kept-variants.ts';
+import { KnownVariants } from './known-variants.ts';
 import type { TrialLimits } from './trial-budget.ts';
 import { keepBestVariant, readBestVariants, type TuningStorage } from './tuning-store.ts';
 
 /** The same on every adapter: a slow compiler takes the time, and a slow GPU its share of it. */
 const LIMITS: TrialLimits = { wallMs: 10_000, gpuMs: 2000, pipelines: 64 };
-/** The most milliseconds that loading waits for the storage; without it kernels are tried again. */
+/** The most milliseconds that tuning waits for the storage; without it kernels are tried again. */
 const MAX_READ_MS = 250;
 
 type Log = (level: LogFrame['level'], message: string) => void;
@@ -21,7 +23,6 @@ export class KernelTuning {
   readonly #tuning: Tuning;
   readonly #storage: TuningStorage | undefined;
   readonly #log: Log;
-  #known: BestVariants = new Map();
 
   constructor(tuning: Tuning = 'auto', openStorage: () => TuningStorage | undefined, log: Log) {
     this.#tuning = tuning;
@@ -29,30 +30,29 @@ export class KernelTuning {
     this.#log = log;
   }
 
-  /** The results of earlier loads on this adapter, unless all kernels are to be tried anew. Never rejects. */
-  async bestVariants(adapter: AdapterSummary): Promise<BestVariants> {
-    if (this.#storage === undefined || this.#tuning === 'force') return this.#known;
-    const reading = readBestVariants(this.#storage, adapterKey(adapter), VERSION).catch(this.#logStorageFailure);
-    this.#known = (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? this.#known;
-    return this.#known;
-  }
-
-  /** On a software adapter trials would keep the page's cores busy for long, so they run only if they are asked for. */
-  start(adapter: AdapterSummary, tunables: readonly Tunable[], clock: VisibleClock, pause: typeof sleep = sleep): Autotuner {
-    const limits = { auto: adapter.isSoftware ? eachOf(0) : LIMITS, off: eachOf(0), force: eachOf(Infinity) }[this.#tuning];
+  /**
+   * The idle work that it takes, to be queued in this order. On a software adapter trials would keep the page's cores busy for
+   * long, so they run only if they are asked for.
+   */
+  start(adapter: AdapterSummary, tunables: readonly Tunable[], clock: VisibleClock, pause: typeof sleep = sleep): TuningTasks {
+    const { isSoftware } = adapter;
+    const limits = { auto: isSoftware ? eachOf(0) : LIMITS, off: eachOf(0), force: eachOf(Infinity) }[this.#tuning];
+    const log = this.#log;
     const storage = this.#storage;
     const place = { adapter: adapterKey(adapter), version: VERSION };
-    return new Autotuner({
-      tunables,
-      known: this.#known,
-      limits,
-      clock,
-      sleep: pause,
-      save: (key, best) => {
-        if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#logStorageFailure);
-      },
-      log: this.#log,
-    });
+    const save = (key: string, best: BestVariant): void => {
+      if (storage !== undefined) keepBestVariant(storage, place, key, best).catch(this.#logStorageFailure);
+    };
+    const variants = new KnownVariants({ save, adapter: nameOf(adapter), log });
+    // All kernels are to be tried anew where trials are forced.
+    const read = storage === undefined || this.#tuning === 'force' ? undefined : () => this.#read(storage, place.adapter);
+    const kept = new KeptVariants({ tunables, read, variants, isSoftware, log });
+    return { kept, tuner: new Autotuner({ tunables, variants, kept, limits, clock, sleep: pause, log }) };
+  }
+
+  async #read(storage: TuningStorage, adapter: string): Promise<BestVariants> {
+    const reading = readBestVariants(storage, adapter, VERSION).catch(this.#logStorageFailure);
+    return (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? new Map();
   }
 
   #hasLogged = false;
@@ -60,6 +60,15 @@ export class KernelTuning {
     if (!this.#hasLogged) this.#log('info', `This browser's storage cannot keep how kernels are tuned: ${String(error)}`);
     this.#hasLogged = true;
   };
+}
+
+export interface TuningTasks {
+  readonly kept: KeptVariants;
+  readonly tuner: Autotuner;
+}
+
+function nameOf({ vendor, architecture, device, description }: AdapterSummary): string {
+  return [vendor, architecture, device, description].filter((part) => part !== '').join(', ');
 }
 
 function eachOf(limit: number): TrialLimits {

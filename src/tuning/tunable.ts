@@ -12,7 +12,7 @@ export interface BestVariant {
 /** By {@link Tunable.key}. */
 export type BestVariants = ReadonlyMap<string, BestVariant>;
 
-/** Kernels of one shape that have several variants, all with the same bits. */
+/** Kernels of one shape that have several variants, all with the same bits unless a driver compiles one wrongly. */
 export interface Tunable {
   /** The same at the next load, as long as the variants are the same. */
   readonly key: string;
@@ -23,6 +23,8 @@ export interface Tunable {
   readonly trialStep: { readonly tokens: number; readonly bytes: number };
   /** The name of the variant in use. */
   readonly variant: string;
+  /** Whether it is compiled; it may be deferred. */
+  readonly isReady: boolean;
   /** The names of all variants but the default, the most promising first. */
   readonly candidates: readonly string[];
   /**
@@ -55,6 +57,12 @@ export interface Trial {
    * @throws TabserveError where the GPU finds fault, or is lost
    */
   time(variant: string, dispatches: number): Promise<number>;
-  /** From the next step on. */
+  /**
+   * Whether the variant gives the default's bits here: both run once on the same inputs, and all words of their outputs are
+   * compared.
+   * @throws TabserveError where the GPU finds fault, has too little memory left, or is lost
+   */
+  agrees(variant: string): Promise<boolean>;
+  /** From the next step on. Only a variant that {@link agrees}. */
   use(variant: string): void;
 }

@@ -1,11 +1,11 @@
 import { TabserveError } from '../core/errors.ts';
-import type { AdapterSummary, EngineStats } from '../core/metrics.ts';
+import type { EngineStats } from '../core/metrics.ts';
 import { type LoadWait, waitFor } from '../core/load-watch.ts';
 import type { LoadProgress } from '../core/progress.ts';
 import { grantedOf, settingsOf } from '../core/load-settings.ts';
 import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import type { BestVariants, DeferredKernel, Tunable } from '../tuning/tunable.ts';
+import type { DeferredKernel, Tunable } from '../tuning/tunable.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../tuning/autotuner.ts';
 import { Engine } from '../engine/engine.ts';
@@ -105,13 +105,12 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     if (tokenizer.chatTemplate === 'none') log('warn', noChatTemplate().message);
     signal.throwIfAborted(); // aborted by sessions that want to chat
     const blockTransfer = prefixPlan !== undefined;
-    const bestVariants = (found: AdapterSummary): Promise<BestVariants> => tuning.bestVariants(found);
     const onStage: LoadRunnerOptions['onStage'] = (stage) => {
       progress.stage(stage);
       if (stage === 'load') plain.want(); // its header is accepted, and it fits
       if (stage === 'compile') beginWait(COMPILER); // until the end of the load
     };
-    const shared = { file, reserve, blockTransfer, bestVariants, log, signal, onStage };
+    const shared = { file, reserve, blockTransfer, log, signal, onStage };
     const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...settings })));
     const { runner, adapter, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
@@ -125,8 +124,8 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const parts = { file: identified, adapter, granted: grantedOf(loaded), scheduler, stats, gpuLock, log, clock };
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const deferred = new DeferredKernels({ kernels, isSoftware: adapter.isSoftware, log });
-    const tuner = tuning.start(adapter, tunables, visibleClock);
-    for (const task of [deferred, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
+    const { kept, tuner } = tuning.start(adapter, tunables, visibleClock);
+    for (const task of [deferred, kept, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
     return serve(loaded, info, tokenizer, engine, { idleQueue, deferred, keeper, prefixes, tuner });

@@ -134,6 +134,16 @@ export const MUTATIONS = [
   ...of('deferred kernels', 'src/engine/idle-queue.ts', [
     ['a software adapter compiles while it serves', 'entry.task.besideRequests === true || isIdle()', 'true', 'test/unit/tuning/deferred-kernels.test.ts'],
   ]),
+  ...of('tuning', 'src/tuning/autotuner.ts', [
+    ['the fastest variant is used unchecked', 'variant === initial || (await', 'true || (await', 'test/unit/tuning/autotuner.test.ts'],
+  ]),
+  ...of('tuning', 'src/tuning/kept-variants.ts', [
+    ['a kept variant is used unchecked', 'else if (await trial.agrees(variant))', 'else if (true)', 'test/unit/tuning/kernel-tuning.test.ts'],
+  ]),
+  ...of('tuning', 'src/gpu/output-check.ts', [
+    ['differences do not count', 'differing === 0 && compared', 'compared', 'test/unit/gpu/output-check.test.ts'],
+    ['a comparison that did not run finds no difference', ' && compared === numWords', '', 'test/unit/gpu/output-check.test.ts'],
+  ]),
   ...of('repacking', 'src/quant/repack.ts', [
     ['Q4_0’s offset of 8 is one of 4', 'const value = mantissa * 8;', 'const value = mantissa * 4;', REPACK],
     ['neighbouring lanes have the same order of k', 'const order = lane & 3;', 'const order = lane & 2;', REPACK, MATMUL],

@@ -6,6 +6,7 @@ import type { ShaderModule } from '../../src/gpu/link.ts';
 import {
   arithmeticModules, fillModules, PROBE_ARITHMETIC, PROBE_FILL, PROBE_READ, PROBE_TICK, readModules, tickModules,
 } from '../../src/gpu/probe-kernels.ts';
+import { CHECK_COMPARE, CHECK_FILL, checkModules } from '../../src/gpu/output-check.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
 import { ATTENTION, ATTENTION_MERGE, attentionModules } from '../../src/kernels/attention.ts';
 import { elementModules, EMBED } from '../../src/kernels/embed.ts';
@@ -15,7 +16,8 @@ import { logitsModules, MATMUL_LOGITS } from '../../src/kernels/matmul-logits.ts
 import { MATMUL_RESIDUAL, residualModules } from '../../src/kernels/matmul-residual.ts';
 import { MATMUL_BIAS_ROPE_KV_WRITE, MATMUL_ROPE_KV_WRITE, ropeKvWriteModules } from '../../src/kernels/matmul-rope-kv-write.ts';
 import { MATMUL_SILU_MUL } from '../../src/kernels/matmul-silu-mul.ts';
-import { type Epilogue, MATMUL, MATMUL_NORMALISED, matmulModules } from '../../src/kernels/matmul.ts';
+import { MATMUL, MATMUL_NORMALISED } from '../../src/kernels/matmul-store.ts';
+import { type Epilogue, type EpilogueText, matmulModules } from '../../src/kernels/matmul.ts';
 import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
 import { activationsOf, QUANTISE } from '../../src/kernels/quantise.ts';
 import { BIAS_ROPE_KV_WRITE, NORM_ROPE_KV_WRITE, ROPE_KV_WRITE, ropeModules } from '../../src/kernels/rope-kv-write.ts';
@@ -81,6 +83,8 @@ export function kernelVariants(): KernelVariant[] {
     { spec: SAMPLE_FINAL, modules: sampleModules('sample-final') },
     ...activations.map((module) => ({ spec: QUANTISE, modules: [shader('quantise'), module] })),
     ...embeds.map((modules) => ({ spec: EMBED, modules })),
+    { spec: CHECK_FILL, modules: checkModules.fill },
+    { spec: CHECK_COMPARE, modules: checkModules.compare },
     { spec: PROBE_FILL, modules: fillModules(4096) },
     { spec: PROBE_READ, modules: readModules(4096) },
     { spec: PROBE_TICK, modules: tickModules() },
@@ -89,7 +93,7 @@ export function kernelVariants(): KernelVariant[] {
   ];
 }
 
-const EPILOGUES: readonly Omit<Epilogue, 'buffers' | 'overrides'>[] = [
+const EPILOGUES: readonly (EpilogueText & Pick<Epilogue, 'spec'>)[] = [
   { spec: MATMUL, modules: [shader('epilogue/store')] },
   { spec: MATMUL_RESIDUAL, modules: residualModules() },
   { spec: MATMUL_NORMALISED, modules: [shader('epilogue/store')], normalised: true },

@@ -8,9 +8,9 @@ import { KernelTuning } from '../../../src/tuning/kernel-tuning.ts';
 /** Fits kernels to the adapter as a first load does before it is asked anything; nothing is known from another. */
 export async function tune({ adapter, tunables }: LoadedRunner): Promise<TuningMetrics> {
   const tuning = new KernelTuning('auto', () => undefined, () => {});
-  const tuner = tuning.start(adapter, tunables, new VisibleClock(() => performance.now(), true));
+  const { kept, tuner } = tuning.start(adapter, tunables, new VisibleClock(() => performance.now(), true));
   const queue = new IdleQueue({ isBusy: () => false, gpuLock: new GpuLock(), log: () => {} });
-  queue.add(tuner);
+  for (const task of [kept, tuner]) queue.add(task);
   queue.onIdle();
   await queue.settled();
   return tuner.metrics();

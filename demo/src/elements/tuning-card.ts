@@ -16,7 +16,7 @@ const STATES: Readonly<Record<TuningMetrics['state'], string>> = {
 export function tuningCard(metrics: Pick<EngineMetrics, 'tuning' | 'kernelsToCompile'> | undefined): TemplateResult | typeof nothing {
   if (metrics?.tuning === undefined) return nothing;
   const { tuning, kernelsToCompile } = metrics;
-  const { state, gpuMs, numKernels, kernels } = tuning;
+  const { state, gpuMs, numKernels, kernels, rejected } = tuning;
   const took = formatDuration(gpuMs);
   return html`<section class="card" data-testid="tuning" data-state=${state}>
     <h3>Kernels</h3>
@@ -24,6 +24,8 @@ export function tuningCard(metrics: Pick<EngineMetrics, 'tuning' | 'kernelsToCom
     <p class="help" data-testid="tuning-count">${kernels.length} of ${numKernels} tuned${
       gpuMs > 0 ? html`, in ${took.value} ${took.unit} of the GPU’s time` : nothing}</p>
     ${kernelsToCompile > 0 ? html`<p class="help">${kernelsToCompile} still to be compiled</p>` : nothing}
+    ${rejected.length > 0 ? html`<p class="help" data-testid="tuning-rejected">${rejected.length} faster ${
+      rejected.length === 1 ? 'variant was' : 'variants were'} wrong on this GPU and ${rejected.length === 1 ? 'is' : 'are'} not used</p>` : nothing}
     ${kernels.length === 0 ? nothing : table(kernels)}
   </section>`;
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { embed } from '../../../src/kernels/embed.ts';
-import { matmulNormalised, squaresBytes } from '../../../src/kernels/matmul.ts';
+import { matmulNormalised } from '../../../src/kernels/matmul-store.ts';
+import { squaresBytes } from '../../../src/kernels/matmul.ts';
 import { type Expected, exactly, firstWrong, KernelLab } from '../../support/kernel-lab.ts';
 import { type MatrixType, packMatrix, randomMatrix, type RowWeights, weightsOfRow } from '../../support/kernel-matrix.ts';
 import { chunkSquaresReference, inverseRmsReference, matmulOfReference, matmulReference, productReference } from '../../support/kernel-references.ts';

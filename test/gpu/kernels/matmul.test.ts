@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { isSliced, matmul, type PackedMatrix, type StoreArgs } from '../../../src/kernels/matmul.ts';
+import { matmul, type StoreArgs } from '../../../src/kernels/matmul-store.ts';
+import { isSliced, type PackedMatrix } from '../../../src/kernels/matmul.ts';
 import { defaultTilings, type Tilings } from '../../../src/kernels/tiling.ts';
 import { firstWrong, KernelLab, type Output, type Result } from '../../support/kernel-lab.ts';
 import { type BlockMatrix, type MatrixType, packMatrix, randomMatrix, weightsOfRow } from '../../support/kernel-matrix.ts';

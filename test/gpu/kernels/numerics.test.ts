@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { isSliced, matmul } from '../../../src/kernels/matmul.ts';
+import { matmul } from '../../../src/kernels/matmul-store.ts';
+import { isSliced } from '../../../src/kernels/matmul.ts';
 import { quantise, quantisedBytes, type QuantisedNumerics } from '../../../src/kernels/quantise.ts';
 import { fromHalf } from '../../support/ggml-blocks.ts';
 import { firstDifference, firstWritten, firstWrong, KernelLab, type Result } from '../../support/kernel-lab.ts';

@@ -26,7 +26,7 @@ export class FakeEngine extends FakeClient {
       counters: { steps: 30 * reading, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 },
       tuning: {
         state: 'done', wallMs: 6400, gpuMs: 1900, pipelinesCompiled: 64, numKernels: 20,
-        kernels: [{ name: 'matmul-int4', tokens: 1, variant: 'tile 8x8', gain: 1.4 }],
+        kernels: [{ name: 'matmul-int4', tokens: 1, variant: 'tile 8x8', gain: 1.4 }], rejected: [],
       } as unknown as EngineMetrics['tuning'],
     };
   }

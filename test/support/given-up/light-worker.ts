@@ -18,12 +18,10 @@ const runner: ModelRunner = { execute: async (plan) => lettersAfter(plan) };
 
 const loadModel = createModelLoader({
   baseUrl: location.href,
-  loadRunner: async ({ file, reserve, bestVariants, onStage, signal = new AbortController().signal }) => {
+  loadRunner: async ({ file, reserve, onStage, signal = new AbortController().signal }) => {
     const { device, adapter, lost } = await untilAborted(openGpu(), signal, (late) => late.device.destroy());
     const load = async (): Promise<void> => {
-      const known = bestVariants?.(adapter);
       await reserve?.(NEED);
-      await known;
       onStage?.('load');
       for (const { offset, byteLength } of file.tensors) {
         await file.source.read(offset, byteLength);

@@ -102,12 +102,10 @@ export class SimulatedGpu {
     if (bytes > NEED.budgetBytes) this.violations.add(`${bytes} of ${NEED.budgetBytes} bytes are taken`);
   }
 
-  async #fill(device: Device, { file, reserve, bestVariants, onStage, signal }: LoadRunnerOptions, gate: Gate): Promise<void> {
-    const known = bestVariants?.(ADAPTER);
+  async #fill(device: Device, { file, reserve, onStage, signal }: LoadRunnerOptions, gate: Gate): Promise<void> {
     device.bytes = (await reserve?.(NEED)) ?? MODEL_BYTES;
     await gate('buffers');
     if (this.isFull) throw new TabserveError('out_of_memory', 'The GPU refuses memory.');
-    await known;
     onStage?.('load');
     for (const { offset, byteLength } of file.tensors) {
       await file.source.read(offset, byteLength);

@@ -38,6 +38,7 @@ const FIGURES = {
       pipelinesCompiled: 64,
       numKernels: 4,
       kernels: [1.5, 1, 2.25].map((gain) => ({ name: 'matmul', tokens: 1, variant: 'v', gain })),
+      rejected: [],
     },
     maxNumBatchedTokens: 256,
     maxStepsPerPlan: 4,
@@ -206,7 +207,7 @@ test('the table says what was measured, on what, how far it scatters, and whethe
   expect(table).toMatch(/^load, prompt 50, answer 4$/m);
   expect(formatResults(resultsOf(FIGURES, {}, 3))).toMatch(/^ {2}dispatches +305 a decode step +n = 3$/m);
   expect(table).toMatch(/\n\nClean run\.$/);
-  const off = { ...FIGURES.engine, tuning: { state: 'off', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 4, kernels: [] } } as const;
+  const off = { ...FIGURES.engine, tuning: { state: 'off', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 4, kernels: [], rejected: [] } } as const;
   expect(formatResults(resultsOf({ ...FIGURES, engine: off }))).toMatch(/^tuning +off: 4 kernels as they are by default$/m);
   expect(formatResults(resultsOf(FIGURES, { loadAverage: 9 }))).toMatch(/\nNOT a clean run: .*load average 9\.00.*\.$/);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import type { BestVariant } from '../../../src/tuning/tunable.ts';
+import type { BestVariant, BestVariants } from '../../../src/tuning/tunable.ts';
 import { Autotuner, type AutotunerOptions } from '../../../src/tuning/autotuner.ts';
+import { KnownVariants } from '../../../src/tuning/known-variants.ts';
 import { GpuLock } from '../../../src/engine/gpu-lock.ts';
 import { IdleQueue } from '../../../src/engine/idle-queue.ts';
 import { type FakeTunable, type FakeTunableOptions, fakeTunable } from './fake-trial.ts';
@@ -10,21 +11,22 @@ import { settle } from '../engine/virtual-gpu.ts';
 const SPEEDS = { default: 0.2, fast: 0.1, slow: 0.5 };
 const LIMITS = { wallMs: 10_000, gpuMs: 2000, pipelines: 64 };
 
-function start(tunables: readonly FakeTunable[], options: Partial<AutotunerOptions> & { readonly time?: VirtualTime } = {}) {
-  const { time = new VirtualTime(), ...others } = options;
+interface StartOptions extends Partial<AutotunerOptions> {
+  readonly time?: VirtualTime;
+  /** Those whose variants are in use already. */
+  readonly known?: BestVariants;
+}
+
+function start(tunables: readonly FakeTunable[], options: StartOptions = {}) {
+  const { time = new VirtualTime(), known = new Map<string, BestVariant>(), ...others } = options;
   const saved: [string, BestVariant][] = [];
   const lines: string[] = [];
   const log = (_level: string, line: string): void => void lines.push(line);
-  const tuner = new Autotuner({
-    tunables,
-    known: new Map(),
-    limits: LIMITS,
-    clock: time.clock,
-    sleep: time.sleep,
-    save: (key, best) => void saved.push([key, best]),
-    log,
-    ...others,
-  });
+  const save = (key: string, best: BestVariant): void => void saved.push([key, best]);
+  const variants = new KnownVariants({ save, adapter: 'some GPU', log });
+  variants.learn(known);
+  const kept = { isDone: true };
+  const tuner = new Autotuner({ tunables, variants, kept, limits: LIMITS, clock: time.clock, sleep: time.sleep, log, ...others });
   const gpuLock = new GpuLock();
   const queue = new IdleQueue({ isBusy: () => false, gpuLock, visibleClock: time.clock, log });
   queue.add(tuner);
@@ -48,14 +50,14 @@ test('while nothing is asked all are tried; the best variants are used, kept and
   const time = new VirtualTime();
   const tunables = [fakeTunable('a', 1, SPEEDS, { time, compileMs: () => 100 }), fakeTunable('b', 1, { default: 0.1, slow: 0.2 }, { time })];
   const { tuner, saved, lines, tune } = start(tunables, { time });
-  expect(tuner.metrics()).toEqual({ state: 'idle', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 2, kernels: [] });
+  expect(tuner.metrics()).toEqual({ state: 'idle', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 2, kernels: [], rejected: [] });
   await tune();
   expect(tunables.map(({ trial }) => trial.used)).toEqual([['fast'], ['default']]);
   expect(saved.map(([key, { variant, tried }]) => [key, variant, tried])).toEqual([['a', 'fast', ['fast', 'slow']], ['b', 'default', ['slow']]]);
   const spent = tunables.flatMap(({ trial }) => trial.runs).reduce((sum, { ms }) => sum + ms, 0);
   const { kernels: tuned, ...metrics } = tuner.metrics();
   expect(metrics).toEqual({
-    state: 'done', wallMs: expect.closeTo(time.now, 5), gpuMs: expect.closeTo(spent, 5), pipelinesCompiled: 3, numKernels: 2,
+    state: 'done', wallMs: expect.closeTo(time.now, 5), gpuMs: expect.closeTo(spent, 5), pipelinesCompiled: 3, numKernels: 2, rejected: [],
   });
   expect(metrics.wallMs).toBeGreaterThan(metrics.gpuMs + 99);
   expect(tuned).toEqual([
@@ -185,7 +187,7 @@ test('what is known is not tried, nor is anything without a budget', async () =>
   await tune();
   expect(tuner.metrics()).toEqual({
     state: 'cached', wallMs: 0, gpuMs: 0, pipelinesCompiled: 0, numKernels: 1,
-    kernels: [{ name: 'kernel a', tokens: 1, variant: 'fast', gain: 3 }],
+    kernels: [{ name: 'kernel a', tokens: 1, variant: 'fast', gain: 3 }], rejected: [],
   });
   const off = fakeTunable('b', 1, SPEEDS);
   const second = start([all, off], { known, limits: { wallMs: 0, gpuMs: 0, pipelines: 0 } });
@@ -194,12 +196,47 @@ test('what is known is not tried, nor is anything without a budget', async () =>
   expect([all.isPrepared, off.isPrepared]).toEqual([false, false]);
 });
 
-test('a best variant that is not in use is tried again', async () => {
-  const known = new Map([['a', { variant: 'gone', ms: 1, defaultMs: 3, tried: ['gone', 'fast', 'slow'] }]]);
-  const { tuner, tune } = start([fakeTunable('a', 1, SPEEDS)], { known });
-  expect(tuner.metrics()).toMatchObject({ state: 'idle', kernels: [] });
+test('the fastest variant is not used if it gives other bits; the next that is right is', async () => {
+  const tunable = fakeTunable('a', 1, { default: 0.2, fast: 0.1, exits: 0.01, drops: 0.09, slow: 0.5 });
+  const { trial } = tunable;
+  trial.wrong.add('exits').add('drops');
+  const { tuner, saved, lines, tune } = start([tunable]);
   await tune();
-  expect(tuner.metrics().kernels).toMatchObject([{ variant: 'fast' }]);
+  expect(trial.checked).toEqual(['exits', 'drops', 'fast']); // by speed, and none that would not be used
+  expect(trial.used).toEqual(['fast']);
+  const { kernels: tuned, rejected, state } = tuner.metrics();
+  expect(rejected).toEqual([{ kernel: 'kernel a', variant: 'exits' }, { kernel: 'kernel a', variant: 'drops' }]);
+  expect([state, tuned]).toEqual(['done', [{ name: 'kernel a', tokens: 1, variant: 'fast', gain: expect.closeTo(2, 3) }]]);
+  expect(saved.at(-1)).toEqual(['a', expect.objectContaining({ variant: 'fast', tried: expect.arrayContaining(['exits', 'drops', 'fast', 'slow']) })]);
+  expect(lines.filter((line) => line.includes('wrong numbers'))).toEqual([
+    expect.stringMatching(/on this GPU \(some GPU\) and is not used: kernel a for up to 1 tokens, exits\.$/), expect.stringMatching(/drops\.$/),
+  ]);
+});
+
+test('where every faster variant is wrong the default stays, and none is tried again', async () => {
+  const tunable = fakeTunable('a', 1, SPEEDS);
+  tunable.trial.wrong.add('fast');
+  const { saved, tune } = start([tunable]);
+  await tune();
+  expect(tunable.trial.used).toEqual(['default']);
+  const known = new Map(saved);
+  const next = fakeTunable('a', 1, SPEEDS);
+  const second = start([next], { known });
+  await second.tune();
+  expect([second.tuner.metrics().state, next.isPrepared]).toEqual(['cached', false]);
+});
+
+test('a wrong variant is remembered where a limit ends its trial', async () => {
+  const time = new VirtualTime();
+  const tunable = fakeTunable('a', 1, SPEEDS, { time });
+  const { trial } = tunable;
+  trial.wrong.add('fast');
+  trial.onRun = () => (trial.checked.length > 0 ? 60_000 : 0);
+  const { saved, tuner, tune } = start([tunable], { time });
+  await tune();
+  expect(trial.used).toEqual([]);
+  expect(saved).toEqual([['a', { variant: 'default', ms: 1, defaultMs: 1, tried: ['fast'] }]]);
+  expect(tuner.metrics()).toMatchObject({ state: 'limited', rejected: [{ variant: 'fast' }] });
 });
 
 test('a request that comes waits for one run; then the trial rests until the GPU is free, and the wait does not count', async () => {

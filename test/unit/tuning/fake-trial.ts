@@ -14,6 +14,9 @@ export class FakeTrial implements Trial {
   clockMs = 0.001;
   readonly runs: { readonly variant: string; readonly dispatches: number; readonly ms: number }[] = [];
   readonly used: string[] = [];
+  /** Variants that give other bits than the default. */
+  readonly wrong = new Set<string>();
+  readonly checked: string[] = [];
   /** Called while a run is under way; may return milliseconds that it takes longer. */
   onRun: () => number | void | Promise<number | void> = () => {};
   readonly #speeds: Speeds;
@@ -34,6 +37,11 @@ export class FakeTrial implements Trial {
     return ms;
   }
 
+  async agrees(variant: string): Promise<boolean> {
+    this.checked.push(variant);
+    return !this.wrong.has(variant);
+  }
+
   use(variant: string): void {
     this.used.push(variant);
   }
@@ -41,6 +49,7 @@ export class FakeTrial implements Trial {
 
 export interface FakeTunable extends Tunable {
   variant: string;
+  isReady: boolean;
   readonly trial: FakeTrial;
   readonly isPrepared: boolean;
   /** The candidates of each trial so far. */
@@ -61,7 +70,7 @@ export function fakeTunable(key: string, tokens: number, speeds: Speeds, options
   const { variant = Object.keys(speeds)[0] ?? '', bytes = 1, time = new VirtualTime(), compileMs = () => 0 } = options;
   const trial = new FakeTrial(speeds, time);
   const tunable: FakeTunable = {
-    key, name: `kernel ${key}`, tokens, variant, trial, prepared: [],
+    key, name: `kernel ${key}`, tokens, variant, trial, prepared: [], isReady: true,
     trialStep: { tokens, bytes },
     candidates: Object.keys(speeds).slice(1),
     get isPrepared() {
@@ -72,7 +81,7 @@ export function fakeTunable(key: string, tokens: number, speeds: Speeds, options
       trial.refused = candidates.filter((name) => compileMs(name) === undefined);
       const compiling = candidates.flatMap((name) => {
         const ms = compileMs(name);
-        return ms === undefined ? [] : [{ name, end: time.now + ms }];
+        return ms === undefined || speeds[name] === undefined ? [] : [{ name, end: time.now + ms }];
       }).toSorted((a, b) => a.end - b.end);
       const compiled: string[] = [];
       for (const { name, end } of compiling) {

@@ -75,11 +75,14 @@ class SharedGpu {
 
   #tunable(key: string): Tunable {
     const trial = {
-      variants: ['default', 'fast'], refused: [], clockMs: 0.001, use: () => {},
+      variants: ['default', 'fast'], refused: [], clockMs: 0.001,
+      agrees: async () => true,
+      use: (variant: string) => void (tunable.variant = variant),
       time: (variant: string, dispatches: number) => this.during('trial', 0.4 + dispatches * (variant === 'fast' ? 0.1 : 0.2)),
     };
     const step = { tokens: 1, bytes: 1 };
-    return { key, name: key, tokens: 1, trialStep: step, variant: 'default', candidates: ['fast'], prepare: async () => trial };
+    const tunable = { key, name: key, tokens: 1, trialStep: step, variant: 'default', isReady: true, candidates: ['fast'], prepare: async () => trial };
+    return tunable;
   }
 }
 
