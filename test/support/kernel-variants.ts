@@ -105,6 +105,18 @@ const EPILOGUES: readonly (EpilogueText & Pick<Epilogue, 'spec'>)[] = [
 
 /** Every epilogue with every format and numerics, and the tilings of both kinds of adapter. */
 function matmulVariants(): KernelVariant[] {
+  return [...defaultProducts(), slicedProduct()];
+}
+
+/** A slice of k after the other, by one set of lanes: no default. */
+function slicedProduct(): KernelVariant {
+  const matrix = { format: 'int4', wideScales: false, numerics: 'f32', rows: 64, columns: 64, lanes: 16, sliceGroups: 1, weights: buffer, scales: buffer } as const;
+  const epilogue = { spec: MATMUL, modules: [shader('epilogue/store')] };
+  const modules = matmulModules({ matrix, x: buffer, subgroups: false }, epilogue, { tokens: 1, tiles: 1, series: 1, set: 16, splits: 1 });
+  return { spec: MATMUL, modules };
+}
+
+function defaultProducts(): KernelVariant[] {
   return EPILOGUES.flatMap((epilogue) =>
     MATRICES.flatMap((kind) =>
       [false, true].flatMap((subgroups) => {

@@ -51,7 +51,7 @@ test.each(VARIANTS)('$title fits WebGPU’s default limits', ({ spec }) => {
 });
 
 test('every shader file is part of a variant', () => {
-  const linked = new Set(VARIANTS.flatMap(({ modules }) => modules.map(({ path }) => path)));
+  const linked = new Set(VARIANTS.flatMap(({ modules }) => modules.flatMap((module) => [module, ...Object.values(module.includes ?? {})])).map(({ path }) => path));
   expect(listFiles('shaders', '.wgsl').filter((file) => !linked.has(file))).toEqual([]);
 });
 
