@@ -18,13 +18,16 @@
 //   quads/    how the lanes of a quad exchange values
 //   lanes/    where scores are stored
 //   classes/  how classes are summed
+//   scores/   how scores are computed: flat, for software adapters, or looped, for GPUs
+//   common/attention-values, with no other file in its place: how weights and values are summed
 //   sizes     lengths of arrays, and constants that follow from the overrides: LANES, QUADS, GROUP (heads of a KV head),
 //             BLOCK_SHIFT
 //
-// Directives repeat over ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS (HEAD_SIZE / 4 / VECTOR_LANES,
-// rounded up). FLAT: queries are kept in registers.
+// Directives, here and in the slots, repeat over ROWS; HEADS (of the 4); STEPS (HEAD_SIZE / 16, rounded up); VECTORS
+// (HEAD_SIZE / 4 / VECTOR_LANES, rounded up). They unroll the work on every group of tokens, whose variables have names. The
+// work on a whole split is in loops and arrays: these are shorter, and an adapter may compile long texts slowly.
 //
-// An adapter may execute both sides of every `if`, and may compile long texts slowly, so there are few of either.
+// An adapter may execute both sides of every `if`, so there are few.
 //
 // queries      [row][kv head][group / 4, rounded up][HEAD_SIZE] of 4 heads
 // rows         [row]: y is the position, w the row of the block tables
@@ -56,14 +59,12 @@ const LOWEST = -3.4e38;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>, PARTIALS>;
 @group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
-// By row, from the tile's last on: for each head, the largest score, and the sum of the lane's weights.
-var<private> maxima: array<vec4<f32>, ROWS>;
-var<private> sums: array<vec4<f32>, ROWS>;
+// By row, from the tile's last on, so that each has no more tokens than the one before.
+var<private> counts: array<u32, ROWS>; // tokens of the split that the row attends to
+var<private> first_queries: array<u32, ROWS>; // where the row's queries are
+var<private> maxima: array<vec4<f32>, ROWS>; // for each head, the largest score
+var<private> sums: array<vec4<f32>, ROWS>; // for each head, the sum of the lane's weights
 var<private> outputs: array<vec4<f32>, OUTPUTS>; // [row][head][vector of this lane]
-
-fn is_finite(value: vec4<f32>) -> bool {
-  return all((bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) != vec4(0x7f800000u));
-}
 
 // A vector of a row's head, where the sum of the weights is `sum`.
 fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
@@ -80,6 +81,64 @@ fn query_of(query: u32, step: u32, b: u32, quad_lane: u32) -> vec4<f32> {
   return select(vec4<f32>(), queries[query + min(element, HEAD_SIZE - 1u)] * KEY_UNITS[b], element < HEAD_SIZE);
 }
 
+// Adds 4 products, in order.
+fn add4(sum: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, factors: vec4<f32>) -> vec4<f32> {
+  return sum + a * factors.x + b * factors.y + c * factors.z + d * factors.w;
+}
+
+// A token of the split: its block and KV head, as an index of heads of the cache.
+fn cached_head(table: u32, kv_head: u32, token: u32) -> u32 {
+  return block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
+}
+
+// The factor of the product of a query with a token's key.
+fn score_scale(head: u32, place: u32) -> f32 {
+  return SCALE * key_scale(head, place); // mutation: score-scale
+}
+
+// From the lanes' products of a row's queries, one for each head, with a group's keys: the scores of the group's tokens. Keeps
+// them, and returns those of the lane's token, or LOWEST where the row does not attend to it.
+fn keep_scores(
+  lane: u32,
+  r: u32,
+  group: u32,
+  groups: u32,
+  scale: f32,
+#for h in HEADS
+  dot#h: vec4<f32>,
+#end
+) -> vec4<f32> {
+  let quad_lane = lane & 3u;
+  let sums = scale * scatter_sums(
+    lane,
+#for h in HEADS
+    dot#h,
+#end
+  );
+#for h in HEADS
+  keep_score((r * HEADS + #h) * GROUPS, group, groups, quad_lane, sums[#h]);
+#end
+  return select(vec4(LOWEST), sums, 4u * group + quad_lane < counts[r]);
+}
+
+// Writes the results of a row: finished ones where its context is one split, else partial ones.
+fn write_row(lane: u32, row: u32, r: u32, split: u32, first_head: u32, heads: u32) {
+  let vectors = HEAD_SIZE / 4u; // of a head
+  let own_vector = lane % VECTOR_LANES;
+  let is_lone = rows[row].y < SPLIT;
+  let partial_at = ((row * NUM_HEADS + first_head) * MAX_SPLITS + split) * (vectors + 1u);
+  let partial_stride = MAX_SPLITS * (vectors + 1u);
+  let at = select(partial_at, row * (Y_STRIDE / 4u) + first_head * vectors, is_lone);
+  let head_stride = select(partial_stride, vectors, is_lone);
+  let sum = sum_of_lanes(lane, own_vector, sums[r]);
+  for (var j = 0u; j < VECTORS; j++) {
+    write_outputs(lane, own_vector, r, j, heads, at, head_stride, is_lone, sum);
+  }
+  for (var h = lane; h < select(heads, 0u, is_lone); h += LANES) {
+    partials[partial_at + h * partial_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
+  }
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let tile = tiles[workgroup.x];
@@ -93,208 +152,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let groups = (min(SPLIT, last.y + 1u - start) + 3u) / 4u;
   let table = last.w * MAX_BLOCKS + (start >> BLOCK_SHIFT);
-  let quad_lane = lane & 3u;
-
-  var last_count = 0u;
-  // Rows from the tile's last to its first, so that each has no more tokens than the one before. If there are fewer than
-  // ROWS, the first is repeated.
-#for r in ROWS
-  let row#r = tile.x + max(tile.y, #r + 1u) - (#r + 1u);
-  let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT); // mutation: causal-mask
-  let query#r = ((row#r * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
-#if FLAT
-#for i in STEPS
-#for b in 4
-  let q#r_#i_#b = query_of(query#r, #i, #b, quad_lane);
-#end
-#end
-#end
-#for h in HEADS
-  var highest#r_#h = LOWEST;
-#end
-  last_count = count#r;
-#end
-
-  for (var first = 0u; first < groups; first += QUADS) {
-    let group = first + lane / 4u;
-    let token = 4u * min(group, groups - 1u);
-    let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
-    let place = token & (BLOCK_SIZE - 1u);
-    let key = key_at(head, place, quad_lane);
-    let scale = SCALE * key_scale(head, place + quad_lane); // mutation: score-scale
-#if FLAT
-#for i in STEPS
-    let keys#i = load_keys(key, #i, quad_lane);
-    let k#i_0 = key_0(keys#i);
-    let k#i_1 = key_1(keys#i);
-    let k#i_2 = key_2(keys#i);
-    let k#i_3 = key_3(keys#i);
-#end
-#for r in ROWS
-#for h in HEADS
-    let dot#r_#h = vec4<f32>()
-#for i in STEPS
-      + k#i_0 * q#r_#i_0[#h] + k#i_1 * q#r_#i_1[#h] + k#i_2 * q#r_#i_2[#h] + k#i_3 * q#r_#i_3[#h]
-#end
-    ;
-#end
-#end
-#else
-#for r in ROWS
-#for h in HEADS
-    var dot#r_#h = vec4<f32>();
-#end
-#end
-    for (var step = 0u; step < (HEAD_SIZE + 15u) / 16u; step++) {
-      let four = load_keys(key, step, quad_lane);
-      let k0 = key_0(four);
-      let k1 = key_1(four);
-      let k2 = key_2(four);
-      let k3 = key_3(four);
-#for r in ROWS
-#for b in 4
-      let q#r_#b = query_of(query#r, step, #b, quad_lane);
-#end
-#for h in HEADS
-      dot#r_#h = dot#r_#h + k0 * q#r_0[#h] + k1 * q#r_1[#h] + k2 * q#r_2[#h] + k3 * q#r_3[#h];
-#end
-#end
-    }
-#end
-#for r in ROWS
-    {
-      let sums = scatter_sums(
-        lane,
-#for h in HEADS
-        dot#r_#h,
-#end
-      ) * scale;
-      let is_own = 4u * group + quad_lane < count#r;
-#for h in HEADS
-      keep_score((#r * HEADS + #h) * GROUPS, group, groups, quad_lane, sums[#h]);
-#end
-#for h in HEADS
-      highest#r_#h = max(highest#r_#h, select(LOWEST, sums[#h], is_own));
-#end
-    }
-#end
+  // If the tile has fewer than ROWS rows, the first is repeated.
+  for (var r = 0u; r < ROWS; r++) {
+    let row = tile.x + max(tile.y, r + 1u) - (r + 1u);
+    counts[r] = min(max(rows[row].y + 1u, start) - start, SPLIT); // mutation: causal-mask
+    first_queries[r] = ((row * NUM_KV_HEADS + kv_head) * fours + four) * HEAD_SIZE;
   }
-
-#for r in ROWS
-#for h in HEADS
-  maxima[#r][#h] = highest#r_#h;
-#end
-#end
+  score_tokens(lane, table, kv_head, groups);
   for (var r = 0u; r < ROWS; r++) {
     maxima[r] = max_of_quads(lane, quad_max(lane, maxima[r]));
   }
-#for r in ROWS
-  let maxima#r = maxima[#r];
-#end
   await_scores();
-
-  let vectors = HEAD_SIZE / 4u; // of a head
-  let own_vector = lane % VECTOR_LANES;
-#for j in VECTORS
-  let vector#j = min(own_vector + #j * VECTOR_LANES, vectors - 1u);
-#end
-
-  // A weight of 0 does not remove a later row's value that is NaN or infinite. So from the first such value on this lane
-  // reuses the value before it; rows that may see it become NaN.
-  var seen = count0;
-#if SEVERAL_ROWS
-  for (var token = last_count; token < count0; token++) {
-    let head = block_tables[table + (token >> BLOCK_SHIFT)] * NUM_KV_HEADS + kv_head;
-    let value = value_at(head, token & (BLOCK_SIZE - 1u));
-#for j in VECTORS
-    seen = select(min(seen, token), seen, is_finite(load_value(value, vector#j)));
-#end
-  }
-#end
-  let last_token = max(seen, 1u) - 1u; // mutation: last-token
-
-#for r in ROWS
-  let start_total#r = bitcast<f32>(select(0u, 0x7fc00000u, count#r > seen));
-#for h in HEADS
-  var sum#r_#h = 0.0;
-#for j in VECTORS
-  var total#r_#h_#j = vec4(start_total#r);
-#end
-#end
-#end
-  for (var share = 0u; share < 4u; share += CLASS_LANES) {
-#for r in ROWS
-#for h in HEADS
-    var class_sum#r_#h = 0.0;
-#for j in VECTORS
-    var output#r_#h_#j = vec4<f32>();
-#end
-#end
-#end
-    for (var first = share; first < groups; first += 4u) {
-      let own = first + lane / VECTOR_LANES; // group; none where there are fewer
-      let group = min(own, last_token / 4u);
-      let block = block_tables[table + ((4u * group) >> BLOCK_SHIFT)];
-      let head = block * NUM_KV_HEADS + kv_head;
-      let place = (4u * group) & (BLOCK_SIZE - 1u);
-      let tokens = vec4(4u * own) + (vec4(0u, 1u, 2u, 3u) ^ vec4(quad_lane));
-      let places = min(tokens, vec4(last_token)) - vec4(4u * group - place);
-#for k in 4
-      let value#k = value_at(head, places[#k]);
-#end
-#for j in VECTORS
-#for k in 4
-      let v#k_#j = load_value(value#k, vector#j);
-#end
-#end
-#for r in ROWS
-#for h in HEADS
-      {
-        let at = (#r * HEADS + #h) * GROUPS + min(own, groups - 1u);
-        let w = weights_of(at, quad_lane, maxima#r[#h], tokens, count#r);
-        class_sum#r_#h += w.x;
-#for j in VECTORS
-        output#r_#h_#j = output#r_#h_#j + v0_#j * w.x + v1_#j * w.y + v2_#j * w.z + v3_#j * w.w;
-#end
-      }
-#end
-#end
-    }
-#for r in ROWS
-#for h in HEADS
-    sum#r_#h += class_sum#r_#h;
-#for j in VECTORS
-    total#r_#h_#j += output#r_#h_#j;
-#end
-#end
-#end
-  }
-
-#for r in ROWS
-#for h in HEADS
-  sums[#r][#h] = sum#r_#h;
-#for j in VECTORS
-  outputs[(#r * HEADS + #h) * VECTORS + #j] = total#r_#h_#j;
-#end
-#end
-#end
+  sum_values(lane, table, kv_head, groups);
   let heads = min(HEADS, GROUP - 4u * four);
   for (var r = 0u; r < tile.y; r++) {
     let row = tile.x + tile.y - 1u - r;
-    let position = rows[row].y;
-    let is_lone = position < SPLIT;
-    let row_heads = select(0u, heads, position >= start);
-    let head = kv_head * GROUP + four * 4u;
-    let partial_at = ((row * NUM_HEADS + head) * MAX_SPLITS + workgroup.z) * (vectors + 1u);
-    let partial_stride = MAX_SPLITS * (vectors + 1u);
-    let at = select(partial_at, row * (Y_STRIDE / 4u) + head * vectors, is_lone);
-    let head_stride = select(partial_stride, vectors, is_lone);
-    let sum = sum_of_lanes(lane, own_vector, sums[r]);
-    for (var j = 0u; j < VECTORS; j++) {
-      write_outputs(lane, own_vector, r, j, row_heads, at, head_stride, is_lone, sum);
-    }
-    for (var h = lane; h < select(row_heads, 0u, is_lone); h += LANES) {
-      partials[partial_at + h * partial_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
-    }
+    write_row(lane, row, r, workgroup.z, kv_head * GROUP + four * 4u, select(0u, heads, rows[row].y >= start));
   }
 }

@@ -116,7 +116,6 @@ export function attentionModules(
     HEADS: heads,
     STEPS: Math.ceil(headSize / 16),
     VECTORS: Math.ceil(headSize / 4 / vectorLanes),
-    FLAT: isFlat,
     SEVERAL_ROWS: rows > 1,
   };
   const sizes = constants('sizes', {
@@ -126,6 +125,7 @@ export function attentionModules(
     BLOCK_SHIFT: Math.log2(args.blockSize),
     ROWS: rows,
     HEADS: heads,
+    STEPS: counts.STEPS,
     VECTORS: counts.VECTORS,
     OUTPUTS: rows * heads * counts.VECTORS,
     SCORES: rows * heads * ATTENTION_SPLIT,
@@ -137,6 +137,8 @@ export function attentionModules(
   });
   const files = [
     'attention',
+    'common/attention-values',
+    `scores/${isFlat ? 'flat' : 'looped'}`,
     `kv-read/${kvCacheDtype}`,
     `quads/${subgroups ? 'subgroup' : 'workgroup'}`,
     `lanes/${subgroups && lanes === 4 ? 'one-quad' : 'many'}`,

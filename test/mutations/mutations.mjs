@@ -102,9 +102,11 @@ export const MUTATIONS = [
   ]),
 
   ...ofShader('shaders/attention.wgsl', [
-    ['a token sees the one after it', 'causal-mask', 'let count#r = min(max(rows[row#r].y + 1u, start) - start, SPLIT);', 'let count#r = min(max(rows[row#r].y + 2u, start) - start, SPLIT);', ATTENTION],
-    ['scores are not scaled', 'score-scale', 'let scale = SCALE * key_scale(', 'let scale = key_scale(', ATTENTION],
-    ['a row that a later row’s NaN must not reach', 'last-token', 'let last_token = max(seen, 1u) - 1u;', 'let last_token = max(count0, 1u) - 1u;', ATTENTION],
+    ['a token sees the one after it', 'causal-mask', 'counts[r] = min(max(rows[row].y + 1u, start) - start, SPLIT);', 'counts[r] = min(max(rows[row].y + 2u, start) - start, SPLIT);', ATTENTION],
+    ['scores are not scaled', 'score-scale', 'return SCALE * key_scale(', 'return key_scale(', ATTENTION],
+  ]),
+  ...ofShader('shaders/common/attention-values.wgsl', [
+    ['a row that a later row’s NaN must not reach', 'last-token', 'let last_token = max(seen, 1u) - 1u;', 'let last_token = max(counts[0], 1u) - 1u;', ATTENTION],
   ]),
   ...ofShader('shaders/attention-merge.wgsl', [
     ['splits are added without their maxima', 'split-maximum', 'value += exp(max_and_sum.x - highest) / sum *', 'value += 1.0 / sum *', ATTENTION],

@@ -18,6 +18,7 @@ test.each(HEADS)('%i heads over %i of %i, software %s: what is tried runs anywhe
     expect(lanes).toBeLessThanOrEqual(256);
     if (!isSoftware) expect(lanes).toBeGreaterThanOrEqual(16);
     expect(tileRows).toBe(initial.tileRows); // the step's tiles are made for all layers alike
+    if (isSoftware) expect(classLanes).toBe(1); // no barriers when values are summed
     expect(isFlat).toBe(isSoftware); // one order of additions for all widths
   }
 });

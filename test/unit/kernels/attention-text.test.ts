@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { link } from '../../../src/gpu/link.ts';
+import { attentionModules } from '../../../src/kernels/attention.ts';
+import { defaultLanes } from '../../../src/kernels/attention-lanes.ts';
+
+const buffer = { size: 4096 } as GPUBuffer;
+
+/** The WGSL that a browser compiles for a software adapter or a GPU, without comments. */
+function textOf(numHeads: number, numKvHeads: number, headSize: number, isSoftware: boolean, isTile: boolean): string {
+  const shape = { numHeads, numKvHeads, headSize, blockSize: 16, maxBlocks: 8, kvCacheDtype: 'f32', subgroups: true } as const;
+  const buffers = { queries: buffer, keys: buffer, values: buffer, partials: buffer };
+  const lanes = defaultLanes(isSoftware, shape);
+  const { code } = link(attentionModules({ ...shape, ...buffers }, lanes, isTile ? lanes.tileRows : 1));
+  return code.replace(/ *\/\/.*$/gm, '');
+}
+
+// A compiler's time grows with the text, on software adapters faster than it.
+test.each([
+  [9, 3, 64, 17_500, 33_500],
+  [32, 8, 128, 26_000, 38_500],
+  [3, 1, 256, 34_500, 52_000],
+])('%i heads over %i of %i: the unrolled text is short, and that for GPUs shorter', (numHeads, numKvHeads, headSize, ofRow, ofTile) => {
+  const textOfKind = (isSoftware: boolean, isTile: boolean) => textOf(numHeads, numKvHeads, headSize, isSoftware, isTile).length;
+  expect(textOfKind(true, false)).toBeLessThan(ofRow);
+  expect(textOfKind(true, true)).toBeLessThan(ofTile);
+  expect(textOfKind(false, false)).toBeLessThan(textOfKind(true, false));
+  expect(textOfKind(false, true)).toBeLessThan(28_500);
+});
+
+test('queries are loaded in one place of the text, however many a tile has: each load is compiled with its check of bounds', () => {
+  for (const isTile of [false, true]) expect(textOf(32, 8, 128, true, isTile).split(/[^_]queries\[/)).toHaveLength(2);
+  for (const isTile of [false, true]) expect(textOf(32, 8, 128, true, isTile).split('query_of(')).toHaveLength(1 + 1 + 4);
+});
