@@ -62,6 +62,8 @@ export interface Outcome {
   readonly kvCacheBytes: number;
   /** Of what is neither weights nor KV cache. */
   readonly stepBytes: number;
+  /** Of those, attention's partial results. */
+  readonly partialBytes: number;
   /** Of a sequence, and of all together. */
   readonly maxModelLen: number;
   readonly tokens: number;
@@ -98,11 +100,12 @@ export async function outcomeOf(file: ModelFile, machine: Machine, options: Load
   const { numBlocks, blockSize, maxModelLen } = fitted.made.scheduler;
   const { bytes } = all;
   const stepBytes = bytes - weights.bytes - fitted.bytes;
-  return { bytes, kvCacheBytes: fitted.bytes, stepBytes, maxModelLen, tokens: numBlocks * blockSize, report: reportCache(fitted) };
+  const partialBytes = fitted.made.state.partials.size;
+  return { bytes, kvCacheBytes: fitted.bytes, stepBytes, partialBytes, maxModelLen, tokens: numBlocks * blockSize, report: reportCache(fitted) };
 }
 
 /** Tokens of a sequence for which the buffers of steps are told. */
-const STEP_TOKENS = [4096, 8192, 32_768];
+export const STEP_TOKENS = [4096, 8192, 32_768];
 
 /** docs/memory.md. */
 export async function writeMemoryPage(): Promise<string> {
@@ -143,7 +146,7 @@ async function besideOf(file: ModelFile): Promise<string[]> {
   });
   const all = await Promise.all(outcomes);
   const [{ bytes, kvCacheBytes, stepBytes, tokens }] = all as [Outcome, ...Outcome[]];
-  const steps = all.map((each, i) => ((STEP_TOKENS[i] ?? 0) > contextOf(file) ? '' : mib(each.stepBytes)));
+  const steps = all.map((each, i) => ((STEP_TOKENS[i] ?? 0) > contextOf(file) ? '' : `${mib(each.stepBytes)} · ${mib(each.partialBytes)}`));
   return [mib(bytes - kvCacheBytes - stepBytes), `${kvCacheBytes / tokens / 1024} KiB`, ...steps];
 }
 
@@ -204,6 +207,7 @@ and the GPU binds buffers of 2 GiB. f16 and INT8 caches round keys and values ([
 
 const BESIDE = `## Beside the KV cache
 
-Weights, bytes of the KV cache for a token in f32, and the buffers of a step, most of which are attention's partial results:
-these grow with the longest sequence that there may be, and are the reason to give a \`maxModelLen\` where memory is short.
+Weights, bytes of the KV cache for a token in f16, and the buffers of a step · attention's partial results among them. Attention
+divides a context into splits of 128 tokens, and leaves a result for each split of each token of a step. There is room for
+60 MiB of them. A long prompt is computed in smaller chunks towards its end, such that a step needs no more.
 `;

@@ -1,12 +1,11 @@
 // Combines the splits of a row's context, in order, and normalises. attention.wgsl has finished the rows with one split.
 //
-// rows     [row]: y is the position
-// partials [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4 (see attention.wgsl)
+// rows     [row]: y is the position, w see common/partials
+// partials see common/partials
 // y        [row][Y_STRIDE / 4] of 4: [head][HEAD_SIZE / 4], then padding
 
 override NUM_HEADS: u32;
 override HEAD_SIZE: u32;
-override MAX_SPLITS: u32;
 override Y_STRIDE: u32; // a multiple of 4
 
 const SPLIT = 128u; // attention.wgsl's
@@ -28,22 +27,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let element = id.x % (HEAD_SIZE / 4u);
-  let size = HEAD_SIZE / 4u + 1u;
-  let first = (row * NUM_HEADS + head) * MAX_SPLITS;
+  let maximum = HEAD_SIZE / 4u; // the place of maximum and sum in a partial result
   let splits = rows[row].y / SPLIT + 1u;
   var highest = -3.4e38;
   for (var split = 0u; split < splits; split++) {
-    highest = max(highest, partials[(first + split + 1u) * size - 1u].x);
+    highest = max(highest, partials[partial_at(rows[row], split, head) + maximum].x);
   }
   var sum = 0.0;
   for (var split = 0u; split < splits; split++) {
-    let max_and_sum = partials[(first + split + 1u) * size - 1u];
+    let max_and_sum = partials[partial_at(rows[row], split, head) + maximum];
     sum += exp(max_and_sum.x - highest) * max_and_sum.y;
   }
   var value = vec4<f32>();
   for (var split = 0u; split < splits; split++) {
-    let max_and_sum = partials[(first + split + 1u) * size - 1u];
-    value += exp(max_and_sum.x - highest) / sum * partials[(first + split) * size + element]; // mutation: split-maximum
+    let at = partial_at(rows[row], split, head);
+    let max_and_sum = partials[at + maximum];
+    value += exp(max_and_sum.x - highest) / sum * partials[at + element]; // mutation: split-maximum
   }
   y[row * (Y_STRIDE / 4u) + head * (HEAD_SIZE / 4u) + element] = value;
 }

@@ -19,7 +19,8 @@
 //   lanes/    where scores are stored
 //   classes/  how classes are summed
 //   scores/   how scores are computed: flat, for software adapters, or looped, for GPUs
-//   common/attention-values, with no other file in its place: how weights and values are summed
+//   common/attention-values, common/partials, with no others in their place: how weights and values are summed, and where
+//             partial results are
 //   sizes     lengths of arrays, and constants that follow from the overrides: LANES, QUADS, GROUP (heads of a KV head),
 //             BLOCK_SHIFT
 //
@@ -30,19 +31,17 @@
 // An adapter may execute both sides of every `if`, so there are few.
 //
 // queries      [row][kv head][group / 4, rounded up][HEAD_SIZE] of 4 heads
-// rows         [row]: y is the position, w the row of the block tables
+// rows         [row]: y is the position, w see common/partials
 // block_tables [request][MAX_BLOCKS]
 // tiles        [tile]: first row, how many
 // y            [row][Y_STRIDE / 4] of 4, [head][HEAD_SIZE / 4], then padding: of rows whose context is one split
-// partials     [row][head][MAX_SPLITS][HEAD_SIZE / 4 + 1] of 4: of the other rows, for attention-merge: the sum of
-//              exp(score - max) * value, then (max, sum, -, -)
+// partials     of the other rows, for attention-merge: see common/partials
 
 override NUM_HEADS: u32;
 override NUM_KV_HEADS: u32;
 override HEAD_SIZE: u32; // a multiple of 4
 override BLOCK_SIZE: u32; // a power of two, at least 4
 override MAX_BLOCKS: u32;
-override MAX_SPLITS: u32;
 override Y_STRIDE: u32; // a multiple of 4
 override SCALE: f32;
 override CLASS_LANES: u32; // 1 or 4: the number of lanes that a vector's classes are divided among
@@ -121,21 +120,20 @@ fn keep_scores(
   return select(vec4(LOWEST), sums, 4u * group + quad_lane < counts[r]);
 }
 
-// Writes the results of a row: finished ones where its context is one split, else partial ones.
+// Writes the results of a row's first heads: finished ones where its context is one split, else partial ones.
 fn write_row(lane: u32, row: u32, r: u32, split: u32, first_head: u32, heads: u32) {
   let vectors = HEAD_SIZE / 4u; // of a head
   let own_vector = lane % VECTOR_LANES;
   let is_lone = rows[row].y < SPLIT;
-  let partial_at = ((row * NUM_HEADS + first_head) * MAX_SPLITS + split) * (vectors + 1u);
-  let partial_stride = MAX_SPLITS * (vectors + 1u);
-  let at = select(partial_at, row * (Y_STRIDE / 4u) + first_head * vectors, is_lone);
-  let head_stride = select(partial_stride, vectors, is_lone);
+  let partial = partial_at(rows[row], split, first_head);
+  let at = select(partial, row * (Y_STRIDE / 4u) + first_head * vectors, is_lone);
+  let head_stride = select(vectors + 1u, vectors, is_lone);
   let sum = sum_of_lanes(lane, own_vector, sums[r]);
   for (var j = 0u; j < VECTORS; j++) {
     write_outputs(lane, own_vector, r, j, heads, at, head_stride, is_lone, sum);
   }
   for (var h = lane; h < select(heads, 0u, is_lone); h += LANES) {
-    partials[partial_at + h * partial_stride + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
+    partials[partial + h * (vectors + 1u) + vectors] = vec4(maxima[r][h], sum[h], 0.0, 0.0);
   }
 }
 
@@ -151,7 +149,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let groups = (min(SPLIT, last.y + 1u - start) + 3u) / 4u;
-  let table = last.w * MAX_BLOCKS + (start >> BLOCK_SHIFT);
+  let table = table_of(last) * MAX_BLOCKS + (start >> BLOCK_SHIFT);
   // If the tile has fewer than ROWS rows, the first is repeated.
   for (var r = 0u; r < ROWS; r++) {
     let row = tile.x + max(tile.y, r + 1u) - (r + 1u);

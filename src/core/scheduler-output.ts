@@ -92,6 +92,10 @@ export interface SchedulerConfig extends CacheConfig {
   readonly maxStepsPerPlan: number;
   /** Plans that may be under way at once while the batch is stable; 1 on a software adapter. @default 1 */
   readonly maxPlansInFlight?: number;
+  /** Tokens of a split of attention's context: see partials.ts. @default no row has partial results */
+  readonly splitTokens?: number;
+  /** Partial results of attention that a step has room for; at least those of a row at the end of the longest sequence. @default no limit */
+  readonly maxNumPartials?: number;
   /** Requests waiting at once, over all sessions. @default 256 */
   readonly maxNumWaiting?: number;
   /** Requests of one session waiting at once: less than all, so that none fills the queue. @default 128 */

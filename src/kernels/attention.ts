@@ -8,13 +8,8 @@ import { attentionCheck } from './check-scenes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
-import { ROW_BYTES } from './step-inputs.ts';
-
-/**
- * SPLIT of attention.wgsl: the tokens of the context that one workgroup takes. Fixed, so that results do not depend on
- * load.
- */
-export const ATTENTION_SPLIT = 128;
+import { numPartialsAt } from '../core/partials.ts';
+import { ATTENTION_SPLIT, attentionWords, MAX_PARTIALS, ROW_BYTES } from './step-inputs.ts';
 
 export const ATTENTION = defineKernel({
   name: 'attention',
@@ -34,7 +29,6 @@ export const ATTENTION = defineKernel({
     'HEAD_SIZE',
     'BLOCK_SIZE',
     'MAX_BLOCKS',
-    'MAX_SPLITS',
     'Y_STRIDE',
     'SCALE',
     'CLASS_LANES',
@@ -45,7 +39,7 @@ export const ATTENTION = defineKernel({
 export const ATTENTION_MERGE = defineKernel({
   name: 'attention-merge',
   bindings: { partials: 'read', rows: 'read', y: 'read_write', counts: 'uniform' },
-  overrides: ['NUM_HEADS', 'HEAD_SIZE', 'MAX_SPLITS', 'Y_STRIDE'],
+  overrides: ['NUM_HEADS', 'HEAD_SIZE', 'Y_STRIDE'],
 });
 
 /** The shape of a model's attention over a paged cache. */
@@ -59,13 +53,25 @@ export interface AttentionShape {
 }
 
 /** The number of splits of the longest sequence. */
-export function maxSplits({ maxBlocks, blockSize }: AttentionShape): number {
+function maxSplits({ maxBlocks, blockSize }: Pick<AttentionShape, 'maxBlocks' | 'blockSize'>): number {
   return Math.ceil((maxBlocks * blockSize) / ATTENTION_SPLIT);
 }
 
-/** Bytes of partial results for `rows` rows. */
-export function partialsBytes(shape: AttentionShape, rows: number): number {
-  return rows * shape.numHeads * maxSplits(shape) * (shape.headSize + 4) * 4;
+/** Bytes of `numPartials` partial results, of all heads: of a split of a row whose context is several. */
+export function partialsBytes({ numHeads, headSize }: Pick<AttentionShape, 'numHeads' | 'headSize'>, numPartials: number): number {
+  return numPartials * numHeads * (headSize + 4) * 4;
+}
+
+/** Bytes of partial results, unless those of one row take more. */
+const PARTIALS_LIMIT = 60 * 2 ** 20;
+
+/**
+ * The partial results that a step of `rows` rows has room for: all that they may have, or as many as take 60 MiB; at least
+ * those of one row. The scheduler plans steps that have no more.
+ */
+export function maxPartials(shape: AttentionShape, rows: number): number {
+  const within = Math.floor(PARTIALS_LIMIT / partialsBytes(shape, 1));
+  return Math.max(Math.min(rows * maxSplits(shape), within, MAX_PARTIALS), maxSplits(shape));
 }
 
 type AttendedTokens = Pick<StepShape, 'tokens' | 'contextTokens' | 'attendedTokens'>;
@@ -92,7 +98,7 @@ export interface AttentionArgs extends AttentionShape {
   /** `step.singles` tiles of one row, then `step.tiles` of several; TILE_BYTES each. */
   readonly singles: BufferRange;
   readonly tiles: BufferRange;
-  /** {@link partialsBytes} bytes. */
+  /** {@link partialsBytes} bytes for the partial results of a step's rows; they are where the rows' {@link attentionWord} says. */
   readonly partials: BufferRange;
   /** `[rows][yStride]` f32; `[numHeads][headSize]` of a row are written. */
   readonly y: BufferRange;
@@ -138,6 +144,7 @@ export function attentionModules(
   const files = [
     'attention',
     'common/attention-values',
+    'common/partials',
     `scores/${isFlat ? 'flat' : 'looped'}`,
     `kv-read/${kvCacheDtype}`,
     `quads/${subgroups ? 'subgroup' : 'workgroup'}`,
@@ -244,7 +251,7 @@ function overridesOf(args: AttentionArgs, { classLanes, vectorLanes }: Attention
 
 function mergeOverrides(args: AttentionArgs) {
   const { numHeads, headSize, yStride = numHeads * headSize } = args;
-  return { NUM_HEADS: numHeads, HEAD_SIZE: headSize, MAX_SPLITS: maxSplits(args), Y_STRIDE: yStride };
+  return { NUM_HEADS: numHeads, HEAD_SIZE: headSize, Y_STRIDE: yStride };
 }
 
 /** The most tokens that a row attends to in a trial, and the most rows of a trial of tiles. */
@@ -255,14 +262,17 @@ const TRIAL_ROWS = 64;
 function trialScene(args: AttentionArgs, tileRows: number) {
   const { blockSize, maxBlocks } = args;
   const context = Math.min(TRIAL_CONTEXT, maxBlocks * blockSize);
-  const most = Math.min(TRIAL_ROWS, context, Math.floor(args.rows.size / ROW_BYTES));
+  const splits = numPartialsAt(context - 1, ATTENTION_SPLIT);
+  const room = Math.floor(args.partials.size / partialsBytes(args, Math.max(1, splits)));
+  const most = Math.min(TRIAL_ROWS, context, room, Math.floor(args.rows.size / ROW_BYTES));
   const tiles = tileRows === 1 ? 1 : Math.max(1, Math.floor(most / tileRows));
   const tokens = tiles * tileRows;
   const numBlocks = numBlocksOf(args);
   const inputs = () => {
-    const rows = Array.from({ length: tokens }, (_, i) => [0, context - tokens + i, 0, 0]);
+    const rows = Array.from({ length: tokens }, (_, i) => ({ position: context - tokens + i, table: 0 }));
+    const words = attentionWords(rows);
     return {
-      rows: new Uint32Array(rows.flat()),
+      rows: new Uint32Array(rows.flatMap(({ position }, i) => [0, position, 0, words[i] ?? 0])),
       blockTables: Uint32Array.from({ length: maxBlocks }, (_, i) => i % numBlocks),
       tiles: new Uint32Array(Array.from({ length: tiles }, (_, i) => [i * tileRows, tileRows]).flat()),
     };
@@ -277,7 +287,7 @@ function numBlocksOf(args: AttentionArgs): number {
 
 function mergeOf(builder: OpBuilder, args: AttentionArgs): Op {
   const { numHeads, headSize, partials, rows, y, counts } = args;
-  const merge = builder.variant(ATTENTION_MERGE, [shader('attention-merge')], mergeOverrides(args));
+  const merge = builder.variant(ATTENTION_MERGE, [shader('attention-merge'), shader('common/partials')], mergeOverrides(args));
   return {
     name: 'attention-merge',
     bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),

@@ -1,5 +1,5 @@
 import type { CheckScene } from '../gpu/check-scene.ts';
-import { SAMPLE_BYTES, writeSample } from './step-inputs.ts';
+import { attentionWords, SAMPLE_BYTES, writeSample } from './step-inputs.ts';
 
 /** An epilogue's part of the scene of a product. */
 export type EpilogueScene = Partial<Pick<CheckScene, 'words' | 'numbers'>> & Pick<CheckScene, 'outputs'>;
@@ -81,11 +81,14 @@ export function attentionCheck(
     tiles: tiles.length,
     rows: positions.length,
     maxContext: 1 + Math.max(...positions),
-    words: () => ({
-      rows: new Uint32Array(positions.flatMap((position) => [0, position, 0, 0])),
-      // Neighbours of a sequence are not neighbours in the cache.
-      blockTables: Uint32Array.from({ length: maxBlocks }, (_, i) => (i * 7 + 3) % numBlocks),
-      tiles: new Uint32Array(tiles.flat()),
-    }),
+    words: () => {
+      const lastWords = attentionWords(positions.map((position) => ({ position, table: 0 })));
+      return {
+        rows: new Uint32Array(positions.flatMap((position, i) => [0, position, 0, lastWords[i] ?? 0])),
+        // Neighbours of a sequence are not neighbours in the cache.
+        blockTables: Uint32Array.from({ length: maxBlocks }, (_, i) => (i * 7 + 3) % numBlocks),
+        tiles: new Uint32Array(tiles.flat()),
+      };
+    },
   };
 }

@@ -1,11 +1,40 @@
+import { numPartialsAt } from '../core/partials.ts';
 import { isPenalised, type LogitsParams } from '../core/request.ts';
 import type { StepShape } from '../gpu/op.ts';
 
 /** The token id field of a row whose token is the one last sampled in a slot: this plus the slot. */
 export const FROM_SLOT = 0x80000000;
 
-/** Bytes of one row: token id or FROM_SLOT + slot, position, cache slot, row of the block tables; u32 each. */
+/** Bytes of one row: token id or FROM_SLOT + slot, position, cache slot, {@link attentionWord}; u32 each. */
 export const ROW_BYTES = 16;
+
+/**
+ * SPLIT of attention.wgsl: the tokens of the context that one workgroup takes. Fixed, so that results do not depend on
+ * load.
+ */
+export const ATTENTION_SPLIT = 128;
+
+/** Rows of the block tables that a row's last word can name, and first partial results that it can. */
+export const MAX_TABLES = 2 ** 12;
+export const MAX_PARTIALS = 2 ** 20;
+
+/**
+ * The last word of a row, as in shaders/common/partials.wgsl: the row of the block tables, and the place of its first partial
+ * result of attention.
+ */
+export function attentionWord(table: number, firstPartial: number): number {
+  return table + MAX_TABLES * firstPartial;
+}
+
+/** The last words of a step's rows, whose partial results lie one after the other. */
+export function attentionWords(rows: readonly { readonly position: number; readonly table: number }[]): number[] {
+  let numPartials = 0;
+  return rows.map(({ position, table }) => {
+    const word = attentionWord(table, numPartials);
+    numPartials += numPartialsAt(position, ATTENTION_SPLIT);
+    return word;
+  });
+}
 
 /** Bytes of one tile of rows: the first row, and the number of consecutive rows of the same request; u32 each. */
 export const TILE_BYTES = 8;

@@ -5,7 +5,7 @@ import type { ModelFile } from '../formats/gguf.ts';
 import type { LayerCache } from '../models/decoder.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { planWeights } from '../models/weights.ts';
-import { createState } from './decoder-state.ts';
+import { createState, withPartials } from './decoder-state.ts';
 import { GpuBudget, type GpuRequest } from './gpu-budget.ts';
 import { fitCache } from './kv-cache.ts';
 import type { CachePlan, CacheSize } from './kv-cache-plan.ts';
@@ -35,7 +35,7 @@ export async function allocate(options: AllocateOptions, buffers: BufferPool) {
     return { ...planned, blockStaging: staged ? pool.create('KV block', plan.blockBytes, MAP_READ | COPY_DST) : undefined };
   };
   const createSized = (pool: BufferPool, layers: readonly LayerCache[], size: CacheSize) => {
-    const scheduler: SchedulerConfig = { ...size, ...options.limits };
+    const scheduler = withPartials(config, { ...size, ...options.limits });
     return { scheduler, ...createState(pool, config, scheduler, layers, matrices) };
   };
   const budget = new GpuBudget({ limits: buffers.device.limits, config, plan, createFixed, createSized });

@@ -2,30 +2,45 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import type { BufferPool } from '../gpu/buffers.ts';
-import { partialsBytes } from '../kernels/attention.ts';
+import { maxPartials, partialsBytes } from '../kernels/attention.ts';
 import { filterBytes } from '../kernels/filter.ts';
 import { SLOT_BIASES_BYTES } from '../kernels/logit-bias.ts';
 import { squaresBytes } from '../kernels/matmul.ts';
 import { quantisedBytes } from '../kernels/quantise.ts';
 import { queriesBytes, rotationTable } from '../kernels/rope-kv-write.ts';
 import { candidatesBytes, logitsStride } from '../kernels/sample.ts';
+import { ATTENTION_SPLIT } from '../kernels/step-inputs.ts';
 import type { DecoderState, LayerCache } from '../models/decoder.ts';
 import { paddedSizes } from '../models/padded-sizes.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { type StepInputsLayout, stepInputsLayout } from './step-inputs.ts';
 
+/** A scheduler's limits, with that of the partial results of attention that its steps have room for. */
+export type StepLimits = SchedulerConfig & Required<Pick<SchedulerConfig, 'splitTokens' | 'maxNumPartials'>>;
+
+/** Adds the limit on partial results of attention. */
+export function withPartials(config: ModelConfig, scheduler: SchedulerConfig): StepLimits {
+  const { blockSize, maxModelLen } = scheduler;
+  const shape = { ...config, blockSize, maxBlocks: Math.ceil(maxModelLen / blockSize) };
+  return { ...scheduler, splitTokens: ATTENTION_SPLIT, maxNumPartials: maxPartials(shape, maxRowsOf(scheduler)) };
+}
+
+/** A matmul lane may carry 8 tokens, and reads that many rows even where fewer exist. */
+function maxRowsOf({ maxNumBatchedTokens, maxNumSeqs }: SchedulerConfig): number {
+  return Math.ceil(Math.max(maxNumBatchedTokens, maxNumSeqs) / 8) * 8;
+}
+
 /** Creates every buffer that steps read and write, except the KV cache. Nothing is written yet. */
 export function createState(
   buffers: BufferPool,
   config: ModelConfig,
-  scheduler: SchedulerConfig,
+  scheduler: StepLimits,
   cache: readonly LayerCache[],
   { numerics }: Pick<MatrixLayout, 'numerics'>,
 ): { state: DecoderState; inputs: GPUBuffer; staging: readonly GPUBuffer[]; layout: StepInputsLayout } {
   const { blockSize, maxModelLen, maxNumSeqs, maxStepsPerPlan, maxPlansInFlight = 1 } = scheduler;
   const maxBlocks = Math.ceil(maxModelLen / blockSize);
-  // A matmul lane may carry 8 tokens, and reads that many rows even where fewer exist.
-  const maxRows = Math.ceil(Math.max(scheduler.maxNumBatchedTokens, maxNumSeqs) / 8) * 8;
+  const maxRows = maxRowsOf(scheduler);
   const maxSamples = Math.ceil(maxNumSeqs / 8) * 8;
   const layout = stepInputsLayout(maxRows, maxNumSeqs, maxBlocks);
   const { STORAGE, UNIFORM, COPY_DST, MAP_READ } = GPUBufferUsage;
@@ -53,7 +68,7 @@ export function createState(
     squares: buffers.create('squares', squaresBytes(hidden, maxRows)),
     qkv: f32('qkv', maxRows * (numHeads + 2 * numKvHeads) * headSize),
     queries: buffers.create('queries', queriesBytes(config, maxRows)),
-    partials: buffers.create('partials', partialsBytes({ ...config, blockSize, maxBlocks }, maxRows)),
+    partials: buffers.create('partials', partialsBytes(config, scheduler.maxNumPartials)),
     attended: f32('attended', maxRows * attended),
     gateUp: f32('gate and up', maxRows * 2 * ffn),
     gated: f32('gated', maxRows * ffn),

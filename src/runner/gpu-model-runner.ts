@@ -1,10 +1,12 @@
 import { type SerializedError, TabserveError } from '../core/errors.ts';
 import type { StepCounters } from '../core/metrics.ts';
-import type { ModelRunner, ModelRunnerOutput, SchedulerConfig, SchedulerOutput } from '../core/scheduler-output.ts';
+import { numPartialsOf } from '../core/partials.ts';
+import type { ModelRunner, ModelRunnerOutput, SchedulerOutput } from '../core/scheduler-output.ts';
 import { explainFailure, type Gpu } from '../gpu/device.ts';
 import type { Op, OpBuilder } from '../gpu/op.ts';
 import { Recorder } from '../gpu/recorder.ts';
 import type { DecoderState } from '../models/decoder.ts';
+import type { StepLimits } from './decoder-state.ts';
 import { SlotHistory } from './slot-history.ts';
 import { type StepInputsLayout, StepPacker } from './step-inputs.ts';
 import { StepProfiler } from './step-profiler.ts';
@@ -25,7 +27,7 @@ export interface GpuModelRunnerParts {
   /** Buffers for reading sampled ids back, one for each plan that may be in flight. */
   readonly staging: readonly GPUBuffer[];
   readonly layout: StepInputsLayout;
-  readonly scheduler: SchedulerConfig;
+  readonly scheduler: StepLimits;
   /** The most rows of a request that one attention tile takes, by the kernels compiled so far. */
   readonly tileRows: () => number;
   readonly vocabSize: number;
@@ -105,8 +107,13 @@ export class GpuModelRunner implements ModelRunner {
 
   #check(plan: SchedulerOutput): void {
     if (this.#fault !== undefined) throw this.#fault;
-    const { maxNumBatchedTokens, maxNumSeqs, maxStepsPerPlan } = this.#parts.scheduler;
+    const { maxNumBatchedTokens, maxNumSeqs, maxStepsPerPlan, splitTokens, maxNumPartials } = this.#parts.scheduler;
+    const numPartials = plan.requests.reduce(
+      (sum, { startPosition, tokenIds }) => sum + numPartialsOf(startPosition + plan.numSteps - 1, tokenIds.length, splitTokens),
+      0,
+    );
     const fits =
+      numPartials <= maxNumPartials &&
       plan.totalNumScheduledTokens <= maxNumBatchedTokens &&
       plan.requests.length <= maxNumSeqs &&
       plan.numSteps <= maxStepsPerPlan;

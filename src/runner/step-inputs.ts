@@ -1,5 +1,6 @@
 import { LAST_SAMPLED, type SchedulerOutput } from '../core/scheduler-output.ts';
-import { FROM_SLOT, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, TILE_BYTES, writeSample } from '../kernels/step-inputs.ts';
+import { numPartialsAt } from '../core/partials.ts';
+import { ATTENTION_SPLIT, attentionWord, FROM_SLOT, MAX_TABLES, ROW_BYTES, SAMPLE_BYTES, type SamplingNeeds, TILE_BYTES, writeSample } from '../kernels/step-inputs.ts';
 import type { StepShape } from '../gpu/op.ts';
 
 /** WebGPU's alignment of bound ranges. */
@@ -24,6 +25,7 @@ export interface StepInputsLayout {
 
 /** Lays the inputs out so that each can be bound on its own and all are written at once. */
 export function stepInputsLayout(maxRows: number, maxSamples: number, maxBlocks: number): StepInputsLayout {
+  if (maxSamples > MAX_TABLES) throw new Error(`a step has at most ${MAX_TABLES} requests`);
   const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   const rows = 2 * ALIGNMENT;
   const singles = align(rows + maxRows * ROW_BYTES);
@@ -82,6 +84,7 @@ export class StepPacker {
     let maxContext = 0;
     let contextTokens = 0;
     let attendedTokens = 0;
+    let numPartials = 0;
     const tileRows = this.#tileRows();
     const tiles = { singles: 0, tiles: 0 };
     let needs = NO_NEEDS;
@@ -90,7 +93,9 @@ export class StepPacker {
       this.#words.set(request.blockTable, blockTables / 4 + table * maxBlocks);
       for (const [i, tokenId] of request.tokenIds.entries()) {
         const token = step === 0 && tokenId !== LAST_SAMPLED ? tokenId : FROM_SLOT + request.slot;
-        this.#words.set([token, start + i, this.#cacheSlot(request.blockTable, start + i), table], rows / 4 + row * 4);
+        const cacheSlot = this.#cacheSlot(request.blockTable, start + i);
+        this.#words.set([token, start + i, cacheSlot, attentionWord(table, numPartials)], rows / 4 + row * 4);
+        numPartials += numPartialsAt(start + i, ATTENTION_SPLIT);
         row++;
       }
       this.#tile(row - request.tokenIds.length, row, tileRows, tiles);

@@ -22,13 +22,13 @@ interface Context {
  * `maxPlansInFlight` are in flight.
  */
 export function planAhead({ config, batch, waiting, inFlight }: Context, limits?: PlanLimits): SchedulerOutput | undefined {
-  const { maxPlansInFlight = 1, maxStepsPerPlan, blockSize } = config;
+  const { maxPlansInFlight = 1, maxStepsPerPlan } = config;
   const { requests, pool } = batch;
   if (inFlight.length >= maxPlansInFlight || requests.length > (limits?.tokenBudget ?? Infinity)) return undefined;
   if (!areDecoding(batch, inFlight) || isAnyDue(batch, waiting)) return undefined;
   const maxSteps = waiting.length > 0 ? 1 : Math.min(limits?.maxSteps ?? Infinity, maxStepsPerPlan);
   const numAhead = inFlight.numSteps;
-  const numSteps = chooseNumSteps(requests, maxSteps, pool.numFree, blockSize, numAhead);
+  const numSteps = chooseNumSteps(requests, maxSteps, pool.numFree, config, numAhead);
   if (numSteps === 0) return undefined;
   for (const running of requests) batch.grow(running, numAhead + numSteps);
   return toPlanAhead(requests, numSteps, numAhead);

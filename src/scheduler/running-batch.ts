@@ -3,6 +3,7 @@ import type { SchedulerConfig } from '../core/scheduler-output.ts';
 import type { HashBlock } from './block-hash.ts';
 import { BlockPool } from './block-pool.ts';
 import { numBlocksFor, numMissingBlocks } from './num-steps.ts';
+import { haveRoom } from './partials.ts';
 import { type CachedBlock, PrefixCache } from './prefix-cache.ts';
 import { PrefixExchange } from './prefix-exchange.ts';
 import type { RequestState, RunningRequest } from './request-state.ts';
@@ -51,9 +52,10 @@ export class RunningBatch {
     return this.#cache.has(block);
   }
 
-  /** Whether `admit` would admit a request if `without` did not run. */
+  /** Whether `admit` would admit a request if `without` did not run: for it there are a slot, blocks, and room for partial results. */
   canAdmit(state: RequestState, without?: RunningRequest): boolean {
     if (this.#freeSlots.length === 0 && without === undefined) return false;
+    if (!haveRoom([...this.#states(without), state], this.#config)) return false;
     const given = new Set(without?.blockTable.filter((block) => this.pool.refCount(block) === 1));
     const taken = this.#findCached(state).filter(({ block }) => this.pool.refCount(block) > 0 && !given.has(block));
     const numNeeded = numBlocksFor(state.tokenIds.length, this.#config.blockSize) - taken.length;
@@ -62,7 +64,7 @@ export class RunningBatch {
   }
 
   /**
-   * Admits a request as the newest of its priority, or returns `undefined` for lack of a slot or blocks. Its cached
+   * Admits a request as the newest of its priority, or returns `undefined` where `canAdmit` says no. Its cached
    * tokens count as computed, except the last one, whose logits are needed. It gets blocks for all of its tokens, not
    * only for its first chunk. One block must stay free for each request that runs already: otherwise its prefill would
    * often be preempted before its first token.
@@ -101,9 +103,10 @@ export class RunningBatch {
     return this.#findComputing(state) !== undefined;
   }
 
-  /** Whether `admit` would admit a request and leave a slot and blocks for each of those that wait for a prefix. */
+  /** Whether `admit` would admit a request and leave a slot, blocks and room for each of those that wait for a prefix. */
   canAdmitBeside(state: RequestState, awaiting: readonly RequestState[]): boolean {
     if (this.#freeSlots.length <= awaiting.length || !this.canAdmit(state)) return false;
+    if (!haveRoom([...this.#states(), state, ...awaiting], this.#config)) return false;
     const { blockSize } = this.#config;
     // With room for one more token each, as `admit` leaves for running requests.
     const needed = [state, ...awaiting].map((each) => numBlocksFor(each.tokenIds.length, blockSize) - this.#numShared(each) + 1);
@@ -113,9 +116,10 @@ export class RunningBatch {
 
   /**
    * Allocates the blocks that a request lacks for `numTokens` more tokens. False, with none allocated, if too few are
-   * free.
+   * free, or a step has no room for the partial results of a row of each running request.
    */
   grow(running: RunningRequest, numTokens: number): boolean {
+    if (!haveRoom(this.#states(), this.#config)) return false;
     const blocks = this.#allocate(numMissingBlocks(running, numTokens, this.#config.blockSize));
     if (blocks === undefined) return false;
     running.blockTable.push(...blocks);
@@ -193,6 +197,10 @@ export class RunningBatch {
     if (slots.length !== maxNumSeqs || numDifferent !== maxNumSeqs) {
       throw new TabserveError('internal', `${slots.length} slots, ${numDifferent} different, of ${maxNumSeqs}.`);
     }
+  }
+
+  #states(without?: RunningRequest): RequestState[] {
+    return this.#requests.filter((running) => running !== without).map(({ state }) => state);
   }
 
   #findCached(state: RequestState): readonly CachedBlock[] {

@@ -25,13 +25,12 @@ import { type Share, StepShares, toSchedulerOutput } from './step-shares.ts';
  * Decides which tokens of which requests the next step computes. After vLLM's V1 scheduler: there is no prefill phase
  * and no decode phase. Every step gives tokens to requests, running ones first and then waiting ones, until each has
  * caught up (`numComputedTokens` = `numTokens`) or the step's token budget is spent. So a prompt longer than the budget
- * is computed in chunks, mixed with other requests' decoding. Decoding requests come first, with one token each, so
- * that no prompt delays them. When blocks run out, the newest running request of the lowest priority is preempted: it
- * releases its blocks and returns to the queue, and its tokens that the prefix cache loses are recomputed later.
+ * is computed in chunks, mixed with other requests' decoding. Decoding requests come first, with one token each, so that
+ * no prompt delays them. When blocks or the room for partial results run out, the newest running request of the lowest
+ * priority is preempted: it releases its blocks and returns to the queue. Tokens lost by the prefix cache are recomputed.
  *
- * Every request makes progress: the first one by priority and age can take all others' blocks, and the whole pool holds
- * a sequence of the greatest length. {@link RequestQueue} and {@link findNext} choose the next request, and
- * {@link findVictim} the one to preempt.
+ * Every request makes progress: the first one by priority and age can take all others' blocks, and the whole pool holds a
+ * sequence of the greatest length. {@link RequestQueue} and {@link findNext} choose the next, {@link findVictim} a victim.
  *
  * The cycle is `schedule`, execute the plan, `update` with its results. While the batch is stable, `scheduleAhead`
  * makes plans to execute behind those in flight, whose ids are not known yet. Updates come in the same order.
@@ -131,7 +130,7 @@ export class Scheduler {
   schedule(now: number, limits?: PlanLimits): SchedulerOutput | undefined {
     if (this.#inFlight.length > 0) throw new TabserveError('internal', 'schedule() before update().');
     const { maxNumBatchedTokens, maxStepsPerPlan } = this.#config;
-    const shares = new StepShares(Math.min(limits?.tokenBudget ?? Infinity, maxNumBatchedTokens));
+    const shares = new StepShares(Math.min(limits?.tokenBudget ?? Infinity, maxNumBatchedTokens), this.#config);
     const preemptionsBefore = this.#counts.preemptions;
     const { requests } = this.#batch;
     const isDecoding = (running: RunningRequest): boolean => numUncomputedTokens(running) === 1;
@@ -234,6 +233,7 @@ export class Scheduler {
         shares.takeBack(victim);
         this.#preempt(victim);
       }
+      if (!shares.canTake(next)) return;
       const isFirstTime = next.firstScheduledTime === undefined;
       const running = this.#batch.admit(next, now);
       if (running === undefined) return;
@@ -253,7 +253,7 @@ export class Scheduler {
   #makeRoom(running: RunningRequest): boolean {
     while (!this.#batch.grow(running, 1)) {
       const last = this.#batch.requests.at(-1);
-      if (last === undefined) throw new TabserveError('internal', 'No free blocks, and no request to preempt.');
+      if (last === undefined) throw new TabserveError('internal', 'No memory for a step, and no request to preempt.');
       this.#preempt(last);
       if (last === running) return false;
     }
@@ -271,7 +271,7 @@ export class Scheduler {
     const decodesOnly = batch.every((running) => numUncomputedTokens(running) === 1);
     let numSteps = 1;
     if (decodesOnly && this.#waiting.length === 0) {
-      numSteps = chooseNumSteps(batch, maxSteps, this.#batch.pool.numFree, this.#config.blockSize);
+      numSteps = chooseNumSteps(batch, maxSteps, this.#batch.pool.numFree, this.#config);
       for (const running of batch) this.#batch.grow(running, numSteps);
     }
     return toSchedulerOutput(shares, numSteps);

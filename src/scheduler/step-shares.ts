@@ -1,7 +1,9 @@
 import { isPenalised } from '../core/request.ts';
 import { LAST_SAMPLED, type ScheduledRequest, type SchedulerOutput, type TokenHistory } from '../core/scheduler-output.ts';
+import { numPartialsOf, numRowsWithin } from '../core/partials.ts';
+import { numReserved, type PartialLimits } from './partials.ts';
 import { numUncomputedTokens } from './request-state.ts';
-import type { RunningRequest } from './request-state.ts';
+import type { RequestState, RunningRequest } from './request-state.ts';
 
 /** A running request and the number of tokens that the plan feeds it. */
 export interface Share {
@@ -9,14 +11,19 @@ export interface Share {
   readonly numScheduledTokens: number;
 }
 
-/** The shares of a step's token budget, while the step is being planned. */
+/** The shares of a step's token budget, and of its room for partial results of attention, while the step is being planned. */
 export class StepShares {
   readonly #tokens = new Map<RunningRequest, number>();
+  readonly #splitTokens: number;
   #budget: number;
+  /** The partial results that there is room for yet. */
+  #numPartials: number;
 
   /** @param budget tokens of a step. */
-  constructor(budget: number) {
+  constructor(budget: number, { splitTokens = Infinity, maxNumPartials = Infinity }: PartialLimits = {}) {
     this.#budget = budget;
+    this.#splitTokens = splitTokens;
+    this.#numPartials = maxNumPartials;
   }
 
   /** The remaining budget. */
@@ -32,28 +39,49 @@ export class StepShares {
   /**
    * Gives a request the tokens that it lacks. One that lacks all of the remaining budget, or more, gets half of it
    * while others follow. So a short prompt does not wait for the last chunk of a long one, which takes at most twice as
-   * long for it.
+   * long for it. The room for partial results is shared likewise, but one row gets what it needs.
    */
   give(running: RunningRequest, othersFollow: boolean): void {
     const wanted = numUncomputedTokens(running);
     const limit = wanted >= this.#budget && othersFollow ? Math.ceil(this.#budget / 2) : this.#budget;
-    this.#add(running, Math.min(wanted, limit));
+    const numTokens = Math.min(wanted, limit);
+    const fitting = this.#fitting(running, numTokens);
+    if (fitting === numTokens || !othersFollow) this.#add(running, fitting);
+    else this.#add(running, Math.max(Math.min(1, fitting), this.#fitting(running, numTokens, this.#numPartials / 2)));
+  }
+
+  /** Whether there is budget, and room for any one row of this request. */
+  canTake(state: RequestState): boolean {
+    return this.#budget > 0 && numReserved(state, { splitTokens: this.#splitTokens }) <= this.#numPartials;
   }
 
   /** Takes a share back: its request has been preempted. */
   takeBack(running: RunningRequest): void {
-    this.#budget += this.#tokens.get(running) ?? 0;
+    const numTokens = this.#tokens.get(running) ?? 0;
+    this.#budget += numTokens;
+    this.#numPartials += numPartialsOf(running.numComputedTokens, numTokens, this.#splitTokens);
     this.#tokens.delete(running);
   }
 
   /** Gives the remaining budget to requests with a partial share, first come, first served. */
   spendTheRest(): void {
     for (const [running, numTokens] of this.#tokens) {
-      this.#add(running, Math.min(numUncomputedTokens(running) - numTokens, this.#budget));
+      this.#add(running, this.#fitting(running, Math.min(numUncomputedTokens(running) - numTokens, this.#budget)));
     }
   }
 
+  /** How many of a request's next `numTokens` tokens there is room for. */
+  #fitting(running: RunningRequest, numTokens: number, numPartials = this.#numPartials): number {
+    return numRowsWithin(this.#endOf(running), numTokens, this.#splitTokens, numPartials);
+  }
+
+  /** The position of the first token that a request is not given yet. */
+  #endOf(running: RunningRequest): number {
+    return running.numComputedTokens + (this.#tokens.get(running) ?? 0);
+  }
+
   #add(running: RunningRequest, numTokens: number): void {
+    this.#numPartials -= numPartialsOf(this.#endOf(running), numTokens, this.#splitTokens);
     if (numTokens > 0) this.#tokens.set(running, (this.#tokens.get(running) ?? 0) + numTokens);
     this.#budget -= numTokens;
   }

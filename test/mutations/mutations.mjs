@@ -39,6 +39,7 @@ const GOLDENS = 'test/unit/tokenizer/template-goldens.test.ts';
 const FOUND = 'test/unit/fuzz/found.test.ts';
 const STOPS = 'test/unit/tokenizer/stop-matcher.test.ts';
 const SCHEDULER = 'test/unit/scheduler/scheduler.test.ts';
+const PARTIALS = 'test/unit/scheduler/partials.test.ts';
 const PREFIXES = 'test/unit/scheduler/prefix-caching.test.ts';
 const PROPERTIES = 'test/unit/scheduler/properties.test.ts';
 const HOST = 'test/unit/worker/host.test.ts';
@@ -108,8 +109,24 @@ export const MUTATIONS = [
   ...ofShader('shaders/common/attention-values.wgsl', [
     ['a row that a later row’s NaN must not reach', 'last-token', 'let last_token = max(seen, 1u) - 1u;', 'let last_token = max(counts[0], 1u) - 1u;', ATTENTION],
   ]),
+  ...ofShader('shaders/common/partials.wgsl', [
+    ['the splits of a row leave their results in one place', 'partial-place', '((row.w >> 12u) + split)', '(row.w >> 12u)', ATTENTION],
+  ]),
   ...ofShader('shaders/attention-merge.wgsl', [
     ['splits are added without their maxima', 'split-maximum', 'value += exp(max_and_sum.x - highest) / sum *', 'value += 1.0 / sum *', ATTENTION],
+  ]),
+  ...of('kernels', 'src/kernels/attention.ts', [
+    ['partial results of attention grow with the context', 'Math.min(rows * maxSplits(shape), within, MAX_PARTIALS)', 'rows * maxSplits(shape)', 'test/unit/kernels/partials.test.ts'],
+  ]),
+  ...of('kernels', 'src/runner/step-inputs.ts', [
+    ['two rows’ partial results lie in one place', 'numPartials += numPartialsAt(start + i, ATTENTION_SPLIT);', 'numPartials += 1;', 'test/unit/runner/step-inputs.test.ts'],
+  ]),
+  ...of('scheduler', 'src/scheduler/partials.ts', [
+    ['a batch’s rows need more partial results than there is room for', '<= maxNumPartials;', '<= Infinity;', PARTIALS, PROPERTIES],
+  ]),
+  ...of('scheduler', 'src/scheduler/step-shares.ts', [
+    ['the room that a chunk takes is not counted', 'this.#numPartials -= numPartialsOf(this.#endOf(running), numTokens, this.#splitTokens);', '', PARTIALS, PROPERTIES],
+    ['a long prompt leaves no room for the next in a step', 'this.#fitting(running, numTokens, this.#numPartials / 2)', 'fitting', PARTIALS],
   ]),
   ...ofShader('shaders/kv-write/f16.wgsl', [
     ['halves of a pair change places', 'pair-order', 'let word = pack2x16float(held);', 'let word = pack2x16float(held.yx);', FUSED_ROPE, 'test/gpu/kernels/rope-kv-write.test.ts'],

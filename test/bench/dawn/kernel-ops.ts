@@ -2,11 +2,12 @@
 import type { ModelConfig } from '../../../src/core/model-config.ts';
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { Op, OpBuilder, StepShape } from '../../../src/gpu/op.ts';
+import { numPartialsAt } from '../../../src/core/partials.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import { matmul } from '../../../src/kernels/matmul-store.ts';
 import { type PackedMatrix, packingOf } from '../../../src/kernels/matmul.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
-import { ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
+import { ATTENTION_SPLIT, attentionWords, ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
 import { GROUP_SIZE, TILE_LANES } from '../../../src/quant/packed-layout.ts';
 import { packedFormatOf, repackRows, widenScales } from '../../../src/quant/repack.ts';
 import { kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
@@ -71,6 +72,8 @@ export class KernelOps {
     const layerBytes = sequences * maxBlocks * layerBlockBytes(shape, 'f32');
     const layers = Math.min(64, Math.ceil(workingSetBytes / (2 * layerBytes)));
     const room = Math.ceil(sequences / 8) * 8;
+    const splits = numPartialsAt(context - 1, ATTENTION_SPLIT);
+    const lastWords = attentionWords(Array.from({ length: sequences }, (_, table) => ({ position: context - 1, table })));
     const counts = this.#uniform();
     this.#gpu.device.queue.writeBuffer(counts, 0, new Uint32Array([sequences]));
     const shared = {
@@ -81,12 +84,15 @@ export class KernelOps {
       tiles: this.#words([0, 0, 0, 0]),
       kvCacheDtype: 'f32',
       queries: this.#filled(queriesBytes(heads, room) / 4),
-      rows: this.#words(Array.from({ length: sequences }, (_, i) => [0, context - 1, 0, i]).flat(), ROW_BYTES * room),
+      rows: this.#words(
+        lastWords.flatMap((word) => [0, context - 1, 0, word]),
+        ROW_BYTES * room,
+      ),
       // Neighbours in a sequence are no neighbours in memory.
       blockTables: this.#words(
         Array.from({ length: sequences }, (_, i) => Array.from({ length: maxBlocks }, (_, j) => j * sequences + i)).flat(),
       ),
-      partials: this.#buffer(partialsBytes(shape, room)),
+      partials: this.#buffer(partialsBytes(shape, Math.max(1, sequences * splits))),
       y: this.#buffer(room * heads.numHeads * heads.headSize * 4),
       counts,
     } as const;

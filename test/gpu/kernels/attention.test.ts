@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { KV_CACHE_DTYPES, type KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
+import { numPartialsAt } from '../../../src/core/partials.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import type { AttentionLanes } from '../../../src/kernels/attention-lanes.ts';
 import { queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
+import { ATTENTION_SPLIT, attentionWords } from '../../../src/kernels/step-inputs.ts';
 import { pack, packQueries, randomScene, type Row, type Scene, shuffledTables, wrong } from '../../support/attention-scene.ts';
 import { firstDifference, firstWritten, KernelLab, type Result } from '../../support/kernel-lab.ts';
 import { createRandom, type Random } from '../../support/random.ts';
@@ -46,7 +48,7 @@ function upload(scene: Scene, random: Random) {
     blockTables: lab.input(new Uint32Array(tables.flat())),
     singles: lab.input(tileWords),
     tiles: lab.input(tileWords),
-    partials: lab.output(partialsBytes(shape, RAGGED.length) / 4),
+    partials: lab.output(partialsBytes(shape, MOST_PARTIALS) / 4),
     y: lab.output(rows.length * shape.numHeads * shape.headSize),
   };
 }
@@ -63,14 +65,17 @@ function stage(scene: Scene, data: ReturnType<typeof upload>, { subgroups, ...at
     const tiles = tilesOf(chosen, largest);
     const [singles, several] = [tiles.filter(([, count]) => count === 1), tiles.filter(([, count]) => count > 1)];
     lab.write(data.queries, packQueries(scene, order));
-    lab.write(data.rows, new Uint32Array(chosen.flatMap(({ request, position }) => [9999, position, 9999, request])));
+    const words = attentionWords(chosen.map(({ request, position }) => ({ position, table: request })));
+    const numPartials = chosen.reduce((sum, { position }) => sum + numPartialsAt(position, ATTENTION_SPLIT), 0);
+    lab.write(data.rows, new Uint32Array(chosen.flatMap(({ position }, i) => [9999, position, 9999, words[i] ?? 9999])));
     lab.write(data.singles, new Uint32Array(singles.flat()));
     lab.write(data.tiles, new Uint32Array(several.flat()));
     const maxContext = Math.max(...chosen.map(({ position }) => position + 1));
     const step = { tokens: order.length, maxContext, singles: singles.length, tiles: several.length };
-    const [result] = await lab.run(ops, step, [y, partials]);
-    if (result === undefined) throw new Error('no result');
+    const [result, ofSplits] = await lab.run(ops, step, [y, partials]);
+    if (result === undefined || ofSplits === undefined) throw new Error('no result');
     expect(firstWritten(result, order.length * rowWords)).toBeUndefined();
+    expect(firstWritten(ofSplits, partialsBytes(shape, numPartials) / 4)).toBeUndefined();
     return result;
   };
 }
@@ -85,6 +90,10 @@ const RAGGED: readonly Row[] = [
   { request: 5, position: 0 },
   ...[255, 256].map((position) => ({ request: 6, position })),
 ];
+
+/** The partial results of the rows of the long context, which are more than RAGGED has. */
+const LONG = [2047, 1024, 1025];
+const MOST_PARTIALS = 16 + 9 + 9;
 
 /** Those that ship: on a software adapter, and on a GPU. */
 const SOFTWARE: AttentionLanes = { classLanes: 1, vectorLanes: 4, tileRows: 4, isFlat: true };
@@ -192,7 +201,7 @@ describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
 
   test('a long context: 2048 tokens in 16 splits', async () => {
     const random = createRandom(5);
-    const scene = randomScene(SMOLLM2, dtype, [2047, 1024, 1025].map((position) => ({ request: 0, position })), random);
+    const scene = randomScene(SMOLLM2, dtype, LONG.map((position) => ({ request: 0, position })), random);
     const run = stage(scene, upload(scene, random), { ...SOFTWARE, subgroups: lab.gpu.hasSubgroups });
     expect(wrong(scene, await run())).toBeUndefined();
   });

@@ -62,6 +62,23 @@ const LAST_CHUNK = request(0, {
 });
 const DECODE = request(3, { tokenIds: [30], startPosition: 64, blockTable: [1, 2, 8, 5, 0] });
 
+test('rows of contexts of several splits have their partial results one after the other, in every step', () => {
+  const layout = stepInputsLayout(32, 4, 40);
+  const blockTable = Array.from({ length: 40 }, (_, i) => i);
+  const wordsOf = (plan: SchedulerOutput, step: number): number[] => {
+    const { words, shape } = new StepPacker(layout, BLOCK_SIZE, () => TILE_ROWS).pack(plan, step);
+    return Array.from({ length: shape.tokens }, (_, i) => words[(layout.rows + i * 16) / 4 + 3] ?? NaN);
+  };
+  const chunk = request(0, { tokenIds: [1, 2, 3, 4], startPosition: 126, blockTable, samples: false }); // 0, 0, 2 and 2 splits
+  const short = request(1, { startPosition: 9, blockTable });
+  const long = request(2, { startPosition: 511, blockTable }); // 4
+  const longer = request(3, { startPosition: 600, blockTable }); // 5
+  const place = 4096;
+  expect(wordsOf(planOf([chunk, short, long, longer]), 0)).toEqual([0, 0, 0, 2 * place, 1 + 4 * place, 2 + 4 * place, 3 + 8 * place]);
+  // A step later it has 5.
+  expect(wordsOf(planOf([short, long, longer], 2), 1)).toEqual([0, 1, 2 + 5 * place]);
+});
+
 test('a ragged batch: each row its token, position, place in the cache and block table', () => {
   const step = read(new StepPacker(LAYOUT, BLOCK_SIZE, () => TILE_ROWS).pack(planOf([PREFILL, LAST_CHUNK, DECODE]), 0));
   expect(step.rows).toEqual([

@@ -110,8 +110,16 @@ const config: fc.Arbitrary<SchedulerConfig> = fc
     maxPlansInFlight: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 4 })),
     maxNumWaiting: fc.constantFrom(3, 8, 256),
     maxNumWaitingPerSession: fc.constantFrom(2, 128),
+    partials: fc.option(fc.record({ splitTokens: fc.integer({ min: 2, max: 12 }), extra: fc.nat(25) }), { nil: undefined }),
   })
-  .map(({ extraBlocks, ...rest }) => ({ ...rest, numBlocks: Math.ceil(8 / rest.blockSize) + extraBlocks }));
+  .map(({ extraBlocks, partials, ...rest }) => ({
+    ...rest,
+    numBlocks: Math.ceil(8 / rest.blockSize) + extraBlocks,
+    ...(partials && {
+      splitTokens: partials.splitTokens,
+      maxNumPartials: Math.ceil(rest.maxModelLen / partials.splitTokens) + partials.extra,
+    }),
+  }));
 
 /** Everything that can befall a scheduler, up to `maxEvents` of it. */
 export function scenarios(maxEvents: number): fc.Arbitrary<Scenario> {

@@ -232,6 +232,7 @@ export class Simulation {
   #checkPlan({ numSteps, requests, totalNumScheduledTokens }: SchedulerOutput, limits?: PlanLimits): void {
     const { config } = this;
     const numTokens = requests.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+    this.#checkPartials(requests, numSteps);
     assert.equal(totalNumScheduledTokens, numTokens);
     assert(numTokens > 0 && numTokens <= config.maxNumBatchedTokens, 'the token budget is kept');
     assert(requests.length <= config.maxNumSeqs);
@@ -248,6 +249,17 @@ export class Simulation {
     for (const scheduled of requests) this.#checkScheduled(scheduled, numSteps);
     // After all have been checked: what this plan computes is for nobody else to read yet.
     for (const scheduled of requests) this.#noteContents(scheduled, numSteps);
+  }
+
+  /** No step has more partial results of attention than there is room for. Counted row by row. */
+  #checkPartials(requests: readonly ScheduledRequest[], numSteps: number): void {
+    const { splitTokens = Infinity, maxNumPartials = Infinity } = this.config;
+    for (let step = 0; step < numSteps; step++) {
+      const contexts = requests.flatMap(({ startPosition, tokenIds }) => tokenIds.map((_, i) => startPosition + step + i + 1));
+      const partials = contexts.map((tokens) => Math.ceil(tokens / splitTokens)).filter((splits) => splits > 1);
+      const sum = partials.reduce((a, b) => a + b, 0);
+      assert(sum <= maxNumPartials, `${sum} partial results in a step, of ${maxNumPartials}`);
+    }
   }
 
   #checkScheduled(scheduled: ScheduledRequest, numSteps: number): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { headerOf, machineOf, MACHINES, MODELS, outcomeOf, writeMemoryPage } from '../../../docs/memory-page.ts';
+import { headerOf, machineOf, MACHINES, MODELS, outcomeOf, STEP_TOKENS, writeMemoryPage } from '../../../docs/memory-page.ts';
 import { KV_CACHE_DTYPES } from '../../../src/core/kv-cache-dtype.ts';
 import { readText } from './source-graph.ts';
 
@@ -46,33 +46,44 @@ describe('whatever the memory', () => {
   }
 });
 
+test.each(MODELS)('$name: attention’s partial results take less than 64 MiB, however long a sequence, and steps no more for one of 32,768 tokens than of 8,192', async (model) => {
+  const file = await headerOf({ ...model, contextLength: 131_072 });
+  const outcomes = await Promise.all([...STEP_TOKENS, 131_072].map((maxModelLen) => outcomeOf(file, machineOf(1024, false), { maxModelLen })));
+  for (const { partialBytes } of outcomes) expect(partialBytes).toBeLessThan(64 * MIB);
+  // The rotation table and the block tables have an entry for each token and block.
+  const [, middle, long] = outcomes.map(({ stepBytes, partialBytes }) => stepBytes - partialBytes);
+  expect((long ?? NaN) - (middle ?? NaN)).toBeLessThan(16 * MIB);
+});
+
 describe('where the GPU binds small buffers only', () => {
   const limits = { maxBufferSize: 256 * MIB, maxStorageBufferBindingSize: 128 * MIB };
   const machine = machineOf(64, false);
-  const partsOf = (tokens: number): number => 256 * 32 * Math.ceil(tokens / 128) * (128 + 4) * 4; // attention's, of all splits
 
-  test('a sequence is as long as what attention needs for it is bound, and the cache holds as many as ever', async () => {
+  test('a sequence is as long as ever: attention’s buffers do not grow with it', async () => {
     const file = await headerOf(model('Qwen3-4B'));
-    const { maxModelLen, tokens, report } = await outcomeOf(file, machine, {}, limits);
-    expect(partsOf(maxModelLen)).toBeLessThanOrEqual(128 * MIB);
-    expect(partsOf(maxModelLen + 1)).toBeGreaterThan(128 * MIB);
-    expect(tokens).toBe(4 * 8192);
-    expect(report).toMatchObject({ contextCut: 'buffer_size', kvCacheCut: undefined, level: 'warn' });
-    expect(report.message).toMatch(/^The context is 3,968 of the model's 40,960 tokens, since a buffer of this GPU has at most 134217728 bytes; the KV cache/);
-    expect(report.message).toMatch(/together \(4 sequences of 8,192 tokens\)\. Set maxModelLen to the tokens you need\.$/);
+    const { maxModelLen, report } = await outcomeOf(file, machine, { kvCacheBytes: 6 * GIB }, limits);
+    expect(maxModelLen).toBe(40_960);
+    expect(report).toMatchObject({ contextCut: undefined, kvCacheCut: undefined });
   });
 
-  test('of a number of bytes likewise', async () => {
-    const file = await headerOf(model('Qwen3-4B'));
-    const outcome = await outcomeOf(file, machine, { kvCacheBytes: 6 * GIB }, limits);
-    expect(outcome).toMatchObject({ maxModelLen: 3968, report: { contextCut: 'buffer_size', kvCacheCut: undefined } });
-  });
+  describe('and a model has a context of a million tokens', () => {
+    // Its rotation table has 256 bytes for a token, and a layer's keys 136.
+    const long = headerOf({ ...model('Qwen2.5-0.5B'), contextLength: 2 ** 20 });
+    const settings = { kvCacheDtype: 'int8', kvCacheBytes: 4 * GIB } as const;
 
-  test('a longer maxModelLen is refused', async () => {
-    const file = await headerOf(model('Qwen3-4B'));
-    const refused = { code: 'invalid_request', param: 'maxModelLen', message: expect.stringContaining('for 3968 tokens') };
-    await expect(outcomeOf(file, machine, { maxModelLen: 4000 }, limits)).rejects.toMatchObject(refused);
-    expect((await outcomeOf(file, machine, { maxModelLen: 3968 }, limits)).maxModelLen).toBe(3968);
+    test('a sequence is as long as its rotation table is bound, and the cache holds as many as ever', async () => {
+      const { maxModelLen, tokens, report } = await outcomeOf(await long, machine, settings, limits);
+      expect(maxModelLen).toBe((128 * MIB) / 256);
+      expect(tokens).toBe(Math.floor((4 * GIB) / (24 * 2 * 136) / 16) * 16);
+      expect(report).toMatchObject({ contextCut: 'buffer_size', kvCacheCut: undefined });
+      expect(report.message).toMatch(/^The context is 524,288 of the model's 1,048,576 tokens, since a buffer of this GPU has at most 134217728 bytes; the KV cache/);
+    });
+
+    test('a longer maxModelLen is refused', async () => {
+      const refused = { code: 'invalid_request', param: 'maxModelLen', message: expect.stringContaining('for 524288 tokens') };
+      await expect(outcomeOf(await long, machine, { ...settings, maxModelLen: 524_289 }, limits)).rejects.toMatchObject(refused);
+      expect((await outcomeOf(await long, machine, { ...settings, maxModelLen: 524_288 }, limits)).maxModelLen).toBe(524_288);
+    });
   });
 
   function model(name: string) {
