@@ -1,20 +1,9 @@
 import type { Expected, Output, Result } from './kernel-lab.ts';
 import { exactly, firstWrong } from './kernel-lab.ts';
 import { ropeReference, type RopeOptions } from './kernel-references.ts';
-import { type CacheShape, cacheWords, elementWord } from './kv-layout.ts';
+import { cacheWords, elementWord, type QkvShape, queryWord } from '../../src/runner/known-answers/cache-layout.ts';
 
-/** Of queries, keys and values. */
-export interface QkvShape extends CacheShape {
-  readonly numHeads: number;
-}
-
-/** Where a query's element stands: in groups of 4 heads, as attention reads them. */
-export function queryWord({ numHeads, numKvHeads, headSize }: QkvShape, row: number, head: number, element: number): number {
-  const group = numHeads / numKvHeads;
-  const fours = Math.ceil(group / 4);
-  const [kvHead, inGroup] = [Math.floor(head / group), head % group];
-  return (((row * numKvHeads + kvHead) * fours + Math.floor(inGroup / 4)) * headSize + element) * 4 + (inGroup % 4);
-}
+export { type QkvShape, queryWord };
 
 /** The expected words of an output, and the row that writes each. */
 export interface OwnedWords {

@@ -1,30 +1,12 @@
 /** The reference results of the sampler, in f64 or in exact integers, and in the plainest form. */
 import type { LogitsParams } from '../../src/core/request.ts';
+import { type DrawInputs, scoresOf } from '../../src/runner/known-answers/known-draw.ts';
 
-/** PCG-RXS-M-XS (Jarzynski and Olano, 2020). */
-function hash(value: number): number {
-  const state = (Math.imul(value, 747796405) + 2891336453) >>> 0;
-  const word = Math.imul((state >>> ((state >>> 28) + 4)) ^ state, 277803737) >>> 0;
-  return ((word >>> 22) ^ word) >>> 0;
-}
+export type { DrawInputs as Draw };
 
-/** The inputs of a draw. */
-export interface Draw {
-  readonly temperature: number;
-  readonly seed: number;
-  readonly choice: number;
-  readonly position: number;
-}
-
-/** The scores whose argmax is the draw (Gumbel-max): logit / temperature + Gumbel noise, or the logit itself. */
-export function samplingScores(logits: Float32Array, { temperature, seed, choice, position }: Draw): Float64Array {
-  const scores = Float64Array.from(logits);
-  if (temperature === 0) return scores;
-  const key = hash(seed ^ hash(choice ^ hash(position)));
-  return scores.map((logit, token) => {
-    const uniform = ((hash(key ^ hash(token)) >>> 9) + 0.5) / 2 ** 23;
-    return logit / temperature - Math.log(-Math.log1p(-uniform));
-  });
+/** The scores of all tokens. See scoresOf. */
+export function samplingScores(logits: Float32Array, inputs: DrawInputs): Float64Array {
+  return Float64Array.from(logits, scoresOf(inputs));
 }
 
 /** The lowest index of the largest number. */
