@@ -40,7 +40,7 @@ interface AwaitedRow extends ReferenceRow {
 /**
  * Rows of weights for a known-answer test of the kernels: `expectedOutputs` multiplies them on the CPU. They are copied
  * while the weights are uploaded, of one matrix of each class. Matrices of a class have the same format, rows, columns and
- * parts, so the same pipelines multiply them.
+ * parts, and the same place in their layers, so the same pipelines multiply them.
  *
  * Of a tensor's part of a matrix 16 rows are kept, or all where it has fewer. A matrix has three parts at most: queries, keys
  * and values.
@@ -113,7 +113,13 @@ function partsOf(tensors: readonly TensorInfo[], destinations: ReadonlyMap<strin
 }
 
 function classOf({ format, rows, columns }: PackedMatrix, parts: readonly TensorPart[]): string {
-  return `${format} ${rows} x ${columns}: ${parts.map(({ shard }) => `${shard.rows} from ${shard.rowOffset}`).join(', ')}`;
+  const places = parts.map(({ tensor, shard }) => `${roleOf(tensor)}, ${shard.rows} from ${shard.rowOffset}`);
+  return `${format} ${rows} x ${columns}: ${places.join('; ')}`;
+}
+
+/** The tensor's name, which is the same in all layers. */
+function roleOf({ name }: TensorInfo): string {
+  return name.replace(/^blk\.\d+\./, '');
 }
 
 /**

@@ -96,7 +96,14 @@ test('formats are classes, and so are matrices of one size whose parts differ: a
   const same = await uploaded(await planned({ ...sizes, type: 'Q8_0', tied: false }));
   const ofSize = (all: readonly ReferenceMatrix[]) => all.filter(({ matrix }) => matrix.rows === 384).map((each) => [each.matrix.format, tensorsOf(each)]);
   expect(ofSize(matrices)).toEqual([['int8', ['token_embd.weight']], ['int4', ofLayer('ffn_gate', 'ffn_up')]]);
-  expect(ofSize(same.matrices)).toEqual([['int8', ['token_embd.weight']], ['int8', ofLayer('ffn_gate', 'ffn_up')]]);
+  expect(ofSize(same.matrices)).toEqual([['int8', ['token_embd.weight']], ['int8', ['output.weight']], ['int8', ofLayer('ffn_gate', 'ffn_up')]]);
+});
+
+test('matrices of one size that different kernels multiply are classes, too: down projections, and the head beside the embedding', async () => {
+  const { matrices } = await uploaded(await planned({ type: 'Q8_0', intermediateSize: 64, tied: false }));
+  expect(matrices.map(tensorsOf)).toEqual(
+    expect.arrayContaining([ofLayer('attn_output'), ofLayer('ffn_down'), ['token_embd.weight'], ['output.weight']]),
+  );
 });
 
 test('all shards of one tensor that differ in size are kept', async () => {
