@@ -79,6 +79,12 @@ export const WORDS: Readonly<Record<ErrorCode, Words>> = {
       'browser, then load the model again.',
     'reload-model',
   ),
+  wrong_results: words(
+    'This GPU computes wrong numbers',
+    'Answers would be nonsense, so the model was not started; its download is kept. Update the graphics driver and the browser, or ' +
+      'open this page in another browser. If that does not help, please report it with the words below.',
+    'reload-model',
+  ),
   queue_full: words(
     'Too many questions wait already',
     'All tabs share one engine, and its queue is full. Your question is kept: try again when some have been answered.',

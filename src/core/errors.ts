@@ -15,6 +15,7 @@
  * - `storage_failed`: the browser's storage refused
  * - `profiling_unavailable`: the GPU gives no timestamps
  * - `webgpu_unavailable`: no usable WebGPU here; the message says what is missing
+ * - `wrong_results`: the GPU computes wrong numbers, by a test at load; the message names it, its kernel, and what to do
  * - `device_lost`: the GPU device was lost
  * - `out_of_memory`: more than the GPU has, or may be taken of it: `details` has the numbers where they are known
  * - `queue_full`: too many requests wait; `details.retryAfterMs` says when to try again
@@ -37,6 +38,7 @@ export type ErrorCode =
   | 'storage_failed'
   | 'profiling_unavailable'
   | 'webgpu_unavailable'
+  | 'wrong_results'
   | 'device_lost'
   | 'out_of_memory'
   | 'queue_full'

@@ -56,12 +56,19 @@ export interface Op {
 
 type AnySpec = KernelSpec<Readonly<Record<string, Access>>, readonly string[]>;
 
+/** The kernel of an op, and its buffers by binding. */
+export interface BoundKernel {
+  readonly spec: AnySpec;
+  readonly buffers: OpBuffers;
+}
+
 /** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
 export class OpBuilder {
   readonly device: GPUDevice;
   /** Reports WebGPU errors of its calls. */
   readonly contain: Contain;
   bindGroupsCreated = 0;
+  readonly #bound = new Map<GPUBindGroup, BoundKernel>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   readonly #compiled = new Map<string, GPUComputePipeline>();
@@ -113,7 +120,16 @@ export class OpBuilder {
   /** The buffers of one op. */
   bind<S extends AnySpec>(spec: S, buffers: Buffers<S>): GPUBindGroup {
     this.bindGroupsCreated++;
-    return this.bindApart(spec, buffers);
+    const bindGroup = this.bindApart(spec, buffers);
+    this.#bound.set(bindGroup, { spec, buffers });
+    return bindGroup;
+  }
+
+  /** The kernel and the buffers of an op that this builder has made. */
+  boundKernel({ bindGroup }: Pick<Op, 'bindGroup'>): BoundKernel {
+    const bound = this.#bound.get(bindGroup);
+    if (bound === undefined) throw new Error('the op is another builder’s');
+    return bound;
   }
 
   /** Bind groups that are not part of steps, and not counted. */

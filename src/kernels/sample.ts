@@ -22,7 +22,7 @@ export const SAMPLE_FINAL = defineKernel({
 });
 
 /** Logits that one workgroup reads. */
-const CHUNK = 1024;
+export const SAMPLE_CHUNK = 1024;
 
 /** The distance between two samples' logits: 4 are written at once. Elements past the vocabulary are never read. */
 export function logitsStride(vocabSize: number): number {
@@ -74,7 +74,7 @@ export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] 
   const partial = builder.variant(SAMPLE_PARTIAL, sampleModules('sample-partial'), {
     ...overrides,
     LOGITS_STRIDE: logitsStride(vocabSize),
-    CHUNK,
+    CHUNK: SAMPLE_CHUNK,
   });
   const final = builder.variant(SAMPLE_FINAL, sampleModules('sample-final'), { ...overrides, LANES: filterLanes });
   const isChanged = ({ biased, penalised, filtered }: StepShape): boolean => biased + penalised + filtered > 0;
@@ -83,7 +83,7 @@ export function sample(builder: OpBuilder, args: SampleArgs): readonly [Op, Op] 
       name: 'sample-partial',
       bindGroup: builder.bind(SAMPLE_PARTIAL, { logits, samples, selections, candidates }),
       pipeline: () => builder.pipeline(partial),
-      grid: (step) => [Math.ceil(vocabSize / CHUNK), begun && !isChanged(step) ? 0 : step.samples, 1],
+      grid: (step) => [Math.ceil(vocabSize / SAMPLE_CHUNK), begun && !isChanged(step) ? 0 : step.samples, 1],
       cost: (step) => cost({ words: step.samples * vocabSize }),
     },
     {

@@ -72,11 +72,11 @@ function planLayer(planner: WeightsPlanner, config: ModelConfig, layer: string):
   const ofFfn = { heldRows: held.ffn };
   const gateUp = ['ffn_gate', 'ffn_up'].map((part) => planner.slice(name(part), intermediateSize, hiddenSize, ofFfn));
   const ofHidden = { heldRows: held.hidden };
-  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
+  const { UNIFORM, STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
   return {
     attentionNorm: planner.vector(name('attn_norm'), hiddenSize, held.hidden),
     qkv: planner.merge(qkv),
-    qkvBias: config.qkvBias ? planner.vectors(`${layer} biases`, biases, UNIFORM | STORAGE | COPY_DST) : undefined,
+    qkvBias: config.qkvBias ? planner.vectors(`${layer} biases`, biases, UNIFORM | STORAGE | COPY_DST | COPY_SRC) : undefined,
     qkGain: config.qkNorm ? planner.vectors(`${layer} gains of queries and keys`, gains) : undefined,
     attentionOutput: planner.matrix([planner.slice(name('attn_output'), hiddenSize, heads, ofHidden)]),
     ffnNorm: planner.vector(name('ffn_norm'), hiddenSize, held.hidden),

@@ -20,6 +20,7 @@ import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
 import { candidateTilings, defaultTilings, isDeferredWidth, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
+import { ReferenceRows } from '../models/reference-rows.ts';
 import { uploadWeights } from '../models/upload.ts';
 import type { MatrixLayout } from '../models/weights-planner.ts';
 import { allocate } from './allocate.ts';
@@ -29,6 +30,7 @@ import { gpuMemoryOf, type GpuRequest } from './gpu-budget.ts';
 import { GpuModelRunner } from './gpu-model-runner.ts';
 import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache-plan.ts';
+import { type BuiltDecoder, trustedDecoder } from './trusted-decoder.ts';
 import { deferredKernelsOf, tunablesOf } from '../tuning/gpu-trial.ts';
 
 export interface LoadRunnerOptions extends LoadSettings, GpuRequest {
@@ -84,7 +86,8 @@ export interface LoadedRunner extends GrantedSettings {
  *
  * @throws TabserveError `webgpu_unavailable`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`,
  *   `out_of_memory`, `invalid_request` for a KV budget or a GPU too small for `maxModelLen` and for numerics that the
- *   GPU does not support, the errors of the file's source, and the signal's reason.
+ *   GPU does not support, `wrong_results` where it computes wrong numbers, the errors of the file's source, and the signal's
+ *   reason.
  */
 export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunner> {
   checkLoadSettings(options);
@@ -127,23 +130,30 @@ async function putOnGpu(
   const { scheduler, state, inputs, staging, layout } = fitted.made;
   const { level, message, contextCut, kvCacheCut } = reportCache(fitted);
   options.log?.(level, message);
-  const builder = new OpBuilder(gpu.device);
-  const subgroups = gpu.hasSubgroups && (options.subgroups ?? true);
-  const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks, subgroups };
+  const hasSubgroups = gpu.hasSubgroups && (options.subgroups ?? true);
+  const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks };
   const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
-  const ops = await runCooperatively(buildDecoder({ builder, config, state, limits }, weights));
+  const build = async (subgroups: boolean): Promise<BuiltDecoder> => {
+    const builder = new OpBuilder(gpu.device);
+    const ops = await runCooperatively(buildDecoder({ builder, config, state, limits: { ...limits, subgroups } }, weights));
+    const attentionSets = builder.variantSets.filter(({ options: { spec } }) => spec === ATTENTION);
+    return { builder, ops, subgroups, tileRows: () => readyTokens(attentionSets) };
+  };
+  const first = await build(hasSubgroups);
   signal.throwIfAborted();
   options.onStage?.('load');
-  await uploadWeights(gpu.device, options.file, destinations); // while the pipelines compile
+  const referenceRows = new ReferenceRows(options.file.tensors, destinations);
+  await uploadWeights(gpu.device, options.file, destinations, referenceRows); // while the pipelines compile
   await fillState(gpu.device, config, scheduler, state, ropeFactors);
   options.onStage?.('compile');
-  await builder.ready();
+  const model = { config, weights, cache: { ...scheduler, dtype: kvCacheDtype }, maxNumSeqs: scheduler.maxNumSeqs, matrices: referenceRows.take() };
+  const plain = hasSubgroups ? () => build(false) : undefined;
+  const { builder, ops, subgroups, tileRows } = await trustedDecoder({ gpu, model, first, plain, signal, log: options.log });
   const vocabSize = config.vocabSize;
-  const attentionSets = builder.variantSets.filter(({ options: { spec } }) => spec === ATTENTION);
-  const tileRows = (): number => readyTokens(attentionSets);
   const parts = { gpu, builder, ops, state, inputs, staging, layout, scheduler, tileRows, vocabSize };
   const runner = new GpuModelRunner(parts);
-  const { device, adapter, lost } = gpu;
+  const { device, lost } = gpu;
+  const adapter = subgroups ? gpu.adapter : { ...gpu.adapter, features: gpu.adapter.features.filter((each) => each !== 'subgroups') };
   const loseDevice = (): void => device.destroy();
   const counters = (): StepCounters => runner.counters();
   const layerBytes = plan.blockBytes / (2 * config.numLayers);

@@ -17,13 +17,21 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, id = 'test model'):
 /**
  * A model file's bytes on the GPU, with a small KV cache and the kernels that a model is ready with; on the file's
  * shared device where no other is given.
+ *
+ * @throws Error where its kernels had to be built again without subgroups, unless the log is the test's own
  */
 export async function loadBytes(
   bytes: Uint8Array<ArrayBuffer>,
   options: Omit<LoadRunnerOptions, 'file'> = {},
 ): Promise<LoadedRunner> {
   const gpu = options.gpu ?? (await sharedGpu(options.numerics === 'f16' ? 'f16' : 'f32'));
-  return loadRunner({ kvCacheBytes: 16 * 1024 * 1024, ...options, gpu, file: await readModelFile(memorySource(bytes)) });
+  const warnings: string[] = [];
+  const log: LoadRunnerOptions['log'] = (_, message) => void warnings.push(message);
+  const file = await readModelFile(memorySource(bytes));
+  const loaded = await loadRunner({ kvCacheBytes: 16 * 1024 * 1024, log, ...options, gpu, file });
+  const rebuilt = warnings.find((message) => message.includes('built again'));
+  if (rebuilt !== undefined) throw new Error(rebuilt);
+  return loaded;
 }
 
 /** With the deferred kernels as well. A software adapter compiles them for as long as all others. */
