@@ -58,7 +58,7 @@ export interface ClientOptions extends LoadSettings, ModelAccess, Pick<LoadOptio
  * @throws TabserveError `invalid_request` (no model is named, or the worker cannot be started: `param` says),
  *   `webgpu_unavailable`, `model_busy` (models that other tabs are using leave no room for this one), `model_not_found`,
  *   `access_denied`, `unsupported_model`, `unsupported_tensor`, `corrupt_model`, `download_failed`, `storage_failed`,
- *   `out_of_memory`, `device_lost`, `aborted` (by the signal)
+ *   `out_of_memory`, `wrong_results` (of the GPU), `device_lost`, `aborted` (by the signal)
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
   try {

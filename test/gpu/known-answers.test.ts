@@ -3,6 +3,7 @@ import { TabserveError } from '../../src/core/errors.ts';
 import { MOST_DISPATCHES } from '../../src/runner/known-answers/plan.ts';
 import type { LoadedRunner, LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import { loadBytes } from '../support/gpu-runner.ts';
+import { type PlantedFault, plantFault, UNSCALED_SPLITS } from '../support/planted-fault.ts';
 import { sharedGpu } from '../support/shared-gpu.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
@@ -11,29 +12,14 @@ import { tinyModel } from '../support/tiny-model.ts';
 const MODEL = tinyModel({ preset: 'narrow', type: 'Q4_1', intermediateSize: 128, numLayers: 1 });
 
 const unplant: (() => void)[] = [];
-afterEach(() => unplant.splice(0).forEach((undo) => undo()));
+afterEach(() => unplant.splice(0).toReversed().forEach((undo) => undo()));
 afterAll(() => vi.restoreAllMocks());
 
-/** A kernel, by the start of its name, and how a compiler changes its text. */
-interface Fault {
-  readonly kernel: string;
-  readonly from: string | RegExp;
-  readonly to: string;
-}
-
-/** From now on, and until the test ends, the driver makes this mistake. Returns how many shaders it has changed. */
-async function plant({ kernel, from, to }: Fault): Promise<() => number> {
-  const { device } = await sharedGpu();
-  const original = device.createShaderModule.bind(device);
-  unplant.push(() => (device.createShaderModule = original));
-  let changed = 0;
-  device.createShaderModule = (descriptor) => {
-    const isMeant = descriptor.label?.startsWith(`${kernel} `) === true;
-    const code = isMeant ? descriptor.code.replaceAll(from, to) : descriptor.code;
-    if (code !== descriptor.code) changed++;
-    return original({ ...descriptor, code });
-  };
-  return () => changed;
+/** The driver makes this mistake until the test ends. Returns how many shaders it has changed. */
+async function plant(fault: PlantedFault): Promise<() => number> {
+  const { changed, end } = await plantFault(fault);
+  unplant.push(end);
+  return changed;
 }
 
 /** Loads the model. Returns it, and the warnings. */
@@ -64,11 +50,11 @@ async function isClear(device: GPUDevice, buffer: GPUBuffer | undefined): Promis
 
 const IS_NAN = '(bitcast<u32>(logit) << 1u) > 0xff000000u';
 
-describe.each<[string, Fault]>([
+describe.each<[string, PlantedFault]>([
   ['the last group of k is dropped', { kernel: 'matmul-silu-mul', from: /group < min\(.*?, groups\)/g, to: 'group < groups - 1u' }],
   ['the minimum is dropped', { kernel: 'matmul-residual', from: / \+ minimum \* x_total\(x_sum_\d\)/g, to: '' }],
   ['a barrier is missing', { kernel: 'matmul-residual', from: /(?<=local: u32\) \{\s*)workgroupBarrier\(\);/g, to: '' }],
-  ['splits are merged without rescaling', { kernel: 'attention-merge', from: 'exp(max_and_sum.x - highest)', to: '1.0' }],
+  ['splits are merged without rescaling', UNSCALED_SPLITS],
   ['rows are off by a tile', { kernel: 'matmul-rope-kv-write', from: /let (tile_\d_\d) = /g, to: 'let $1 = 1u + ' }],
   ['the norm is another row’s', { kernel: 'matmul-silu-mul', from: 'row_of(token)', to: 'row_of(first_token)' }],
   ['the head’s last tile is left out', { kernel: 'matmul-logits', from: 'output < OUTPUTS', to: 'output < OUTPUTS / 64u * 64u' }],
@@ -112,7 +98,7 @@ test('a kernel that does not compile with subgroups: the same', async ({ skip })
 });
 
 test('wrong with subgroups and without: an error that says on which GPU, and what to do', async () => {
-  await plant({ kernel: 'attention-merge', from: 'exp(max_and_sum.x - highest)', to: '1.0' });
+  await plant(UNSCALED_SPLITS);
   const message = await failure();
   const { adapter } = await sharedGpu();
   for (const part of [adapter.vendor, adapter.architecture, navigator.userAgent, 'download is kept', 'Update the graphics driver', 'report']) {

@@ -5,9 +5,10 @@ import { deleteModel, listModels } from '../../src/cache.ts';
 import { fileFingerprint } from '../../src/client/file-fingerprint.ts';
 import { openSource } from '../../src/download/open-source.ts';
 import loadingPage from '../../docs/loading.md?raw';
+import { plantFault, UNSCALED_SPLITS } from '../support/planted-fault.ts';
 import { createRandom } from '../support/random.ts';
 import {
-  command, commitUrl, failure, FIRST, kept, load, loadSome, misbehave, NAME, PART, partsAsked, publish, SECOND, serve,
+  command, commitUrl, failure, FIRST, kept, load, loadOntoGpu, loadSome, misbehave, NAME, PART, partsAsked, publish, SECOND, serve,
   servers, signed, spoil, startWorker, URL_OF_MODEL,
 } from './loading-lab.ts';
 
@@ -349,12 +350,29 @@ const VERSIONS: readonly Row[] = [
   }],
 ];
 
-test.each([...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS])('%s | %s | %s', async (_fault, _sees, _kept, proof) => {
+const GPU: readonly Row[] = [
+  ['GPU that computes wrong numbers', 'nothing, where kernels without subgroups are right; else `wrong_results`: the GPU, the kernel, and what to do', 'all', async () => {
+    await command({ do: 'serve', at: 'hub', path: '/m.gguf', content: { model: 'babble' } });
+    const { end } = await plantFault(UNSCALED_SPLITS);
+    try {
+      const error = await loadOntoGpu(URL_OF_MODEL).catch((reason: unknown) => reason);
+      expect(error).toEqual(fails('wrong_results', /The kernel attention-merge.* download is kept.*Update the graphics driver/));
+    } finally {
+      end();
+    }
+    const [model] = await listModels();
+    expect(model).toMatchObject({ url: URL_OF_MODEL, bytesCached: model?.size });
+  }],
+];
+
+const ROWS = [...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS, ...GPU];
+
+test.each(ROWS)('%s | %s | %s', async (_fault, _sees, _kept, proof) => {
   await proof();
 });
 
 test('the documentation has these rows and no others', () => {
-  const rows = [...CONNECTION, ...ANSWERS, ...FILES, ...CACHE, ...VERSIONS].map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
+  const rows = ROWS.map((row) => `| ${row.slice(0, 3).join(' | ')} |`);
   const table = loadingPage.slice(loadingPage.indexOf('| Fault |')).split('\n\n')[0] ?? '';
   expect(table.trim().split('\n').slice(2)).toEqual(rows);
   expect(servers.hub).not.toBe(servers.cdn);

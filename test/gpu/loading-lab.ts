@@ -1,8 +1,12 @@
 import { expect, inject } from 'vitest';
 import { listModels } from '../../src/cache.ts';
+import { openSource } from '../../src/download/open-source.ts';
+import { readModelFile } from '../../src/formats/gguf.ts';
+import { type LoadedRunner, loadRunner } from '../../src/runner/load-runner.ts';
 import type { FaultCommand, FaultLog } from '../support/fault-control.ts';
 import type { FileFaults } from '../support/file-server.ts';
 import type {} from '../support/serve-faults.ts';
+import { sharedGpu } from '../support/shared-gpu.ts';
 import { loadFrom, PART, SIZE } from './loading-once.ts';
 import type { LoadSetup, Told } from './loading-once.ts';
 import type { WorkerAsks, WorkerTells } from './loading-worker.ts';
@@ -81,6 +85,13 @@ export async function failure(name: string, setup: LoadSetup = {}): Promise<unkn
     () => new Error('it was loaded'),
     (error: unknown) => error,
   );
+}
+
+/** Loads the model onto the file's shared device. */
+export async function loadOntoGpu(name: string): Promise<LoadedRunner> {
+  const source = await openSource(name, { baseUrl: location.href, onProgress: () => {}, log: () => {} });
+  const file = await readModelFile(source);
+  return loadRunner({ file, gpu: await sharedGpu(), subgroups: false, kvCacheBytes: 2 ** 24 });
 }
 
 /** What is stored: parts by what they are stored under. */
