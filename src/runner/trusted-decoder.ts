@@ -37,7 +37,11 @@ export async function trustedDecoder({ gpu, model, first, plain, signal, log }: 
   const test = async ({ builder, ops, tileRows }: BuiltDecoder): Promise<WrongKernel | undefined> => {
     await builder.ready();
     signal.throwIfAborted();
-    return findWrongKernel(gpu, { ...model, builder, ops, tileRows: tileRows() });
+    return findWrongKernel(gpu, { ...model, builder, ops, tileRows: tileRows() }).catch((error: unknown) => {
+      if (!(error instanceof TabserveError) || error.code !== 'out_of_memory') throw error;
+      log?.('warn', `Kernels are used without a test of their results, for which the GPU has no memory left. ${error.message}`);
+      return undefined;
+    });
   };
   if (plain === undefined) return requireRight(first, await test(first), adapter);
   const fault = await test(first).then((wrong) => wrong && sentenceOf(wrong), (error: unknown) => messageOf(gpu, error));

@@ -66,7 +66,7 @@ export class KnownProduct {
     return [...this.#rows.keys()];
   }
 
-  /** An output of a row of x; undefined where the matrix's row is not known. */
+  /** An output of a row of x; undefined where the matrix's row is not known, or the file's weights are no finite numbers. */
   output(row: number, rowOfX: number): Expected | undefined {
     const at = row * ROWS + rowOfX;
     const known = this.#outputs.get(at);
@@ -75,6 +75,7 @@ export class KnownProduct {
     if (known !== undefined || reference === undefined || weights === undefined) return known;
     const x = this.x.subarray(rowOfX * this.#columns, (rowOfX + 1) * this.#columns);
     const { value, error } = expectedOutput(weights, x);
+    if (!Number.isFinite(value)) return undefined;
     const flushed = weights.flushed?.reduce((sum, each, k) => sum + each * Math.abs(x[k] ?? NaN), 0) ?? 0;
     const product = { value, error: this.#slack * error + flushed };
     const norm = this.#norms[rowOfX];

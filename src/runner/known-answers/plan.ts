@@ -1,3 +1,4 @@
+import type { Task } from '../../core/cooperative-task.ts';
 import { matrixBytes } from '../../kernels/matmul.ts';
 import { TESTS_OF_KERNELS } from './kernels.ts';
 import type { KnownAnswer, TestedModel, TestedOp } from './known-answer.ts';
@@ -22,9 +23,9 @@ function testedOps({ ops, builder, matrices }: TestedModel): readonly TestedOp[]
 
 /**
  * The known answers of a model's kernels. Those of products in the fewest tokens come first, then those in more. Where there are too many dispatches, the last are left out. Where matrices are too large, the first tiles of each
- * are computed.
+ * are computed. Yields after each op.
  */
-export function knownAnswers(model: TestedModel): readonly KnownAnswer[] {
+export function* knownAnswers(model: TestedModel): Task<readonly KnownAnswer[]> {
   const tested = testedOps(model);
   const most = mostBytes(tested.filter(isProduct));
   const first: KnownAnswer[] = [];
@@ -32,6 +33,7 @@ export function knownAnswers(model: TestedModel): readonly KnownAnswer[] {
   for (const op of tested) {
     const test = TESTS_OF_KERNELS.get(op.spec.name);
     if (typeof test !== 'function') continue;
+    yield;
     const answers = test(model, op, most);
     first.push(...answers.slice(0, isProduct(op) ? 1 : undefined));
     others.push(...answers.slice(isProduct(op) ? 1 : answers.length));

@@ -1,4 +1,5 @@
 import { runCooperatively, type Task } from '../../core/cooperative-task.ts';
+import { BufferPool } from '../../gpu/buffers.ts';
 import { containErrors } from '../../gpu/error-scope.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { BufferRange } from '../../gpu/kernel.ts';
@@ -17,12 +18,20 @@ export interface WrongKernel {
  * after it.
  *
  * @returns the first kernel whose results are wrong
- * @throws TabserveError `device_lost`, `out_of_memory`, or `internal` where the GPU reports an error
+ * @throws TabserveError `out_of_memory` for want of memory for inputs and results, before anything runs; `device_lost`, or
+ *   `internal` where the GPU reports an error
  */
 export async function findWrongKernel(gpu: Gpu, model: TestedModel): Promise<WrongKernel | undefined> {
-  const answers = knownAnswers(model);
-  const results = await containErrors(gpu, (contain) => readBack(contain(() => submit(gpu.device, answers))));
-  return runCooperatively(firstWrong(answers, results));
+  const answers = await runCooperatively(knownAnswers(model));
+  const buffers = new BufferPool(gpu.device);
+  try {
+    const own = createBuffers(buffers, answers);
+    await buffers.ready();
+    const results = await containErrors(gpu, (contain) => readBack(own, contain(() => submit(gpu.device, own, answers))));
+    return await runCooperatively(firstWrong(answers, results));
+  } finally {
+    buffers.destroy();
+  }
 }
 
 function* firstWrong(answers: readonly KnownAnswer[], results: readonly Results[]): Task<WrongKernel | undefined> {
@@ -50,21 +59,28 @@ function placeOfRead({ from, offset = 0, size }: Read): Place {
   return placeOf(from, offset, size);
 }
 
-/** The results of all answers, still on the GPU. */
-interface Submitted {
+/** The buffers of a test: all inputs, and all results. */
+interface OwnBuffers {
+  readonly inputs: GPUBuffer;
   readonly staging: GPUBuffer;
-  /** By answer: the start and the size of each result. */
-  readonly parts: readonly ReadonlyMap<string, Pick<Place, 'offset' | 'size'>>[];
 }
 
-function submit(device: GPUDevice, answers: readonly KnownAnswer[]): Submitted {
+function createBuffers(buffers: BufferPool, answers: readonly KnownAnswer[]): OwnBuffers {
   const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
-  const sizeOf = (sizes: readonly number[]): number => Math.max(4, sizes.reduce((sum, size) => sum + size, 0));
-  const inputSize = sizeOf(answers.flatMap(({ writes }) => writes.map(({ data }) => data.byteLength)));
-  const outputSize = sizeOf(answers.flatMap(({ reads }) => Object.values(reads).map(({ size }) => size)));
-  const inputs = device.createBuffer({ label: 'known inputs', size: inputSize, usage: COPY_SRC, mappedAtCreation: true });
-  const staging = device.createBuffer({ label: 'known answers', size: outputSize, usage: COPY_DST | MAP_READ });
-  const mapped = new Uint8Array(inputs.getMappedRange());
+  const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);
+  const inputs = sum(answers.flatMap(({ writes }) => writes.map(({ data }) => data.byteLength)));
+  const results = sum(answers.flatMap(({ reads }) => Object.values(reads).map(({ size }) => size)));
+  return {
+    inputs: buffers.create('inputs of known answers', inputs, COPY_SRC | COPY_DST),
+    staging: buffers.create('known answers', results, COPY_DST | MAP_READ),
+  };
+}
+
+/** By answer: the place of each result among all. */
+type Parts = readonly ReadonlyMap<string, Pick<Place, 'offset' | 'size'>>[];
+
+function submit(device: GPUDevice, { inputs, staging }: OwnBuffers, answers: readonly KnownAnswer[]): Parts {
+  const words = new Uint8Array(inputs.size);
   const encoder = device.createCommandEncoder();
   const cleared: Place[] = [];
   let [input, output] = [0, 0];
@@ -74,7 +90,7 @@ function submit(device: GPUDevice, answers: readonly KnownAnswer[]): Submitted {
     cleared.push(...own);
     for (const { to, offset = 0, data } of writes) {
       const place = placeOf(to, offset, data.byteLength);
-      mapped.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), input);
+      words.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), input);
       encoder.copyBufferToBuffer(inputs, input, place.buffer, place.offset, place.size);
       cleared.push(place);
       input += place.size;
@@ -88,10 +104,9 @@ function submit(device: GPUDevice, answers: readonly KnownAnswer[]): Submitted {
     }));
   });
   clear(encoder, cleared);
-  inputs.unmap();
+  device.queue.writeBuffer(inputs, 0, words);
   device.queue.submit([encoder.finish()]);
-  inputs.destroy(); // when the GPU is done with it
-  return { staging, parts };
+  return parts;
 }
 
 function clear(encoder: GPUCommandEncoder, places: readonly Place[]): void {
@@ -108,22 +123,18 @@ function encode(encoder: GPUCommandEncoder, dispatches: KnownAnswer['dispatches'
   pass.end();
 }
 
-async function readBack({ staging, parts }: Submitted): Promise<readonly Results[]> {
-  try {
-    await staging.mapAsync(GPUMapMode.READ);
-    const bytes = staging.getMappedRange().slice(0);
-    return parts.map((part) => {
-      const at = (name: string): Pick<Place, 'offset' | 'size'> => {
-        const place = part.get(name);
-        if (place === undefined) throw new Error(`there is no result ${name}`);
-        return place;
-      };
-      return {
-        floats: (name) => new Float32Array(bytes, at(name).offset, at(name).size / 4),
-        words: (name) => new Uint32Array(bytes, at(name).offset, at(name).size / 4),
-      };
-    });
-  } finally {
-    staging.destroy();
-  }
+async function readBack({ staging }: OwnBuffers, parts: Parts): Promise<readonly Results[]> {
+  await staging.mapAsync(GPUMapMode.READ);
+  const bytes = staging.getMappedRange().slice(0);
+  return parts.map((part) => {
+    const at = (name: string): Pick<Place, 'offset' | 'size'> => {
+      const place = part.get(name);
+      if (place === undefined) throw new Error(`there is no result ${name}`);
+      return place;
+    };
+    return {
+      floats: (name) => new Float32Array(bytes, at(name).offset, at(name).size / 4),
+      words: (name) => new Uint32Array(bytes, at(name).offset, at(name).size / 4),
+    };
+  });
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { headerOf, MODELS } from '../../../docs/memory-page.ts';
 import type { KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import type { Numerics } from '../../../src/core/numerics.ts';
-import { runCooperatively } from '../../../src/core/cooperative-task.ts';
+import { runCooperatively, runSync } from '../../../src/core/cooperative-task.ts';
 import { BufferPool } from '../../../src/gpu/buffers.ts';
 import { countingDevice } from '../../../src/gpu/counting-device.ts';
 import { OpBuilder } from '../../../src/gpu/op.ts';
@@ -15,6 +15,7 @@ import { TESTS_OF_KERNELS } from '../../../src/runner/known-answers/kernels.ts';
 import { knownAnswers, largestShare, MOST_BYTES, MOST_DISPATCHES } from '../../../src/runner/known-answers/plan.ts';
 import { planCache } from '../../../src/runner/kv-cache-plan.ts';
 import { defaultLimits, kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
+import { trustedDecoder } from '../../../src/runner/trusted-decoder.ts';
 import { memorySource } from '../../support/gpu-runner.ts';
 import { tinyModel, type TinyModelOptions } from '../../support/tiny-model.ts';
 
@@ -73,7 +74,7 @@ async function tiny(options: TinyModelOptions, machine: Machine) {
 
 /** What the test of a model costs. */
 function costOf(model: Awaited<ReturnType<typeof built>>) {
-  const answers = knownAnswers(model);
+  const answers = runSync(knownAnswers(model));
   const dispatches = answers.reduce((sum, each) => sum + each.dispatches.length, 0);
   return { answers, dispatches, bytes: answers.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
@@ -120,6 +121,18 @@ test.each(['Qwen3-4B', 'Llama-3.1-8B'])('%s, whose matrices are computed in part
   expect(answers.length).toBeGreaterThan(10);
   expect(dispatches).toBeLessThanOrEqual(MOST_DISPATCHES);
   expect(bytes).toBeLessThanOrEqual(MOST_BYTES);
+});
+
+test('without memory for its inputs and results the test is left out, and the log says so', async () => {
+  const { builder, ops, tileRows, ...model } = await tiny({ preset: 'narrow', type: 'Q4_1' }, { isSoftware: true });
+  const popErrorScope = async () => ({ message: 'the GPU is full' });
+  const adapter = { vendor: '', architecture: '', device: '', description: '', isSoftware: true, features: [] };
+  const gpu = { device: { ...device, popErrorScope } as GPUDevice, adapter, hasSubgroups: false, supportedNumerics: [], lost: new Promise<never>(() => {}) };
+  const first = { builder, ops, subgroups: false, tileRows: () => tileRows };
+  const lines: string[] = [];
+  const log = (level: string, message: string): void => void lines.push(`${level}: ${message}`);
+  expect(await trustedDecoder({ gpu, model, first, plain: undefined, signal: new AbortController().signal, log })).toBe(first);
+  expect(lines).toEqual([expect.stringMatching(/^warn: .*without a test of their results.*the GPU is full/)]);
 });
 
 test.each([
