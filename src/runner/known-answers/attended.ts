@@ -1,6 +1,6 @@
 import type { KvCacheDtype } from '../../core/kv-cache-dtype.ts';
-import { ATTENTION_SPLIT } from '../../kernels/attention.ts';
 import { layerBlockBytes } from '../../kernels/rope-kv-write.ts';
+import { ATTENTION_SPLIT, attentionWords } from '../../kernels/step-inputs.ts';
 import { paddedSizes } from '../../models/padded-sizes.ts';
 import { halfFloats } from '../../quant/half-floats.ts';
 import { cacheWords, elementWord, queryWord, type QkvShape, scaleWord } from './cache-layout.ts';
@@ -122,13 +122,14 @@ class AttentionScene {
     const tiles = kind === 'singles' ? positions.map((_, row) => [row, 1]) : [[0, positions.length]];
     const step = stepOf({ tokens: positions.length, [kind]: tiles.length, maxContext: this.context, samples: 1 });
     const { config, cache: { blockSize, dtype } } = this.#model;
+    const words = attentionWords(positions.map((position) => ({ position, table: 0 })));
     return {
       kernel: op.name,
       writes: [
         { to: bufferOf(tested, 'queries'), data: this.#queries },
         { to: bufferOf(tested, 'keys'), data: this.#keys.words },
         { to: bufferOf(tested, 'values'), data: this.#values.words },
-        { to: bufferOf(tested, 'rows'), data: new Uint32Array(positions.flatMap((position) => [0, position, 0, 0])) },
+        { to: bufferOf(tested, 'rows'), data: new Uint32Array(positions.flatMap((position, row) => [0, position, 0, words[row] ?? 0])) },
         { to: bufferOf(tested, 'blockTables'), data: new Uint32Array(this.#blocks) },
         { to: bufferOf(tested, 'tiles'), data: new Uint32Array(tiles.flat()) },
       ],
