@@ -19,8 +19,8 @@
 //   lanes/    where scores are stored
 //   classes/  how classes are summed
 //   scores/   how scores are computed: flat, for software adapters, or looped, for GPUs
-//   common/attention-values, common/partials, with no others in their place: how weights and values are summed, and where
-//             partial results are
+//   common/attention-values, common/partials, common/fma, with no others in their place: how weights and values are summed,
+//             where partial results are, and how products are added
 //   sizes     lengths of arrays, and constants that follow from the overrides: LANES, QUADS, GROUP (heads of a KV head),
 //             BLOCK_SHIFT
 //
@@ -68,7 +68,7 @@ var<private> outputs: array<vec4<f32>, OUTPUTS>; // [row][head][vector of this l
 // A vector of a row's head, where the sum of the weights is `sum`.
 fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
   if (is_lone) {
-    y[at] = value / sum;
+    y[at] = divided(value, sum);
   } else {
     partials[at] = value;
   }
@@ -78,11 +78,6 @@ fn write_output(at: u32, value: vec4<f32>, is_lone: bool, sum: f32) {
 fn query_of(query: u32, step: u32, b: u32, quad_lane: u32) -> vec4<f32> {
   let element = element_of(step, b, quad_lane);
   return select(vec4<f32>(), queries[query + min(element, HEAD_SIZE - 1u)] * KEY_UNITS[b], element < HEAD_SIZE);
-}
-
-// Adds 4 products, in order.
-fn add4(sum: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, factors: vec4<f32>) -> vec4<f32> {
-  return sum + a * factors.x + b * factors.y + c * factors.z + d * factors.w;
 }
 
 // A token of the split: its block and KV head, as an index of heads of the cache.

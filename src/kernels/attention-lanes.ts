@@ -1,7 +1,14 @@
 import type { ModelConfig } from '../core/model-config.ts';
 
-/** How attention is spread over lanes. It does not change the results. */
-export interface AttentionLanes {
+/** How attention's sums are written. Kernels of different forms may differ in their last bits: a model has one. */
+type AttentionForm =
+  /** Queries are kept in private memory, and loops are unrolled. */
+  | { readonly isFlat: true; readonly fma: false }
+  /** Queries are loaded when needed. `fma`: multiply-adds are explicit, so that compilers have little reason to change bits. */
+  | { readonly isFlat: false; readonly fma: boolean };
+
+/** How attention is spread over lanes, which does not change the results, and its form. */
+export type AttentionLanes = AttentionForm & {
   /** The number of lanes among which the tokens of a split are divided when values are summed. */
   readonly classLanes: 1 | 4;
   /**
@@ -11,9 +18,7 @@ export interface AttentionLanes {
   readonly vectorLanes: number;
   /** The most rows of one request that share the keys and values they load. */
   readonly tileRows: number;
-  /** Whether queries are kept in registers, with unrolled loops, or loaded when needed. */
-  readonly isFlat: boolean;
-}
+};
 
 /** The inputs of the choice of lanes. */
 export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
@@ -25,8 +30,8 @@ export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
 export function defaultLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: Heads): AttentionLanes {
   const elements = Math.min(4, numHeads / numKvHeads) * headSize;
   return isSoftware
-    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true }
-    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
+    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true, fma: false }
+    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false, fma: true };
 }
 
 /** With fewer lanes in a workgroup, most of a GPU is idle. */
@@ -45,13 +50,13 @@ const GPU_LANES = { classLanes: [1, 4], vectorLanes: [4, 8, 16, 32] } as const;
  * Those with the most lanes come first: a step of few rows leaves most of a GPU idle.
  */
 export function candidateLanes(isSoftware: boolean, heads: Heads): readonly AttentionLanes[] {
-  const { tileRows, isFlat } = defaultLanes(isSoftware, heads);
+  const initial = defaultLanes(isSoftware, heads);
   const most = 4 * Math.ceil(heads.headSize / 16); // lanes that have a vector
   const tried = isSoftware ? SOFTWARE_LANES : GPU_LANES;
   return tried.classLanes.flatMap((classLanes) =>
     tried.vectorLanes
       .filter((vectorLanes) => vectorLanes <= most && (isSoftware || classLanes * vectorLanes >= LEAST_LANES))
-      .map((vectorLanes) => ({ classLanes, vectorLanes, tileRows, isFlat })),
+      .map((vectorLanes) => ({ ...initial, classLanes, vectorLanes })),
   ).toSorted((a, b) => b.classLanes * b.vectorLanes - a.classLanes * a.vectorLanes);
 }
 

@@ -1,14 +1,15 @@
 import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
+import { numPartialsAt } from '../core/partials.ts';
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import { constants, type ShaderModule } from '../gpu/link.ts';
 import type { Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
+import { attentionMerge, mergeOverrides } from './attention-merge.ts';
 import { attentionCheck } from './check-scenes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
-import { numPartialsAt } from '../core/partials.ts';
 import { ATTENTION_SPLIT, attentionWords, MAX_PARTIALS, ROW_BYTES } from './step-inputs.ts';
 
 export const ATTENTION = defineKernel({
@@ -34,12 +35,6 @@ export const ATTENTION = defineKernel({
     'CLASS_LANES',
     'VECTOR_LANES',
   ],
-});
-
-export const ATTENTION_MERGE = defineKernel({
-  name: 'attention-merge',
-  bindings: { partials: 'read', rows: 'read', y: 'read_write', counts: 'uniform' },
-  overrides: ['NUM_HEADS', 'HEAD_SIZE', 'Y_STRIDE'],
 });
 
 /** The shape of a model's attention over a paged cache. */
@@ -110,7 +105,7 @@ export interface AttentionArgs extends AttentionShape {
 /** The modules of a variant that takes `rows` rows a tile. */
 export function attentionModules(
   args: Omit<AttentionArgs, 'attentionLanes' | 'rows' | 'blockTables' | 'singles' | 'tiles' | 'y' | 'counts'>,
-  { classLanes, vectorLanes, isFlat }: AttentionLanes,
+  { classLanes, vectorLanes, isFlat, fma }: AttentionLanes,
   rows: number,
 ): readonly ShaderModule[] {
   const { numHeads, numKvHeads, headSize, kvCacheDtype, subgroups, queries, keys, values, partials } = args;
@@ -123,6 +118,7 @@ export function attentionModules(
     STEPS: Math.ceil(headSize / 16),
     VECTORS: Math.ceil(headSize / 4 / vectorLanes),
     SEVERAL_ROWS: rows > 1,
+    FMA: fma,
   };
   const sizes = constants('sizes', {
     LANES: lanes,
@@ -145,6 +141,7 @@ export function attentionModules(
     'attention',
     'common/attention-values',
     'common/partials',
+    'common/fma',
     `scores/${isFlat ? 'flat' : 'looped'}`,
     `kv-read/${kvCacheDtype}`,
     `quads/${subgroups ? 'subgroup' : 'workgroup'}`,
@@ -168,7 +165,7 @@ export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op
       tiles,
       count: (step) => step.tiles,
     }),
-    mergeOf(builder, args),
+    attentionMerge(builder, { ...args, ...attentionLanes }, (step) => partialWords(args, step)),
   ];
 }
 
@@ -249,11 +246,6 @@ function overridesOf(args: AttentionArgs, { classLanes, vectorLanes }: Attention
   };
 }
 
-function mergeOverrides(args: AttentionArgs) {
-  const { numHeads, headSize, yStride = numHeads * headSize } = args;
-  return { NUM_HEADS: numHeads, HEAD_SIZE: headSize, Y_STRIDE: yStride };
-}
-
 /** The most tokens that a row attends to in a trial, and the most rows of a trial of tiles. */
 const TRIAL_CONTEXT = 512;
 const TRIAL_ROWS = 64;
@@ -283,17 +275,4 @@ function trialScene(args: AttentionArgs, tileRows: number) {
 /** The blocks of the KV cache. */
 function numBlocksOf(args: AttentionArgs): number {
   return args.keys.size / layerBlockBytes(args, args.kvCacheDtype);
-}
-
-function mergeOf(builder: OpBuilder, args: AttentionArgs): Op {
-  const { numHeads, headSize, partials, rows, y, counts } = args;
-  const merge = builder.variant(ATTENTION_MERGE, [shader('attention-merge'), shader('common/partials')], mergeOverrides(args));
-  return {
-    name: 'attention-merge',
-    bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),
-    pipeline: () => builder.pipeline(merge),
-    grid: ({ tokens, maxContext }) =>
-      maxContext > ATTENTION_SPLIT ? [Math.ceil((numHeads * headSize) / 4 / 64), tokens, 1] : [0, 1, 1],
-    cost: (step) => cost({ words: partialWords(args, step) + step.tokens * numHeads * headSize }),
-  };
 }

@@ -113,7 +113,7 @@ export const MUTATIONS = [
     ['the splits of a row leave their results in one place', 'partial-place', '((row.w >> 12u) + split)', '(row.w >> 12u)', ATTENTION],
   ]),
   ...ofShader('shaders/attention-merge.wgsl', [
-    ['splits are added without their maxima', 'split-maximum', 'value += exp(max_and_sum.x - highest) / sum *', 'value += 1.0 / sum *', ATTENTION],
+    ['splits are added without their maxima', 'split-maximum', 'exp(max_and_sum.x - highest) / sum', '1.0 / sum', ATTENTION],
   ]),
   ...of('kernels', 'src/kernels/attention.ts', [
     ['partial results of attention grow with the context', 'Math.min(rows * maxSplits(shape), within, MAX_PARTIALS)', 'rows * maxSplits(shape)', 'test/unit/kernels/partials.test.ts'],

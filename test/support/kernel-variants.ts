@@ -8,7 +8,8 @@ import {
 } from '../../src/gpu/probe-kernels.ts';
 import { CHECK_COMPARE, CHECK_FILL, checkModules } from '../../src/gpu/output-check.ts';
 import { QUAD_PROBE } from '../../src/gpu/quad-probe.ts';
-import { ATTENTION, ATTENTION_MERGE, attentionModules } from '../../src/kernels/attention.ts';
+import { ATTENTION_MERGE, mergeModules } from '../../src/kernels/attention-merge.ts';
+import { ATTENTION, attentionModules } from '../../src/kernels/attention.ts';
 import { elementModules, EMBED } from '../../src/kernels/embed.ts';
 import { FILTER_BEGIN, FILTER_HISTOGRAM, FILTER_MAX, FILTER_PICK, filterModules } from '../../src/kernels/filter.ts';
 import { LOGIT_BIAS } from '../../src/kernels/logit-bias.ts';
@@ -50,19 +51,18 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
   const shape = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 8 };
   const buffers = { queries: buffer, keys: buffer, values: buffer, partials: buffer };
   return [
-    { classLanes: 1, vectorLanes: 4, isFlat: true, subgroups: true, rows: 4 },
-    { classLanes: 1, vectorLanes: 8, isFlat: false, subgroups: true, rows: 1 },
-    { classLanes: 4, vectorLanes: 16, isFlat: false, subgroups: false, rows: 2 },
-  ].map(({ rows, subgroups, classLanes, ...lanes }) => {
-    const attentionLanes = { ...lanes, classLanes: classLanes === 1 ? (1 as const) : (4 as const), tileRows: rows };
-    const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups }, attentionLanes, rows);
+    { classLanes: 1, vectorLanes: 4, isFlat: true, fma: false, subgroups: true, rows: 4 } as const,
+    { classLanes: 1, vectorLanes: 8, isFlat: false, fma: false, subgroups: true, rows: 1 } as const,
+    { classLanes: 4, vectorLanes: 16, isFlat: false, fma: true, subgroups: false, rows: 2 } as const,
+  ].map(({ rows, subgroups, ...lanes }) => {
+    const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups }, { ...lanes, tileRows: rows }, rows);
     return { spec: ATTENTION, modules };
   });
 }
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [ATTENTION_MERGE, F16_PROBE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
+  const plain = [F16_PROBE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
   const embeds = MATRICES.map((matrix) => [shader('embed'), ...elementModules(matrix)]);
   const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
@@ -73,6 +73,7 @@ export function kernelVariants(): KernelVariant[] {
   ]);
   return [
     ...caches,
+    ...[false, true].map((fma) => ({ spec: ATTENTION_MERGE, modules: mergeModules({ fma }) })),
     ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
     { spec: PENALTIES, modules: penaltiesModules() },
     { spec: FILTER_MAX, modules: filterModules('filter-max') },
