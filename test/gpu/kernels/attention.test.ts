@@ -184,8 +184,8 @@ describe.each(KV_CACHE_DTYPES)('%s KV', (dtype) => {
     },
   );
 
-  // A compiler may take the operators apart, but has no reason to: forms with fma() are compared with each other only.
-  test('with multiply-adds written as fma(), results are right, and lanes, tiles and subgroups change no bit', async () => {
+  // Compared with each other only: without fma() they may round differently. The cache's type makes no difference to the sums.
+  test.runIf(dtype === 'f32')('with multiply-adds written as fma(), results are right, and lanes, tiles and subgroups change no bit', async () => {
     const { scene, random } = sceneOf(SHAPES[1] ?? SHAPES[0] ?? [1, 1, 16, 16]);
     const data = upload(scene, random);
     const results: Result[] = [];
