@@ -67,6 +67,7 @@ export type {
   SessionSnapshot,
 } from './core/snapshot.ts';
 export type { EngineStatus, StallCause, StalledStatus } from './core/status.ts';
+export type { Invariance } from './core/invariance.ts';
 export type { RejectedVariant, TunedKernel, Tuning, TuningMetrics } from './core/tuning.ts';
 export type { Ownership } from './client/ownership.ts';
 export type { ScriptAddress } from './client/worker-script.ts';

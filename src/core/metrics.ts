@@ -1,3 +1,4 @@
+import type { Invariance } from './invariance.ts';
 import type { TuningMetrics } from './tuning.ts';
 
 /** The GPU's name and capabilities. */
@@ -103,6 +104,8 @@ export interface EngineMetrics extends EngineStats {
   readonly counters: StepCounters;
   /** How kernels are fitted to the adapter; undefined while no model is loaded. */
   readonly tuning: TuningMetrics | undefined;
+  /** Whether answers were seen not to depend on the batch on this adapter; undefined while no model is loaded. */
+  readonly invariance: Invariance | undefined;
   /**
    * Kernels that the model was ready without, and that are compiled in the next idle moment; until then others do their
    * work, slower. A software adapter compiles only those that requests have needed.

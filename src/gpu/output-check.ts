@@ -23,11 +23,13 @@ export const checkModules = {
   compare: [{ path: 'shaders/check/compare.wgsl', text: compareText }],
 } as const;
 
-/** The bits of a word that are random, and those that are 1. See {@link Numbers}. */
-const NUMBERS: Readonly<Record<Numbers, readonly [kept: number, fixed: number]>> = {
-  signed: [0x83ff8fff, 0x3c003000],
-  positive: [0x03ff0fff, 0x3c003000],
-  small: [0x83ff8fff, 0x38003000],
+/** The bits of a word that are random, those that are 1, and those of which one is random in a word that is not 0. */
+const NUMBERS: Readonly<Record<Numbers, readonly [kept: number, fixed: number, nonzero: number]>> = {
+  signed: [0x83ff8fff, 0x3c003000, 0],
+  positive: [0x03ff0fff, 0x3c003000, 0],
+  small: [0x83ff8fff, 0x38003000, 0],
+  large: [0x807f8fff, 0x46003000, 0],
+  tiny: [0x807f8fff, 0, 0x60000000],
 };
 
 /** Lanes of a workgroup, and the most workgroups, of both kernels. */
@@ -45,6 +47,8 @@ export interface CheckedOp {
 export interface CheckRun {
   readonly pipeline: GPUComputePipeline;
   readonly grid: Grid;
+  /** Step inputs of this run, where they are not the scene's. */
+  readonly words?: CheckScene['words'];
 }
 
 /**
@@ -114,13 +118,14 @@ export class OutputCheck {
         pass.dispatchWorkgroups(...grid);
       };
       const fill = (buffer: GPUBuffer, numbers: Numbers, seed: number): void => {
-        const settings = wordsBuffer(pool, device, 'check settings', Uint32Array.of(seed, ...NUMBERS[numbers], 0));
+        const settings = wordsBuffer(pool, device, 'check settings', Uint32Array.of(seed, ...NUMBERS[numbers]));
         dispatch(this.#fill, gridOver(buffer), [{ buffer: settings }, { buffer }]);
       };
       for (const [i, { buffer, numbers }] of inputs.numbers.entries()) fill(buffer, numbers, 1 + i);
       for (const output of outputs) for (const [i, buffer] of [...output.values()].entries()) fill(buffer, 'signed', 100 + i);
-      for (const [i, { pipeline, grid }] of runs.entries()) {
-        const own = { ...op.buffers, ...inputs.byName, ...Object.fromEntries(outputs[i] ?? []) };
+      for (const [i, { pipeline, grid, words = {} }] of runs.entries()) {
+        const ofRun = wordsBuffers(pool, device, op.buffers, words);
+        const own = { ...op.buffers, ...inputs.byName, ...ofRun, ...Object.fromEntries(outputs[i] ?? []) };
         dispatch(pipeline, grid, Object.keys(op.spec.bindings).map((name) => resourceOf(own, name)));
       }
       for (const [name, buffer] of expected) {
@@ -138,15 +143,19 @@ export class OutputCheck {
 
 /** The inputs that stand in for the op's own. */
 function inputsOf(pool: BufferPool, device: GPUDevice, { buffers, scene }: CheckedOp) {
-  const words = Object.entries(scene.words).map(([name, values]) => {
-    const all = new Uint32Array(Math.max(values.length, sizeOf(buffers, name) / 4)); // WGSL may fix an array's size
-    all.set(values);
-    return [name, wordsBuffer(pool, device, `check ${name}`, all)] as const;
-  });
   const numbers = Object.entries(scene.numbers).map(([name, kind]) => ({
     name, numbers: kind, buffer: pool.create(`check ${name}`, sizeOf(buffers, name)),
   }));
-  return { numbers, byName: Object.fromEntries([...words, ...numbers.map(({ name, buffer }) => [name, buffer] as const)]) };
+  const byName = Object.fromEntries(numbers.map(({ name, buffer }) => [name, buffer]));
+  return { numbers, byName: { ...byName, ...wordsBuffers(pool, device, buffers, scene.words) } };
+}
+
+function wordsBuffers(pool: BufferPool, device: GPUDevice, buffers: OpBuffers, words: CheckScene['words']): Record<string, GPUBuffer> {
+  return Object.fromEntries(Object.entries(words).map(([name, values]) => {
+    const all = new Uint32Array(Math.max(values.length, sizeOf(buffers, name) / 4)); // WGSL may fix an array's size
+    all.set(values);
+    return [name, wordsBuffer(pool, device, `check ${name}`, all)];
+  }));
 }
 
 /** Scratch buffers for all that the op writes. */

@@ -37,6 +37,8 @@ export interface VariantSetOptions<Detail = unknown> {
   readonly trialStep: { readonly tokens: number; readonly bytes: number };
   /** The scene on which another variant must give the default's bits before it is used. */
   readonly checkScene: () => CheckScene;
+  /** Shared by the sets that take the same rows, more or fewer at once, and must give them the same bits. */
+  readonly family: object;
 }
 
 /** The buffers of one op, by binding. */
@@ -53,6 +55,7 @@ export class VariantSet<Detail = unknown> {
   readonly buffers: OpBuffers[] = [];
   readonly #compile: (variant: Variant) => Promise<GPUComputePipeline>;
   #numMissed = 0;
+  #isRetired = false;
   #variant: Variant<Detail>;
   #compiling: Promise<GPUComputePipeline> | undefined;
   #initialPipeline: GPUComputePipeline | undefined;
@@ -84,7 +87,17 @@ export class VariantSet<Detail = unknown> {
 
   /** Whether it can be used in a step. */
   get isReady(): boolean {
-    return this.#pipeline !== undefined;
+    return this.#pipeline !== undefined && !this.#isRetired;
+  }
+
+  /** Whether it is not used any more. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
+  /** From the next step on, narrower sets of its family take its rows. */
+  retire(): void {
+    this.#isRetired = true;
   }
 
   /** The dispatches that others did in its place because it is deferred and not compiled yet. */
@@ -94,7 +107,7 @@ export class VariantSet<Detail = unknown> {
 
   /** To be called for each dispatch that others do in its place. */
   miss(): void {
-    this.#numMissed++;
+    if (!this.#isRetired) this.#numMissed++;
   }
 
   /** Compiles the default, unless it is. @throws TabserveError where it does not compile */

@@ -6,7 +6,7 @@ import type { Variant } from '../gpu/variant-set.ts';
 import type { Grid, Op, OpBuilder, OpCost, StepShape } from '../gpu/op.ts';
 import { type AttentionLanes, nameOfLanes } from './attention-lanes.ts';
 import { attentionMerge, mergeOverrides } from './attention-merge.ts';
-import { attentionCheck } from './check-scenes.ts';
+import { attentionCheck, cacheNumbers } from './check-scenes.ts';
 import { cost } from './cost.ts';
 import { layerBlockBytes } from './rope-kv-write.ts';
 import { shader } from './shaders.ts';
@@ -157,12 +157,14 @@ export function attentionModules(
  */
 export function attention(builder: OpBuilder, args: AttentionArgs): readonly [Op, Op, Op] {
   const { singles, tiles, attentionLanes } = args;
+  const family = {};
   return [
-    splits(builder, args, { name: 'attention', tileRows: 1, tiles: singles, count: (step) => step.singles }),
+    splits(builder, args, { name: 'attention', tileRows: 1, tiles: singles, family, count: (step) => step.singles }),
     splits(builder, args, {
       name: 'attention-tiled',
       tileRows: attentionLanes.tileRows,
       tiles,
+      family,
       count: (step) => step.tiles,
     }),
     attentionMerge(builder, { ...args, ...attentionLanes }, (step) => partialWords(args, step)),
@@ -174,10 +176,11 @@ interface Tiles {
   readonly name: string;
   readonly tileRows: number;
   readonly tiles: BufferRange;
+  readonly family: object;
   readonly count: (step: StepShape) => number;
 }
 
-function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, count }: Tiles): Op {
+function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles, family, count }: Tiles): Op {
   const { numHeads, numKvHeads, headSize, attentionLanes, attentionCandidates = [], deferTiles = false } = args;
   const { queries, keys, values, rows, blockTables, partials, y } = args;
   const buffers = { queries, keys, values, rows, blockTables, tiles, partials, y };
@@ -207,12 +210,11 @@ function splits(builder: OpBuilder, args: AttentionArgs, { name, tileRows, tiles
     candidates: () => attentionCandidates.map(variantOf),
     trialInputs: scene.inputs,
     trialStep: { tokens: scene.tokens, bytes: costOf(scene).bytes },
-    checkScene: () => ({
-      words: check.words(),
-      // INT8 keys are large numbers: with large queries too, all but a few tokens would have no weight.
-      numbers: { queries: args.kvCacheDtype === 'int8' ? 'small' : 'signed', keys: 'signed', values: 'signed' },
-      outputs: { partials: partials.size, y: check.rows * (args.yStride ?? numHeads * headSize) * 4 },
-    }),
+    family,
+    checkScene: () => {
+      const outputs = { partials: partials.size, y: check.rows * (args.yStride ?? numHeads * headSize) * 4 };
+      return { words: check.words(), numbers: cacheNumbers(args.kvCacheDtype), outputs };
+    },
   });
   variantSet.buffers.push(buffers);
   const rowsOf = (step: StepShape): number => (tileRows === 1 ? step.singles : step.tokens - step.singles);

@@ -1,3 +1,4 @@
+import type { KvCacheDtype } from '../core/kv-cache-dtype.ts';
 import type { CheckScene } from '../gpu/check-scene.ts';
 import { attentionWords, SAMPLE_BYTES, writeSample } from './step-inputs.ts';
 
@@ -43,10 +44,12 @@ export function checkSamples(count: number): Uint32Array<ArrayBuffer> {
   return words;
 }
 
-/** The contexts of a check: within a split, at its ends, and over several splits. */
-const CHECK_CONTEXTS = [1, 127, 128, 129, 515] as const;
+/** The prompts' chunks of a check: a chunk's rows, and the context of its last one. */
+const CHECK_CHUNKS = [
+  [1, 1], [7, 127], [7, 128], [7, 129], [7, 1000], [1, 127], [1, 128], [1, 129], [1, 1000], [32, 1000],
+] as const;
 
-/** Tiles of rows, as words, and how many there are. */
+/** Rows of a check of attention, in tiles. */
 export interface AttentionCheck {
   readonly tiles: number;
   readonly rows: number;
@@ -55,10 +58,10 @@ export interface AttentionCheck {
 }
 
 /**
- * Rows of one request: for each context that fits, the `tileRows` rows that end there, or as many as there are. One tile
- * more has a row less than it could.
+ * Chunks of one request, each cut into tiles of `tileRows` rows and a last one of what is left: the same rows whatever
+ * `tileRows` is. Contexts that are too long are cut.
  *
- * @param maxRows the most rows of a step
+ * @param maxRows the most rows of a step; chunks that do not fit are left out
  */
 export function attentionCheck(
   { maxBlocks, blockSize }: { readonly maxBlocks: number; readonly blockSize: number },
@@ -67,14 +70,13 @@ export function attentionCheck(
   maxRows: number,
 ): AttentionCheck {
   const longest = maxBlocks * blockSize;
-  const ends = [...CHECK_CONTEXTS, 70].filter((context) => context <= longest);
   const positions: number[] = [];
   const tiles: (readonly [first: number, count: number])[] = [];
-  for (const [i, end] of ends.entries()) {
-    const most = i === ends.length - 1 ? Math.max(1, tileRows - 1) : tileRows;
-    const count = Math.min(end, most);
-    if (positions.length + count > maxRows) break;
-    tiles.push([positions.length, count]);
+  for (const [rows, context] of CHECK_CHUNKS) {
+    const end = Math.min(context, longest);
+    const count = Math.min(rows, end);
+    if (positions.length + count > maxRows) continue;
+    for (let row = 0; row < count; row += tileRows) tiles.push([positions.length + row, Math.min(tileRows, count - row)]);
     positions.push(...Array.from({ length: count }, (_, row) => end - count + row));
   }
   return {
@@ -91,4 +93,9 @@ export function attentionCheck(
       };
     },
   };
+}
+
+/** Queries, keys and values. INT8 keys are large numbers: with large queries too, all but a few tokens would have no weight. */
+export function cacheNumbers(dtype: KvCacheDtype): CheckScene['numbers'] {
+  return { queries: dtype === 'int8' ? 'small' : 'signed', keys: 'signed', values: 'signed' };
 }

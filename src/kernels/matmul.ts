@@ -184,6 +184,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     return cost({ words, bytes: matrixBytes(matrix), macs: count * matrix.rows * matrix.columns });
   };
   const buffers = { weights: matrix.weights, scales: matrix.scales, x, counts, ...epilogue.buffers } as unknown as Buffers<S>;
+  const family = {};
   const variantSets = tilings.map((tiling) => {
     const trialTokens = tiling === tilings.at(-1) ? TRIAL_TOKENS : tiling.tokens;
     const variantOf = (each: Tiling): Variant<Tiling> => tiledVariant(args, epilogue, each, trialTokens);
@@ -191,7 +192,7 @@ export function matmulWith<S extends MatmulSpec>(builder: OpBuilder, args: Matmu
     const trialInputs = () => ({ counts: new Uint32Array(4) }); // no rows: all is computed, nothing is written
     const trialStep = { tokens: trialTokens, bytes: costOf(trialTokens).bytes };
     const checkScene = () => productScene(checkTokensOf(args, epilogue), epilogue.checkScene(checkTokensOf(args, epilogue)));
-    const trial = { candidates, trialInputs, trialStep, checkScene };
+    const trial = { candidates, trialInputs, trialStep, checkScene, family };
     const deferred = isDeferred?.(tiling.tokens) ?? false;
     const initial = variantOf(tiling);
     const variantSet = builder.variantSet({ name, spec, tokens: tiling.tokens, initial, isDeferred: deferred, ...trial });

@@ -6,7 +6,7 @@ import type { ModelConfig } from '../core/model-config.ts';
 import type { Numerics } from '../core/numerics.ts';
 import type { Profiler } from '../core/profile.ts';
 import type { SchedulerConfig } from '../core/scheduler-output.ts';
-import type { DeferredKernel, Tunable } from '../tuning/tunable.ts';
+import type { DeferredKernel, KernelWidths, Tunable } from '../tuning/tunable.ts';
 import { runCooperatively } from '../core/cooperative-task.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { BufferPool } from '../gpu/buffers.ts';
@@ -32,6 +32,7 @@ import { KvBlockTransfer } from './kv-block-transfer.ts';
 import { planCache } from './kv-cache-plan.ts';
 import { type BuiltDecoder, trustedDecoder } from './trusted-decoder.ts';
 import { deferredKernelsOf, tunablesOf } from '../tuning/gpu-trial.ts';
+import { kernelWidthsOf } from '../tuning/gpu-widths.ts';
 
 export interface LoadRunnerOptions extends LoadSettings, GpuRequest {
   readonly file: ModelFile;
@@ -69,6 +70,8 @@ export interface LoadedRunner extends GrantedSettings {
   readonly profiler: Profiler;
   /** Kernels with variants to try on this adapter. */
   readonly tunables: readonly Tunable[];
+  /** Kernels in several widths. */
+  readonly kernelWidths: readonly KernelWidths[];
   /** The kernels that are still to be compiled. Until then, steps use slower ones. */
   readonly deferredKernels: readonly DeferredKernel[];
   counters(): StepCounters;
@@ -161,7 +164,11 @@ async function putOnGpu(
   const cuts = { contextCut, kvCacheCut };
   const kvCache = { kvCacheDtype, kvCacheBytes: fitted.bytes, ...cuts, gpuBytes: buffers.bytes, blockTransfer };
   const { profiler } = runner;
-  const tuning = { tunables: tunablesOf(gpu, builder), deferredKernels: deferredKernelsOf(gpu, builder) };
+  const tuning = {
+    tunables: tunablesOf(gpu, builder),
+    kernelWidths: kernelWidthsOf(gpu, builder),
+    deferredKernels: deferredKernelsOf(gpu, builder),
+  };
   const made = { ...kvCache, numerics, profiler, ...tuning, counters };
   return { runner, device, config, scheduler, adapter, ...made, lost, loseDevice };
 }

@@ -153,6 +153,12 @@ export class PrefixCache {
     this.#byHash.delete(cached.hash);
   }
 
+  /** Nothing is findable any more. Only while no request holds a block. */
+  clear(): void {
+    this.#byBlock.clear();
+    this.#byHash.clear();
+  }
+
   /** A block's content is wrong: neither it nor any block after it is found again. */
   forget(wrong: CachedBlock): void {
     const comesAfter = (cached: CachedBlock | undefined): boolean =>

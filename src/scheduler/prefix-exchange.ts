@@ -46,6 +46,11 @@ export class PrefixExchange {
     return this.#cache.blockAt(cached.block) === cached;
   }
 
+  /** Nothing is findable any more. Only while there is no request. */
+  clear(): void {
+    this.#cache.clear();
+  }
+
   /** Resets all counts: only later requests make blocks hot. */
   cool(): void {
     for (const cached of this.#cache.blocks) cached.timesAsked = 0;

@@ -4,19 +4,26 @@ import { explainFailure, type Gpu } from '../gpu/device.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import { containErrors } from '../gpu/error-scope.ts';
 import type { OpBuilder } from '../gpu/op.ts';
+import { scenesOf } from '../gpu/check-scene.ts';
 import { OutputCheck } from '../gpu/output-check.ts';
 
 /** The variant sets that can be tried. A trial writes no buffer that a step reads, and needs memory only for a check. */
 export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
-  let resources: Omit<TrialResources, 'outputCheck'> | undefined;
-  let check: Promise<OutputCheck> | undefined;
-  const outputCheck = (): Promise<OutputCheck> => (check ??= OutputCheck.create(gpu));
-  return builder.variantSets.map((variantSet) => ({
+  let made: TrialResources | undefined;
+  const resources = (): TrialResources => (made ??= createTrialResources(gpu));
+  return builder.variantSets.map((variantSet) => tunableOf(gpu, builder, variantSet, resources));
+}
+
+function tunableOf(gpu: Gpu, builder: OpBuilder, variantSet: VariantSet, resources: () => TrialResources): Tunable {
+  const names = variantSet.variants().slice(1).map(({ name }) => name);
+  return {
     key: variantSet.key,
     name: variantSet.options.name,
     tokens: variantSet.options.tokens,
     trialStep: trialStepOf(variantSet),
-    candidates: variantSet.variants().slice(1).map(({ name }) => name),
+    get candidates() {
+      return variantSet.isRetired ? [] : names;
+    },
     get variant() {
       return variantSet.variant.name;
     },
@@ -24,11 +31,11 @@ export function tunablesOf(gpu: Gpu, builder: OpBuilder): readonly Tunable[] {
       return variantSet.isReady;
     },
     prepare: async (candidates, giveUp) => {
-      resources ??= createTrialResources(gpu.device);
+      const shared = resources();
       const compiled = await compileRunners(gpu, variantSet, candidates, giveUp);
-      return new GpuTrial(gpu, builder, variantSet, compiled, { ...resources, outputCheck });
+      return new GpuTrial(gpu, builder, variantSet, compiled, shared);
     },
-  }));
+  };
 }
 
 /** The trial's step, over the ops of all layers. */
@@ -59,12 +66,15 @@ interface TrialResources {
   readonly outputCheck: () => Promise<OutputCheck>;
 }
 
-function createTrialResources(device: GPUDevice): Omit<TrialResources, 'outputCheck'> {
+function createTrialResources(gpu: Gpu): TrialResources {
+  const { device } = gpu;
+  let check: Promise<OutputCheck> | undefined;
   const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   return {
     source: device.createBuffer({ label: 'trial source', size: 16, usage: COPY_SRC }),
     probe: device.createBuffer({ label: 'trial probe', size: 16, usage: MAP_READ | COPY_DST }),
     clockMs: clockStep(),
+    outputCheck: () => (check ??= OutputCheck.create(gpu)),
   };
 }
 
@@ -174,7 +184,9 @@ class GpuTrial implements Trial {
     if (buffers === undefined) throw new Error(`${spec.name} has no op`);
     const check = await this.#resources.outputCheck();
     const expected = { pipeline: initialPipeline, grid: initial.checkGrid };
-    return check.agree({ spec, buffers, scene: checkScene() }, expected, { pipeline, grid: variant.checkGrid });
+    const found = { pipeline, grid: variant.checkGrid };
+    for (const scene of scenesOf(checkScene())) if (!(await check.agree({ spec, buffers, scene }, expected, found))) return false;
+    return true;
   }
 
   use(name: string): void {
@@ -210,7 +222,7 @@ function trialInput(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUBuff
 }
 
 /** Reports errors of the synchronous part of `start` as its own. Steps go on meanwhile, and keep theirs. */
-async function contained<T>(gpu: Gpu, start: () => Promise<T>): Promise<T> {
+export async function contained<T>(gpu: Gpu, start: () => Promise<T>): Promise<T> {
   const { started } = await containErrors(gpu, (contain) =>
     contain(() => {
       const started = start();

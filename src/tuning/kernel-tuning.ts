@@ -4,12 +4,13 @@ import type { AdapterSummary } from '../core/metrics.ts';
 import { sleep } from '../core/sleep.ts';
 import type { VisibleClock } from '../core/visible-clock.ts';
 import type { Tuning } from '../core/tuning.ts';
-import type { BestVariant, BestVariants, Tunable } from './tunable.ts';
+import type { BestVariant, BestVariants, KernelWidths, Tunable } from './tunable.ts';
 import { Autotuner } from './autotuner.ts';
+import { InvarianceCheck } from './invariance-check.ts';
 import { KeptVariants } from './kept-variants.ts';
 import { KnownVariants } from './known-variants.ts';
 import type { TrialLimits } from './trial-budget.ts';
-import { keepBestVariant, readBestVariants, type TuningStorage } from './tuning-store.ts';
+import { keepBestVariant, keepInvariance, readBestVariants, readInvariance, type TuningStorage } from './tuning-store.ts';
 
 /** The same on every adapter: a slow compiler takes the time, and a slow GPU its share of it. */
 const LIMITS: TrialLimits = { wallMs: 10_000, gpuMs: 2000, pipelines: 64 };
@@ -48,6 +49,31 @@ export class KernelTuning {
     const read = storage === undefined || this.#tuning === 'force' ? undefined : () => this.#read(storage, place.adapter);
     const kept = new KeptVariants({ tunables, read, variants, isSoftware, log });
     return { kept, tuner: new Autotuner({ tunables, variants, kept, limits, clock, sleep: pause, log }) };
+  }
+
+  /**
+   * Whether kernels give the same bits in all widths is measured where kernels are tuned.
+   * @param onFailure called while there is no request, when they do not
+   */
+  checkInvariance(adapter: AdapterSummary, widths: readonly KernelWidths[], onFailure: () => void): InvarianceCheck {
+    const storage = this.#storage;
+    const tuning = this.#tuning;
+    const place = { adapter: adapterKey(adapter), version: VERSION };
+    return new InvarianceCheck({
+      widths,
+      isMeasured: tuning === 'force' || (tuning === 'auto' && !adapter.isSoftware),
+      read: async (kernels) => {
+        if (storage === undefined || tuning === 'force') return undefined;
+        const reading = readInvariance(storage, place.adapter, VERSION, kernels).catch(this.#logStorageFailure);
+        return (await Promise.race([reading, sleep(MAX_READ_MS)])) ?? undefined;
+      },
+      save: (kernels, failed) => {
+        if (storage !== undefined) keepInvariance(storage, place, kernels, failed).catch(this.#logStorageFailure);
+      },
+      onFailure,
+      adapter: nameOf(adapter),
+      log: this.#log,
+    });
   }
 
   async #read(storage: TuningStorage, adapter: string): Promise<BestVariants> {

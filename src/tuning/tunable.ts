@@ -25,7 +25,7 @@ export interface Tunable {
   readonly variant: string;
   /** Whether it is compiled; it may be deferred. */
   readonly isReady: boolean;
-  /** The names of all variants but the default, the most promising first. */
+  /** The names of all variants but the default, the most promising first; none where the kernel is not used any more. */
   readonly candidates: readonly string[];
   /**
    * Compiles some of the candidates for a trial against the variant in use. Steps are not slower for it.
@@ -42,6 +42,23 @@ export interface DeferredKernel {
   readonly numMissed: number;
   /** In use from the next step on. @throws TabserveError where it does not compile; the others go on with its work */
   compile(): Promise<void>;
+}
+
+/** A kernel in several widths: for the same rows, more or fewer at once. They must give them the same bits. */
+export interface KernelWidths {
+  /** The kernel and its shape. */
+  readonly name: string;
+  /** The same at the next load, as long as the kernels are the same. */
+  readonly key: string;
+  /** Compiles those that are deferred. */
+  prepare(): Promise<void>;
+  /**
+   * Each runs two defaults once on the same inputs, the narrowest and a wider one, and resolves whether all words of their
+   * outputs are the same.
+   */
+  readonly comparisons: readonly (() => Promise<boolean>)[];
+  /** From the next step on, the narrowest takes all rows. */
+  useNarrowest(): void;
 }
 
 /** One trial, ready to run. */

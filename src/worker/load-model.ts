@@ -5,9 +5,10 @@ import type { LoadProgress } from '../core/progress.ts';
 import { grantedOf, settingsOf } from '../core/load-settings.ts';
 import type { ChatTemplateOrigin, LoadOptions, ModelInfo } from '../core/protocol.ts';
 import type { ModelRunner } from '../core/scheduler-output.ts';
-import type { DeferredKernel, Tunable } from '../tuning/tunable.ts';
+import type { DeferredKernel, KernelWidths, Tunable } from '../tuning/tunable.ts';
 import { untilAborted } from '../core/until-aborted.ts';
 import type { Autotuner } from '../tuning/autotuner.ts';
+import type { InvarianceCheck } from '../tuning/invariance-check.ts';
 import { Engine } from '../engine/engine.ts';
 import { GpuLock } from '../engine/gpu-lock.ts';
 import { IdleQueue } from '../engine/idle-queue.ts';
@@ -33,9 +34,10 @@ import { KernelTuning } from '../tuning/kernel-tuning.ts';
 import { openWatched } from './watched-source.ts';
 
 /** The part of a loaded runner that is needed here: nothing of the GPU. */
-type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'deferredKernels'> & {
+type Runner = Omit<LoadedRunner, 'runner' | 'device' | 'blockTransfer' | 'tunables' | 'kernelWidths' | 'deferredKernels'> & {
   readonly runner: ModelRunner;
   readonly tunables?: readonly Tunable[];
+  readonly kernelWidths?: readonly KernelWidths[];
   readonly deferredKernels?: readonly DeferredKernel[];
   readonly blockTransfer?: (BlockTransfer & { readonly blockBytes: number }) | undefined;
 };
@@ -112,7 +114,7 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     };
     const shared = { file, reserve, blockTransfer, log, signal, onStage };
     const loaded = await waitFor(beginWait, GPU, gpuLock.shared(() => loadRunner({ ...shared, ...settings })));
-    const { runner, adapter, blockTransfer: transfer, tunables = [], deferredKernels: kernels = [] } = loaded;
+    const { runner, adapter, blockTransfer: transfer, tunables = [], kernelWidths = [], deferredKernels: kernels = [] } = loaded;
     const scheduler = new Scheduler(loaded.scheduler);
     const isBusy = (): boolean => {
       const { requestsRunning, requestsWaiting } = scheduler.stats();
@@ -125,10 +127,14 @@ function loaderOf(its: ModelLoaderOptions): LoadModel {
     const keeper = prefixPlan && transfer && prefixes.keep(prefixPlan, { ...parts, transfer });
     const deferred = new DeferredKernels({ kernels, isSoftware: adapter.isSoftware, log });
     const { kept, tuner } = tuning.start(adapter, tunables, visibleClock);
-    for (const task of [deferred, kept, keeper, tuner]) if (task !== undefined) idleQueue.add(task);
+    const invariance = tuning.checkInvariance(adapter, kernelWidths, () => {
+      scheduler.prefixes.clear();
+      void keeper?.forget().catch((error: unknown) => log('warn', `Kept prefixes cannot be deleted: ${String(error)}`));
+    });
+    for (const task of [deferred, kept, keeper, invariance, tuner]) if (task !== undefined) idleQueue.add(task);
     const recommendedSampling = readRecommendedSampling(file.metadata);
     const info = infoOf(loaded, options, { chatTemplate: tokenizer.chatTemplate, fileBytes: plain.size, recommendedSampling });
-    return serve(loaded, info, tokenizer, engine, { idleQueue, deferred, keeper, prefixes, tuner });
+    return serve(loaded, info, tokenizer, engine, { idleQueue, deferred, keeper, prefixes, invariance, tuner });
   };
 }
 
@@ -148,6 +154,7 @@ interface IdleWork {
   readonly deferred: DeferredKernels;
   readonly keeper: PrefixKeeper | undefined;
   readonly prefixes: KeptPrefixes;
+  readonly invariance: InvarianceCheck;
   readonly tuner: Autotuner;
 }
 
@@ -156,7 +163,7 @@ function serve(
   info: ModelInfo,
   tokenizer: ServedModel['tokenizer'],
   engine: Engine,
-  { idleQueue, deferred, keeper, prefixes, tuner }: IdleWork,
+  { idleQueue, deferred, keeper, prefixes, invariance, tuner }: IdleWork,
 ): ServedModel {
   return {
     info,
@@ -168,6 +175,7 @@ function serve(
     profiler: new ModelProfiler({ profiler: loaded.profiler, idleQueue, lost: loaded.lost }),
     counters: () => loaded.counters(),
     tuning: () => tuner.metrics(),
+    invariance: () => invariance.result(),
     kernelsToCompile: () => deferred.numDue,
     loseDevice: () => loaded.loseDevice(),
     destroy: () => {

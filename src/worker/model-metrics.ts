@@ -13,6 +13,7 @@ export function metricsOf(model: ServedModel | undefined, state: ModelState, num
     adapter: model?.adapter,
     counters: model?.counters() ?? emptyCounters(),
     tuning: model?.tuning(),
+    invariance: model?.invariance(),
     kernelsToCompile: model?.kernelsToCompile() ?? 0,
   };
 }

@@ -1,5 +1,6 @@
 import type { LogFrame } from '../core/frames.ts';
 import type { BeginWait } from '../core/load-watch.ts';
+import type { Invariance } from '../core/invariance.ts';
 import type { AdapterSummary, EngineStats, StepCounters } from '../core/metrics.ts';
 import type { TabserveError } from '../core/errors.ts';
 import type { LoadProgress } from '../core/progress.ts';
@@ -43,6 +44,8 @@ export interface ServedModel {
   counters(): StepCounters;
   /** The state of its kernel tuning. */
   tuning(): TuningMetrics;
+  /** Whether its kernels give the same bits in all widths. */
+  invariance(): Invariance;
   /** The number of kernels that are still to be compiled while others do their work. */
   kernelsToCompile(): number;
   /** Destroys the device, as a crash would; `lost` then resolves. */

@@ -2,14 +2,13 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { Tuning } from '../../src/core/tuning.ts';
 import { VisibleClock } from '../../src/core/visible-clock.ts';
 import type { Trial } from '../../src/tuning/tunable.ts';
-import { OpBuilder } from '../../src/gpu/op.ts';
-import type { Variant, VariantSetOptions } from '../../src/gpu/variant-set.ts';
 import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../src/runner/load-runner.ts';
 import type { TuningRecord, TuningStorage } from '../../src/tuning/tuning-store.ts';
 import { createModelLoader } from '../../src/worker/load-model.ts';
 import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts';
 import { blocksFor, loadBytes, loadWhole, step, TestSequence } from '../support/gpu-runner.ts';
 import { compileDeferred } from '../support/deferred-kernels.ts';
+import { DEFAULT_FAULTS, FAULTS, plant, plantDefault } from '../support/kernel-faults.ts';
 import { sharedGpu } from '../support/shared-gpu.ts';
 import { readTinyGoldens } from '../support/tiny-goldens.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -154,46 +153,6 @@ async function prepared(tunable: LoadedRunner['tunables'][number]) {
   return { variants: trial.variants, time: trial.time.bind(trial), agrees: trial.agrees.bind(trial), use: trial.use.bind(trial) };
 }
 
-/** A fault of a compiler, as an edit of a kernel's text. */
-interface Fault {
-  readonly name: string;
-  readonly path: string;
-  readonly right: string;
-  readonly wrong: string;
-}
-
-const FAULTS: readonly Fault[] = [
-  { name: 'drops the last group of k', path: 'shaders/matmul.wgsl', right: 'let groups = K / 32u;', wrong: 'let groups = K / 32u - 1u;' },
-  {
-    name: 'exits early', path: 'shaders/matmul.wgsl',
-    right: 'let split = local / SET;', wrong: 'if (workgroup.x > 0u || workgroup.y > 0u) { return; } let split = local / SET;',
-  },
-  {
-    name: 'drops the last group of tokens', path: 'shaders/attention.wgsl',
-    right: 'let groups = (min(SPLIT, last.y + 1u - start) + 3u) / 4u;', wrong: 'let groups = max((min(SPLIT, last.y + 1u - start) + 3u) / 4u, 2u) - 1u;',
-  },
-  { name: 'exits early', path: 'shaders/attention.wgsl', right: 'if (start > last.y) {', wrong: 'if (start > 0u) {' },
-];
-
-/** The kernels with these faults are variants of each set, beside one that is right. */
-function plant(faults: readonly Fault[]): void {
-  // oxlint-disable-next-line typescript/unbound-method -- it is called with its object
-  const original = OpBuilder.prototype.variantSet;
-  vi.spyOn(OpBuilder.prototype, 'variantSet').mockImplementation(function <D>(this: OpBuilder, options: VariantSetOptions<D>) {
-    const { initial } = options;
-    const planted = faults.flatMap((fault): Variant<D>[] => {
-      const modules = initial.modules.map((module) =>
-        module.path === fault.path ? { ...module, path: `${module.path}, which ${fault.name}`, text: module.text.replace(fault.right, fault.wrong) } : module,
-      );
-      const changed = modules.filter((module, i) => module.text !== initial.modules[i]?.text);
-      if (changed.length === 0 && modules.some(({ path }, i) => path !== initial.modules[i]?.path)) throw new Error(`${fault.name}: no such text`);
-      return changed.length === 0 ? [] : [{ ...initial, name: fault.name, modules }];
-    });
-    const others = options.candidates().filter(({ name }) => name !== initial.name);
-    return original.call(this, { ...options, candidates: () => [...planted, ...others.slice(0, 1)] }) as ReturnType<typeof original<D>>;
-  });
-}
-
 /** The first of each kernel: its narrowest. */
 function oneOfEach<T extends { readonly name: string }>(tunables: readonly T[]): readonly T[] {
   const kernels = tunables.map(kernelOf);
@@ -257,6 +216,28 @@ test('wrong variants that are the fastest lose, and one that a store holds is dr
   expect(second.tuning().kernels.map(({ variant }) => variant)).not.toContain('exits early');
 }, 240_000);
 
+test('defaults whose widths give other bits are found; then one width serves all rows, and texts are right, after a prefix hit too', async () => {
+  plantDefault(DEFAULT_FAULTS);
+  const { storage } = memory();
+  const first = await serve('force', storage, () => [], (model) => add(model, 'with the faults'));
+  await expect.poll(() => answers.get('with the faults')?.length, { timeout: 60_000 }).toBe(12);
+  expect(answers.get('with the faults')).not.toEqual(golden?.greedyIds.slice(0, 12));
+  await expect.poll(() => first.invariance().state, { timeout: 100_000 }).toBe('failed');
+  const found = first.invariance();
+  const kernels = found.state === 'failed' ? found.kernels : [];
+  expect([...new Set(kernels.map((name) => kernelOf({ name })))].toSorted()).toEqual(['attention', 'matmul-residual']);
+  await ask(first, 'with one width');
+  const { prefixCacheHits } = first.engine.stats();
+  await ask(first, 'with one width, from the prefix cache');
+  expect(first.engine.stats().prefixCacheHits).toBeGreaterThan(prefixCacheHits);
+  stop.abort();
+  first.destroy();
+
+  const second = await serve('auto', storage, () => []);
+  await expect.poll(() => second.invariance(), { timeout: 60_000 }).toEqual(found);
+  await ask(second, 'as an earlier load has found');
+}, 240_000);
+
 const byText = (a: object, b: object): number => JSON.stringify(a).localeCompare(JSON.stringify(b));
 
 /** A kernel whose variants take these milliseconds a dispatch. */
@@ -297,6 +278,7 @@ async function serve(
   tuning: Tuning,
   storage: TuningStorage,
   pick: (tunables: LoadedRunner['tunables']) => LoadedRunner['tunables'] = some,
+  prepare: (model: ServedModel) => void = () => {},
 ): Promise<ServedModel> {
   const loadSome = async (options: LoadRunnerOptions) => {
     const runner = await loadRunner({ ...options, limits, gpu: await sharedGpu() });
@@ -310,6 +292,7 @@ async function serve(
     reserve: async ({ wantedBytes }) => wantedBytes,
   };
   served = await loadModel({ source: new File([bytes], 'tiny.gguf'), kvCacheBytes: 2 ** 20, tuning }, context);
+  prepare(served);
   stop = new AbortController();
   void pump(served, stop.signal);
   return served;
@@ -324,11 +307,15 @@ async function pump(model: ServedModel, signal: AbortSignal): Promise<void> {
 }
 
 async function ask(model: ServedModel, requestId: string): Promise<void> {
+  add(model, requestId);
+  await expect.poll(() => answers.get(requestId)?.length, { timeout: 60_000 }).toBe(12);
+  expect(answers.get(requestId)).toEqual(golden?.greedyIds.slice(0, 12));
+}
+
+function add(model: ServedModel, requestId: string): void {
   const sampling = { temperature: 0, seed: 0, maxTokens: 12, stopTokenIds: [] };
   const promptTokenIds = golden?.tokens ?? [];
   model.engine.add({ requestId, sessionId: 's', choice: 0, promptTokenIds, sampling, arrivalTime: 0 });
-  await expect.poll(() => answers.get(requestId)?.length, { timeout: 60_000 }).toBe(12);
-  expect(answers.get(requestId)).toEqual(golden?.greedyIds.slice(0, 12));
 }
 
 test('a load that is told to tunes while it is idle, and the next one begins with what it found', async () => {
@@ -343,6 +330,7 @@ test('a load that is told to tunes while it is idle, and the next one begins wit
   for (const { gain } of kernels) expect(gain).toBeGreaterThanOrEqual(1);
   expect(first.tuning().pipelinesCompiled).toBeGreaterThanOrEqual(4);
   expect(first.tuning().wallMs).toBeGreaterThan(first.tuning().gpuMs);
+  expect(first.invariance()).toEqual({ state: 'verified' });
   await ask(first, 'tuned');
   expect(first.counters().bindGroupsCreated).toBe(0);
   stop.abort();

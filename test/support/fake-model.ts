@@ -184,6 +184,7 @@ export class FakeLoader {
         lost,
         counters: () => ({ steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 }),
         tuning: () => ({ state: 'done', wallMs: 9, gpuMs: 7, pipelinesCompiled: 3, numKernels: 1, kernels: [], rejected: [] }),
+        invariance: () => ({ state: 'verified' }),
         kernelsToCompile: () => 5,
         loseDevice: () => lose(new TabserveError('closed', 'destroyed')),
         destroy: () => void (destroyed = true),

@@ -24,6 +24,7 @@ export class FakeEngine extends FakeClient {
       prefillTokensPerSecond: 900, decodeTokensPerSecond: 60,
       adapter: { vendor: 'acme', architecture: 'one', device: '', description: 'Acme GPU', isSoftware: true, features: ['subgroups'] },
       counters: { steps: 30 * reading, dispatches: 0, submits: 0, bindGroupsCreated: 0, bytesReadBack: 0 },
+      invariance: { state: 'verified' },
       tuning: {
         state: 'done', wallMs: 6400, gpuMs: 1900, pipelinesCompiled: 64, numKernels: 20,
         kernels: [{ name: 'matmul-int4', tokens: 1, variant: 'tile 8x8', gain: 1.4 }], rejected: [],

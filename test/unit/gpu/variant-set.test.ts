@@ -17,7 +17,7 @@ function setOf(tokens: number, isDeferred = false) {
   const initial = variant('default');
   const candidates = (): readonly Variant[] => [variant('fast')];
   const checkScene = () => ({ words: {}, numbers: {}, outputs: {} });
-  const trial = { candidates, trialInputs: () => ({}), trialStep: { tokens, bytes: 1 }, checkScene };
+  const trial = { candidates, trialInputs: () => ({}), trialStep: { tokens, bytes: 1 }, checkScene, family: {} };
   const set = new VariantSet('key', { name: 'kernel', spec, tokens, initial, isDeferred, ...trial }, compile);
   return { set, compiled };
 }

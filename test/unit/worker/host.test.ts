@@ -303,6 +303,7 @@ test('metrics are the engine\'s, the adapter\'s and the host\'s', async () => {
     requestsRunning: 1, requestsWaiting: 0, kvBlocksUsed: 2, kvBlocksTotal: 64, kvBlockSize: 16, preemptions: 0,
     promptTokens: 7, generationTokens: 9, prefixCacheQueries: 8, prefixCacheHits: 4, prefillTokensPerSecond: 30, decodeTokensPerSecond: 10,
     counters: { steps: 1, dispatches: 2, submits: 3, bindGroupsCreated: 0, bytesReadBack: 4 },
+    invariance: { state: 'verified' },
     tuning: { state: 'done', wallMs: 9, gpuMs: 7, pipelinesCompiled: 3, numKernels: 1, kernels: [], rejected: [] },
     kernelsToCompile: 5,
   });
