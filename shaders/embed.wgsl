@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     hidden[row * (K / 4u) + at] = value;
     weighted[row * (K / 4u) + at] = value * gain[at];
   }
-  lane_squares[local] = dot(value, value);
+  lane_squares[local] = square_sum(value);
   workgroupBarrier();
   if (local % 8u == 0u && is_own) {
     var sum = 0.0;

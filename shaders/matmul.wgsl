@@ -20,8 +20,9 @@
 // f16. There a group of 32 k of x has its own scale, and its sum is scaled in f32; the rest is the same.
 //
 // For all values of TOKENS, TILES, SERIES, SET, SPLITS and SUBGROUPS the same numbers are added in the same order, so a
-// token's outputs have the same bits: k in order within a group of 32 (but see below), groups in order within a slice of
-// SLICE_GROUPS, then slices in order.
+// token's outputs have the same bits: k in order within a group of 32 (but see below), groups in order within a run of
+// RUN_GROUPS, runs in order within a slice of SLICE_GROUPS, then slices in order. A slice has up to 4 runs, so up to 64 sets of
+// lanes could share k; today 16 do.
 //
 // In f32, the 4 neighbouring k of a quad are in the lane's own order, k ^ (lane & 3): lanes of a quad can then swap the x
 // they loaded (SUBGROUPS), which costs less than loading the same x in every lane. This is right for any subgroup size, as
@@ -35,6 +36,7 @@ override LANES: u32; // of a tile
 override OUTPUTS: u32; // a multiple of 4
 override K: u32; // a multiple of 32
 override SLICE_GROUPS: u32;
+override RUN_GROUPS: u32;
 // A lane's tiles are TILE_STRIDE apart, those of neighbouring sets of lanes TILE_STEP.
 override TILE_STEP: u32;
 override TILE_STRIDE: u32;
@@ -59,6 +61,10 @@ fn output_of(unit: u32, i: u32) -> u32 {
   return (((unit / LANES) * TILE_STEP + i * TILE_STRIDE) * LANES + unit % LANES) * 4u;
 }
 
+#if NORMS_SHARED
+var<workgroup> norms: array<f32, TOKENS>;
+#end
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let split = local / SET; // the lane's set
@@ -69,6 +75,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let slices = (groups + SLICE_GROUPS - 1u) / SLICE_GROUPS;
 #for t in TOKENS
   let row_at_#t = row_start(row_of(first_token + #t), lane);
+#end
+#if NORMS_SHARED
+  // One lane of a set for a token, before its share of k; the barrier after that is this one's, too.
+  if (local % SET == 0u) {
+    for (var t = split; t < TOKENS; t += SPLITS) {
+      norms[t] = inverse_rms(row_of(first_token + t)); // mutation: shared-norm
+    }
+  }
 #end
 #for s in SERIES
 #for r in TILES
@@ -93,15 +107,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var t = 0u; t < TOKENS; t++) {
       let token = first_token + t;
 #if NORMALISED
+#if NORMS_SHARED
+      let norm = norms[t];
+#else
       let norm = inverse_rms(row_of(token));
+#end
 #else
       let norm = 1.0;
 #end
 #if PAIRED
-      finish(token, output_of(unit, 0u), norm * totals[2u * t], norm * totals[2u * t + 1u]);
+      finish(token, output_of(unit, 0u), norm, totals[2u * t], totals[2u * t + 1u]);
 #else
       for (var i = 0u; i < PER_LANE; i++) {
-        finish(token, output_of(unit, i), norm * totals[t * PER_LANE + i], (t * PER_LANE + i) * SET + local);
+        finish(token, output_of(unit, i), norm, totals[t * PER_LANE + i], (t * PER_LANE + i) * SET + local);
       }
 #end
     }

@@ -40,8 +40,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var i = lane; i < HEAD_SIZE / 2u; i += LANES) {
     var value = vec2(prepared(at, head, 2u * i), prepared(at, head, 2u * i + 1u));
     if (i < ROPE_DIMENSIONS / 2u && !cache_vector.is_value) {
-      let turn = rotation[rows[row].y * (ROPE_DIMENSIONS / 2u) + i];
-      value = vec2(value.x * turn.x - value.y * turn.y, value.x * turn.y + value.y * turn.x);
+      value = turned(value, rotation[rows[row].y * (ROPE_DIMENSIONS / 2u) + i]);
     }
     if (head < NUM_HEADS) {
       queries[query_at(row, head, 2u * i)] = value.x;

@@ -22,5 +22,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let gate = gate_up[row * (SIZE / 2u) + i];
   let up = gate_up[row * (SIZE / 2u) + SIZE / 4u + i];
-  y[row * (SIZE / 4u) + i] = gate / (1.0 + exp(-gate)) * up;
+  y[row * (SIZE / 4u) + i] = gated(gate, up);
 }

@@ -14,7 +14,7 @@ fn prepare(at: u32, head: u32, lane: u32) {
   for (var i = lane; i < HEAD_SIZE / 4u; i += LANES) {
     let first = at + 4u * i;
     let four = vec4(qkv[first], qkv[first + 1u], qkv[first + 2u], qkv[first + 3u]);
-    squares[i] = dot(four, four);
+    squares[i] = square_sum(four);
   }
   workgroupBarrier();
   var sum = 0.0;

@@ -15,7 +15,10 @@ fn hash(value: u32) -> u32 {
 // of 2^-21: enough to make it 0 and the noise infinite. So there -log(1 - v) is v + v^2 / 2 + v^3 / 3 + ...
 fn gumbel(key: u32, token: u32) -> f32 {
   let v = (f32(hash(key ^ hash(token)) >> 9u) + 0.5) * 0x1p-23;
-  let series = v * (1.0 + v * (1.0 / 2.0 + v * (1.0 / 3.0 + v * (1.0 / 4.0 + v / 5.0))));
+  var series = 1.0 / 4.0 + v / 5.0;
+  series = multiply_add(v, series, 1.0 / 3.0);
+  series = multiply_add(v, series, 1.0 / 2.0);
+  series = v * multiply_add(v, series, 1.0);
   return -log(select(-log(1.0 - v), series, v < 0x1p-4));
 }
 

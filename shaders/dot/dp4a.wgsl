@@ -12,8 +12,8 @@ alias Operand = vec4<u32>; // of each output of a lane: 4 weights, a byte each
 alias Part = vec4<i32>;
 
 // x: 4 activations, a byte each.
-fn product(weights: Operand, x: u32) -> Part {
-  return vec4(
+fn with_product(part: Part, weights: Operand, x: u32) -> Part {
+  return part + vec4(
     dot4I8Packed(weights.x, x),
     dot4I8Packed(weights.y, x),
     dot4I8Packed(weights.z, x),

@@ -17,9 +17,9 @@ fn halves(bits: vec4<u32>, bias: f16) -> Operand {
 }
 
 // x: two activations.
-fn product(weights: Operand, x: u32) -> Part {
+fn with_product(part: Part, weights: Operand, x: u32) -> Part {
   let pair = bitcast<vec2<f16>>(x).xyxy;
-  return Part(weights[0] * pair, weights[1] * pair);
+  return Part(fma(weights[0], pair, part[0]), fma(weights[1], pair, part[1]));
 }
 
 fn sum_of(part: Part) -> vec4<f32> {

@@ -14,10 +14,11 @@ override OUTPUT_OFFSET: u32; // a multiple of 64
 
 var<workgroup> best_of_lanes: array<vec2<u32>, TOKENS * PER_LANE * SET>; // [token][tile][lane]
 
-fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+fn finish(token: u32, output: u32, norm: f32, total: vec4<f32>, place: u32) {
   var score = LOWEST;
   var best = VOCAB;
   if (token < counts.rows && output < OUTPUTS) {
+    let value = norm * total;
     let first = OUTPUT_OFFSET + output;
     logits[(token * LOGITS_STRIDE + first) / 4u] = value;
     let temperature = bitcast<f32>(samples[token][1].y);

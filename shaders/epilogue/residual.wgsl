@@ -14,15 +14,15 @@ override SQUARES: u32;
 
 var<workgroup> lane_squares: array<f32, TOKENS * PER_LANE * SET>; // [token][tile][lane]
 
-fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+fn finish(token: u32, output: u32, norm: f32, total: vec4<f32>, place: u32) {
   var sum = vec4<f32>();
   if (token < counts.rows && output < OUTPUTS) {
     let at = (token * OUTPUTS + output) / 4u;
-    sum = hidden[at] + value;
+    sum = hidden[at] + total;
     hidden[at] = sum;
     weighted[at] = sum * gain[output / 4u]; // mutation: next-norm-gain
   }
-  lane_squares[place] = dot(sum, sum);
+  lane_squares[place] = square_sum(sum);
 }
 
 // Sums the squares of 8 lanes, in order.

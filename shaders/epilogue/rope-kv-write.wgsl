@@ -27,11 +27,10 @@ fn rotated(pair: vec2<f32>, position: u32, element: u32) -> vec2<f32> {
   if (element >= ROPE_DIMENSIONS) {
     return pair;
   }
-  let turn = rotation[(position * ROPE_DIMENSIONS + element) / 2u];
-  return vec2(pair.x * turn.x - pair.y * turn.y, pair.x * turn.y + pair.y * turn.x);
+  return turned(pair, rotation[(position * ROPE_DIMENSIONS + element) / 2u]);
 }
 
-fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+fn finish(token: u32, output: u32, norm: f32, total: vec4<f32>, place: u32) {
   if (token >= counts.rows || output >= OUTPUTS) {
     return;
   }
@@ -40,9 +39,9 @@ fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
   let row = rows[token];
   let vector = cache_vector_of(row.z, head);
 #if BIASED
-  var result = value + bias[(OUTPUT_OFFSET + output) / 4u]; // mutation: bias
+  var result = multiply_add4(vec4(norm), total, bias[(OUTPUT_OFFSET + output) / 4u]); // mutation: bias
 #else
-  var result = value;
+  var result = norm * total;
 #end
   if (!vector.is_value) {
     result = vec4(rotated(result.xy, row.y, element), rotated(result.zw, row.y, element + 2u));

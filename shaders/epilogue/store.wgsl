@@ -11,9 +11,9 @@ override OUTPUT_STRIDE: u32; // a multiple of 4
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 #end
 
-fn finish(token: u32, output: u32, value: vec4<f32>, place: u32) {
+fn finish(token: u32, output: u32, norm: f32, total: vec4<f32>, place: u32) {
   if (token < counts.rows && output < OUTPUTS) {
-    y[(token * OUTPUT_STRIDE + OUTPUT_OFFSET + output) / 4u] = value;
+    y[(token * OUTPUT_STRIDE + OUTPUT_OFFSET + output) / 4u] = norm * total;
   }
 }
 

@@ -1,4 +1,4 @@
-// products/, in matmul: a group of 32 k, added to the slice. Products are in f32 of x as it is: k in order, 4 at a time, each 4
+// products/, in matmul: a group of 32 k, added to the run. Products are in f32 of x as it is: k in order, 4 at a time, each 4
 // in the lane's own order (see matmul). The whole group is then scaled.
 #for t in TOKENS
 let x_at_#t = row_at_#t + group * GROUP_X;
@@ -66,7 +66,10 @@ for (var j = 0u; j < 32u / STEP_K; j++) {
       let xd = x_#h_3(quad.w);
 #end
 #for r in TILES
-      part_#r_#t = part_#r_#t + a_#r * xa + b_#r * xb + c_#r * xc + d_#r * xd;
+      part_#r_#t = multiply_add4(a_#r, vec4(xa), part_#r_#t);
+      part_#r_#t = multiply_add4(b_#r, vec4(xb), part_#r_#t);
+      part_#r_#t = multiply_add4(c_#r, vec4(xc), part_#r_#t);
+      part_#r_#t = multiply_add4(d_#r, vec4(xd), part_#r_#t);
 #end
     }
 #end
@@ -84,18 +87,18 @@ for (var j = 0u; j < 32u / STEP_K; j++) {
 #end
 #for t in TOKENS
 #if HAS_MINIMUM
-  let sum_#t = scale * part_#r_#t + minimum * x_total(x_sum_#t);
+  let next_#t = run_#r_#t + multiply_add4(scale, part_#r_#t, minimum * x_total(x_sum_#t));
 #else
 #if HAS_SCALE
-  let sum_#t = scale * part_#r_#t;
+  let next_#t = multiply_add4(scale, part_#r_#t, run_#r_#t);
 #else
-  let sum_#t = part_#r_#t;
+  let next_#t = run_#r_#t + part_#r_#t;
 #end
 #end
 #if SPLIT
-  slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups); // mutation: slices-past-k
+  run_#r_#t = select(run_#r_#t, next_#t, group < groups); // mutation: slices-past-k
 #else
-  slice_#r_#t += sum_#t;
+  run_#r_#t = next_#t;
 #end
 #end
 }

@@ -1,4 +1,4 @@
-// products/, in matmul: a group of 32 k, added to the slice. x is quantised: a group has a scale of its own, and its sum, of
+// products/, in matmul: a group of 32 k, added to the run. x is quantised: a group has a scale of its own, and its sum, of
 // products in integers or f16, is scaled in f32.
 #for t in TOKENS
 let x_at_#t = row_at_#t + group * GROUP_X;
@@ -24,7 +24,7 @@ for (var i = 0u; i < X_VECTORS; i++) {
 #for r in TILES
 #for w in VECTOR_WORDS
 #for o in WORD_OPERANDS
-    part_#r_#t += product(operand_#r_#w_#o, quad[#w * WORD_OPERANDS + #o]);
+    part_#r_#t = with_product(part_#r_#t, operand_#r_#w_#o, quad[#w * WORD_OPERANDS + #o]);
 #end
 #end
 #end
@@ -42,14 +42,15 @@ let x_scale_#t = bitcast<vec2<f32>>(x[x_at_#t + X_VECTORS].xy);
 #end
 #for t in TOKENS
 #if HAS_MINIMUM
-  let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t) + minimum * x_scale_#t.y);
+  let scaled_#t = multiply_add4(scale, sum_of(part_#r_#t), minimum * x_scale_#t.y);
 #else
-  let sum_#t = x_scale_#t.x * (scale * sum_of(part_#r_#t));
+  let scaled_#t = scale * sum_of(part_#r_#t);
 #end
+  let next_#t = multiply_add4(vec4(x_scale_#t.x), scaled_#t, run_#r_#t);
 #if SPLIT
-  slice_#r_#t += select(vec4<f32>(), sum_#t, group < groups); // mutation: quantised-slices-past-k
+  run_#r_#t = select(run_#r_#t, next_#t, group < groups); // mutation: quantised-slices-past-k
 #else
-  slice_#r_#t += sum_#t;
+  run_#r_#t = next_#t;
 #end
 #end
 }

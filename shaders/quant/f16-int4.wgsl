@@ -30,5 +30,5 @@ fn pairs_of(word: vec4<u32>) -> Operand {
 const ZERO = 8.0; // the q that counts as 0
 
 fn minimum_of(scale: vec4<f32>, minimum: vec4<f32>) -> vec4<f32> {
-  return minimum + ZERO * scale;
+  return multiply_add4(vec4(ZERO), scale, minimum);
 }

@@ -1,8 +1,8 @@
-// sets/, in matmul: k is one slice, which a lane sums whole.
+// sets/, in matmul: k is one run, which a lane sums whole.
 {
 #for r in TILES
 #for t in TOKENS
-  var slice_#r_#t = vec4<f32>();
+  var run_#r_#t = vec4<f32>();
 #end
 #end
   let first_group = 0u;
@@ -11,7 +11,7 @@
   }
 #for r in TILES
 #for t in TOKENS
-  total_#s_#r_#t += slice_#r_#t;
+  total_#s_#r_#t += run_#r_#t;
 #end
 #end
 }

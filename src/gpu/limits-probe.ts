@@ -41,7 +41,7 @@ export function probeLimits(gpu: Gpu): Promise<AdapterLimits> {
 }
 
 async function measure({ device, supportedNumerics }: Gpu, buffers: BufferPool, contain: Contain): Promise<AdapterLimits> {
-  const builder = new OpBuilder(device, contain);
+  const builder = new OpBuilder(device, { contain });
   const tick = await tickProbe(builder, buffers);
   const watch = await Stopwatch.start(device, contain);
   const dispatchesPerMs = await watch.perMs((count) => {

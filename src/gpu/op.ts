@@ -62,6 +62,13 @@ export interface BoundKernel {
   readonly buffers: OpBuffers;
 }
 
+export interface OpBuilderOptions {
+  /** Reports WebGPU errors. @default the device's own listeners do */
+  readonly contain?: Contain;
+  /** Linked into every kernel. @default none */
+  readonly common?: readonly ShaderModule[];
+}
+
 /** Makes ops: compiles each distinct variant once, all of them in parallel, and creates every bind group up front. */
 export class OpBuilder {
   readonly device: GPUDevice;
@@ -73,15 +80,17 @@ export class OpBuilder {
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   readonly #compiled = new Map<string, GPUComputePipeline>();
   readonly #variantSets = new Map<string, VariantSet>();
+  readonly #common: readonly ShaderModule[];
 
-  /** @param contain reports WebGPU errors. @default the device's own listeners do */
-  constructor(device: GPUDevice, contain: Contain = uncontained) {
+  constructor(device: GPUDevice, { contain = uncontained, common = [] }: OpBuilderOptions = {}) {
     this.device = device;
     this.contain = contain;
+    this.#common = common;
   }
 
   /** Registers a variant; the key is for {@link pipeline} after {@link ready}. */
-  variant<S extends AnySpec>(spec: S, modules: readonly ShaderModule[], overrides: Overrides<S>): string {
+  variant<S extends AnySpec>(spec: S, own: readonly ShaderModule[], overrides: Overrides<S>): string {
+    const modules = [...own, ...this.#common];
     const values: Readonly<Record<string, number | boolean>> = overrides;
     const key = variantKey(spec, modules, values);
     if (!this.#pipelines.has(key)) {
@@ -99,14 +108,18 @@ export class OpBuilder {
    */
   variantSet<Detail>(options: VariantSetOptions<Detail>): VariantSet<Detail> {
     const { spec, initial } = options;
-    const key = variantKey(spec, initial.modules, initial.overrides);
+    const linked = (modules: readonly ShaderModule[]): readonly ShaderModule[] => [...modules, ...this.#common];
+    const key = variantKey(spec, linked(initial.modules), initial.overrides);
     const known = this.#variantSets.get(key);
     if (known !== undefined) return known as VariantSet<Detail>;
     const layout = this.#layout(spec);
     const variantSet = new VariantSet<Detail>(
       key,
       options,
-      ({ modules, overrides }) => compile(this.device, variantKey(spec, modules, overrides), layout, modules, overrides),
+      ({ modules: own, overrides }) => {
+        const modules = linked(own);
+        return compile(this.device, variantKey(spec, modules, overrides), layout, modules, overrides);
+      },
     );
     this.#variantSets.set(key, variantSet as VariantSet);
     return variantSet;

@@ -18,7 +18,7 @@ export interface MatmulSiluMulArgs extends MatmulArgs, NormArgs {
 export function matmulSiluMul(builder: OpBuilder, args: MatmulSiluMulArgs): Op {
   return matmulWith(builder, args, {
     spec: MATMUL_SILU_MUL,
-    modules: [shader('epilogue/silu-mul')],
+    modules: [shader('epilogue/silu-mul'), shader('common/silu')],
     normalised: true,
     paired: true,
     wordsPerOutput: 0.5,

@@ -13,7 +13,7 @@ import { nameOfTiling, tileStep, type Tiling, type TilingPlan } from './tiling.t
 
 /** The bindings that all matmuls share, whatever their epilogue. */
 export const MATMUL_BINDINGS = { weights: 'read', scales: 'read', x: 'read', counts: 'uniform' } as const;
-export const MATMUL_OVERRIDES = ['LANES', 'OUTPUTS', 'K', 'SLICE_GROUPS', 'TILE_STEP', 'TILE_STRIDE'] as const;
+export const MATMUL_OVERRIDES = ['LANES', 'OUTPUTS', 'K', 'SLICE_GROUPS', 'RUN_GROUPS', 'TILE_STEP', 'TILE_STRIDE'] as const;
 
 /** Further constants of a matmul of normalised x. */
 export const NORM_OVERRIDES = ['SQUARES', 'EPSILON', 'NORM_SIZE'] as const;
@@ -45,6 +45,9 @@ export interface PackedMatrix {
 export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 'scales'>): number {
   return weights.size + scales.size;
 }
+
+/** The most runs of groups that a slice is summed in: with 16 slices, as many as 64 sets of lanes could share. */
+const SLICE_RUNS = 4;
 
 /** How the matrix's words are packed. */
 export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing {
@@ -133,7 +136,9 @@ export function matmulModules(
     WORD_QUADS: isInt4 ? 2 : 1,
     HAS_SCALE: !isFloatFormat(matrix.format),
     HAS_MINIMUM: isInt4,
+    ROUNDS: slicesOf(matrix) > splits,
     NORMALISED: normalised,
+    NORMS_SHARED: normalised && splits > 1,
     PAIRED: paired,
   };
   const { weights, scales } = matrix;
@@ -226,6 +231,7 @@ function tiledVariant<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue
       OUTPUTS: matrix.rows,
       K: matrix.columns,
       SLICE_GROUPS: matrix.sliceGroups,
+      RUN_GROUPS: Math.ceil(matrix.sliceGroups / SLICE_RUNS),
       TILE_STEP: tileStep(tiling, paired),
       TILE_STRIDE: paired ? tilesOf(matrix) / 2 : 1,
     },

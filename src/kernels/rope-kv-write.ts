@@ -83,7 +83,7 @@ export function layerBlockBytes(
 
 /** The modules that write queries, keys and values, in the cache's number type. */
 export function kvWriteModules(dtype: KvCacheDtype): readonly ShaderModule[] {
-  return [shader('common/heads'), shader(`kv-write/${dtype}`)];
+  return [shader('common/heads'), shader('common/turned'), shader(`kv-write/${dtype}`)];
 }
 
 /**

@@ -6,6 +6,13 @@ const texts: Readonly<Record<string, string>> = import.meta.glob('../../shaders/
   eager: true,
 });
 
+/**
+ * The multiply-add of every kernel, where its rounding matters. A model's kernels round alike only if all have the same one.
+ */
+export function multiplyAdd({ isSoftware }: { readonly isSoftware: boolean }): ShaderModule {
+  return shader(`multiply-add/${isSoftware ? 'separate' : 'fused'}`);
+}
+
 /** A WGSL file by its path under `shaders/`, without the extension. */
 export function shader(path: string): ShaderModule {
   const text = texts[`../../shaders/${path}.wgsl`];

@@ -20,7 +20,7 @@ export interface SiluMulArgs {
 
 /** y = silu(gate) * up. */
 export function siluMul(builder: OpBuilder, { size, ...buffers }: SiluMulArgs): Op {
-  const key = builder.variant(SILU_MUL, [shader('silu-mul')], { SIZE: size });
+  const key = builder.variant(SILU_MUL, [shader('silu-mul'), shader('common/silu')], { SIZE: size });
   return {
     name: 'silu-mul',
     bindGroup: builder.bind(SILU_MUL, buffers),

@@ -17,6 +17,7 @@ import type { ModelFile } from '../formats/gguf.ts';
 import { ATTENTION } from '../kernels/attention.ts';
 import { candidateLanes, defaultLanes, type Heads } from '../kernels/attention-lanes.ts';
 import { type PackedMatrix, slicesOf, tilesOf } from '../kernels/matmul.ts';
+import { multiplyAdd } from '../kernels/shaders.ts';
 import { candidateTilings, defaultTilings, isDeferredWidth, type TilingPlan } from '../kernels/tiling.ts';
 import { readModelConfig } from '../models/architectures.ts';
 import { buildDecoder } from '../models/decoder.ts';
@@ -137,7 +138,7 @@ async function putOnGpu(
   const shape = { blockSize: scheduler.blockSize, kvCacheDtype, numerics, maxBlocks: layout.maxBlocks };
   const limits = { ...shape, ...kernelSizes(gpu.adapter, config) };
   const build = async (subgroups: boolean): Promise<BuiltDecoder> => {
-    const builder = new OpBuilder(gpu.device);
+    const builder = new OpBuilder(gpu.device, { common: [multiplyAdd(gpu.adapter)] });
     const ops = await runCooperatively(buildDecoder({ builder, config, state, limits: { ...limits, subgroups } }, weights));
     const attentionSets = builder.variantSets.filter(({ options: { spec } }) => spec === ATTENTION);
     return { builder, ops, subgroups, tileRows: () => readyTokens(attentionSets) };

@@ -69,12 +69,19 @@ export const MUTATIONS = [
     ['a group’s minimum is added for three of four k', 'group-minimum', '(sum.x + sum.y) + (sum.z + sum.w)', '(sum.x + sum.y) + (sum.z + sum.x)', MATMUL],
   ]),
   ...ofShader('shaders/products/exact.wgsl', [
-    ['slices past the end of k are added', 'slices-past-k', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', MATMUL, 'test/gpu/kernels/matmul-normalised.test.ts'],
+    ['slices past the end of k are added', 'slices-past-k', 'select(run_#r_#t, next_#t, group < groups)', 'next_#t', MATMUL, 'test/gpu/kernels/matmul-normalised.test.ts'],
   ]),
   ...ofShader('shaders/products/quantised.wgsl', [
-    ['quantised slices past the end of k are added', 'quantised-slices-past-k', 'select(vec4<f32>(), sum_#t, group < groups)', 'sum_#t', 'test/gpu/kernels/numerics.test.ts'],
+    ['quantised slices past the end of k are added', 'quantised-slices-past-k', 'select(run_#r_#t, next_#t, group < groups)', 'next_#t', 'test/gpu/kernels/numerics.test.ts'],
+  ]),
+  ...ofShader('shaders/sets/one.wgsl', [
+    ['a lane forgets all runs of a slice but the last', 'runs-of-one-set', 'slice_#r_#t += run_#r_#t;', '', MATMUL],
+  ]),
+  ...ofShader('shaders/matmul.wgsl', [
+    ['all tokens of a lane have the norm of the first', 'shared-norm', 'row_of(first_token + t)', 'row_of(first_token)', 'test/gpu/kernels/matmul-normalised.test.ts'],
   ]),
   ...ofShader('shaders/sets/several.wgsl', [
+    ['sets of lanes forget all runs of a slice but the last', 'runs-of-several-sets', 'slice_#r_#t += run_#r_#t;', '', MATMUL],
     ['no barrier before the next slices overwrite the last', 'barrier-between-slices', 'workgroupBarrier();', '', 'test/gpu/kernels/compile.test.ts', MATMUL],
   ]),
   ...ofShader('shaders/common/inverse-rms.wgsl', [
@@ -83,11 +90,11 @@ export const MUTATIONS = [
   ...ofShader('shaders/epilogue/residual.wgsl', [
     ['the next norm’s gain is forgotten', 'next-norm-gain', 'weighted[at] = sum * gain[output / 4u];', 'weighted[at] = sum;', 'test/gpu/kernels/matmul-residual.test.ts'],
   ]),
-  ...ofShader('shaders/epilogue/silu-mul.wgsl', [
+  ...ofShader('shaders/common/silu.wgsl', [
     ['the gate is a sigmoid', 'gate', 'gate / (1.0 + exp(-gate)) * up', '1.0 / (1.0 + exp(-gate)) * up', 'test/gpu/kernels/matmul-silu-mul.test.ts'],
   ]),
   ...ofShader('shaders/epilogue/rope-kv-write.wgsl', [
-    ['biases are left out', 'bias', 'value + bias[(OUTPUT_OFFSET + output) / 4u]', 'value', FUSED_ROPE],
+    ['biases are left out', 'bias', 'multiply_add4(vec4(norm), total, bias[(OUTPUT_OFFSET + output) / 4u])', 'norm * total', FUSED_ROPE],
   ]),
   ...ofShader('shaders/before-rope/norm.wgsl', [
     ['QK-norm gives keys the gain of queries', 'key-gain', 'select(0u, HEAD_SIZE, head >= NUM_HEADS)', '0u', 'test/gpu/kernels/rope-kv-write.test.ts'],

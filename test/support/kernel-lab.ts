@@ -1,6 +1,7 @@
 import type { Numerics } from '../../src/core/numerics.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../src/gpu/op.ts';
+import { multiplyAdd } from '../../src/kernels/shaders.ts';
 import { sharedGpu } from './shared-gpu.ts';
 
 /** The initial value of every word of an output: a NaN with a pattern that no kernel writes. */
@@ -31,16 +32,18 @@ export class KernelLab {
   readonly sampleCount: GPUBuffer;
   #buffers: GPUBuffer[] = [];
 
-  private constructor(gpu: Gpu) {
+  private constructor(gpu: Gpu, isSoftware: boolean) {
     this.gpu = gpu;
-    this.builder = new OpBuilder(gpu.device);
+    this.builder = new OpBuilder(gpu.device, { common: [multiplyAdd({ isSoftware })] });
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
     this.rowCount = gpu.device.createBuffer({ size: 16, usage });
     this.sampleCount = gpu.device.createBuffer({ size: 16, usage });
   }
 
-  static async open(numerics?: Numerics): Promise<KernelLab> {
-    return new KernelLab(await sharedGpu(numerics));
+  /** @param isSoftware which kind of adapter's arithmetic the kernels have. @default the adapter's own */
+  static async open(numerics?: Numerics, isSoftware?: boolean): Promise<KernelLab> {
+    const gpu = await sharedGpu(numerics);
+    return new KernelLab(gpu, isSoftware ?? gpu.adapter.isSoftware);
   }
 
   /** A buffer holding these numbers. */

@@ -23,7 +23,7 @@ import { PENALTIES, penaltiesModules } from '../../src/kernels/penalties.ts';
 import { activationsOf, QUANTISE } from '../../src/kernels/quantise.ts';
 import { BIAS_ROPE_KV_WRITE, NORM_ROPE_KV_WRITE, ROPE_KV_WRITE, ropeModules } from '../../src/kernels/rope-kv-write.ts';
 import { SAMPLE_FINAL, SAMPLE_PARTIAL, sampleModules } from '../../src/kernels/sample.ts';
-import { shader } from '../../src/kernels/shaders.ts';
+import { multiplyAdd, shader } from '../../src/kernels/shaders.ts';
 import { SILU_MUL } from '../../src/kernels/silu-mul.ts';
 import { defaultTilings } from '../../src/kernels/tiling.ts';
 
@@ -62,7 +62,7 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
 
 /** Every kernel, linked in every way there is. */
 export function kernelVariants(): KernelVariant[] {
-  const plain = [F16_PROBE, LOGIT_BIAS, QUAD_PROBE, SILU_MUL];
+  const plain = [F16_PROBE, LOGIT_BIAS, QUAD_PROBE];
   const embeds = MATRICES.map((matrix) => [shader('embed'), ...elementModules(matrix)]);
   const activations = (['dp4a', 'f16'] as const).map((numerics) => shader(`activations/${activationsOf(numerics)}`));
   const caches = KV_CACHE_DTYPES.flatMap((dtype) => [
@@ -71,10 +71,11 @@ export function kernelVariants(): KernelVariant[] {
     { spec: BIAS_ROPE_KV_WRITE, modules: ropeModules('bias', dtype) },
     { spec: NORM_ROPE_KV_WRITE, modules: ropeModules('norm', dtype) },
   ]);
-  return [
+  const ofGpu = [
     ...caches,
     ...[false, true].map((fma) => ({ spec: ATTENTION_MERGE, modules: mergeModules({ fma }) })),
     ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
+    { spec: SILU_MUL, modules: [shader('silu-mul'), shader('common/silu')] },
     { spec: PENALTIES, modules: penaltiesModules() },
     { spec: FILTER_MAX, modules: filterModules('filter-max') },
     { spec: FILTER_BEGIN, modules: filterModules('filter-begin') },
@@ -90,15 +91,20 @@ export function kernelVariants(): KernelVariant[] {
     { spec: PROBE_READ, modules: readModules(4096) },
     { spec: PROBE_TICK, modules: tickModules() },
     ...(['f32', 'f16', 'int8'] as const).map((number) => ({ spec: PROBE_ARITHMETIC, modules: arithmeticModules(number) })),
-    ...matmulVariants(),
   ];
+  return [...ofGpu.map((variant) => withArithmetic(variant, false)), ...matmulVariants()];
+}
+
+/** With the multiply-add that a kind of adapter has in every kernel. */
+function withArithmetic({ spec, modules }: KernelVariant, isSoftware: boolean): KernelVariant {
+  return { spec, modules: [...modules, multiplyAdd({ isSoftware })] };
 }
 
 const EPILOGUES: readonly (EpilogueText & Pick<Epilogue, 'spec'>)[] = [
   { spec: MATMUL, modules: [shader('epilogue/store')] },
   { spec: MATMUL_RESIDUAL, modules: residualModules() },
   { spec: MATMUL_NORMALISED, modules: [shader('epilogue/store')], normalised: true },
-  { spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul')], normalised: true, paired: true },
+  { spec: MATMUL_SILU_MUL, modules: [shader('epilogue/silu-mul'), shader('common/silu')], normalised: true, paired: true },
   { spec: MATMUL_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f32', undefined), normalised: true },
   { spec: MATMUL_BIAS_ROPE_KV_WRITE, modules: ropeKvWriteModules(buffer, 'f16', buffer), normalised: true },
   { spec: MATMUL_LOGITS, modules: logitsModules(buffer), normalised: true, sampled: true },
@@ -123,10 +129,9 @@ function defaultProducts(): KernelVariant[] {
       [false, true].flatMap((subgroups) => {
         const shape = { ...kind, rows: 64, columns: 64, lanes: 16, sliceGroups: subgroups ? 2 : 1 };
         const args = { matrix: { ...shape, weights: buffer, scales: buffer }, x: buffer, subgroups };
-        return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired ?? false }).map((tiling) => ({
-          spec: epilogue.spec,
-          modules: matmulModules(args, epilogue, tiling),
-        }));
+        return defaultTilings({ isSoftware: subgroups, unrolled: subgroups, matrixTiles: 2, paired: epilogue.paired ?? false }).map((tiling) =>
+          withArithmetic({ spec: epilogue.spec, modules: matmulModules(args, epilogue, tiling) }, subgroups),
+        );
       }),
     ),
   );

@@ -1,5 +1,6 @@
 import { openGpu } from '../../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../../src/gpu/op.ts';
+import { multiplyAdd } from '../../../src/kernels/shaders.ts';
 import { type Budget, NO_TIME } from '../../../demo/bench/models/budget.ts';
 import { median } from '../../../demo/bench/statistics.mjs';
 import type { Bench } from './bench.ts';
@@ -29,7 +30,7 @@ const SEQUENCES = [1, 16] as const;
 /** What is needed to time kernels on a device of their own. */
 async function openKernels({ gpu }: Bench) {
   const opened = await openGpu(withTimestamps(gpu));
-  const builder = new OpBuilder(opened.device);
+  const builder = new OpBuilder(opened.device, { common: [multiplyAdd(opened.adapter)] });
   return { device: opened.device, builder, kernels: new KernelOps(opened, builder), timer: new OpTimer(opened) };
 }
 type Kernels = Awaited<ReturnType<typeof openKernels>>;

@@ -85,7 +85,7 @@ const SHAPES: readonly (readonly [MatrixType, number, number, number])[] = [
   ['F32', 60, 5 * 32, 16],
 ];
 
-test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and batch', async (type, rows, columns, maxSlices) => {
+async function sameForAll([type, rows, columns, maxSlices]: (typeof SHAPES)[number], chosen?: readonly Tilings[]): Promise<void> {
   const random = createRandom(rows * columns);
   const block = randomMatrix(type, rows, columns, random);
   const x = activations(columns, random);
@@ -93,7 +93,7 @@ test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and 
   const packed = (wideScales: boolean) => packMatrix(lab, block, { wideScales, maxSlices });
   const matrix = packed(false);
   const matrices = [matrix, ...(type.startsWith('Q4') ? [packed(true)] : [])] as const;
-  const tilings = [...everyTiling(matrix), ...(maxSlices === 3 ? [defaultsFor(matrix, false)] : [])];
+  const tilings = chosen ?? [...everyTiling(matrix), ...(maxSlices === 3 ? [defaultsFor(matrix, false)] : [])];
   const all = variantsOf(matrices, tilings, { x: xs }, () => lab.output(MAX_ROWS * rows), rows / 4);
   const most = await runVariants(lab, all, { tokens: MAX_ROWS });
   expect(wrongOutput(block, x, most[0]![0]!, MAX_ROWS)).toBeUndefined();
@@ -104,6 +104,28 @@ test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and 
     expect(firstUnlike(results[0]![0]!, most[0]![0]!, all[0]!.outputs[0]!, tokens * rows), `${tokens} tokens`).toBeUndefined();
     expect(firstDeviant(all, results), `${tokens} tokens`).toBeUndefined();
   }
+}
+
+test.each(SHAPES)('%s %i x %i in %i slices: the same bits for every variant and batch', (...shape) => sameForAll(shape));
+
+/** A slice whole, k shared out evenly and not, in one round and in several. */
+const FEW = [one(1, 1, 16, 1, 2), one(2, 1, 8, 16), one(1, 1, 32, 2)];
+
+test('runs of 4, 4, 4 and 1 groups in each of 3 slices', () => sameForAll(['Q8_0', 36, 38 * 32, 3], FEW));
+
+describe('with fused multiply-adds, as on a GPU', () => {
+  let own: KernelLab;
+  beforeAll(async () => {
+    own = lab;
+    lab = await KernelLab.open('f32', false);
+  });
+  afterEach(() => lab.clear());
+  afterAll(() => void (lab = own));
+
+  test.each([
+    ['Q4_1', 36, 38 * 32, 3],
+    ['F16', 36, 9 * 32, 16],
+  ] as const)('%s %i x %i in %i slices: the same bits for every variant and batch', (...shape) => sameForAll(shape, FEW));
 });
 
 /** SmolLM2-135M's matrices; of the head not every row is checked. */

@@ -13,7 +13,7 @@ test('without words, every kernel is listed once', () => {
 
 test('a kernel of one variant is shown as the compiler gets it, with the files that its lines come from', () => {
   const text = show('silu-mul');
-  expect(text).toMatch(/^\/\/ silu-mul silu-mul\n\n\/\/ from shaders\/silu-mul\.wgsl\n/);
+  expect(text).toMatch(/^\/\/ silu-mul silu-mul common\/silu multiply-add\/fused\n\n\/\/ from shaders\/silu-mul\.wgsl\n/);
   expect(text).toContain('@compute');
 });
 

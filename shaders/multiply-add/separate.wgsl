@@ -1,0 +1,14 @@
+// multiply-add/: a * b + c in two roundings, unless the compiler contracts it. For software adapters, where a fused
+// multiply-add is slow or no single instruction.
+
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+  return a * b + c;
+}
+
+fn multiply_add4(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
+  return a * b + c;
+}
+
+fn square_sum(v: vec4<f32>) -> f32 {
+  return dot(v, v);
+}
