@@ -1,5 +1,6 @@
 import { TabserveError } from '../core/errors.ts';
 import type { Locks } from '../core/locks.ts';
+import { requestAdapter } from '../core/request-adapter.ts';
 import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 
 /** The global objects of a page; `globalThis`, or a stand-in. */
@@ -112,8 +113,9 @@ async function missingToConnect(scope: PageScope): Promise<Missing | undefined> 
 
 async function missingAdapter(scope: PageScope): Promise<Missing | undefined> {
   try {
-    const adapter = await gpuOf(scope)?.requestAdapter();
-    return adapter ? undefined : lacks('adapter', NO_ADAPTER_SENTENCE);
+    const gpu = gpuOf(scope);
+    const found = gpu && (await requestAdapter(gpu));
+    return found === undefined ? lacks('adapter', NO_ADAPTER_SENTENCE) : undefined;
   } catch (cause) {
     return lacks('adapter', `${NO_ADAPTER_SENTENCE} It says: ${String(cause)}.`);
   }

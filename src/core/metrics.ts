@@ -9,6 +9,8 @@ export interface AdapterSummary {
   readonly description: string;
   /** Whether it is a CPU pretending (SwiftShader, lavapipe, WARP). */
   readonly isSoftware: boolean;
+  /** Whether it has WebGPU's compatibility mode only, with lower limits: GPUs without Vulkan, Metal or D3D12. @default false */
+  readonly isCompatibility?: boolean;
   /** The optional features in use, e.g. `subgroups`. */
   readonly features: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { TabserveError, toTabserveError } from '../core/errors.ts';
 import type { AdapterSummary } from '../core/metrics.ts';
 import type { Numerics } from '../core/numerics.ts';
+import { type FoundAdapter, requestAdapter } from '../core/request-adapter.ts';
 import { NO_ADAPTER_SENTENCE, WEBGPU_BROWSERS_SENTENCE } from '../core/webgpu-browsers.ts';
 import { summarizeAdapter } from './adapter-summary.ts';
 import { compilesF16 } from './f16-probe.ts';
@@ -22,7 +23,7 @@ export interface Gpu {
 const LOSS_NOTICE_MS = 1000;
 
 /**
- * Opens the GPU. Limits on buffer sizes are raised to the adapter's. Every other limit stays at WebGPU's default, so
+ * Opens the GPU, in WebGPU's compatibility mode where there is no core adapter. Limits on buffer sizes are raised to the adapter's. Every other limit stays at WebGPU's default, so
  * that code that works on one machine works on all.
  *
  * @param numerics the number type of the products: its feature is requested where the adapter has it
@@ -36,14 +37,14 @@ export async function openGpu(
     const message = 'The worker that runs the engine has no WebGPU (navigator.gpu is missing there), whatever the page has.';
     throw new TabserveError('webgpu_unavailable', `${message} ${WEBGPU_BROWSERS_SENTENCE} Not all of them have it in workers.`);
   }
-  const adapter = await requestAdapter(gpu);
+  const { adapter, isCompatibility } = await findAdapter(gpu);
   const hasSubgroups = adapter.features.has('subgroups');
   const wanted: readonly GPUFeatureName[] = [...OPTIONAL_FEATURES, ...(numerics === 'f16' ? (['shader-f16'] as const) : [])];
   const device = await requestDevice(adapter, wanted);
   const lost = lossOf(device);
   try {
     const usesSubgroups = hasSubgroups && (await isTrue(formsQuads(device), lost));
-    const summary = summarizeAdapter(adapter, usesSubgroups);
+    const summary = summarizeAdapter(adapter, { hasSubgroups: usesSubgroups, isCompatibility });
     return { device, adapter: summary, hasSubgroups: usesSubgroups, supportedNumerics: await numericsOf(gpu, device, lost), lost };
   } catch (error) {
     throw await explainFailure(lost, error);
@@ -61,12 +62,12 @@ async function isTrue(probe: Promise<boolean>, lost: Promise<TabserveError>): Pr
   }
 }
 
-async function requestAdapter(gpu: GPU): Promise<GPUAdapter> {
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
+async function findAdapter(gpu: GPU): Promise<FoundAdapter> {
+  const found = await requestAdapter(gpu).catch((cause: unknown) => {
     throw new TabserveError('webgpu_unavailable', `${NO_ADAPTER_SENTENCE} It says: ${String(cause)}.`, { cause });
   });
-  if (adapter === null) throw new TabserveError('webgpu_unavailable', NO_ADAPTER_SENTENCE);
-  return adapter;
+  if (found === undefined) throw new TabserveError('webgpu_unavailable', NO_ADAPTER_SENTENCE);
+  return found;
 }
 
 /** Features that are requested where the adapter has them. Only profiles use timestamps. */

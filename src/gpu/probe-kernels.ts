@@ -45,8 +45,8 @@ const OPERATIONS = {
   int8: ARITHMETIC_LANES * ARITHMETIC_ITERATIONS * 16 * 8,
 };
 
-const READ_LANES = 256;
-const READ_VECTORS_PER_LANE = 32;
+const READ_LANES = 128;
+const READ_VECTORS_PER_LANE = 64;
 /** Bytes that a workgroup of the read probe reads; buffers are a multiple of this. */
 export const READ_BYTES_PER_GROUP = READ_LANES * READ_VECTORS_PER_LANE * 16;
 const FILL_GROUPS = 1024;

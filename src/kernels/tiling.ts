@@ -49,6 +49,8 @@ export function tileStep({ tiles, series }: Tiling, paired: boolean): number {
 /** The inputs of the choice of a tiling. */
 export interface TilingNeeds {
   readonly isSoftware: boolean;
+  /** The most lanes of a workgroup. @default 256, as WebGPU's core has */
+  readonly maxLanes?: number;
   /** See MatmulArgs: loops leave fewer registers. @default false */
   readonly unrolled?: boolean;
   /** Tiles of the matrix. */
@@ -63,7 +65,7 @@ export interface TilingNeeds {
  * The defaults, without a trial. A software adapter has few registers, slow barriers, a slow compiler, and few threads
  * to occupy. A GPU needs many lanes, and cannot hide the latency of a lane with much work.
  */
-export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
+export function defaultTilings({ isSoftware, maxLanes = 256, unrolled = false, matrixTiles, paired }: Omit<TilingNeeds, 'slices'>): Tilings {
   const one = paired ? { tiles: 1, series: 2 } : { tiles: 1, series: 1 };
   const two = { tiles: paired || matrixTiles % 2 === 0 ? 2 : 1, series: 1 };
   if (isSoftware) {
@@ -77,8 +79,8 @@ export function defaultTilings({ isSoftware, unrolled = false, matrixTiles, pair
   }
   // The partial sums of sets of lanes take set * splits * tokens * 16 bytes of 16 KiB.
   return [
-    { tokens: 1, ...one, set: 16, splits: 16 },
-    { tokens: 2, ...one, set: 16, splits: 16 },
+    { tokens: 1, ...one, set: 16, splits: maxLanes / 16 },
+    { tokens: 2, ...one, set: 16, splits: maxLanes / 16 },
     { tokens: 4, ...one, set: 16, splits: 8 },
     { tokens: 8, ...one, set: 16, splits: 4 },
   ];
@@ -102,10 +104,10 @@ const MAX_PER_LANE = 16;
  * set has one slice; small and large workgroups; one tile a lane and more. The least {@link estimatedCost} is first.
  */
 export function candidateTilings(needs: TilingNeeds, tokens: number): Tilings {
-  const { isSoftware, matrixTiles, paired, slices } = needs;
+  const { matrixTiles, paired } = needs;
   const shares = paired ? [[1, 2], [2, 1]] as const : [[1, 1], [2, 1], [3, 1]] as const;
   return shares.flatMap(([tiles, series]) =>
-    lanesOf(isSoftware, slices).map(([set, splits]) => ({ tokens, tiles, series, set, splits })),
+    lanesOf(needs).map(([set, splits]) => ({ tokens, tiles, series, set, splits })),
   ).filter((tiling) => {
     const { tiles, series } = tiling;
     const fits = workgroupBytes(tiling) <= MAX_WORKGROUP_BYTES && tokens * tiles <= MAX_PER_LANE;
@@ -139,10 +141,10 @@ export function estimatedCost(
  * The numbers and widths of sets of lanes. A software adapter gains nothing from many lanes: they only wait for each
  * other.
  */
-function lanesOf(isSoftware: boolean, slices: number): readonly (readonly [set: number, splits: number])[] {
+function lanesOf({ isSoftware, maxLanes = 256, slices }: TilingNeeds): readonly (readonly [set: number, splits: number])[] {
   if (isSoftware) return [[8, 1], [16, 1], [32, 1]];
   const sets = [8, 16, 32, 64, 128];
-  const shared = [64, 256].flatMap((lanes) => sets.map((set) => [set, lanes / set] as const));
+  const shared = [64, maxLanes].flatMap((lanes) => sets.map((set) => [set, lanes / set] as const));
   // Up to the power of two that has a set for each slice.
   return shared.filter(([, splits]) => splits >= 1 && splits <= 16 && splits < 2 * slices);
 }

@@ -106,6 +106,7 @@ export async function loadRunner(options: LoadRunnerOptions): Promise<LoadedRunn
   };
   try {
     requireNumerics(gpu, numerics);
+    requireUniforms(gpu, config, options.file.source.id);
     const loading = putOnGpu({ ...options, numerics, signal }, config, gpu, buffers);
     return { ...(await untilAborted(loading, signal)), destroy };
   } catch (error) {
@@ -184,6 +185,17 @@ function requireNumerics(gpu: Gpu, numerics: Numerics): void {
   throw new TabserveError('invalid_request', message, { param: 'numerics' });
 }
 
+/** Of WebGPU's compatibility mode, where they are lower than the core's. */
+const COMPATIBILITY_LIMITS = { lanes: 128, uniformBytes: 16_384 } as const;
+
+/** @throws TabserveError `unsupported_model` for more biases than compatibility mode binds as a uniform. */
+function requireUniforms({ adapter }: Gpu, { qkvBias, numHeads, numKvHeads, headSize }: ModelConfig, id: string): void {
+  const most = COMPATIBILITY_LIMITS.uniformBytes / 4;
+  if (adapter.isCompatibility !== true || !qkvBias || (numHeads + 2 * numKvHeads) * headSize <= most) return;
+  const message = `${id} has more than ${most} biases a layer, and this GPU has WebGPU’s compatibility mode only, which binds no more. Smaller models of its family run here.`;
+  throw new TabserveError('unsupported_model', message);
+}
+
 /**
  * A software adapter takes about a second for the work of milliseconds on a GPU: it gets shorter steps, and no
  * look-ahead. It gets one plan in flight, because a second would take the cores that run the host's work, and one takes
@@ -201,19 +213,20 @@ export function matrixLayout({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>)
 }
 
 /** A software adapter is slow at barriers with many lanes, and has few registers. */
-export function kernelSizes({ isSoftware, architecture }: AdapterSummary, config: Heads) {
+export function kernelSizes({ isSoftware, architecture, isCompatibility = false }: AdapterSummary, config: Heads) {
+  const maxLanes = isCompatibility ? COMPATIBILITY_LIMITS.lanes : 256;
   // In a loop, Mesa's compiler makes a prompt's products twice as fast; SwiftShader's a fifth slower
   // (test/bench/LOG.md).
   const unrolled = architecture === 'swiftshader';
   const tilings = (matrix: PackedMatrix, paired: boolean): TilingPlan => {
-    const needs = { isSoftware, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
+    const needs = { isSoftware, maxLanes, unrolled, matrixTiles: tilesOf(matrix), paired, slices: slicesOf(matrix) };
     return {
       tilings: defaultTilings(needs),
       isDeferred: (tokens) => isDeferredWidth(needs, tokens),
       candidateTilings: (tokens) => candidateTilings(needs, tokens),
     };
   };
-  const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: 256 };
+  const sizes = isSoftware ? { ropeLanes: 8, filterLanes: 16 } : { ropeLanes: 64, filterLanes: maxLanes };
   const lanes = { attentionLanes: defaultLanes(isSoftware, config), attentionCandidates: candidateLanes(isSoftware, config) };
   // Attention over tiles takes longest to compile, and a software adapter would compile it before a model is ready.
   return { ...sizes, unrolled, tilings, ...lanes, deferTiles: isSoftware };

@@ -1,4 +1,5 @@
 import type { AdapterSummary } from '../../../src/core/metrics.ts';
+import { requestAdapter } from '../../../src/core/request-adapter.ts';
 import { summarizeAdapter } from '../../../src/gpu/adapter-summary.ts';
 
 /** What a run was made on, as far as a page is told. */
@@ -11,10 +12,11 @@ export interface Machine extends AdapterSummary {
 
 /** Asks the browser, of the GPU no more than its name. */
 export async function readMachine({ gpu, userAgent, userAgentData, hardwareConcurrency }: Navigator & UserAgentHints): Promise<Machine | undefined> {
-  const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null || adapter === undefined) return undefined;
+  const found = gpu === undefined ? undefined : await requestAdapter(gpu);
+  if (found === undefined) return undefined;
+  const { adapter, isCompatibility } = found;
   return {
-    ...summarizeAdapter(adapter, adapter.features.has('subgroups')),
+    ...summarizeAdapter(adapter, { hasSubgroups: adapter.features.has('subgroups'), isCompatibility }),
     browser: browserName(userAgent, userAgentData?.brands),
     os: userAgentData?.platform ?? '',
     cores: hardwareConcurrency,

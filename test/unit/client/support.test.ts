@@ -15,6 +15,11 @@ test('a page that has everything is fine', async () => {
 
 const denied = { get gpu(): unknown { throw new Error('no'); }, get locks(): unknown { throw new Error('no'); } };
 
+test('a GPU of compatibility mode is one', async () => {
+  const requestAdapter = async ({ featureLevel }: GPURequestAdapterOptions) => (featureLevel === 'compatibility' ? {} : null);
+  expect(await checkSupport({ ...whole, navigator: { locks, gpu: { requestAdapter } } })).toEqual({ supported: true });
+});
+
 test.each<[string, MissingFeature, object, RegExp]>([
   ['no document, as in Node', 'page', {}, /no document.*Node.*worker/s],
   ['no document, as in a worker', 'page', { ...whole, document: undefined }, /no document.*Node.*worker/s],

@@ -17,6 +17,22 @@ test('where the browser has WebGPU and no adapter, browsers that have it are no 
   expect(String(error)).not.toContain('Firefox');
 });
 
+test('a core adapter is preferred; compatibility mode is asked for where there is none, and named in the summary', async () => {
+  vi.stubGlobal('GPUShaderStage', { COMPUTE: 4 });
+  for (const core of [true, false]) {
+    const { gpu } = fakeGpu([], []);
+    const levels: unknown[] = [];
+    const requestAdapter = async (options: GPURequestAdapterOptions): Promise<GPUAdapter | null> => {
+      levels.push(options.featureLevel);
+      return core || options.featureLevel === 'compatibility' ? gpu.requestAdapter() : null;
+    };
+    const { adapter } = await openGpu({ requestAdapter, wgslLanguageFeatures: gpu.wgslLanguageFeatures } as unknown as GPU);
+    expect(levels).toEqual(core ? ['core'] : ['core', 'compatibility']);
+    expect(adapter.isCompatibility).toBe(core ? undefined : true);
+  }
+  vi.unstubAllGlobals();
+});
+
 interface Compiler {
   /** Compiles a kernel, or rejects. @default compiles all */
   readonly compile?: () => Promise<void>;

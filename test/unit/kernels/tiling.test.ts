@@ -27,6 +27,14 @@ test.each(needs)('every candidate fits any GPU and the matrix: %o', (need) => {
   }
 });
 
+test('in compatibility mode no workgroup has more than 128 lanes', () => {
+  for (const need of needs) {
+    const own = { ...need, maxLanes: 128 };
+    const all = [...defaultTilings(own), ...[1, 2, 4, 8].flatMap((tokens) => candidateTilings(own, tokens))];
+    for (const { set, splits } of all) expect(set * splits).toBeLessThanOrEqual(128);
+  }
+});
+
 test('on a GPU one token is shared out in many ways', () => {
   const all = candidateTilings({ isSoftware: false, paired: false, slices: 16, matrixTiles: 9 }, 1);
   expect(new Set(all.map(({ splits }) => splits))).toEqual(new Set([1, 2, 4, 8, 16]));
