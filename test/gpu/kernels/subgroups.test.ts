@@ -31,9 +31,10 @@ test('an adapter with subgroups forms quads of neighbouring lanes, and says it h
   expect(gpu.adapter.features).toEqual(['subgroups']);
 });
 
-test('a model then uses the subgroup matmuls, and no others', async () => {
+test('a model then uses the subgroup matmuls, and others only once those do not compile', async () => {
   const variants = await matmulVariants({ hasSubgroups: true });
-  expect(variants.filter((label) => !label.includes('"SUBGROUPS":true'))).toEqual([]);
+  const uses = variants.map((label) => label.includes('"SUBGROUPS":true'));
+  expect(uses).toEqual(uses.map((_, i) => i < uses.length / 2));
 });
 
 test.each([{ hasSubgroups: false }, { hasSubgroups: true, subgroups: false }])('else the baseline: %o', async (options) => {
