@@ -36,13 +36,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var sum = 0.0;
   for (var split = 0u; split < splits; split++) {
     let max_and_sum = partials[partial_at(rows[row], split, head) + maximum];
-    sum = add_product(sum, exp(max_and_sum.x - highest), max_and_sum.y);
+    sum = multiply_add(exp(max_and_sum.x - highest), max_and_sum.y, sum);
   }
   var value = vec4<f32>();
   for (var split = 0u; split < splits; split++) {
     let at = partial_at(rows[row], split, head);
     let max_and_sum = partials[at + maximum];
-    value = add_scaled(value, partials[at + element], exp(max_and_sum.x - highest) / sum); // mutation: split-maximum
+    value = multiply_add4(partials[at + element], vec4(exp(max_and_sum.x - highest) / sum), value); // mutation: split-maximum
   }
   y[row * (Y_STRIDE / 4u) + head * (HEAD_SIZE / 4u) + element] = value;
 }

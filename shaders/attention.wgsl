@@ -19,8 +19,9 @@
 //   lanes/    where scores are stored
 //   classes/  how classes are summed
 //   scores/   how scores are computed: flat, for software adapters, or looped, for GPUs
-//   common/attention-values, common/partials, common/fma, with no others in their place: how weights and values are summed,
-//             where partial results are, and how products are added
+//   common/attention-values, common/partials, with no others in their place: how weights and values are summed, and where
+//             partial results are
+//   multiply-add/  how products are added
 //   sizes     lengths of arrays, and constants that follow from the overrides: LANES, QUADS, GROUP (heads of a KV head),
 //             BLOCK_SHIFT
 //

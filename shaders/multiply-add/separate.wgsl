@@ -12,3 +12,12 @@ fn multiply_add4(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
 fn square_sum(v: vec4<f32>) -> f32 {
   return dot(v, v);
 }
+
+// sum + a * factors.x + ..., the products added in order.
+fn add4(sum: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, factors: vec4<f32>) -> vec4<f32> {
+  return sum + a * factors.x + b * factors.y + c * factors.z + d * factors.w;
+}
+
+fn divided(value: vec4<f32>, divisor: f32) -> vec4<f32> {
+  return value / divisor;
+}

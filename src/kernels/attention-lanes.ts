@@ -1,14 +1,7 @@
 import type { ModelConfig } from '../core/model-config.ts';
 
-/** How attention's sums are written. Kernels of different forms may differ in their last bits: a model has one. */
-type AttentionForm =
-  /** Queries are kept in private memory, and loops are unrolled. */
-  | { readonly isFlat: true; readonly fma: false }
-  /** Queries are loaded when needed. `fma`: multiply-adds are explicit, so that compilers have little reason to change bits. */
-  | { readonly isFlat: false; readonly fma: boolean };
-
-/** How attention is spread over lanes, which does not change the results, and its form. */
-export type AttentionLanes = AttentionForm & {
+/** How attention is spread over lanes. It does not change the results, but for `isFlat`. */
+export interface AttentionLanes {
   /** The number of lanes among which the tokens of a split are divided when values are summed. */
   readonly classLanes: 1 | 4;
   /**
@@ -18,7 +11,12 @@ export type AttentionLanes = AttentionForm & {
   readonly vectorLanes: number;
   /** The most rows of one request that share the keys and values they load. */
   readonly tileRows: number;
-};
+  /**
+   * Whether queries are kept in private memory, with unrolled loops, or loaded when needed. The two forms may differ in their
+   * last bits: a model has one.
+   */
+  readonly isFlat: boolean;
+}
 
 /** The inputs of the choice of lanes. */
 export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
@@ -30,8 +28,8 @@ export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
 export function defaultLanes(isSoftware: boolean, { headSize, numHeads, numKvHeads }: Heads): AttentionLanes {
   const elements = Math.min(4, numHeads / numKvHeads) * headSize;
   return isSoftware
-    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true, fma: false }
-    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false, fma: true };
+    ? { classLanes: 1, vectorLanes: 4, tileRows: elements > 192 ? 2 : 4, isFlat: true }
+    : { classLanes: 4, vectorLanes: 16, tileRows: headSize > 128 ? 2 : 4, isFlat: false };
 }
 
 /** With fewer lanes in a workgroup, most of a GPU is idle. */

@@ -1,7 +1,6 @@
 import { type BufferRange, defineKernel } from '../gpu/kernel.ts';
 import type { ShaderModule } from '../gpu/link.ts';
 import type { Op, OpBuilder, StepShape } from '../gpu/op.ts';
-import type { AttentionLanes } from './attention-lanes.ts';
 import { cost } from './cost.ts';
 import { shader } from './shaders.ts';
 import { ATTENTION_SPLIT } from './step-inputs.ts';
@@ -13,7 +12,7 @@ export const ATTENTION_MERGE = defineKernel({
 });
 
 /** See AttentionArgs. */
-export interface AttentionMergeArgs extends Pick<AttentionLanes, 'fma'> {
+export interface AttentionMergeArgs {
   readonly numHeads: number;
   readonly headSize: number;
   readonly partials: BufferRange;
@@ -24,8 +23,8 @@ export interface AttentionMergeArgs extends Pick<AttentionLanes, 'fma'> {
 }
 
 /** The modules of attention-merge. */
-export function mergeModules({ fma }: Pick<AttentionLanes, 'fma'>): readonly ShaderModule[] {
-  return [shader('attention-merge'), shader('common/partials'), { ...shader('common/fma'), values: { FMA: fma } }];
+export function mergeModules(): readonly ShaderModule[] {
+  return [shader('attention-merge'), shader('common/partials')];
 }
 
 export function mergeOverrides({ numHeads, headSize, yStride = numHeads * headSize }: Pick<AttentionMergeArgs, 'numHeads' | 'headSize' | 'yStride'>) {
@@ -39,7 +38,7 @@ export function attentionMerge(
   partialWords: (step: StepShape) => number,
 ): Op {
   const { numHeads, headSize, partials, rows, y, counts } = args;
-  const merge = builder.variant(ATTENTION_MERGE, mergeModules(args), mergeOverrides(args));
+  const merge = builder.variant(ATTENTION_MERGE, mergeModules(), mergeOverrides(args));
   return {
     name: 'attention-merge',
     bindGroup: builder.bind(ATTENTION_MERGE, { partials, rows, y, counts }),

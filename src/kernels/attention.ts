@@ -105,7 +105,7 @@ export interface AttentionArgs extends AttentionShape {
 /** The modules of a variant that takes `rows` rows a tile. */
 export function attentionModules(
   args: Omit<AttentionArgs, 'attentionLanes' | 'rows' | 'blockTables' | 'singles' | 'tiles' | 'y' | 'counts'>,
-  { classLanes, vectorLanes, isFlat, fma }: AttentionLanes,
+  { classLanes, vectorLanes, isFlat }: AttentionLanes,
   rows: number,
 ): readonly ShaderModule[] {
   const { numHeads, numKvHeads, headSize, kvCacheDtype, subgroups, queries, keys, values, partials } = args;
@@ -118,7 +118,6 @@ export function attentionModules(
     STEPS: Math.ceil(headSize / 16),
     VECTORS: Math.ceil(headSize / 4 / vectorLanes),
     SEVERAL_ROWS: rows > 1,
-    FMA: fma,
   };
   const sizes = constants('sizes', {
     LANES: lanes,
@@ -141,7 +140,6 @@ export function attentionModules(
     'attention',
     'common/attention-values',
     'common/partials',
-    'common/fma',
     `scores/${isFlat ? 'flat' : 'looped'}`,
     `kv-read/${kvCacheDtype}`,
     `quads/${subgroups ? 'subgroup' : 'workgroup'}`,

@@ -51,9 +51,9 @@ function attentions(kvCacheDtype: KvCacheDtype): KernelVariant[] {
   const shape = { numHeads: 9, numKvHeads: 3, headSize: 64, blockSize: 16, maxBlocks: 8 };
   const buffers = { queries: buffer, keys: buffer, values: buffer, partials: buffer };
   return [
-    { classLanes: 1, vectorLanes: 4, isFlat: true, fma: false, subgroups: true, rows: 4 } as const,
-    { classLanes: 1, vectorLanes: 8, isFlat: false, fma: false, subgroups: true, rows: 1 } as const,
-    { classLanes: 4, vectorLanes: 16, isFlat: false, fma: true, subgroups: false, rows: 2 } as const,
+    { classLanes: 1, vectorLanes: 4, isFlat: true, subgroups: true, rows: 4 } as const,
+    { classLanes: 1, vectorLanes: 8, isFlat: false, subgroups: true, rows: 1 } as const,
+    { classLanes: 4, vectorLanes: 16, isFlat: false, subgroups: false, rows: 2 } as const,
   ].map(({ rows, subgroups, ...lanes }) => {
     const modules = attentionModules({ ...shape, ...buffers, kvCacheDtype, subgroups }, { ...lanes, tileRows: rows }, rows);
     return { spec: ATTENTION, modules };
@@ -73,7 +73,7 @@ export function kernelVariants(): KernelVariant[] {
   ]);
   const ofGpu = [
     ...caches,
-    ...[false, true].map((fma) => ({ spec: ATTENTION_MERGE, modules: mergeModules({ fma }) })),
+    { spec: ATTENTION_MERGE, modules: mergeModules() },
     ...plain.map((spec) => ({ spec, modules: [shader(spec.name)] })),
     { spec: SILU_MUL, modules: [shader('silu-mul'), shader('common/silu')] },
     { spec: PENALTIES, modules: penaltiesModules() },
@@ -120,7 +120,7 @@ function slicedProduct(): KernelVariant {
   const matrix = { format: 'int4', wideScales: false, numerics: 'f32', rows: 64, columns: 64, lanes: 16, sliceGroups: 1, weights: buffer, scales: buffer } as const;
   const epilogue = { spec: MATMUL, modules: [shader('epilogue/store')] };
   const modules = matmulModules({ matrix, x: buffer, subgroups: false }, epilogue, { tokens: 1, tiles: 1, series: 1, set: 16, splits: 1 });
-  return { spec: MATMUL, modules };
+  return withArithmetic({ spec: MATMUL, modules }, false);
 }
 
 function defaultProducts(): KernelVariant[] {
