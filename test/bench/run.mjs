@@ -33,6 +33,10 @@
  *         --json FILE.jsonl                 each row at once, one JSON object a line; the results in FILE.json at the end
  *         --model FILE.gguf
  *
+ *     npm run bench -- --pack FOLDER        packs a run of eight minutes, Node and Dawn included, for a Linux machine with a
+ *                                           GPU and nothing else: there "sh FOLDER/run.sh". With
+ *         --rehearse                        runs it here at once, in tiny, on SwiftShader in an empty environment
+ *
  * Figures of a run that is not clean (the last line says so) are no measure of tabserve.
  */
 import { readFileSync } from 'node:fs';
@@ -47,6 +51,7 @@ const SAME_SIGNAL_MS = 1000;
 const args = process.argv.slice(2);
 const dawn = args.find((arg) => arg.startsWith('--dawn'));
 if (args.includes('--help')) console.log(helpText());
+else if (args[0] === '--pack') process.exitCode = await pack(args.slice(1));
 else if (dawn !== undefined) process.exitCode = await onDawn(dawn);
 else process.exitCode = await dispatch(readOptions(args));
 
@@ -54,6 +59,17 @@ else process.exitCode = await dispatch(readOptions(args));
 function helpText() {
   const [, comment = ''] = readFileSync(fileURLToPath(import.meta.url), 'utf8').split(/\/\*\*\n|\n \*\//);
   return comment.replace(/^ \* ?/gm, '').replace('PARTS', PARTS.join(', '));
+}
+
+/** @param {readonly string[]} args after `--pack` */
+async function pack([folder, ...others]) {
+  const isRehearsed = others[0] === '--rehearse';
+  if (folder === undefined || folder.startsWith('--') || others.length > (isRehearsed ? 1 : 0)) throw new Error('It is --pack FOLDER [--rehearse].');
+  const { packRun } = await import('./gpu-run/pack.mjs');
+  console.log(`${folder}: ${((await packRun(folder)) / 2 ** 20).toFixed(1)} MiB. On a machine with a GPU: sh ${folder}/run.sh`);
+  if (!isRehearsed) return 0;
+  const { rehearse } = await import('./gpu-run/rehearse.mjs');
+  return rehearse(folder);
 }
 
 /** @param {string} dawn the option that asks for it */

@@ -23,14 +23,15 @@ const POLL_PAUSE_MS = 0.2;
  * of those that compute. There each poll sleeps first, which saves a third to a half of a decode step's CPU time (see
  * test/bench/LOG.md). On a GPU, where the sleep would be seen in every time, it does not.
  *
+ * @param features of Dawn's own to turn on besides
  * @throws Error where Dawn finds no adapter
  */
-export async function openDawn(): Promise<OpenDawn> {
+export async function openDawn(features: readonly string[] = []): Promise<OpenDawn> {
   const specifier = process.env['TABSERVE_WEBGPU'] ?? 'webgpu';
   const dawn = (await import(/* @vite-ignore */ specifier)) as Dawn;
   const setPause = pausePolls();
   // Timestamps are quantised and immediates hidden without it, as in Chromium without --enable-unsafe-webgpu.
-  const gpu = dawn.create(['enable-dawn-features=allow_unsafe_apis']);
+  const gpu = dawn.create([`enable-dawn-features=${['allow_unsafe_apis', ...features].join(',')}`]);
   Object.assign(globalThis, dawn.globals);
   // Node >= 21 has a navigator of its own.
   const host = (globalThis as { navigator?: object }).navigator ?? {};

@@ -2,7 +2,7 @@ import { openGpu } from '../../../src/gpu/device.ts';
 import type { ByteSource } from '../../../src/core/byte-source.ts';
 import { readModelFile } from '../../../src/formats/gguf.ts';
 import { readModelConfig } from '../../../src/models/architectures.ts';
-import { type LoadedRunner, loadRunner } from '../../../src/runner/load-runner.ts';
+import { type LoadedRunner, loadRunner, type LoadRunnerOptions } from '../../../src/runner/load-runner.ts';
 import { ModelRuns } from './model-runs.ts';
 import { StepWork } from './step-work.ts';
 
@@ -26,18 +26,22 @@ export interface Room {
   readonly maxBytes?: number;
 }
 
+/** How its kernels are built. */
+export type SubjectSettings = Pick<LoadRunnerOptions, 'numerics' | 'kvCacheDtype' | 'subgroups' | 'log'>;
+
 /** Loads a model as the product does, with a KV cache of the size asked for, or what the GPU has of it. */
-export async function loadSubject(source: ByteSource, room: Room, gpu?: GPU): Promise<Subject> {
+export async function loadSubject(source: ByteSource, room: Room, gpu?: GPU, settings: SubjectSettings = {}): Promise<Subject> {
   const start = performance.now();
   const file = await readModelFile(source);
   const config = readModelConfig(file);
-  const opened = await openGpu(gpu);
+  const opened = await openGpu(gpu, settings.numerics);
   const work = new StepWork(file, config, opened.adapter.isSoftware);
   const tokens = Math.ceil(room.tokens / BLOCK_SIZE) * BLOCK_SIZE;
   const maxModelLen = Math.min(tokens, config.maxPositionEmbeddings);
   const sequenceBytes = tokens * work.kvTokenBytes;
   const kvCacheBytes = Math.max(sequenceBytes, Math.min(room.sequences * sequenceBytes, room.maxBytes ?? Infinity));
-  const loaded = await loadRunner({ file, gpu: opened, kvCacheBytes, maxModelLen, limits: { maxNumSeqs: room.sequences } });
+  const limits = { maxNumSeqs: room.sequences };
+  const loaded = await loadRunner({ ...settings, file, gpu: opened, kvCacheBytes, maxModelLen, limits });
   const fileBytes = file.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   const loadMs = performance.now() - start;
   await Promise.all(loaded.deferredKernels.map((kernel) => kernel.compile()));

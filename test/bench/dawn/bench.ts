@@ -2,15 +2,15 @@ import type { Report } from './report.ts';
 import type { Options, Sizes } from './options.ts';
 
 /** What the parts share. */
-export class Bench {
+export class Bench<S extends Sizes = Sizes> {
   readonly gpu: GPU;
   readonly report: Report;
-  readonly options: Options;
-  readonly sizes: Sizes;
+  readonly options: Pick<Options, 'model'>;
+  readonly sizes: S;
   /** GB/s that the adapter reads from its memory at most; undefined until it has been measured. */
   readCeiling: number | undefined;
 
-  constructor(parts: Pick<Bench, 'gpu' | 'report' | 'options' | 'sizes'>) {
+  constructor(parts: Pick<Bench<S>, 'gpu' | 'report' | 'options' | 'sizes'>) {
     this.gpu = parts.gpu;
     this.report = parts.report;
     this.options = parts.options;

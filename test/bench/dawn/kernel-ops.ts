@@ -1,11 +1,14 @@
 /** All that the bench knows of how kernels are made: what to adapt where their constructors change. */
+import type { KvCacheDtype } from '../../../src/core/kv-cache-dtype.ts';
 import type { ModelConfig } from '../../../src/core/model-config.ts';
+import type { Numerics } from '../../../src/core/numerics.ts';
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { Op, OpBuilder, StepShape } from '../../../src/gpu/op.ts';
 import { numPartialsAt } from '../../../src/core/partials.ts';
 import { attention, partialsBytes } from '../../../src/kernels/attention.ts';
 import { matmul } from '../../../src/kernels/matmul-store.ts';
 import { type PackedMatrix, packingOf } from '../../../src/kernels/matmul.ts';
+import { quantisedBytes } from '../../../src/kernels/quantise.ts';
 import { layerBlockBytes, queriesBytes } from '../../../src/kernels/rope-kv-write.ts';
 import { ATTENTION_SPLIT, attentionWords, ROW_BYTES } from '../../../src/kernels/step-inputs.ts';
 import { GROUP_SIZE, TILE_LANES } from '../../../src/quant/packed-layout.ts';
@@ -14,7 +17,25 @@ import { kernelSizes, matrixLayout } from '../../../src/runner/load-runner.ts';
 import { type MatrixType, randomMatrix } from '../../support/kernel-matrix.ts';
 import { createRandom } from '../../support/random.ts';
 
-type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
+export type Heads = Pick<ModelConfig, 'numHeads' | 'numKvHeads' | 'headSize'>;
+
+/** A matrix of random weights, and the number type of its products. */
+export interface MatrixShape {
+  readonly type: MatrixType;
+  readonly rows: number;
+  readonly columns: number;
+  /** @default f32 */
+  readonly numerics?: Numerics;
+}
+
+/** Rows of decode, each over its own context. */
+export interface AttentionScene {
+  readonly heads: Heads;
+  readonly sequences: number;
+  readonly context: number;
+  /** @default f32 */
+  readonly kvCacheDtype?: KvCacheDtype;
+}
 
 /** Where no attention is asked about. */
 const NO_HEADS: Heads = { numHeads: 1, numKvHeads: 1, headSize: 64 };
@@ -34,13 +55,13 @@ export class KernelOps {
    * Matmuls of one shape, each with weights of its own, for up to `maxTokens` rows of activations. `setTokens` says how
    * many there are. `weightBytes`: of one matrix, scales included.
    */
-  matmuls(type: MatrixType, rows: number, columns: number, maxTokens: number, workingSetBytes: number) {
-    const first = this.#matrix(type, rows, columns);
+  matmuls({ type, rows, columns, numerics = 'f32' }: MatrixShape, maxTokens: number, workingSetBytes: number) {
+    const first = this.#matrix(type, rows, columns, numerics);
     const weightBytes = first.weights.size + first.scales.size;
     const copies = Math.min(512, Math.ceil(workingSetBytes / weightBytes));
     const matrices = Array.from({ length: copies }, (_, i) => (i === 0 ? first : this.#copyOf(first)));
     const room = Math.ceil(maxTokens / 8) * 8;
-    const x = this.#filled(room * columns);
+    const x = this.#filled(numerics === 'f32' ? room * columns : quantisedBytes(numerics, columns, room) / 4);
     const y = this.#buffer(room * rows * 4);
     const counts = this.#uniform();
     const sizes = kernelSizes(this.#gpu.adapter, NO_HEADS);
@@ -62,14 +83,14 @@ export class KernelOps {
   }
 
   /**
-   * Attention of one token each of `sequences` sequences over `context` tokens, itself included; one round for each of
-   * several layers' keys and values. `cacheBytes`: of the keys and values that a round reads.
+   * Attention of one token each of `sequences` sequences over `context` tokens, itself included; one round, of the splits
+   * and of their merge, for each of several layers' keys and values. `cacheBytes`: of the keys and values that a round reads.
    */
-  attentions(heads: Heads, sequences: number, context: number, workingSetBytes: number) {
+  attentions({ heads, sequences, context, kvCacheDtype = 'f32' }: AttentionScene, workingSetBytes: number) {
     const blockSize = 16;
     const maxBlocks = Math.ceil(context / blockSize);
     const shape = { ...heads, blockSize, maxBlocks };
-    const layerBytes = sequences * maxBlocks * layerBlockBytes(shape, 'f32');
+    const layerBytes = sequences * maxBlocks * layerBlockBytes(shape, kvCacheDtype);
     const layers = Math.min(64, Math.ceil(workingSetBytes / (2 * layerBytes)));
     const room = Math.ceil(sequences / 8) * 8;
     const splits = numPartialsAt(context - 1, ATTENTION_SPLIT);
@@ -82,7 +103,7 @@ export class KernelOps {
       subgroups: this.#gpu.hasSubgroups,
       singles: this.#words(Array.from({ length: room }, (_, i) => [i, 1]).flat()),
       tiles: this.#words([0, 0, 0, 0]),
-      kvCacheDtype: 'f32',
+      kvCacheDtype,
       queries: this.#filled(queriesBytes(heads, room) / 4),
       rows: this.#words(
         lastWords.flatMap((word) => [0, context - 1, 0, word]),
@@ -96,8 +117,8 @@ export class KernelOps {
       y: this.#buffer(room * heads.numHeads * heads.headSize * 4),
       counts,
     } as const;
-    const rounds = Array.from({ length: layers }, (): readonly Op[] => {
-      const cache = { keys: this.#filled(layerBytes / 4), values: this.#filled(layerBytes / 4) };
+    const rounds = Array.from({ length: layers }, (): readonly [splits: Op, merge: Op] => {
+      const cache = { keys: this.#cached(layerBytes), values: this.#cached(layerBytes) };
       // Rows alone, and the merge: no request has several here.
       const [rows, , merge] = attention(this.#builder, { ...shared, ...cache });
       return [rows, merge];
@@ -110,15 +131,15 @@ export class KernelOps {
     for (const buffer of this.#buffers.splice(0)) buffer.destroy();
   }
 
-  #matrix(type: MatrixType, rows: number, columns: number): PackedMatrix {
-    const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns, packingOf({ numerics: 'f32' }));
+  #matrix(type: MatrixType, rows: number, columns: number, numerics: Numerics): PackedMatrix {
+    const packed = repackRows(type, randomMatrix(type, rows, columns, createRandom(1)).bytes, rows, columns, packingOf({ numerics }));
     const format = packedFormatOf(type) ?? 'int8';
     const layout = matrixLayout(this.#gpu.adapter);
     const wideScales = format === 'int4' && layout.wideScales;
     const sliceGroups = Math.ceil(columns / GROUP_SIZE / layout.maxSlices);
     const weights = this.#holding(packed.weights);
     const scales = this.#holding(wideScales ? widenScales(packed.scales) : packed.scales);
-    return { format, numerics: 'f32', wideScales, rows, columns, lanes: TILE_LANES, sliceGroups, weights, scales };
+    return { format, numerics, wideScales, rows, columns, lanes: TILE_LANES, sliceGroups, weights, scales };
   }
 
   #copyOf(matrix: PackedMatrix): PackedMatrix {
@@ -135,7 +156,17 @@ export class KernelOps {
   /** Floats around zero, the same few again and again. */
   #filled(length: number): GPUBuffer {
     const random = createRandom(2);
-    const some = new Float32Array(Math.min(length, 2 ** 16)).map(() => random.normal());
+    return this.#repeating(new Float32Array(Math.min(length, 2 ** 16)).map(() => random.normal()), length);
+  }
+
+  /** Words that are finite numbers in each type of cache. */
+  #cached(bytes: number): GPUBuffer {
+    const random = createRandom(3);
+    const length = bytes / 4;
+    return this.#repeating(new Uint32Array(Math.min(length, 2 ** 16)).map(() => (random.uint32() & 0x83ff8fff) | 0x3c003000), length);
+  }
+
+  #repeating(some: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>, length: number): GPUBuffer {
     const buffer = this.#buffer(length * 4);
     for (let at = 0; at < length; at += some.length) {
       this.#gpu.device.queue.writeBuffer(buffer, at * 4, some.subarray(0, Math.min(some.length, length - at)));

@@ -1,11 +1,11 @@
+import type { Numerics } from '../../../src/core/numerics.ts';
 import { openGpu } from '../../../src/gpu/device.ts';
 import { type Op, OpBuilder, type StepShape } from '../../../src/gpu/op.ts';
 import { multiplyAdd } from '../../../src/kernels/shaders.ts';
 import { type Budget, NO_TIME } from '../../../demo/bench/models/budget.ts';
 import { median } from '../../../demo/bench/statistics.mjs';
 import type { Bench } from './bench.ts';
-import { KernelOps, shapeOf } from './kernel-ops.ts';
-import type { Part } from './options.ts';
+import { KernelOps, type MatrixShape, shapeOf } from './kernel-ops.ts';
 import { OpTimer, withTimestamps } from './time-ops.ts';
 
 /** Matrices as [type, rows, columns]: those of SmolLM2-135M, its head, and larger ones. */
@@ -28,16 +28,16 @@ const HEADS = [
 const SEQUENCES = [1, 16] as const;
 
 /** What is needed to time kernels on a device of their own. */
-async function openKernels({ gpu }: Bench) {
-  const opened = await openGpu(withTimestamps(gpu));
+export async function openKernels({ gpu }: Pick<Bench, 'gpu'>, numerics: Numerics = 'f32') {
+  const opened = await openGpu(withTimestamps(gpu), numerics);
   const builder = new OpBuilder(opened.device, { common: [multiplyAdd(opened.adapter)] });
   return { device: opened.device, builder, kernels: new KernelOps(opened, builder), timer: new OpTimer(opened) };
 }
-type Kernels = Awaited<ReturnType<typeof openKernels>>;
+export type Kernels = Awaited<ReturnType<typeof openKernels>>;
 
 /** Some ops to be timed, and what a round of them does. */
 interface Timed {
-  readonly part: Part;
+  readonly part: string;
   readonly name: string;
   readonly rounds: readonly (readonly Op[])[];
   readonly shape: StepShape;
@@ -49,7 +49,7 @@ interface Timed {
 }
 
 /** Times ops and reports them. */
-async function measure({ sizes, report, readFigures }: Bench, budget: Budget, { builder, timer }: Kernels, timed: Timed): Promise<void> {
+export async function measure({ sizes, report, readFigures }: Bench, budget: Budget, { builder, timer }: Kernels, timed: Timed): Promise<void> {
   const { part, name, rounds, shape, each, macs, bytes } = timed;
   await builder.ready();
   const timing = { targetMs: sizes.kernelMs, repeats: sizes.kernelRepeats, budget };
@@ -66,20 +66,27 @@ async function measure({ sizes, report, readFigures }: Bench, budget: Budget, { 
 
 /** The product's own matmul, for each shape and number of tokens. */
 export async function matmulPart(bench: Bench, budget: Budget): Promise<void> {
-  const { report, sizes } = bench;
   const opened = await openKernels(bench);
+  await timeMatmuls(bench, budget, opened, 'matmul', MATRICES.map(([type, rows, columns]) => ({ type, rows, columns })));
+  opened.device.destroy();
+}
+
+/** Products with matrices of these shapes, for each number of tokens. */
+export async function timeMatmuls(bench: Bench, budget: Budget, opened: Kernels, part: string, shapes: readonly MatrixShape[]): Promise<void> {
+  const { report, sizes } = bench;
   const maxTokens = Math.max(...sizes.matmulTokens);
-  for (const [type, rows, columns] of MATRICES) {
-    const matrix = `${type === 'Q8_0' ? 'INT8' : 'INT4'} ${rows}x${columns}`;
+  for (const shape of shapes) {
+    const { type, rows, columns, numerics = 'f32' } = shape;
+    const matrix = `${type === 'Q8_0' ? 'INT8' : 'INT4'} ${rows}x${columns}${numerics === 'f32' ? '' : ` in ${numerics}`}`;
     if (budget.isSpent) {
-      report.omit('matmul', matrix, NO_TIME);
+      report.omit(part, matrix, NO_TIME);
       continue;
     }
-    const { ops, weightBytes, setTokens } = opened.kernels.matmuls(type, rows, columns, maxTokens, sizes.workingSetBytes);
+    const { ops, weightBytes, setTokens } = opened.kernels.matmuls(shape, maxTokens, sizes.workingSetBytes);
     for (const tokens of sizes.matmulTokens) {
       setTokens(tokens);
       await measure(bench, budget, opened, {
-        part: 'matmul',
+        part,
         name: `${matrix}, M = ${tokens}`,
         rounds: ops,
         shape: shapeOf(tokens),
@@ -90,7 +97,6 @@ export async function matmulPart(bench: Bench, budget: Budget): Promise<void> {
     }
     opened.kernels.clear();
   }
-  opened.device.destroy();
 }
 
 /** The product's own attention in decode: one token of each sequence. */
@@ -109,7 +115,7 @@ export async function attentionPart(bench: Bench, budget: Budget): Promise<void>
       report.omit('attention', name, isTooLarge ? `keys of more than the ${bindable} bytes that the device binds` : NO_TIME);
       continue;
     }
-    const { rounds, cacheBytes } = opened.kernels.attentions(heads, sequences, context, sizes.workingSetBytes);
+    const { rounds, cacheBytes } = opened.kernels.attentions({ heads, sequences, context }, sizes.workingSetBytes);
     await measure(bench, budget, opened, {
       part: 'attention',
       name,

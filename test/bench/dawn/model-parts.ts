@@ -1,13 +1,13 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { ByteSource } from '../../../src/core/byte-source.ts';
+import { TabserveError } from '../../../src/core/errors.ts';
 import { type Budget, NO_TIME } from '../../../demo/bench/models/budget.ts';
 import { loadSubject, type Subject as ModelSubject } from '../../../demo/bench/models/load-model.ts';
 import { ModelRuns } from '../../../demo/bench/models/model-runs.ts';
-import { SYNTHETIC_SHAPES, syntheticModel } from '../../../demo/bench/models/synthetic-model.ts';
+import { SYNTHETIC_SHAPES, syntheticModel, type SyntheticShape } from '../../../demo/bench/models/synthetic-model.ts';
 import { median } from '../../../demo/bench/statistics.mjs';
 import type { Bench } from './bench.ts';
 import { cpuMs } from './cpu-time.ts';
-import type { Part } from './options.ts';
 
 /** A model on the GPU, with room for the largest batch. */
 export interface Subject extends ModelSubject {
@@ -15,7 +15,7 @@ export interface Subject extends ModelSubject {
 }
 
 /** Loads a model; a row says how fast. */
-async function load({ gpu, sizes, report }: Bench, part: Part, source: ByteSource): Promise<Subject> {
+async function load({ gpu, sizes, report }: Bench, part: string, source: ByteSource): Promise<Subject> {
   const tokens = Math.max(sizes.context + sizes.decodeTokens, sizes.prefillTokens + 1);
   const sequences = Math.max(...sizes.batches);
   const subject = await loadSubject(source, { sequences, tokens }, gpu);
@@ -31,7 +31,7 @@ async function load({ gpu, sizes, report }: Bench, part: Part, source: ByteSourc
 }
 
 /** The model of the options; undefined, and said so, where its file is not there. */
-export async function loadModel(bench: Bench, part: Part): Promise<Subject | undefined> {
+export async function loadModel(bench: Bench, part: string): Promise<Subject | undefined> {
   const { model } = bench.options;
   const { size } = statSync(model, { throwIfNoEntry: false }) ?? {};
   if (size === undefined) {
@@ -52,7 +52,7 @@ export async function loadModel(bench: Bench, part: Part): Promise<Subject | und
 }
 
 /** Prompt tokens a second, one sequence. */
-export async function prefillRow({ sizes, report }: Bench, budget: Budget, part: Part, subject: Subject): Promise<void> {
+export async function prefillRow({ sizes, report }: Bench, budget: Budget, part: string, subject: Subject): Promise<void> {
   const { runs, loaded } = subject;
   const { prefillTokens } = sizes;
   await runs.prefill(1); // what is slow the first time
@@ -75,7 +75,7 @@ export async function prefillRow({ sizes, report }: Bench, budget: Budget, part:
 export async function decodeRows(
   bench: Bench,
   budget: Budget,
-  part: Part,
+  part: string,
   subject: Subject,
   batches: readonly number[],
 ): Promise<void> {
@@ -118,22 +118,28 @@ export async function decodeRows(
 }
 
 /** Models of random weights, so that no file is needed. */
-export async function syntheticPart(bench: Bench, budget: Budget): Promise<void> {
+export async function syntheticPart(
+  bench: Bench,
+  budget: Budget,
+  part = 'synthetic',
+  shapes: readonly SyntheticShape[] = bench.sizes.shapes.map((key) => SYNTHETIC_SHAPES[key]),
+): Promise<void> {
   const { report, sizes } = bench;
-  for (const key of sizes.shapes) {
-    const shape = SYNTHETIC_SHAPES[key];
+  for (const shape of shapes) {
     if (budget.isSpent) {
-      report.omit('synthetic', shape.name, NO_TIME);
+      report.omit(part, shape.name, NO_TIME);
       continue;
     }
     let subject: Subject | undefined;
     try {
-      subject = await load(bench, 'synthetic', syntheticModel(shape));
-      await decodeRows(bench, budget, 'synthetic', subject, [1, Math.max(...sizes.batches)]);
-      await prefillRow(bench, budget, 'synthetic', subject);
+      subject = await load(bench, part, syntheticModel(shape));
+      await decodeRows(bench, budget, part, subject, [1, Math.max(...sizes.batches)]);
+      await prefillRow(bench, budget, part, subject);
     } catch (error) {
       // The next one may be smaller, or the failure this one's alone.
-      report.omit('synthetic', shape.name, String(error));
+      report.omit(part, shape.name, String(error));
+      // A small GPU has no room for a large model, which says nothing about others' figures.
+      if (!(error instanceof TabserveError && error.code === 'out_of_memory')) report.failure(`${part}: ${shape.name} failed`);
     } finally {
       subject?.loaded.destroy();
     }

@@ -13,8 +13,11 @@ import { describeCommit } from '../../../demo/bench/commit.mjs';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** @param {string} out the file to write */
-export async function packBench(out) {
+/**
+ * @param {string} out the file to write
+ * @param {URL} [entry]
+ */
+export async function packBench(out, entry = new URL('main.ts', import.meta.url)) {
   await build({
     configFile: false,
     root,
@@ -26,7 +29,7 @@ export async function packBench(out) {
     },
     ssr: { noExternal: true },
     build: {
-      ssr: fileURLToPath(new URL('main.ts', import.meta.url)),
+      ssr: fileURLToPath(entry),
       target: 'node20',
       outDir: dirname(resolve(out)),
       emptyOutDir: false,

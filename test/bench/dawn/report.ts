@@ -2,11 +2,10 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { type Head, headCaveats } from '../report.mjs';
 import { isAboveCeiling } from '../../../demo/bench/above-ceiling.mjs';
 import { median } from '../../../demo/bench/statistics.mjs';
-import type { Part } from './options.ts';
 
 /** One thing that was measured. */
 export interface Row {
-  readonly part: Part;
+  readonly part: string;
   /** What was measured, e.g. `int4 960x576, M = 8`. */
   readonly name: string;
   /** What `samples` are the milliseconds of, e.g. `a run of 16 tokens`. */
@@ -17,12 +16,23 @@ export interface Row {
   readonly figures: Readonly<Record<string, number>>;
 }
 
+/** Something that is right or wrong. */
+export interface Check {
+  readonly part: string;
+  readonly name: string;
+  readonly passed: boolean;
+  /** What was compared, or what is wrong. */
+  readonly detail: string;
+}
+
 /** A line of the JSON file. */
 export type Line =
   | ({ readonly kind: 'head' } & Head)
   | ({ readonly kind: 'row'; readonly medianMs: number; readonly repeats: number } & Row)
   | { readonly kind: 'limits'; readonly limits: unknown }
-  | { readonly kind: 'omitted'; readonly part: Part; readonly name: string; readonly why: string }
+  | { readonly kind: 'facts'; readonly part: string; readonly facts: unknown }
+  | ({ readonly kind: 'check' } & Check)
+  | { readonly kind: 'omitted'; readonly part: string; readonly name: string; readonly why: string }
   | { readonly kind: 'end'; readonly seconds: number; readonly failures: readonly string[] };
 
 /** Where results go the moment they are there, so that a run that is cut short leaves what it had. */
@@ -69,10 +79,29 @@ export class Report {
     this.#print(`limits     ${JSON.stringify(limits, undefined, 2)}`);
   }
 
+  /** What is known of the adapter. */
+  facts(part: string, facts: unknown): void {
+    this.#append({ kind: 'facts', part, facts });
+    this.#print(`${part.padEnd(10)} ${JSON.stringify(facts)}`);
+  }
+
+  /** One that is not passed is a failure. */
+  check(check: Check): void {
+    const { part, name, passed, detail } = check;
+    this.#append({ kind: 'check', ...check });
+    this.#print(`${part.padEnd(10)} ${name}: ${passed ? 'right' : 'WRONG'}: ${detail}`);
+    if (!passed) this.failure(`${part}: ${name} is wrong`);
+  }
+
   /** What was not measured, and why. */
-  omit(part: Part, name: string, why: string): void {
+  omit(part: string, name: string, why: string): void {
     this.#append({ kind: 'omitted', part, name, why });
     this.#print(`${part.padEnd(10)} ${name}: NOT MEASURED: ${why}`);
+  }
+
+  /** Whether anything failed so far. */
+  get hasFailed(): boolean {
+    return this.#failures.length > 0;
   }
 
   end(seconds: number): void {

@@ -90,7 +90,7 @@ function shareOf(figures, limits) {
  * @param {string} counts which tells the tokens of a step's prompt or context
  * @returns {Pick<BenchRow, 'metric' | 'dimensions'>} */
 function nameOfLine(part, name, counts) {
-  const matmul = /^(\S+ \d+x\d+), M = (\d+)$/.exec(name);
+  const matmul = /^(\S+ \d+x\d+(?: in \S+)?), M = (\d+)$/.exec(name);
   if (matmul !== null) return { metric: 'matmul', dimensions: { matrix: matmul[1] ?? '', tokens: Number(matmul[2]) } };
   const attention = /^(.+), context (\d+), (\d+) at once$/.exec(name);
   if (attention !== null) {

@@ -10,13 +10,20 @@ const MAX_DISPATCHES = 4000;
  * is then the device that the product opens.
  */
 export function withTimestamps(gpu: GPU): GPU {
+  return withDevices(gpu, (request, adapter) => async (descriptor = {}) => {
+    if (!adapter.features.has('timestamp-query')) return request(descriptor);
+    return request({ ...descriptor, requiredFeatures: [...(descriptor.requiredFeatures ?? []), 'timestamp-query'] });
+  });
+}
+
+type RequestDevice = (descriptor?: GPUDeviceDescriptor) => Promise<GPUDevice>;
+
+/** Makes the adapters of `gpu` answer requests for a device as `change` says. */
+export function withDevices(gpu: GPU, change: (request: RequestDevice, adapter: GPUAdapter) => RequestDevice): GPU {
   const requestAdapter = async (options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> => {
     const adapter = await gpu.requestAdapter(options);
-    if (adapter === null || !adapter.features.has('timestamp-query')) return adapter;
-    const request = adapter.requestDevice.bind(adapter);
-    const value = (descriptor: GPUDeviceDescriptor = {}): Promise<GPUDevice> =>
-      request({ ...descriptor, requiredFeatures: [...(descriptor.requiredFeatures ?? []), 'timestamp-query'] });
-    Object.defineProperty(adapter, 'requestDevice', { value });
+    if (adapter === null) return null;
+    Object.defineProperty(adapter, 'requestDevice', { value: change(adapter.requestDevice.bind(adapter), adapter) });
     return adapter;
   };
   const { wgslLanguageFeatures } = gpu;
