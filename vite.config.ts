@@ -108,6 +108,7 @@ const gpu: TestProjectInlineConfiguration = {
     testTimeout: 120_000,
     fileParallelism: false,
     globalSetup: ['test/support/serve-faults.ts'],
+    provide: { isCompatibility: process.env['TABSERVE_COMPATIBILITY'] !== undefined },
     browser: {
       enabled: true,
       headless: true,

@@ -6,6 +6,7 @@
  *     npm run test:quick                type check, lint and the tests that need no browser
  *     npm test -- --project unit        arguments go to vitest; only the tests, without type check and lint
  *     npm test -- --dawn[=lavapipe]     the kernel tests in Node, on Dawn, instead of in Chromium
+ *     npm test -- --project gpu --compatibility          the GPU tests on a device of WebGPU's compatibility mode
  *     npm run test:examples             the apps of docs/examples, with packages that npm installs (needs its registry)
  *     npm run test:smollm2              every golden chat with SmolLM2 itself (minutes, where there is no GPU); also -- --dawn
  *
@@ -24,7 +25,7 @@ const summaryFile = join(root, 'test', '.results', 'summary.json');
 
 /** Arguments that choose other tests than `npm test` runs, and the variables that tell vite.config.ts.
  * @type {Readonly<Record<string, string>>} */
-const SUITES = { '--smollm2': 'TABSERVE_SMOLLM2', '--examples': 'TABSERVE_EXAMPLES' };
+const SUITES = { '--smollm2': 'TABSERVE_SMOLLM2', '--examples': 'TABSERVE_EXAMPLES', '--compatibility': 'TABSERVE_COMPATIBILITY' };
 
 process.chdir(root);
 process.exitCode = main(process.argv.slice(2));

@@ -1,5 +1,7 @@
+import { inject } from 'vitest';
 import type { Numerics } from '../../src/core/numerics.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
+import { withoutCore } from './compatibility-mode.ts';
 
 const shared = new Map<Numerics, Promise<Gpu>>();
 
@@ -14,7 +16,7 @@ export function sharedGpu(numerics: Numerics = 'f32'): Promise<Gpu> {
 }
 
 async function openShared(numerics: Numerics): Promise<Gpu> {
-  const gpu = await openGpu(undefined, numerics);
+  const gpu = await openGpu(inject('isCompatibility') ? withoutCore() : undefined, numerics);
   const { device } = gpu;
   const held: GPUComputePipeline[] = [];
   const compile = device.createComputePipelineAsync.bind(device);
