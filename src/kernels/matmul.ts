@@ -49,6 +49,11 @@ export function matrixBytes({ weights, scales }: Pick<PackedMatrix, 'weights' | 
 /** The most runs of groups that a slice is summed in: with 16 slices, as many as 64 sets of lanes could share. */
 const SLICE_RUNS = 4;
 
+/** Groups of 32 k in a run. */
+function runGroups({ sliceGroups }: Pick<PackedMatrix, 'sliceGroups'>): number {
+  return Math.ceil(sliceGroups / SLICE_RUNS);
+}
+
 /** How the matrix's words are packed. */
 export function packingOf({ numerics }: Pick<PackedMatrix, 'numerics'>): Packing {
   return numerics === 'f32' ? 'quads' : 'bytes';
@@ -137,6 +142,7 @@ export function matmulModules(
     HAS_SCALE: !isFloatFormat(matrix.format),
     HAS_MINIMUM: isInt4,
     ROUNDS: slicesOf(matrix) > splits,
+    LONG_RUNS: runGroups(matrix) > 1,
     NORMALISED: normalised,
     NORMS_SHARED: normalised && splits > 1,
     PAIRED: paired,
@@ -231,7 +237,7 @@ function tiledVariant<S extends MatmulSpec>(args: MatmulArgs, epilogue: Epilogue
       OUTPUTS: matrix.rows,
       K: matrix.columns,
       SLICE_GROUPS: matrix.sliceGroups,
-      RUN_GROUPS: Math.ceil(matrix.sliceGroups / SLICE_RUNS),
+      RUN_GROUPS: runGroups(matrix),
       TILE_STEP: tileStep(tiling, paired),
       TILE_STRIDE: paired ? tilesOf(matrix) / 2 : 1,
     },

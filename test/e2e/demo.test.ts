@@ -68,7 +68,8 @@ describe('a conversation', () => {
     await expectLocator(tab.get('answer')).toHaveCount(0);
     await tab.limitTokens(8);
     await tab.ask('Hello');
-    expect(await tab.answered()).not.toBe('');
+    await tab.answered();
+    expect(await tab.text('answer-stats')).toContain('8 tokens');
   });
 
   test('survives a reload', async () => {
@@ -150,7 +151,8 @@ describe('several tabs', () => {
     await expectLocator(staying.get('metric-sessions')).toHaveText('1');
     await staying.limitTokens(8);
     await staying.ask('Are you there?');
-    expect(await staying.answered()).not.toBe('');
+    await staying.answered();
+    expect(await staying.text('answer-stats')).toContain('8 tokens');
   });
 });
 
@@ -175,7 +177,8 @@ describe('without the default model', () => {
     await tab.ready();
     await tab.limitTokens(8);
     await tab.ask('Hello');
-    expect(await tab.answered()).not.toBe('');
+    await tab.answered();
+    expect(await tab.text('answer-stats')).toContain('8 tokens');
   });
 
   test('a model that is not there is told in words, and another can be chosen', async () => {
