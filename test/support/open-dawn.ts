@@ -12,6 +12,9 @@ export interface OpenDawn {
   readonly close: () => void;
 }
 
+/** Dawn finds no adapter. */
+export class NoAdapterError extends Error {}
+
 /** How long a poll of a software adapter sleeps first, in milliseconds: a tenth of a short dispatch there. */
 const POLL_PAUSE_MS = 0.2;
 
@@ -24,7 +27,7 @@ const POLL_PAUSE_MS = 0.2;
  * test/bench/LOG.md). On a GPU, where the sleep would be seen in every time, it does not.
  *
  * @param features of Dawn's own to turn on besides
- * @throws Error where Dawn finds no adapter
+ * @throws NoAdapterError
  */
 export async function openDawn(features: readonly string[] = []): Promise<OpenDawn> {
   const specifier = process.env['TABSERVE_WEBGPU'] ?? 'webgpu';
@@ -38,7 +41,7 @@ export async function openDawn(features: readonly string[] = []): Promise<OpenDa
   Object.defineProperty(host, 'gpu', { value: gpu, configurable: true });
   Object.defineProperty(globalThis, 'navigator', { value: host, configurable: true });
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null) throw new Error('Dawn finds no adapter: --dawn=swiftshader has one wherever there is Chromium.');
+  if (adapter === null) throw new NoAdapterError('Dawn finds no adapter: --dawn=swiftshader has one wherever there is Chromium.');
   if (adapter.info.isFallbackAdapter) setPause(POLL_PAUSE_MS);
   return { gpu, info: adapter.info, close: () => void Reflect.deleteProperty(host, 'gpu') };
 }

@@ -1,7 +1,7 @@
 import { sleep } from '../../../src/core/sleep.ts';
 import { openGpu } from '../../../src/gpu/device.ts';
 import type { Budget } from '../../../demo/bench/models/budget.ts';
-import { openDawn } from '../../support/open-dawn.ts';
+import { NoAdapterError, openDawn } from '../../support/open-dawn.ts';
 import { Bench } from '../dawn/bench.ts';
 import { Report } from '../dawn/report.ts';
 import { machineFacts } from '../machine.mjs';
@@ -10,7 +10,7 @@ import { attentionPart } from './attention-part.ts';
 import { compilingPart } from './compiling-part.ts';
 import { correctnessPart } from './correctness-part.ts';
 import { modelsPart } from './models-part.ts';
-import { EXIT_SOFTWARE, type Part, PART_SECONDS, readOptions, refusalOf, type RunBench, sizesFor, TOTAL_SECONDS } from './plan.ts';
+import { EXIT_NO_GPU, type Part, PART_SECONDS, readOptions, refusalOf, type RunBench, sizesFor, TOTAL_SECONDS } from './plan.ts';
 import { productsPart } from './products-part.ts';
 import { runParts, type TimedPart } from './run-parts.ts';
 import { variantsPart } from './variants-part.ts';
@@ -41,10 +41,10 @@ async function main(): Promise<number> {
     report.end(seconds());
     return code;
   };
-  const opened = await open().catch((error: unknown) => String(error));
-  if (typeof opened === 'string') {
-    report.failure(opened);
-    return end(1);
+  const opened = await open().catch((error: unknown) => ({ error }));
+  if ('error' in opened) {
+    report.failure(String(opened.error));
+    return end(opened.error instanceof NoAdapterError ? EXIT_NO_GPU : 1);
   }
   const { gpu, adapter, close } = opened;
   report.head({
@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   if (refusal !== undefined) {
     report.failure(refusal);
     close();
-    return end(EXIT_SOFTWARE);
+    return end(EXIT_NO_GPU);
   }
   const sizes = sizesFor(adapter.isSoftware);
   const bench = new Bench({ gpu, report, options: { model: '' }, sizes });

@@ -27,8 +27,8 @@ export const TOTAL_SECONDS = 480;
 /** Seconds of it for unpacking and for opening the GPU. */
 export const START_SECONDS = 20;
 
-/** Where the adapter is software and a GPU was asked for. */
-export const EXIT_SOFTWARE = 3;
+/** Where there is no GPU: no adapter, or a software one that is not allowed. */
+export const EXIT_NO_GPU = 3;
 
 export interface Options {
   /** Where each line goes at once. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setUpDawn } from '../../support/dawn-setup.mjs';
 
-const EXIT_SOFTWARE = 3;
+const EXIT_NO_GPU = 3;
 
 /**
  * Runs a packed folder twice in an empty folder with an environment of nothing but SwiftShader's driver: as on a machine whose
@@ -27,11 +27,11 @@ export function rehearse(packed) {
       return status;
     };
     const refused = run('--json', 'refused.jsonl');
-    if (refused !== EXIT_SOFTWARE) console.error(`Without --allow-software it exits with ${refused} on a software adapter, not ${EXIT_SOFTWARE}.`);
+    if (refused !== EXIT_NO_GPU) console.error(`Without --allow-software it exits with ${refused} on a software adapter, not ${EXIT_NO_GPU}.`);
     const status = run('--json', 'lines.jsonl', '--allow-software');
     const missing = missingParts(readFileSync(join(folder, 'cwd', 'lines.jsonl'), 'utf8'));
     if (missing.length > 0) console.error(`There is no result of ${missing.join(', ')}.`);
-    return refused === EXIT_SOFTWARE && status === 0 && missing.length === 0 ? 0 : 1;
+    return refused === EXIT_NO_GPU && status === 0 && missing.length === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

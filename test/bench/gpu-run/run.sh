@@ -4,8 +4,8 @@
 #     sh run.sh [--json FILE] [--only PARTS] [--allow-software]
 #
 # It needs nothing but a plain Linux machine (x86-64) and the GPU's driver, and no network. Each line of FILE (gpu-run.jsonl)
-# is written at once. It exits with 0 where all is right, 1 where something is wrong or failed, 3 where the adapter is
-# software, 124 where it was ended after eight minutes.
+# is written at once. It exits with 0 where all is right, 1 where something is wrong or failed, 3 where there is no GPU or the
+# adapter is software, 124 where it was ended after eight minutes.
 set -u
 started=$(date +%s)
 PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/sbin:/sbin"
@@ -52,27 +52,33 @@ for file in "$work"/lib/drivers/*; do
 done
 use_libraries "$work/missing"
 
-# Drivers of containers are often where the Vulkan loader does not look. Mesa's software driver is named nowhere: it is used
-# only where there is no other.
+# Drivers of containers are often where the Vulkan loader does not look. Mesa's software driver is left out: the loader could
+# choose it before a GPU's.
 drivers=
 add_drivers() {
   for manifest in "$1"/*.json; do
     case $manifest in
-      *'*'* | */lvp_icd*) continue ;;
+      *'*'*) continue ;;
+      */lvp_icd*) [ -n "$software" ] || continue ;;
     esac
     drivers="${drivers:+$drivers:}$manifest"
   done
 }
+software=
+for arg in "$@"; do
+  [ "$arg" != --allow-software ] || software=1
+done
 if [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]; then
   for folder in /etc /usr/share /usr/local/share /usr/local/etc; do add_drivers "$folder/vulkan/icd.d"; done
-  if [ -z "$drivers" ]; then
-    for folder in $(find /usr/local /opt /run -maxdepth 5 -type d -path '*/vulkan/icd.d' 2>/dev/null); do
-      add_drivers "$folder"
-      for name in lib64 lib; do
-        [ ! -d "${folder%/share/vulkan/icd.d}/$name" ] || use_libraries "${folder%/share/vulkan/icd.d}/$name"
-      done
+  for folder in $(find /usr/local /opt /run -maxdepth 5 -type d -path '*/vulkan/icd.d' 2>/dev/null); do
+    case $folder in
+      /usr/local/share/* | /usr/local/etc/*) continue ;;
+    esac
+    add_drivers "$folder"
+    for name in lib64 lib; do
+      [ ! -d "${folder%/share/vulkan/icd.d}/$name" ] || use_libraries "${folder%/share/vulkan/icd.d}/$name"
     done
-  fi
+  done
   # The second is the first one's name in older loaders.
   [ -z "$drivers" ] || export VK_DRIVER_FILES="$drivers" VK_ICD_FILENAMES="$drivers"
 fi

@@ -12,7 +12,7 @@ import { Report } from '../../bench/dawn/report.ts';
 import { checkVariants, checkWidths } from '../../bench/gpu-run/correctness-part.ts';
 import { MAX_PACKED_BYTES, requireSize } from '../../bench/gpu-run/pack.mjs';
 import {
-  checkedSettings, EXIT_SOFTWARE, PART_SECONDS, PARTS, readOptions, refusalOf, sizesFor, START_SECONDS, TOTAL_SECONDS,
+  checkedSettings, EXIT_NO_GPU, PART_SECONDS, PARTS, readOptions, refusalOf, sizesFor, START_SECONDS, TOTAL_SECONDS,
 } from '../../bench/gpu-run/plan.ts';
 import { missingParts } from '../../bench/gpu-run/rehearse.mjs';
 import { GRACE_SECONDS, runParts, type TimedPart } from '../../bench/gpu-run/run-parts.ts';
@@ -180,15 +180,18 @@ export const create = () => ({ wgslLanguageFeatures: new Set(), requestAdapter: 
 export const globals = {};
 `;
 
-test('on a software adapter the run ends at once with 3, after lines that say why', async () => {
+test('on a software adapter, or without any, the run ends at once with 3, after lines that say why', async () => {
   const folder = temporaryFolder();
   const [bench, dawn, json] = ['bench.mjs', 'dawn.mjs', 'lines.jsonl'].map((file) => join(folder, file)) as [string, string, string];
   await packBench(bench, new URL('../../bench/gpu-run/main.ts', import.meta.url));
   writeFileSync(dawn, SOFTWARE_DAWN);
   const { status } = spawnSync(process.execPath, [bench, '--json', json], { env: { TABSERVE_WEBGPU: `file://${dawn}` } });
-  expect(status).toBe(EXIT_SOFTWARE);
+  expect(status).toBe(EXIT_NO_GPU);
   expect(linesOf(json).map(({ kind }) => kind)).toEqual(['head', 'end']);
   expect(linesOf(json)[1]?.['failures']).toEqual([expect.stringContaining('llvmpipe')]);
+  writeFileSync(dawn, 'export const create = () => ({ requestAdapter: async () => null }); export const globals = {};');
+  expect(spawnSync(process.execPath, [bench, '--json', json], { env: { TABSERVE_WEBGPU: `file://${dawn}` } }).status).toBe(EXIT_NO_GPU);
+  expect(linesOf(json)).toMatchObject([{ kind: 'end', failures: [expect.stringContaining('no adapter')] }]);
 });
 
 test.skipIf(process.platform !== 'linux')('the script unpacks what lies beside it, passes arguments and exit code on, and leaves nothing', () => {
