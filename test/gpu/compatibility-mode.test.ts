@@ -11,7 +11,7 @@ import { tinyModel } from '../support/tiny-model.ts';
 const PROMPT = Array.from({ length: 150 }, (_, i) => 5 + ((7 * i) % 200));
 const FILTERED = { temperature: 0.8, seed: 5, topK: 20, topP: 0.9 } as const;
 
-/** What the model says on this GPU: a prompt over two splits of attention, then tokens by every filter. */
+/** The model's answer on this GPU: a prompt over two splits of attention, then tokens by every filter. */
 async function answers(gpu: Gpu): Promise<readonly number[]> {
   const loaded: LoadedRunner = await loadBytes(tinyModel({ preset: 'narrow', type: 'Q4_1' }), { gpu });
   const sequence = new TestSequence({ tokenIds: PROMPT, blockTable: blocksFor(loaded.scheduler, 0, 160), sampling: FILTERED });

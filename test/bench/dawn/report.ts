@@ -21,7 +21,7 @@ export interface Check {
   readonly part: string;
   readonly name: string;
   readonly passed: boolean;
-  /** What was compared, or what is wrong. */
+  /** The things that were compared, or the fault. */
   readonly detail: string;
 }
 
@@ -79,7 +79,7 @@ export class Report {
     this.#print(`limits     ${JSON.stringify(limits, undefined, 2)}`);
   }
 
-  /** What is known of the adapter. */
+  /** Facts about the adapter. */
   facts(part: string, facts: unknown): void {
     this.#append({ kind: 'facts', part, facts });
     this.#print(`${part.padEnd(10)} ${JSON.stringify(facts)}`);

@@ -103,7 +103,7 @@ export interface RunSizes extends Sizes {
   readonly models: readonly SyntheticShape[];
 }
 
-/** What each part is given. */
+/** The argument of each part. */
 export type RunBench = Bench<RunSizes>;
 
 /** A vocabulary whose last tile is partial. */

@@ -20,7 +20,7 @@ class FakeBuffer {
   }
 }
 
-/** What a pipeline does with the buffers that it is given, by binding. */
+/** A pipeline's work on its buffers, which are in the order of bindings. */
 type Run = (buffers: readonly FakeBuffer[]) => void;
 interface Entry { readonly resource: { readonly buffer: FakeBuffer } }
 

@@ -19,7 +19,7 @@ import { trustedDecoder } from '../../../src/runner/trusted-decoder.ts';
 import { memorySource } from '../../support/gpu-runner.ts';
 import { tinyModel, type TinyModelOptions } from '../../support/tiny-model.ts';
 
-// What Node lacks. Buffers are those of the counting device.
+// Node has no WebGPU. Buffers are those of the counting device.
 const isBuffer = (value: unknown): boolean => typeof value === 'object' && value !== null && '__brand' in value;
 Object.assign(globalThis, {
   GPUBufferUsage: { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128 },
@@ -72,7 +72,7 @@ async function tiny(options: TinyModelOptions, machine: Machine) {
   return built(await readModelFile(memorySource(tinyModel(options))), machine);
 }
 
-/** What the test of a model costs. */
+/** The cost of a model's test. */
 function costOf(model: Awaited<ReturnType<typeof built>>) {
   const answers = runSync(knownAnswers(model));
   const dispatches = answers.reduce((sum, each) => sum + each.dispatches.length, 0);
