@@ -13,6 +13,7 @@
 //   scales/    the format of a group's scale; floats have none
 //   rows/      the row of x for a token
 //   sets/      included: how sets of lanes share k, and the sum over its slices
+//   slices/    included there: the sum over the runs of a slice
 //   products/  included there: the sum over a group of 32 k
 //   epilogue/  consumes the outputs
 //

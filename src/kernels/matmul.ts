@@ -142,7 +142,6 @@ export function matmulModules(
     HAS_SCALE: !isFloatFormat(matrix.format),
     HAS_MINIMUM: isInt4,
     ROUNDS: slicesOf(matrix) > splits,
-    LONG_RUNS: runGroups(matrix) > 1,
     NORMALISED: normalised,
     NORMS_SHARED: normalised && splits > 1,
     PAIRED: paired,
@@ -150,10 +149,14 @@ export function matmulModules(
   const { weights, scales } = matrix;
   const lengths = { WEIGHTS: weights.size / 16, SCALES: scales.size / 16, X_ELEMENTS: x.size / 4 };
   const shares = { ...lanesWork, SET: set, SPLITS: splits, WORKGROUP: set * splits };
-  const products = shader(`products/${isExact ? 'exact' : 'quantised'}`);
+  const includes = {
+    SETS: shader(`sets/${setsOf(matrix, splits)}`),
+    SLICE: shader(`slices/${runGroups(matrix) > 1 ? 'long-runs' : 'single-groups'}`),
+    PRODUCTS: shader(`products/${isExact ? 'exact' : 'quantised'}`),
+  };
   return [
     constants('sizes', { ...lengths, ...shares, ...perGroup }),
-    { ...shader('matmul'), values, includes: { SETS: shader(`sets/${setsOf(matrix, splits)}`), PRODUCTS: products } },
+    { ...shader('matmul'), values, includes },
     shader(`quant/${isExact ? '' : `${numerics}-`}${matrix.format}`),
     ...(isFloatFormat(matrix.format) ? [shader('common/own-x')] : []),
     { ...shader(`dot/${numerics}`), values },

@@ -74,14 +74,12 @@ export const MUTATIONS = [
   ...ofShader('shaders/products/quantised.wgsl', [
     ['quantised slices past the end of k are added', 'quantised-slices-past-k', 'select(run_#r_#t, next_#t, group < groups)', 'next_#t', 'test/gpu/kernels/numerics.test.ts'],
   ]),
-  ...ofShader('shaders/sets/one.wgsl', [
-    ['a lane forgets all runs of a slice but the last', 'runs-of-one-set', 'slice_#r_#t += run_#r_#t;', '', MATMUL],
-  ]),
+  ...ofShader('shaders/slices/long-runs.wgsl', [['all runs of a slice but the last are forgotten', 'long-runs', 'slice_#r_#t += run_#r_#t;', '', MATMUL]]),
+  ...ofShader('shaders/slices/single-groups.wgsl', [['runs of one group are forgotten', 'single-runs', 'slice_#r_#t += run_#r_#t;', '', MATMUL]]),
   ...ofShader('shaders/matmul.wgsl', [
     ['all tokens of a lane have the norm of the first', 'shared-norm', 'row_of(first_token + t)', 'row_of(first_token)', 'test/gpu/kernels/matmul-normalised.test.ts'],
   ]),
   ...ofShader('shaders/sets/several.wgsl', [
-    ['sets of lanes forget all runs of a slice but the last', 'runs-of-several-sets', 'slice_#r_#t += run_#r_#t;', '', MATMUL],
     ['no barrier before the next slices overwrite the last', 'barrier-between-slices', 'workgroupBarrier();', '', 'test/gpu/kernels/compile.test.ts', MATMUL],
   ]),
   ...ofShader('shaders/common/inverse-rms.wgsl', [

@@ -112,12 +112,12 @@ const EPILOGUES: readonly (EpilogueText & Pick<Epilogue, 'spec'>)[] = [
 
 /** Every epilogue with every format and numerics, and the tilings of both kinds of adapter. */
 function matmulVariants(): KernelVariant[] {
-  return [...defaultProducts(), slicedProduct()];
+  return [...defaultProducts(), ...[1, 8].map(slicedProduct)];
 }
 
 /** A slice of k after the other, by one set of lanes: no default. */
-function slicedProduct(): KernelVariant {
-  const matrix = { format: 'int4', wideScales: false, numerics: 'f32', rows: 64, columns: 64, lanes: 16, sliceGroups: 1, weights: buffer, scales: buffer } as const;
+function slicedProduct(sliceGroups: number): KernelVariant {
+  const matrix = { format: 'int4', wideScales: false, numerics: 'f32', rows: 64, columns: 512, lanes: 16, sliceGroups, weights: buffer, scales: buffer } as const;
   const epilogue = { spec: MATMUL, modules: [shader('epilogue/store')] };
   const modules = matmulModules({ matrix, x: buffer, subgroups: false }, epilogue, { tokens: 1, tiles: 1, series: 1, set: 16, splits: 1 });
   return withArithmetic({ spec: MATMUL, modules }, false);
