@@ -5,6 +5,7 @@ import type { LoadedRunner, LoadRunnerOptions } from '../../src/runner/load-runn
 import { loadBytes } from '../support/gpu-runner.ts';
 import { type PlantedFault, plantFault, UNSCALED_SPLITS } from '../support/planted-fault.ts';
 import { sharedGpu } from '../support/shared-gpu.ts';
+import { readWords } from '../support/read-words.ts';
 import { tinyModel } from '../support/tiny-model.ts';
 
 // A model is loaded only onto a GPU that computes right numbers. Drivers' faults are played by changes of WGSL's text.
@@ -38,14 +39,7 @@ async function failure(options?: Parameters<typeof load>[0]): Promise<string> {
 
 async function isClear(device: GPUDevice, buffer: GPUBuffer | undefined): Promise<boolean> {
   if (buffer === undefined) return false;
-  const staging = device.createBuffer({ size: buffer.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const words = new Uint32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return words.every((word) => word === 0);
+  return (await readWords(device, [buffer])).every((word) => word === 0);
 }
 
 const IS_NAN = '(bitcast<u32>(logit) << 1u) > 0xff000000u';

@@ -8,6 +8,7 @@ import {
   ARITHMETIC_ITERATIONS, ARITHMETIC_LANES, ARITHMETIC_OPERANDS, arithmeticProbe, type ProbeOp, READ_BYTES_PER_GROUP,
   readBuffers, readProbe, submit, tickProbe,
 } from '../../src/gpu/probe-kernels.ts';
+import { readWords } from '../support/read-words.ts';
 
 // What the probes compute, to the last bit: a probe that leaves work out measures nothing.
 
@@ -15,17 +16,7 @@ let gpu: Gpu;
 beforeAll(async () => void (gpu = await openGpu()));
 afterAll(() => gpu.device.destroy());
 
-async function readResult(device: GPUDevice, { result }: ProbeOp): Promise<Uint32Array> {
-  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-  const staging = device.createBuffer({ size: result.size, usage });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(result, 0, staging, 0, result.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const words = new Uint32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return words;
-}
+const readResult = (device: GPUDevice, { result }: ProbeOp): Promise<Uint32Array> => readWords(device, [result]);
 
 /** Three workgroups, twice. */
 const [GROUPS, DISPATCHES] = [3, 2];

@@ -9,6 +9,7 @@ import type { LoadContext, ServedModel } from '../../src/worker/served-model.ts'
 import { blocksFor, loadBytes, loadWhole, step, TestSequence } from '../support/gpu-runner.ts';
 import { compileDeferred } from '../support/deferred-kernels.ts';
 import { DEFAULT_FAULTS, FAULTS, plant, plantDefault } from '../support/kernel-faults.ts';
+import { readWords } from '../support/read-words.ts';
 import { sharedGpu } from '../support/shared-gpu.ts';
 import { readTinyGoldens } from '../support/tiny-goldens.ts';
 import { tinyModel } from '../support/tiny-model.ts';
@@ -49,20 +50,7 @@ async function readState({ runner, device }: LoadedRunner, ofAttention = false):
   const { cache, rotation: _constant, partials, attended, ...others } = runner.state;
   const state = ofAttention ? others : { ...others, partials, attended };
   const all = [...Object.values(state), ...cache.flatMap(({ keys, values }) => [keys, values])];
-  const buffers = all.filter((each): each is GPUBuffer => each instanceof GPUBuffer);
-  const size = buffers.reduce((sum, each) => sum + each.size, 0);
-  const staging = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  let at = 0;
-  for (const buffer of buffers) {
-    encoder.copyBufferToBuffer(buffer, 0, staging, at, buffer.size);
-    at += buffer.size;
-  }
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const words = new Uint32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return words;
+  return readWords(device, all.filter((each): each is GPUBuffer => each instanceof GPUBuffer));
 }
 
 /** Feeds the first tokens of a prompt, from nothing, and samples. */

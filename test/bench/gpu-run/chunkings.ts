@@ -1,6 +1,7 @@
 import { blocksFor } from '../../../demo/bench/models/block-tables.ts';
 import type { ScheduledRequest } from '../../../src/core/scheduler-output.ts';
 import type { LoadedRunner } from '../../../src/runner/load-runner.ts';
+import { readWords } from '../../support/read-words.ts';
 
 /** More than one split of attention. */
 const PROMPT_TOKENS = 150;
@@ -40,26 +41,10 @@ async function bitsOf(loaded: LoadedRunner, chunk: number): Promise<Uint32Array>
     sampled = sampledTokenIds.get('0')?.[0] ?? sampled;
   }
   if (sampled < 0) throw new Error('the prompt sampled no token');
-  const words = await wordsOf(device, buffers);
+  const words = await readWords(device, buffers);
   if (!words.some((word) => word !== 0)) throw new Error('the prompt wrote nothing to the KV cache');
   const all = new Uint32Array(1 + words.length);
   all[0] = sampled;
   all.set(words, 1);
   return all;
-}
-
-async function wordsOf(device: GPUDevice, buffers: readonly GPUBuffer[]): Promise<Uint32Array> {
-  const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
-  const staging = device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  let at = 0;
-  for (const buffer of buffers) {
-    encoder.copyBufferToBuffer(buffer, 0, staging, at, buffer.size);
-    at += buffer.size;
-  }
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const words = new Uint32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return words;
 }
