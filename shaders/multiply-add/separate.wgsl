@@ -1,5 +1,5 @@
-// multiply-add/: a * b + c in two roundings, unless the compiler contracts it. For software adapters, where a fused
-// multiply-add is slow or no single instruction.
+// multiply-add/: a * b + c in two roundings, unless the compiler contracts it. For software adapters, whose bits and goldens
+// are older than the fused form.
 
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
   return a * b + c;
